@@ -1,0 +1,47 @@
+/** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
+import type { RouteConfiguration } from './route.ts';
+
+export interface Listener {
+  readonly name: string;
+  readonly address: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
+  /** Tried in order; exactly one today, without a match. */
+  readonly filterChains: readonly FilterChain[];
+}
+
+export interface FilterChain {
+  readonly name: string;
+  readonly httpConnectionManager: HttpConnectionManager;
+}
+
+export interface HttpConnectionManager {
+  readonly statPrefix: string;
+  readonly routes:
+    | { readonly kind: 'static'; readonly routeConfig: RouteConfiguration }
+    | { readonly kind: 'rds'; readonly routeConfigName: string };
+  /** In order; the last is always the router. */
+  readonly httpFilters: readonly HttpFilter[];
+  readonly accessLogs: readonly AccessLog[];
+  /** Default true: add `x-request-id` when it is missing. */
+  readonly generateRequestId: boolean;
+  /** Envoy's default is 61,440 bytes. */
+  readonly maxRequestHeadersBytes: number;
+  readonly maxHeadersCount: number;
+  /** Time from the first byte of a request to the end of its head; 0 = unlimited. */
+  readonly requestHeadersTimeoutMs: number;
+  /** Time without any byte on a stream; 0 = unlimited. Envoy's default is 300,000. */
+  readonly streamIdleTimeoutMs: number;
+  /** Close a connection without streams after this long; 0 = never. Envoy's default is 3,600,000. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface HttpFilter {
+  readonly name: string;
+  readonly kind: 'router';
+}
+
+export interface AccessLog {
+  readonly sink: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
+}

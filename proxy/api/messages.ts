@@ -1,0 +1,61 @@
+/** Which Envoy messages Heddle speaks: the input of `generate.ts`. A message that is missing here is refused by name. */
+
+/** Proto files, relative to the include folders of Envoy's API, that hold the messages below. */
+export const wireFiles: readonly string[] = [
+  'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/config/metrics/v3/metrics_service.proto',
+  'envoy/extensions/access_loggers/file/v3/file.proto',
+  'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/filters/http/router/v3/router.proto',
+  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+  'envoy/service/discovery/v3/discovery.proto',
+  'envoy/service/metrics/v3/metrics_service.proto',
+];
+
+/** Full names of the messages that stand at the top of something: a file, a stream, a resource or an Any. */
+export const rootMessages: readonly string[] = [
+  'envoy.config.bootstrap.v3.Bootstrap',
+  'envoy.config.cluster.v3.Cluster',
+  'envoy.config.endpoint.v3.ClusterLoadAssignment',
+  'envoy.config.listener.v3.Listener',
+  'envoy.config.metrics.v3.MetricsServiceConfig',
+  'envoy.config.route.v3.RouteConfiguration',
+  'envoy.extensions.access_loggers.file.v3.FileAccessLog',
+  'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
+  'envoy.extensions.filters.http.router.v3.Router',
+  'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+  'envoy.service.discovery.v3.DiscoveryRequest',
+  'envoy.service.discovery.v3.DiscoveryResponse',
+  'envoy.service.metrics.v3.StreamMetricsMessage',
+  'envoy.service.metrics.v3.StreamMetricsResponse',
+];
+
+/**
+ * The part of Prometheus' client data model that Envoy's metrics service carries and that no package ships:
+ * `io.prometheus.client`, github.com/prometheus/client_model. Counter and histogram carry the time their process
+ * started in `created_timestamp`, which lets a receiver tell a restart from a decrease.
+ */
+export const prometheusProto = `
+syntax = "proto3";
+package io.prometheus.client;
+import "google/protobuf/timestamp.proto";
+message LabelPair { string name = 1; string value = 2; }
+enum MetricType { COUNTER = 0; GAUGE = 1; SUMMARY = 2; UNTYPED = 3; HISTOGRAM = 4; GAUGE_HISTOGRAM = 5; }
+message Gauge { double value = 1; }
+message Counter { double value = 1; google.protobuf.Timestamp created_timestamp = 3; }
+message Quantile { double quantile = 1; double value = 2; }
+message Summary { uint64 sample_count = 1; double sample_sum = 2; repeated Quantile quantile = 3; }
+message Untyped { double value = 1; }
+message Bucket { uint64 cumulative_count = 1; double upper_bound = 2; }
+message Histogram {
+  uint64 sample_count = 1; double sample_sum = 2; repeated Bucket bucket = 3;
+  google.protobuf.Timestamp created_timestamp = 15;
+}
+message Metric {
+  repeated LabelPair label = 1; Gauge gauge = 2; Counter counter = 3; Summary summary = 4; Untyped untyped = 5;
+  int64 timestamp_ms = 6; Histogram histogram = 7;
+}
+message MetricFamily { string name = 1; string help = 2; MetricType type = 3; repeated Metric metric = 4; }
+`;

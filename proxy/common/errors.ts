@@ -1,0 +1,87 @@
+/**
+ * Shape 4: why a request or connection failed, as a value. One table maps each code to the HTTP status of the local
+ * reply and to Envoy's response flag (Envoy docs `access_log/usage`, %RESPONSE_FLAGS%).
+ */
+export type MeshErrorCode =
+  | 'bad_request'
+  | 'headers_too_large'
+  | 'not_implemented'
+  | 'downstream_closed'
+  | 'downstream_timeout'
+  | 'no_route'
+  | 'no_cluster'
+  | 'no_healthy_upstream'
+  | 'connect_failure'
+  | 'connect_timeout'
+  | 'upstream_reset'
+  | 'upstream_protocol_error'
+  | 'upstream_timeout'
+  | 'overflow'
+  | 'draining'
+  | 'internal';
+
+export interface MeshErrorClass {
+  /** Status of the local reply; 0 when nobody is left to reply to. */
+  readonly status: number;
+  /** Envoy's response flag, or `-`. */
+  readonly flag: string;
+  readonly source: 'downstream' | 'upstream' | 'internal';
+  /** Whether the request may be sent again: `always` when the application provably never saw it. */
+  readonly retry: 'never' | 'always' | 'if-reused';
+  /** Envoy's %RESPONSE_CODE_DETAILS%. */
+  readonly details: string;
+}
+
+export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
+  bad_request: row(400, 'DPE', 'downstream', 'never', 'http1.codec_error'),
+  headers_too_large: row(431, 'DPE', 'downstream', 'never', 'request_headers_too_large'),
+  not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.unsupported_transfer_encoding'),
+  downstream_closed: row(0, 'DC', 'downstream', 'never', 'downstream_remote_disconnect'),
+  downstream_timeout: row(408, 'DT', 'downstream', 'never', 'request_header_timeout'),
+  no_route: row(404, 'NR', 'internal', 'never', 'route_not_found'),
+  no_cluster: row(503, 'NC', 'internal', 'never', 'cluster_not_found'),
+  no_healthy_upstream: row(503, 'UH', 'upstream', 'never', 'no_healthy_upstream'),
+  connect_failure: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_failure}'),
+  connect_timeout: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_timeout}'),
+  upstream_reset: row(
+    503,
+    'UC',
+    'upstream',
+    'if-reused',
+    'upstream_reset_before_response_started{connection_termination}',
+  ),
+  upstream_protocol_error: row(
+    502,
+    'UPE',
+    'upstream',
+    'never',
+    'upstream_reset_before_response_started{protocol_error}',
+  ),
+  upstream_timeout: row(504, 'UT', 'upstream', 'never', 'response_timeout'),
+  overflow: row(503, 'UO', 'upstream', 'never', 'overflow'),
+  draining: row(503, 'OM', 'internal', 'never', 'draining'),
+  internal: row(500, '-', 'internal', 'never', 'internal_error'),
+};
+
+function row(
+  ...[status, flag, source, retry, details]: [number, string, MeshErrorClass['source'], MeshErrorClass['retry'], string]
+): MeshErrorClass {
+  return { status, flag, source, retry, details };
+}
+
+/** A failure with its code; `reason` is one sentence for people, `cause` what the platform said. */
+export class MeshError {
+  readonly code: MeshErrorCode;
+  readonly reason: string;
+  readonly cause: unknown;
+
+  constructor(code: MeshErrorCode, reason: string, cause?: unknown) {
+    this.code = code;
+    this.reason = reason;
+    this.cause = cause;
+  }
+
+  get class(): MeshErrorClass {
+    return meshErrors[this.code];
+  }
+}

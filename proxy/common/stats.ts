@@ -1,0 +1,46 @@
+/**
+ * Envoy's kind of statistics: named numbers, found once when something is built and incremented by field access on the
+ * request path. Names are Envoy's (`cluster.NAME.upstream_rq_total`).
+ */
+export class Stat {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  value = 0;
+
+  constructor(name: string, kind: 'counter' | 'gauge') {
+    this.name = name;
+    this.kind = kind;
+  }
+}
+
+export class StatsStore {
+  readonly #stats = new Map<string, Stat>();
+
+  /** The counter of this name; the same object for the same name. */
+  counter(name: string): Stat {
+    return this.#find(name, 'counter');
+  }
+
+  gauge(name: string): Stat {
+    return this.#find(name, 'gauge');
+  }
+
+  #find(name: string, kind: Stat['kind']): Stat {
+    let stat = this.#stats.get(name);
+    if (stat === undefined) {
+      stat = new Stat(name, kind);
+      this.#stats.set(name, stat);
+    }
+    return stat;
+  }
+
+  /** All statistics, sorted by name. */
+  entries(): Stat[] {
+    return [...this.#stats.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Forgets every statistic whose name starts with `prefix`: a removed cluster leaves no series behind. */
+  removeByPrefix(prefix: string): void {
+    for (const name of this.#stats.keys()) if (name.startsWith(prefix)) this.#stats.delete(name);
+  }
+}
