@@ -1,7 +1,24 @@
-/** Static configuration of one proxy, decoded from `envoy.config.bootstrap.v3.Bootstrap`. */
+/** Static configuration of one proxy: `envoy.config.bootstrap.v3.Bootstrap` as YAML or JSON. */
+import { load, YAMLException } from 'js-yaml';
+import { readCluster } from './api/cluster-decoder.ts';
 import type { Cluster } from './api/cluster.ts';
+import { decodeAddress, type SocketAddress } from './api/address-decoder.ts';
+import { requireAds } from './api/config-source-decoder.ts';
+import type {
+  Admin as AdminJson,
+  ApiConfigSource as ApiConfigSourceJson,
+  Bootstrap as BootstrapJson,
+  Bootstrap_DynamicResources as DynamicResourcesJson,
+  GrpcService as GrpcServiceJson,
+  StatsSink as StatsSinkJson,
+} from './api/envoy.gen.ts';
+import { decodeFields, type Fields } from './api/fields.ts';
+import { readListener } from './api/listener-decoder.ts';
 import type { Listener } from './api/listener.ts';
-import type { Node } from './api/node.ts';
+import { decodeNode, type Node } from './api/node.ts';
+import { readJson } from './api/protojson.ts';
+import { checkBootstrap } from './bootstrap-checks.ts';
+import type { Decoded } from './common/decoded.ts';
 
 export interface Bootstrap {
   readonly node: Node;
@@ -17,4 +34,126 @@ export interface Bootstrap {
   readonly metricsServices: readonly { readonly clusterName: string }[];
   /** Envoy's default is 5,000. */
   readonly statsFlushIntervalMs: number;
+}
+
+/** Reads the text of a bootstrap file. `origin` names it in faults of syntax; all other faults come together. */
+export function readBootstrap(text: string, origin: string): Decoded<Bootstrap> {
+  const parsed = parse(text, origin);
+  if (parsed.errors !== undefined) return parsed;
+  const json = readJson('envoy.config.bootstrap.v3.Bootstrap', parsed.value);
+  return json.errors === undefined ? decodeFields(json.value, '', readFields) : json;
+}
+
+/** Every JSON text is YAML too. */
+function parse(text: string, origin: string): Decoded<unknown> {
+  try {
+    return { value: load(text, { filename: origin }) };
+  } catch (error) {
+    const message = error instanceof YAMLException ? error.toString(true) : String(error);
+    return { errors: [{ path: '', message: `must be YAML or JSON: ${message}` }] };
+  }
+}
+
+function readFields(fields: Fields<BootstrapJson>): Bootstrap {
+  const admin = fields.message('admin');
+  const resources = fields.message('static_resources');
+  const dynamicResources = fields.message('dynamic_resources');
+  const bootstrap: Bootstrap = {
+    node: readNode(fields),
+    admin: admin && readAdmin(admin),
+    staticListeners: resources?.list('listeners', readListener) ?? [],
+    staticClusters: resources?.list('clusters', readCluster) ?? [],
+    ads: dynamicResources && readDynamicResources(dynamicResources),
+    metricsServices: fields.list('stats_sinks', readStatsSink),
+    statsFlushIntervalMs: readFlushInterval(fields),
+  };
+  fields.report(checkBootstrap(bootstrap));
+  return bootstrap;
+}
+
+/** A proxy without a mesh needs no node. */
+function readNode(fields: Fields<BootstrapJson>): Node {
+  const decoded = decodeNode(fields.take('node') ?? {});
+  if (decoded.errors === undefined) return decoded.value;
+  fields.report(decoded.errors);
+  return nobody;
+}
+
+const nobody: Node = {
+  id: 'unknown',
+  cluster: 'unknown',
+  metadata: {
+    name: 'unknown',
+    namespace: 'default',
+    service: '',
+    workloadName: 'unknown',
+    labels: {},
+    clusterId: 'Kubernetes',
+    address: '',
+    appPort: 0,
+    inboundPort: 0,
+    outboundPort: 0,
+  },
+};
+
+function readAdmin(fields: Fields<AdminJson>): SocketAddress {
+  // The admin endpoint writes no access log, which is what files ask for that name this one.
+  fields.only('access_log_path', '/dev/null');
+  fields.ignore('profile_path');
+  return decodeAddress(fields.required('address'), 0);
+}
+
+function readDynamicResources(fields: Fields<DynamicResourcesJson>): Bootstrap['ads'] {
+  const clusters = fields.message('cds_config');
+  const listeners = fields.message('lds_config');
+  if (clusters !== undefined) requireAds(clusters);
+  if (listeners !== undefined) requireAds(listeners);
+  if (!fields.has('ads_config') && clusters === undefined && listeners === undefined) return undefined;
+  return {
+    clusterName: readAdsCluster(fields.required('ads_config')),
+    hasClusterDiscovery: clusters !== undefined,
+    hasListenerDiscovery: listeners !== undefined,
+  };
+}
+
+function readAdsCluster(fields: Fields<ApiConfigSourceJson>): string {
+  if (fields.take('api_type') !== 'GRPC') fields.fail('api_type', 'must be GRPC, the only supported type');
+  requireV3(fields);
+  // The node always stands in the first request of a stream only.
+  fields.ignore('set_node_on_first_message_only');
+  const clusterNames = fields.list('grpc_services', readGrpcService);
+  if (clusterNames.length !== 1) {
+    fields.fail('grpc_services', `must be one gRPC service, got ${clusterNames.length}`);
+  }
+  return clusterNames[0] ?? '';
+}
+
+/** The name of the cluster. */
+function readGrpcService(fields: Fields<GrpcServiceJson>): string {
+  return fields.required('envoy_grpc').name('cluster_name');
+}
+
+function requireV3(fields: Fields<Pick<ApiConfigSourceJson, 'transport_api_version'>>): void {
+  if (fields.take('transport_api_version') !== 'V3') fields.fail('transport_api_version', 'must be V3');
+}
+
+function readStatsSink(fields: Fields<StatsSinkJson>): { clusterName: string } {
+  fields.name('name');
+  const clusterName = fields.typed('typed_config', {
+    'envoy.config.metrics.v3.MetricsServiceConfig': (config) => {
+      requireV3(config);
+      config.only('report_counters_as_deltas', false);
+      // Metrics always carry labels and histograms always buckets.
+      config.ignore('emit_tags_as_labels');
+      config.choice('histogram_emit_mode', ['SUMMARY_AND_HISTOGRAM', 'HISTOGRAM']);
+      return readGrpcService(config.required('grpc_service'));
+    },
+  });
+  return { clusterName: clusterName ?? '' };
+}
+
+function readFlushInterval(fields: Fields<BootstrapJson>): number {
+  const ms = fields.durationMs('stats_flush_interval', 5_000);
+  if (ms < 1) fields.fail('stats_flush_interval', 'must be at least 0.001s');
+  return ms;
 }

@@ -18,7 +18,7 @@ export function generate(): Record<string, string> {
   const root = loadProtos();
   const reachable = reachableTypes(root, rootMessages);
   return {
-    'envoy.gen.ts': renderTypes(reachable),
+    'envoy.gen.ts': renderTypes(reachable, rootMessages),
     'descriptor.gen.ts': renderDescriptor(reachable),
   };
 }

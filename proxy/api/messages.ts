@@ -17,10 +17,12 @@ export const wireFiles: readonly string[] = [
 export const rootMessages: readonly string[] = [
   'envoy.config.bootstrap.v3.Bootstrap',
   'envoy.config.cluster.v3.Cluster',
+  'envoy.config.core.v3.Node',
   'envoy.config.endpoint.v3.ClusterLoadAssignment',
   'envoy.config.listener.v3.Listener',
   'envoy.config.metrics.v3.MetricsServiceConfig',
   'envoy.config.route.v3.RouteConfiguration',
+  'envoy.config.route.v3.VirtualHost',
   'envoy.extensions.access_loggers.file.v3.FileAccessLog',
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
   'envoy.extensions.filters.http.router.v3.Router',
@@ -30,6 +32,8 @@ export const rootMessages: readonly string[] = [
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.metrics.v3.StreamMetricsMessage',
   'envoy.service.metrics.v3.StreamMetricsResponse',
+  'google.protobuf.Struct',
+  'google.rpc.Status',
 ];
 
 /**

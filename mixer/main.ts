@@ -1,0 +1,50 @@
+/** Mixer as a process of its own: `node dist/mixer/main.js --help`. On one machine `heddle up` runs it beside pilot. */
+import { Command, InvalidArgumentError } from 'commander';
+import { createLogger } from '../proxy/common/log.ts';
+import { defaultLimits } from './options.ts';
+import { MixerServer } from './server.ts';
+
+interface Flags {
+  readonly host: string;
+  readonly mixerPort: number;
+  readonly metricsPort: number;
+  readonly expireAfter: number;
+}
+
+/** Time for instances to take the end of their streams after SIGTERM. */
+const drainMs = 2000;
+
+await new Command('mixer')
+  .description('Collects what sidecars report (gRPC) and serves it to Prometheus (HTTP). Ends on SIGTERM or Ctrl-C.')
+  .option('--host <ip>', 'address to listen on; there is no authentication', '127.0.0.1')
+  .option('--mixer-port <port>', 'where sidecars report to; 0 lets the system choose', parseNumber, 15_030)
+  .option('--metrics-port <port>', '/metrics for Prometheus; 0 lets the system choose', parseNumber, 15_014)
+  .option(
+    '--expire-after <seconds>',
+    'hide a series that did not change for this long',
+    parseNumber,
+    defaultLimits.expireAfterMs / 1000,
+  )
+  .action(run)
+  .parseAsync();
+
+async function run({ host, mixerPort, metricsPort, expireAfter }: Flags): Promise<void> {
+  const logger = createLogger('heddle');
+  const limits = { expireAfterMs: expireAfter * 1000 };
+  const mixer = new MixerServer({ host, grpcPort: mixerPort, metricsPort, limits, logger });
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void mixer.drain(drainMs));
+  try {
+    await mixer.start();
+    const metrics = `http://${host}:${mixer.metricsPort}/metrics`;
+    process.stdout.write(`mixer is up: reports ${host}:${mixer.grpcPort}, metrics ${metrics}\n`);
+  } catch (error) {
+    logger.error('mixer cannot start', { reason: String(error) });
+    process.exitCode = 1;
+    await mixer.close();
+  }
+}
+
+function parseNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
+  return Number(text);
+}

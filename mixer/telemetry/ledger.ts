@@ -1,0 +1,153 @@
+/**
+ * What every instance has reported so far, and by that what a further report adds to the totals. Reports are cumulative
+ * since the start of the instance. So a lost message is healed by the next one, a repeated or late one adds nothing,
+ * and a restart (another start time) adds to what was counted before. The totals never decrease.
+ */
+import { Epoch, Instance } from './instance.ts';
+import type { RejectionReason } from './rejection.ts';
+import type { Sample } from './sample.ts';
+import { seriesKey, type Series, type Totals } from './totals.ts';
+
+export interface LedgerLimits {
+  readonly maxInstances: number;
+  /** Starts of one instance that are told apart; the one that was silent longest is folded to make room. */
+  readonly maxEpochsPerInstance: number;
+  readonly maxSeriesPerInstance: number;
+  /** Over all instances. */
+  readonly maxReportedSeries: number;
+  /**
+   * An instance without a stream for this long is folded: its counts stay in the totals, what it reported is forgotten.
+   * Should it come back after all, counting goes on from what it reports then.
+   */
+  readonly foldAfterMs: number;
+}
+
+export class Ledger {
+  readonly #totals: Totals;
+  readonly #limits: LedgerLimits;
+  readonly #instances = new Map<string, Instance>();
+  /** Folded epochs, oldest first. */
+  readonly #folded = new Set<string>();
+  #reportedSeries = 0;
+
+  constructor(totals: Totals, limits: LedgerLimits) {
+    this.#totals = totals;
+    this.#limits = limits;
+  }
+
+  get instanceCount(): number {
+    return this.#instances.size;
+  }
+
+  /** The instance of a new stream; undefined when there are too many. Every call that returns one needs a `closeStream`. */
+  openStream(nodeId: string, nowMs: number): Instance | undefined {
+    const instance = this.#instances.get(nodeId) ?? this.#addInstance(nodeId);
+    if (instance === undefined) return undefined;
+    instance.openStreams += 1;
+    instance.lastSeenMs = nowMs;
+    return instance;
+  }
+
+  closeStream(instance: Instance, nowMs: number): void {
+    instance.openStreams -= 1;
+    instance.lastSeenMs = nowMs;
+  }
+
+  /** Adds to the totals what `sample` says that is new, or tells why not. */
+  apply(instance: Instance, sample: Sample, nowMs: number): RejectionReason | undefined {
+    const epoch = instance.epochs.get(sample.createdMs) ?? this.#addEpoch(instance, sample.createdMs);
+    epoch.lastSeenMs = nowMs;
+    const reported = epoch.find(sample);
+    if (reported === undefined) return this.#applyFirst({ instance, epoch }, sample, nowMs);
+    if (sample.values.some((value, i) => value < (reported.values[i] ?? 0))) return 'decreased';
+    increase(reported.series, { from: reported.values, to: sample.values }, nowMs);
+    reported.values = sample.values;
+    return undefined;
+  }
+
+  /** Folds the instances that are gone for long. */
+  sweep(nowMs: number): void {
+    for (const instance of this.#instances.values()) {
+      const isGone = instance.openStreams === 0 && nowMs - instance.lastSeenMs >= this.#limits.foldAfterMs;
+      if (isGone) this.#foldInstance(instance);
+    }
+  }
+
+  #applyFirst(
+    { instance, epoch }: { instance: Instance; epoch: Epoch },
+    sample: Sample,
+    nowMs: number,
+  ): RejectionReason | undefined {
+    const key = seriesKey(sample);
+    const { maxSeriesPerInstance, maxReportedSeries } = this.#limits;
+    const isFull = instance.reportedSeries >= maxSeriesPerInstance || this.#reportedSeries >= maxReportedSeries;
+    const series = isFull ? undefined : this.#totals.findOrAdd(sample, key, nowMs);
+    if (series === undefined) return 'series_limit';
+    epoch.add(key, { series, values: sample.values });
+    this.#reportedSeries += 1;
+    if (!epoch.isResumed) increase(series, { from: [], to: sample.values }, nowMs);
+    return undefined;
+  }
+
+  #addInstance(nodeId: string): Instance | undefined {
+    if (this.#instances.size >= this.#limits.maxInstances) {
+      const gone = this.#longestGone();
+      if (gone === undefined) return undefined;
+      this.#foldInstance(gone);
+    }
+    const instance = new Instance(nodeId);
+    this.#instances.set(nodeId, instance);
+    return instance;
+  }
+
+  #longestGone(): Instance | undefined {
+    let longest: Instance | undefined;
+    for (const instance of this.#instances.values()) {
+      if (instance.openStreams > 0) continue;
+      if (longest === undefined || instance.lastSeenMs < longest.lastSeenMs) longest = instance;
+    }
+    return longest;
+  }
+
+  #addEpoch(instance: Instance, createdMs: number): Epoch {
+    if (instance.epochs.size >= this.#limits.maxEpochsPerInstance) {
+      const oldest = instance.oldestEpoch();
+      if (oldest !== undefined) this.#foldEpoch(instance, oldest);
+    }
+    const epoch = new Epoch(createdMs, this.#folded.delete(epochKey(instance, createdMs)));
+    instance.epochs.set(createdMs, epoch);
+    return epoch;
+  }
+
+  #foldInstance(instance: Instance): void {
+    for (const epoch of instance.epochs.values()) this.#foldEpoch(instance, epoch);
+    this.#instances.delete(instance.nodeId);
+  }
+
+  #foldEpoch(instance: Instance, epoch: Epoch): void {
+    epoch.release();
+    this.#reportedSeries -= epoch.size;
+    instance.epochs.delete(epoch.createdMs);
+    this.#folded.add(epochKey(instance, epoch.createdMs));
+    if (this.#folded.size <= this.#limits.maxInstances) return;
+    const oldest = this.#folded.values().next();
+    if (oldest.done !== true) this.#folded.delete(oldest.value);
+  }
+}
+
+function epochKey({ nodeId }: Instance, createdMs: number): string {
+  return `${createdMs} ${nodeId}`;
+}
+
+function increase(
+  series: Series,
+  { from, to }: { from: readonly number[]; to: readonly number[] },
+  nowMs: number,
+): void {
+  for (let i = 0; i < series.values.length; i += 1) {
+    const added = (to[i] ?? 0) - (from[i] ?? 0);
+    if (added === 0) continue;
+    series.values[i] = (series.values[i] ?? 0) + added;
+    series.lastChangedMs = nowMs;
+  }
+}

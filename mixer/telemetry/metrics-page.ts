@@ -1,0 +1,71 @@
+/** HTTP for Prometheus and for whoever watches over mixer: `/metrics`, `/healthz`, `/ready`. */
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expositionContentType } from '../../proxy/common/exposition.ts';
+import type { Logger } from '../../proxy/common/log.ts';
+
+export interface MetricsPageParts {
+  /** The text of `/metrics`, in slices. */
+  readonly text: () => AsyncIterable<string>;
+  readonly isReady: () => boolean;
+  readonly logger: Logger;
+}
+
+export class MetricsPage {
+  readonly #parts: MetricsPageParts;
+  readonly #server: Server;
+
+  constructor(parts: MetricsPageParts) {
+    this.#parts = parts;
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        parts.logger.debug('scrape failed', { error: String(error) });
+        response.destroy();
+      });
+    });
+  }
+
+  /** 0 when not listening. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? 0;
+  }
+
+  async listen(port: number, host: string): Promise<void> {
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').split('?', 1)[0];
+    if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, 'only GET is served here');
+    if (path === '/metrics') return this.#serveMetrics(request, response);
+    if (path === '/healthz') return reply(response, 200, 'ok');
+    if (path !== '/ready') return reply(response, 404, 'try /metrics, /healthz or /ready');
+    return this.#parts.isReady() ? reply(response, 200, 'ready') : reply(response, 503, 'draining');
+  }
+
+  /** A scraper that reads slowly is waited for; one that leaves ends the writing. */
+  async #serveMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.writeHead(200, { 'content-type': expositionContentType });
+    if (request.method === 'HEAD') return void response.end();
+    const isGone = new AbortController();
+    response.once('close', () => isGone.abort());
+    for await (const slice of this.#parts.text()) {
+      if (!response.write(slice)) await once(response, 'drain', { signal: isGone.signal });
+    }
+    response.end();
+  }
+}
+
+function reply(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+}

@@ -1,0 +1,38 @@
+/** Why a part of a report was not counted; the label `reason` of mixer's own counter. */
+export type RejectionReason =
+  /** Bytes that are no StreamMetricsMessage. */
+  | 'encoding'
+  /** The first message of a stream does not say which node sends it, or its id is not usable. */
+  | 'identifier'
+  /** The name is not one of Istio's metrics nor of the form `envoy_…`: a real Envoy's own dotted names, mostly. */
+  | 'family_name'
+  /** Not a counter or histogram, or not the type that Istio gives this name. */
+  | 'type'
+  /** A label name or value that Prometheus could not take, that repeats, or that is too long. */
+  | 'labels'
+  /** NaN, infinite, negative, too large, or buckets that are not cumulative. */
+  | 'value'
+  /** Bucket bounds other than Istio's. */
+  | 'buckets'
+  /** No start time, or one that cannot be. */
+  | 'created_timestamp'
+  /** Less than this instance reported before: a late or duplicate message, nothing is missing. */
+  | 'decreased'
+  /** More series or families than mixer holds. */
+  | 'series_limit'
+  /** More instances than mixer holds. */
+  | 'instance_limit';
+
+export const rejectionReasons: readonly RejectionReason[] = [
+  'encoding',
+  'identifier',
+  'family_name',
+  'type',
+  'labels',
+  'value',
+  'buckets',
+  'created_timestamp',
+  'decreased',
+  'series_limit',
+  'instance_limit',
+];

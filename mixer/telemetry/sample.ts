@@ -1,0 +1,91 @@
+/**
+ * The check of what a stream reports, metric by metric, before anything is counted.
+ *
+ * Mixer takes Istio's standard metrics and counters named `envoy_…` (what Heddle's sidecars make of their statistics).
+ * A real Envoy sends its own statistics over the same service, under dotted names and without a start time: those are
+ * dropped and counted, Envoy's own admin endpoint serves them.
+ */
+import type { MetricFamily, Metric, MetricHistogram } from '../../proxy/api/metrics-service.ts';
+import { standardMetrics, standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
+import type { Label } from '../../proxy/common/exposition.ts';
+import type { RejectionReason } from './rejection.ts';
+
+/** One series of one report. */
+export interface Sample {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly Label[];
+  /** When its instance began to count; milliseconds since the epoch. */
+  readonly createdMs: number;
+  /** Cumulative, and none of them ever decreases: the value, or Istio's buckets, the count and the sum. */
+  readonly values: readonly number[];
+}
+
+const maxNameLength = 128;
+const maxLabels = 64;
+const maxLabelNameLength = 128;
+const maxLabelValueLength = 1024;
+/** A process older than ten years, or one from the day after tomorrow, has no clock. */
+const maxAgeMs = 10 * 365 * 86_400_000;
+const maxClockSkewMs = 86_400_000;
+
+/** Why no metric of this family is taken; undefined when they are. */
+export function familyRejection({ name, type }: MetricFamily): RejectionReason | undefined {
+  const standard = standardMetrics.find((metric) => metric.name === name);
+  if (standard !== undefined) return type === standard.type ? undefined : 'type';
+  if (name.length > maxNameLength || !/^envoy_[a-zA-Z0-9_]+$/.test(name)) return 'family_name';
+  return type === 'counter' ? undefined : 'type';
+}
+
+/** The sample of one metric of an accepted family, or why there is none. */
+export function readSample(family: MetricFamily, metric: Metric, nowMs: number): Sample | RejectionReason {
+  const { labels, createdMs } = metric;
+  if (!areLabelsValid(labels)) return 'labels';
+  if (!(createdMs >= nowMs - maxAgeMs && createdMs <= nowMs + maxClockSkewMs)) return 'created_timestamp';
+  const values = family.type === 'counter' ? counterValues(metric.value) : histogramValues(metric.histogram);
+  if (typeof values === 'string') return values;
+  return { name: family.name, help: family.help.slice(0, maxLabelValueLength), labels, createdMs, values };
+}
+
+/** The decoder of a stream hands out the same array for a series again and again. */
+const checkedLabels = new WeakMap<readonly Label[], boolean>();
+
+function areLabelsValid(labels: readonly Label[]): boolean {
+  let isValid = checkedLabels.get(labels);
+  if (isValid === undefined) {
+    const names = new Set(labels.map(({ name }) => name));
+    isValid = labels.length <= maxLabels && names.size === labels.length && labels.every(isLabelValid);
+    checkedLabels.set(labels, isValid);
+  }
+  return isValid;
+}
+
+/** `le` belongs to the buckets of a histogram and `__…` to Prometheus. */
+function isLabelValid({ name, value }: Label): boolean {
+  return (
+    name.length <= maxLabelNameLength &&
+    /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) &&
+    name !== 'le' &&
+    value.length <= maxLabelValueLength
+  );
+}
+
+function counterValues(value: number): readonly number[] | RejectionReason {
+  return isAmount(value) ? [value] : 'value';
+}
+
+function histogramValues(histogram: MetricHistogram | undefined): readonly number[] | RejectionReason {
+  if (histogram === undefined) return 'value';
+  const { upperBounds, buckets, count, sum } = histogram;
+  const finiteCount = upperBounds.at(-1) === Infinity ? upperBounds.length - 1 : upperBounds.length;
+  if (finiteCount !== standardUpperBounds.length || buckets.length !== upperBounds.length) return 'buckets';
+  if (!standardUpperBounds.every((bound, i) => bound === upperBounds[i])) return 'buckets';
+  const values = [...buckets.slice(0, finiteCount), count];
+  const isCumulative = values.every((value, i) => Number.isInteger(value) && value >= (values[i - 1] ?? 0));
+  return isCumulative && isAmount(count) && isAmount(sum) ? [...values, sum] : 'value';
+}
+
+/** Beyond 2^53 a total could not grow by one any more. */
+function isAmount(value: number): boolean {
+  return value >= 0 && value <= Number.MAX_SAFE_INTEGER;
+}

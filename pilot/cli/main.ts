@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+/** The `heddle` command. */
+import { runCommandLine } from './command-line.ts';
+
+// The gRPC library writes failures to the terminal that the commands explain themselves. Read when it is loaded.
+process.env['GRPC_VERBOSITY'] ??= 'NONE';
+
+// A reader that stops reading, as `head` does, is no fault of this command.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
+const { stdin, stdout, stderr, env } = process;
+const exitCode = await runCommandLine(process.argv.slice(2), { stdin, stdout, stderr, env, exitCode: 0 });
+process.exit(exitCode);

@@ -1,0 +1,78 @@
+/** Parsers of option values. A wrong value is a usage error that says what was expected and what came. */
+import { isIP } from 'node:net';
+import { InvalidArgumentError } from 'commander';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** 1 to 65535. */
+export function parsePort(text: string): number {
+  const port = parseListenPort(text);
+  if (port === 0) throw new InvalidArgumentError('A port from 1 to 65535 is expected.');
+  return port;
+}
+
+/** 0 to 65535; 0 lets the system choose. */
+export function parseListenPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError('A port from 0 to 65535 is expected.');
+  return port;
+}
+
+/** `HOST:PORT`, with brackets around an IPv6 address. */
+export function parseHostPort(text: string): HostPort {
+  const match = /^(?:\[([\da-fA-F:]+)\]|([^:[\]]+)):(\d+)$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined) throw new InvalidArgumentError('HOST:PORT is expected, for example 127.0.0.1:15010.');
+  return { host, port: parsePort(match?.[3] ?? '') };
+}
+
+/** `k=v,k=v` with the syntax of Kubernetes labels. */
+export function parseLabels(text: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const pair of text.split(',')) {
+    const match = /^([A-Za-z0-9][\w./-]*)=([\w.-]{0,63})$/.exec(pair);
+    if (match === null) throw new InvalidArgumentError(`"${pair}" is no label; k=v,k=v is expected.`);
+    labels[match[1] ?? ''] = match[2] ?? '';
+  }
+  return labels;
+}
+
+/** Whole or decimal seconds >= 0, as milliseconds. */
+export function parseSeconds(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('A number of seconds is expected.');
+  return Number(text) * 1000;
+}
+
+/** A DNS label: names of services and namespaces. */
+export function parseName(text: string): string {
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text)) {
+    throw new InvalidArgumentError('Lower-case letters, digits and "-" are expected, at most 63.');
+  }
+  return text;
+}
+
+/** Value of a Kubernetes label. */
+export function parseLabelValue(text: string): string {
+  if (!/^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/.test(text)) {
+    throw new InvalidArgumentError('Letters, digits, "-", "_" and "." are expected, at most 63.');
+  }
+  return text;
+}
+
+/** A literal IP address: endpoints are never resolved. */
+export function parseAddress(text: string): string {
+  if (isIP(text) === 0) throw new InvalidArgumentError('An IP address is expected.');
+  return text;
+}
+
+/** Address of pilot's API, without a trailing slash. */
+export function parseServer(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+    throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
+  }
+  return url.href.replace(/\/+$/, '');
+}

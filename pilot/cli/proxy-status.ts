@@ -1,0 +1,48 @@
+/** `heddle proxy-status`: whether each connected sidecar has what pilot wants it to have. */
+import { Option, type Command } from 'commander';
+import { discoveryNames } from '../../proxy/api/resource-types.ts';
+import type { ProxySyncStatus } from '../xds/sync-status.ts';
+import { openApi, serverOption } from './api-client.ts';
+import type { CommandContext } from './context.ts';
+import { formatTable } from './text-table.ts';
+
+interface ProxyStatusOptions {
+  readonly server?: string;
+  readonly output?: 'json';
+}
+
+export function registerProxyStatus(program: Command, context: CommandContext): void {
+  program
+    .command('proxy-status')
+    .summary('show which sidecars are connected and what they have accepted')
+    .description(
+      'One line per connected sidecar, one column per type of resource. SYNCED: it accepted the latest. STALE: the latest is\n' +
+        'on its way. NACK: it refused the latest and keeps what it had; the reason follows. NOT SENT: it did not ask.',
+    )
+    .addOption(new Option('-o, --output <format>', 'other than a table').choices(['json']))
+    .addOption(serverOption())
+    .addHelpText('after', '\nExamples:\n  heddle proxy-status\n  heddle proxy-status -o json\n')
+    .action(async (options: ProxyStatusOptions) => {
+      const client = openApi(options, context);
+      try {
+        const statuses = (await client.require('GET', '/debug/syncz')) as readonly ProxySyncStatus[];
+        context.stdout.write(
+          options.output === 'json' ? `${JSON.stringify(statuses, null, 2)}\n` : printStatuses(statuses),
+        );
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+function printStatuses(statuses: readonly ProxySyncStatus[]): string {
+  if (statuses.length === 0) return 'No sidecar is connected.\n';
+  const rows = statuses.map(({ proxy, types }) => [proxy, ...discoveryNames.map((name) => types[name].status)]);
+  const reasons = statuses.flatMap(({ proxy, types }) =>
+    discoveryNames.flatMap((name) => {
+      const { reason } = types[name];
+      return reason === undefined ? [] : [`${proxy} refused ${name}: ${reason}\n`];
+    }),
+  );
+  return formatTable(['Name', ...discoveryNames], rows) + reasons.join('');
+}

@@ -1,0 +1,66 @@
+/** `heddle proxy`: one proxy from an Envoy bootstrap, with or without a control plane. */
+import { readFile } from 'node:fs/promises';
+import { Option, type Command } from 'commander';
+import { requireValue } from '../../proxy/common/decoded.ts';
+import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
+import { createLogger } from '../../proxy/common/log.ts';
+import type { CommandContext } from './context.ts';
+import { CommandError, exitCodeOfSignal, exitCodes } from './exit-code.ts';
+import { parseSeconds } from './option-parsers.ts';
+import { serveUntilStopped, startServer } from './serving.ts';
+import { listenForStop } from './signals.ts';
+
+interface ProxyOptions {
+  readonly configPath: string;
+  readonly mode: 'serve' | 'validate';
+  readonly drainSeconds: number;
+}
+
+export function registerProxy(program: Command, context: CommandContext): void {
+  program
+    .command('proxy')
+    .summary('start a proxy from an Envoy bootstrap file')
+    .description(
+      'Starts a proxy from an Envoy v3 bootstrap, YAML or JSON. What is not supported is an error that names the field.',
+    )
+    .requiredOption('-c, --config-path <file>', 'bootstrap file')
+    .addOption(
+      new Option('--mode <mode>', 'serve, or only validate the file').choices(['serve', 'validate']).default('serve'),
+    )
+    .option('--drain-seconds <n>', 'time for requests to finish after SIGTERM', parseSeconds, 5000)
+    .addHelpText('after', '\nExamples:\n  heddle proxy -c envoy.yaml\n  heddle proxy -c envoy.yaml --mode validate\n')
+    .action(async ({ configPath, mode, drainSeconds }: ProxyOptions) => {
+      const { readBootstrap } = await import('../../proxy/bootstrap.ts');
+      const bootstrap = requireValue(readBootstrap(await readText(configPath), configPath), configPath);
+      if (mode === 'validate') {
+        context.stdout.write(`configuration '${configPath}' OK\n`);
+        return;
+      }
+      const { ProxyServer } = await import('../../proxy/server.ts');
+      const server = new ProxyServer(bootstrap, { logger: createLogger('proxy') });
+      context.exitCode = await serve(server, drainSeconds);
+    });
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new CommandError(code === 'ENOENT' ? `${path}: no such file` : message);
+  }
+}
+
+/** Until SIGTERM or SIGINT; resolves with the exit code. */
+async function serve(server: Lifecycle, drainMs: number): Promise<number> {
+  const stop = listenForStop();
+  try {
+    const stopped = await Promise.race([startServer(server), stop.first]);
+    if (stopped !== undefined) return exitCodeOfSignal(stopped);
+    await serveUntilStopped(server, stop, drainMs);
+    return exitCodes.ok;
+  } finally {
+    stop.dispose();
+    await server.close();
+  }
+}

@@ -1,0 +1,90 @@
+/** `heddle run`: one sidecar and, when it is ready, the application next to it. */
+import { lookup } from 'node:dns/promises';
+import type { Command } from 'commander';
+import type { CommandContext } from './context.ts';
+import { CommandError } from './exit-code.ts';
+import { findFreePorts } from './free-ports.ts';
+import * as parse from './option-parsers.ts';
+import type { SidecarPlan } from './sidecar-bootstrap.ts';
+
+interface RunOptions {
+  readonly service: string;
+  readonly namespace: string;
+  readonly version?: string;
+  readonly labels?: Record<string, string>;
+  readonly port?: number;
+  readonly outboundPort?: number;
+  readonly inboundPort?: number;
+  readonly adminPort?: number;
+  readonly address: string;
+  readonly pilot: parse.HostPort;
+  readonly drainSeconds: number;
+}
+
+export function registerRun(program: Command, context: CommandContext): void {
+  program
+    .command('run')
+    .summary('start a sidecar and, when it is ready, an application')
+    .description(
+      'Starts a sidecar, waits until pilot has configured it, then starts COMMAND next to it. The application finds its\n' +
+        'sidecar in HEDDLE_OUTBOUND and HTTP_PROXY, and its own port in PORT. Signals are passed on; heddle ends with the\n' +
+        "application's exit code. Without COMMAND the sidecar runs alone; without --port it only makes calls.",
+    )
+    .requiredOption('--service <name>', 'service that the application is an instance of', parse.parseName)
+    .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
+    .option('--version <version>', 'version of the application, a label that subsets select', parse.parseLabelValue)
+    .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
+    .option('--port <port>', 'port on which the application listens', parse.parsePort)
+    .option(
+      '--outbound-port <port>',
+      "the sidecar's port for calls of the application (default: a free one)",
+      parse.parsePort,
+    )
+    .option(
+      '--inbound-port <port>',
+      "the sidecar's port for calls to the application (default: a free one)",
+      parse.parsePort,
+    )
+    .option('--admin-port <port>', "the sidecar's admin port on 127.0.0.1 (default: a free one)", parse.parsePort)
+    .option('--address <ip>', 'address at which other sidecars reach this one', parse.parseAddress, '127.0.0.1')
+    .option('--pilot <host:port>', "pilot's xDS server", parse.parseHostPort, { host: '127.0.0.1', port: 15_010 })
+    .option('--drain-seconds <n>', 'time for requests to finish after SIGTERM', parse.parseSeconds, 5000)
+    .argument('[command...]', 'the application and its arguments, after --')
+    .addHelpText('after', examples)
+    .action(async (command: string[], options: RunOptions) => {
+      const plan = await planSidecar(options);
+      const { runSidecar } = await import('./sidecar.ts');
+      context.exitCode = await runSidecar({ plan, command, drainMs: options.drainSeconds, context });
+    });
+}
+
+const examples = `
+Examples:
+  heddle run --service reviews --version v2 --port 9080 -- node reviews.js
+  heddle run --service shell -- curl -s http://reviews/        (a pure client: http_proxy leads through the sidecar)
+`;
+
+async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
+  const { service, namespace, version, labels = {}, address, port: app } = options;
+  const free = await findFreePorts(3, address);
+  const [outbound = 0, admin = 0, inbound = 0] = free;
+  return {
+    identity: { service, namespace, version, labels, address, instance: process.pid.toString(36) },
+    ports: {
+      app,
+      outbound: options.outboundPort ?? outbound,
+      admin: options.adminPort ?? admin,
+      inbound: app === undefined ? undefined : (options.inboundPort ?? inbound),
+    },
+    pilot: { host: await resolveHost(options.pilot.host), port: options.pilot.port },
+  };
+}
+
+/** The bootstrap names endpoints by IP address. */
+async function resolveHost(host: string): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch {
+    throw new CommandError(`the address of pilot's host "${host}" cannot be found`);
+  }
+}

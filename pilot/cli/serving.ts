@@ -1,0 +1,19 @@
+/** What `up`, `run` and `proxy` share: a server that starts with a clear word or fails with one, and drains when asked. */
+import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
+import type { StopSignals } from './signals.ts';
+import { explainStartError } from './start-error.ts';
+
+/** Rejects with one sentence when a port or a directory cannot be had. */
+export async function startServer(server: Lifecycle): Promise<undefined> {
+  try {
+    await server.start();
+  } catch (error) {
+    throw explainStartError(error);
+  }
+}
+
+/** Serves until the first signal, then drains; a second signal ends that too. */
+export async function serveUntilStopped(server: Lifecycle, stop: StopSignals, drainMs: number): Promise<void> {
+  await stop.first;
+  await Promise.race([server.drain(drainMs), stop.second]);
+}

@@ -1,0 +1,122 @@
+/** The Envoy bootstrap of a sidecar that takes everything else from pilot. A real Envoy can start from it. */
+import { isIPv6 } from 'node:net';
+import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
+import { encodeNode, sidecarNodeId, type Node } from '../../proxy/api/node.ts';
+import type { HostPort } from './option-parsers.ts';
+
+export interface SidecarIdentity {
+  readonly service: string;
+  readonly namespace: string;
+  readonly version: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Tells instances of one workload apart, for example the process id. */
+  readonly instance: string;
+  /** Where other sidecars reach this one: an IP address. */
+  readonly address: string;
+}
+
+export interface SidecarPorts {
+  /** Where the application listens on loopback; undefined for a pure client, which has no inbound listener either. */
+  readonly app: number | undefined;
+  readonly inbound: number | undefined;
+  readonly outbound: number;
+  readonly admin: number;
+}
+
+export interface SidecarPlan {
+  readonly identity: SidecarIdentity;
+  readonly ports: SidecarPorts;
+  /** Pilot's xDS server, an IP address. */
+  readonly pilot: HostPort;
+}
+
+const ads: ConfigSource = { ads: {}, resource_api_version: 'V3' };
+
+export function buildSidecarBootstrap({ identity, ports, pilot }: SidecarPlan): Bootstrap {
+  return {
+    node: encodeNode(describeNode(identity, ports)),
+    admin: buildAdmin(ports.admin),
+    static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster()] },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'xds_cluster' } }],
+      },
+      cds_config: ads,
+      lds_config: ads,
+    },
+    stats_sinks: [buildMetricsSink()],
+    stats_flush_interval: '1s',
+  };
+}
+
+function describeNode(identity: SidecarIdentity, ports: SidecarPorts): Node {
+  const { service, namespace, version, address } = identity;
+  const workloadName = version === undefined ? service : `${service}-${version}`;
+  const metadata = {
+    name: `${workloadName}-${identity.instance}`,
+    namespace,
+    service: ports.app === undefined ? '' : service,
+    workloadName,
+    labels: { app: service, ...(version === undefined ? {} : { version }), ...identity.labels },
+    clusterId: 'Kubernetes',
+    address,
+    appPort: ports.app ?? 0,
+    inboundPort: ports.inbound ?? 0,
+    outboundPort: ports.outbound,
+  };
+  return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };
+}
+
+/** Admin has no authentication: loopback only. */
+function buildAdmin(port: number): Admin {
+  return { address: { socket_address: { address: '127.0.0.1', port_value: port } } };
+}
+
+function buildXdsCluster({ host, port }: HostPort): Cluster {
+  return {
+    ...grpcCluster('xds_cluster'),
+    type: 'STATIC',
+    load_assignment: {
+      cluster_name: 'xds_cluster',
+      endpoints: [
+        { lb_endpoints: [{ endpoint: { address: { socket_address: { address: host, port_value: port } } } }] },
+      ],
+    },
+  };
+}
+
+/** Where the mixer listens is pilot's knowledge: it answers EDS for this name. */
+function buildMixerCluster(): Cluster {
+  return { ...grpcCluster('mixer'), type: 'EDS', eds_cluster_config: { eds_config: ads } };
+}
+
+function grpcCluster(name: string): Cluster {
+  return {
+    name,
+    connect_timeout: '1s',
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
+}
+
+function buildMetricsSink(): StatsSink {
+  return {
+    name: 'envoy.stat_sinks.metrics_service',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.config.metrics.v3.MetricsServiceConfig',
+      grpc_service: { envoy_grpc: { cluster_name: 'mixer' } },
+      transport_api_version: 'V3',
+    },
+  };
+}
+
+/** `host:port` as it stands in a URL. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,81 @@
+/** `heddle up`: pilot and mixer in one process, for one machine. */
+import type { Command } from 'commander';
+import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
+import { createLogger } from '../../proxy/common/log.ts';
+import type { CommandContext } from './context.ts';
+import * as parse from './option-parsers.ts';
+import { startServer } from './serving.ts';
+import { listenForStop } from './signals.ts';
+
+interface UpOptions {
+  readonly dataDir: string;
+  readonly host: string;
+  readonly restPort: number;
+  readonly xdsPort: number;
+  readonly metricsPort: number;
+  readonly mixerPort: number;
+}
+
+/** Time for open streams and calls to end after SIGTERM. */
+const drainMs = 2000;
+
+export function registerUp(program: Command, context: CommandContext): void {
+  program
+    .command('up')
+    .summary('start the control plane and the telemetry of one machine')
+    .description(
+      'Starts pilot (REST API and xDS server) and mixer (telemetry) in one process and prints one line when both serve.\n' +
+        'Ends on SIGTERM or Ctrl-C. A port of 0 lets the system choose; the line tells which it was.',
+    )
+    .option('--data-dir <dir>', 'where resources are stored', './.heddle')
+    .option(
+      '--host <ip>',
+      'address to listen on, and at which sidecars reach the mixer; there is no authentication',
+      parse.parseAddress,
+      '127.0.0.1',
+    )
+    .option('--rest-port <port>', 'REST API for heddle and kubectl', parse.parseListenPort, 15_080)
+    .option('--xds-port <port>', 'xDS for sidecars', parse.parseListenPort, 15_010)
+    .option('--metrics-port <port>', '/metrics for Prometheus', parse.parseListenPort, 15_014)
+    .option('--mixer-port <port>', 'where sidecars report to', parse.parseListenPort, 15_030)
+    .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
+    .action(async (options: UpOptions) => {
+      await runControlPlane(options, context);
+    });
+}
+
+async function runControlPlane(options: UpOptions, context: CommandContext): Promise<void> {
+  const [{ PilotServer }, { MixerServer }] = await Promise.all([
+    import('../server.ts'),
+    import('../../mixer/server.ts'),
+  ]);
+  const logger = createLogger('up', 'warn');
+  const { host } = options;
+  const stop = listenForStop();
+  /** Whoever is in here is closed, whether its start succeeded or not. */
+  const started: Lifecycle[] = [];
+  try {
+    const mixer = new MixerServer({ host, grpcPort: options.mixerPort, metricsPort: options.metricsPort, logger });
+    started.push(mixer);
+    await startServer(mixer);
+    const pilot = new PilotServer({
+      dataDir: options.dataDir,
+      host,
+      restPort: options.restPort,
+      xdsPort: options.xdsPort,
+      mixerAddress: { address: host, port: mixer.grpcPort },
+      logger,
+    });
+    started.push(pilot);
+    await startServer(pilot);
+    context.stdout.write(
+      `heddle is up: API http://${host}:${pilot.restPort}, xDS ${host}:${pilot.xdsPort}, ` +
+        `metrics http://${host}:${mixer.metricsPort}/metrics, mixer ${host}:${mixer.grpcPort}, data in ${options.dataDir}\n`,
+    );
+    await stop.first;
+    for (const server of started.toReversed()) await Promise.race([server.drain(drainMs), stop.second]);
+  } finally {
+    stop.dispose();
+    for (const server of started.toReversed()) await server.close();
+  }
+}

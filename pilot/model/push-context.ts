@@ -1,0 +1,36 @@
+/** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
+import type { DestinationRules } from './destination-rules.ts';
+import type { HostTable } from './host-table.ts';
+import type { Service } from './service.ts';
+import type { VirtualService } from './virtual-services.ts';
+import type { Workload } from './workload.ts';
+
+export interface PushContext {
+  readonly config: PushConfig;
+  /** By the service's hostname, sorted by namespace and name. A list keeps its identity while nothing in it changes. */
+  readonly workloads: ReadonlyMap<string, readonly Workload[]>;
+}
+
+/** What clusters, listeners and routes are made of. Keeps its identity while only workloads come and go. */
+export interface PushConfig {
+  /** Sorted by hostname, which is unique. */
+  readonly services: readonly Service[];
+  readonly serviceByHostname: ReadonlyMap<string, Service>;
+  readonly virtualServices: HostTable<VirtualService>;
+  readonly destinationRules: DestinationRules;
+}
+
+/** What a push has to look at, found by comparing two snapshots. */
+export interface ContextDifference {
+  readonly isConfigChanged: boolean;
+  /** Services whose workloads differ. */
+  readonly hostnames: readonly string[];
+}
+
+export function compareContexts(before: PushContext, after: PushContext): ContextDifference {
+  const hostnames = new Set([...before.workloads.keys(), ...after.workloads.keys()]);
+  return {
+    isConfigChanged: before.config !== after.config,
+    hostnames: [...hostnames].filter((hostname) => before.workloads.get(hostname) !== after.workloads.get(hostname)),
+  };
+}

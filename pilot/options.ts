@@ -1,0 +1,32 @@
+/** What pilot is started with. */
+import { type Clock, systemClock } from '../proxy/common/clock.ts';
+import { createLogger, type Logger } from '../proxy/common/log.ts';
+import type { SocketAddress } from './xds/generators.ts';
+
+export interface PilotOptions {
+  /** Directory of resources and registered workloads; created when it is missing. */
+  readonly dataDir: string;
+  /** IP address to listen on. Default 127.0.0.1: neither API has authentication. */
+  readonly host?: string;
+  /** REST API; 0 lets the system choose. Default 15080. */
+  readonly restPort?: number;
+  /** ADS; 0 lets the system choose. Default 15010. */
+  readonly xdsPort?: number;
+  /** Where sidecars report to; without one they are told of no mixer. */
+  readonly mixerAddress?: SocketAddress;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+}
+
+export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress'>> & Pick<PilotOptions, 'mixerAddress'>;
+
+export function resolveOptions(options: PilotOptions): ResolvedOptions {
+  return {
+    ...options,
+    host: options.host ?? '127.0.0.1',
+    restPort: options.restPort ?? 15_080,
+    xdsPort: options.xdsPort ?? 15_010,
+    logger: options.logger ?? createLogger('pilot'),
+    clock: options.clock ?? systemClock,
+  };
+}

@@ -1,0 +1,95 @@
+/** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
+import type { Resource } from '../../crds/resource.ts';
+import { DestinationRules, type DestinationRule } from '../model/destination-rules.ts';
+import type { PushConfig, PushContext } from '../model/push-context.ts';
+import { clusterHostname, type Service } from '../model/service.ts';
+import { indexVirtualServices, type VirtualService } from '../model/virtual-services.ts';
+import type { Workload } from '../model/workload.ts';
+import { servicesOf, workloadsOf } from './service-resources.ts';
+import { WorkloadIndex } from './workload-index.ts';
+
+export interface DiscoveryInput {
+  /** Of the config store; equal revisions mean equal resources. */
+  readonly revision: number;
+  /** Oldest first. */
+  readonly resources: readonly Resource[];
+  /** Registered by sidecars. */
+  readonly workloads: readonly Workload[];
+}
+
+/** A push context, with the input that its config was built from. */
+export interface Discovered extends PushContext {
+  readonly revision: number;
+  readonly implicitServices: readonly Service[];
+}
+
+/** Pure. Parts that did not change since `previous` keep their identity. */
+export function discover(input: DiscoveryInput, previous?: Discovered): Discovered {
+  const declared = new Map<string, Service>();
+  for (const service of declaredServices(input.resources)) {
+    if (!declared.has(service.hostname)) declared.set(service.hostname, service);
+  }
+  const implicitServices = findImplicitServices(input.workloads, declared);
+  const isConfigKept =
+    previous !== undefined &&
+    previous.revision === input.revision &&
+    JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
+  const config = isConfigKept
+    ? previous.config
+    : buildConfig(input.resources, [...declared.values(), ...implicitServices]);
+  const index = new WorkloadIndex([
+    ...input.workloads,
+    ...input.resources.flatMap((resource) => workloadsOf(resource, null)),
+  ]);
+  const workloads = new Map<string, readonly Workload[]>();
+  for (const service of config.services) {
+    const { hostname } = service;
+    workloads.set(hostname, keepIdentity(index.workloadsOf(service), previous?.workloads.get(hostname)));
+  }
+  return { config, workloads, revision: input.revision, implicitServices };
+}
+
+/** Of two services with one hostname the first counts: a Service before a ServiceEntry, then the older one. */
+function declaredServices(resources: readonly Resource[]): Service[] {
+  return ['Service', 'ServiceEntry'].flatMap((kind) =>
+    resources.filter((resource) => resource.kind === kind).flatMap((resource) => servicesOf(resource, null)),
+  );
+}
+
+/** A service that workloads name and nobody declared has one HTTP port, 80. Sorted by hostname. */
+function findImplicitServices(workloads: readonly Workload[], declared: ReadonlyMap<string, Service>): Service[] {
+  const found = new Map<string, Service>();
+  for (const { service, namespace } of workloads) {
+    const hostname = clusterHostname(service, namespace);
+    if (service === '' || declared.has(hostname)) continue;
+    found.set(hostname, {
+      hostname,
+      name: service,
+      namespace,
+      ports: [{ name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 }],
+      isMeshExternal: false,
+      selector: undefined,
+      endpoints: [],
+    });
+  }
+  return [...found.values()].sort(byHostname);
+}
+
+function buildConfig(resources: readonly Resource[], services: Service[]): PushConfig {
+  const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
+  return {
+    services: services.sort(byHostname),
+    serviceByHostname: new Map(services.map((service) => [service.hostname, service])),
+    virtualServices: indexVirtualServices(ofKind('VirtualService') as VirtualService[]),
+    destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[]),
+  };
+}
+
+function keepIdentity<T>(now: readonly T[], before: readonly T[] | undefined): readonly T[] {
+  const isSame = before?.length === now.length && now.every((item, i) => item === before[i]);
+  return isSame ? before : now;
+}
+
+function byHostname(a: Service, b: Service): number {
+  return a.hostname < b.hostname ? -1 : 1;
+}

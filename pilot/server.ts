@@ -1,0 +1,93 @@
+/** The composition root of pilot: what users apply and sidecars register becomes what sidecars are told. */
+import { join } from 'node:path';
+import type { ConfigStore } from '../crds/config-store.ts';
+import { FileStore } from '../crds/file-store.ts';
+import type { Lifecycle } from '../proxy/common/lifecycle.ts';
+import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { findListening } from './registry/tcp-probe.ts';
+import { WorkloadFile } from './registry/workload-file.ts';
+import { WorkloadRegistry } from './registry/workload-registry.ts';
+import { RestServer } from './rest/rest-server.ts';
+import { AdsServer } from './xds/ads-server.ts';
+import { DiscoveryServer } from './xds/discovery-server.ts';
+
+/** Longer than the longest back-off of a sidecar that reconnects. */
+const reconnectGraceMs = 30_000;
+
+export class PilotServer implements Lifecycle {
+  readonly #options: ResolvedOptions;
+  readonly #store: ConfigStore;
+  readonly #registry: WorkloadRegistry;
+  readonly #workloadFile: WorkloadFile;
+  readonly #discovery: DiscoveryServer;
+  readonly #ads: AdsServer;
+  readonly #rest: RestServer;
+  #started: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: PilotOptions) {
+    this.#options = resolveOptions(options);
+    const { dataDir, host, restPort, xdsPort, mixerAddress, clock, logger } = this.#options;
+    this.#store = new FileStore(dataDir, { clock, logger });
+    this.#registry = new WorkloadRegistry(clock);
+    this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
+    const sources = { store: this.#store, registry: this.#registry };
+    this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, clock, logger: logger.child('xds') });
+    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, logger: logger.child('xds') });
+    this.#rest = new RestServer({
+      store: this.#store,
+      port: restPort,
+      host,
+      logger,
+      clock,
+      references: { serviceExists: (hostname) => this.#discovery.hasService(hostname) },
+      routes: [{ method: 'GET', pattern: '/debug/syncz', handle: () => ({ body: this.#discovery.syncStatus() }) }],
+    });
+  }
+
+  /** The REST API's port; 0 before the start. */
+  get restPort(): number {
+    return this.#rest.port;
+  }
+
+  /** The ADS port; 0 before the start. */
+  get xdsPort(): number {
+    return this.#ads.port;
+  }
+
+  /** Rejects when the data cannot be read, is in use by another pilot, or a port is taken. */
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<void> {
+    await this.#store.open();
+    this.#registry.restore(await findListening(await this.#workloadFile.load()), reconnectGraceMs);
+    this.#registry.subscribe(() => this.#workloadFile.save(this.#registry.entries()));
+    this.#discovery.start();
+    await this.#ads.start();
+    await this.#rest.start();
+  }
+
+  /** Workloads stay registered in the file: the sidecars live on and come to the next pilot. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#workloadFile.freeze();
+    await Promise.all([this.#rest.drain(deadlineMs), this.#ads.drain(deadlineMs)]);
+    await this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#workloadFile.freeze();
+    await this.#rest.close();
+    await this.#ads.close();
+    this.#discovery.close();
+    await this.#workloadFile.flush();
+    await this.#store.close();
+  }
+}

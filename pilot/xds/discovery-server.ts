@@ -1,0 +1,129 @@
+/**
+ * Keeps the push context current and tells the streams what changed. Changes within one turn of the event loop become
+ * one push; nothing waits longer than that.
+ */
+import type { ConfigStore } from '../../crds/config-store.ts';
+import type { Node } from '../../proxy/api/node.ts';
+import type { Clock } from '../../proxy/common/clock.ts';
+import type { Logger } from '../../proxy/common/log.ts';
+import { compareContexts } from '../model/push-context.ts';
+import { type Discovered, discover } from '../registry/service-discovery.ts';
+import type { WorkloadRegistry } from '../registry/workload-registry.ts';
+import { AdsStream } from './ads-stream.ts';
+import { EndpointSubscribers } from './endpoint-subscribers.ts';
+import { createGenerators, type Generators, type SocketAddress } from './generators.ts';
+import { ResourceEncoder } from './resource-encoder.ts';
+import { type ProxySyncStatus, syncStatusOf } from './sync-status.ts';
+import { warmingMs } from './warming-clusters.ts';
+
+export interface DiscoveryServerOptions {
+  readonly store: ConfigStore;
+  readonly registry: WorkloadRegistry;
+  readonly mixerAddress: SocketAddress | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** What a connected sidecar's transport calls. */
+export type ConnectedStream = Pick<AdsStream, 'receive' | 'resume' | 'close'>;
+
+export class DiscoveryServer {
+  readonly encoder = new ResourceEncoder();
+  readonly #options: DiscoveryServerOptions;
+  readonly #generators: Generators;
+  readonly #streams = new Set<AdsStream>();
+  readonly #subscribers = new EndpointSubscribers<AdsStream>();
+  readonly #unsubscribe: (() => void)[] = [];
+  #context: Discovered = discover({ revision: 0, resources: [], workloads: [] });
+  #isPushScheduled = false;
+
+  constructor(options: DiscoveryServerOptions) {
+    this.#options = options;
+    this.#generators = createGenerators(this.encoder, options.mixerAddress);
+  }
+
+  /** The store must be open. */
+  start(): void {
+    const { store, registry } = this.#options;
+    this.#context = this.#discover();
+    this.#unsubscribe.push(
+      store.subscribe(() => this.#schedulePush()),
+      registry.subscribe(() => this.#schedulePush()),
+    );
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
+  }
+
+  /**
+   * A sidecar has opened a stream. Its workload is registered once it has its listeners, so that nobody is sent to a port
+   * that is not open yet; a client that takes no listeners is registered when it had time to.
+   */
+  connect(node: Node, write: (response: Uint8Array) => boolean): ConnectedStream {
+    const { clock, logger, registry } = this.#options;
+    let unregister: (() => void) | undefined;
+    const register = (): void => {
+      unregister ??= registry.register(node);
+    };
+    const cancelTimer = clock.setTimer(register, warmingMs);
+    const stream: AdsStream = new AdsStream({
+      node,
+      generators: this.#generators,
+      context: () => this.#context,
+      write,
+      onListening: register,
+      onEndpointNames: (before, after) => this.#subscribers.update(stream, before, after),
+      clock,
+      logger,
+    });
+    this.#streams.add(stream);
+    return {
+      receive: (request) => stream.receive(request),
+      resume: () => stream.resume(),
+      close: () => {
+        cancelTimer();
+        this.#streams.delete(stream);
+        stream.close();
+        unregister?.();
+      },
+    };
+  }
+
+  /** Whether a service of this full name is known, declared or named by a workload. */
+  hasService(hostname: string): boolean {
+    return this.#context.config.serviceByHostname.has(hostname);
+  }
+
+  /** One entry per open stream, sorted by proxy. */
+  syncStatus(): ProxySyncStatus[] {
+    return [...this.#streams].map(syncStatusOf).sort((a, b) => (a.proxy < b.proxy ? -1 : 1));
+  }
+
+  #schedulePush(): void {
+    if (this.#isPushScheduled) return;
+    this.#isPushScheduled = true;
+    setImmediate(() => {
+      this.#isPushScheduled = false;
+      this.#push();
+    });
+  }
+
+  #push(): void {
+    const before = this.#context;
+    try {
+      this.#context = this.#discover(before);
+    } catch (error) {
+      this.#options.logger.error('push context cannot be built, the last good one stays', { error: String(error) });
+      return;
+    }
+    const { isConfigChanged, hostnames } = compareContexts(before, this.#context);
+    if (isConfigChanged) for (const stream of this.#streams) stream.push();
+    else for (const [stream, names] of this.#subscribers.of(hostnames)) stream.push(names);
+  }
+
+  #discover(previous?: Discovered): Discovered {
+    const { store, registry } = this.#options;
+    return discover({ revision: store.revision, resources: store.list(), workloads: registry.workloads() }, previous);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The outbound route configuration is the largest resource and differs between sidecars in one header only: who calls.
+ * Its virtual hosts are encoded once per namespace; per sidecar the header is spliced in, which protobuf allows because
+ * the encodings of two messages joined are the encoding of both merged (protobuf.dev/programming-guides/encoding).
+ */
+import { wrapResource } from '../../proxy/api/discovery.ts';
+import { encodePeerMetadata, peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
+import { encode } from '../../proxy/api/protojson.ts';
+import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { outboundRouteName } from '../networking/listeners.ts';
+import type { OutboundHost } from '../networking/virtual-hosts.ts';
+import { contentHash, type EncodedResource } from './resource-encoder.ts';
+
+const routeConfigurationName = 'envoy.config.route.v3.RouteConfiguration';
+const virtualHostName = 'envoy.config.route.v3.VirtualHost';
+
+/** The virtual hosts as all sidecars of a namespace share them. */
+export interface SharedRoutes {
+  readonly version: string;
+  readonly hosts: readonly { readonly bytes: Uint8Array; readonly isMeshInternal: boolean }[];
+}
+
+export function encodeSharedRoutes(hosts: readonly OutboundHost[]): SharedRoutes {
+  const encoded = hosts.map(({ virtualHost, isMeshInternal }) => ({
+    bytes: encode(virtualHostName, virtualHost),
+    isMeshInternal,
+  }));
+  const parts = encoded.flatMap(({ bytes, isMeshInternal }) => [`${bytes.length} ${isMeshInternal} `, bytes]);
+  return { version: contentHash(parts), hosts: encoded };
+}
+
+/** The bytes are only put together when they are sent, and not kept. */
+export function outboundRoutesFor(shared: SharedRoutes, caller: NodeMetadata): EncodedResource {
+  const value = encodePeerMetadata(caller);
+  return {
+    name: outboundRouteName,
+    version: contentHash([shared.version, value]),
+    bytes: () => wrapResource(routeConfigurationName, spliceHeader(shared, value)),
+  };
+}
+
+function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array {
+  const header = encode(virtualHostName, {
+    request_headers_to_add: [
+      { header: { key: peerMetadataHeader, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+    ],
+  });
+  const parts: Uint8Array[] = [encode(routeConfigurationName, { name: outboundRouteName })];
+  for (const { bytes, isMeshInternal } of hosts) {
+    const sizeBytes = bytes.length + (isMeshInternal ? header.length : 0);
+    parts.push(fieldHead(virtualHostsField, sizeBytes), bytes);
+    if (isMeshInternal) parts.push(header);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Number of `RouteConfiguration.virtual_hosts`. */
+const virtualHostsField = 2;
+
+/** Tag and length of a length-delimited field. */
+function fieldHead(fieldNumber: number, sizeBytes: number): Uint8Array {
+  const head = [(fieldNumber << 3) | 2];
+  let rest = sizeBytes;
+  for (; rest > 127; rest = Math.floor(rest / 128)) head.push((rest % 128) | 128);
+  head.push(rest);
+  return Uint8Array.from(head);
+}

@@ -1,0 +1,62 @@
+/** What `proxy-status` shows: whether each sidecar has what pilot wants it to have. */
+import { type DiscoveryName, discoveryNames } from '../../proxy/api/resource-types.ts';
+import type { AdsStream } from './ads-stream.ts';
+import type { Delivery, Subscription } from './subscription.ts';
+
+export interface ProxySyncStatus {
+  /** `NAME.NAMESPACE`. */
+  readonly proxy: string;
+  readonly nodeId: string;
+  /** RFC 3339. */
+  readonly connectedAt: string;
+  readonly types: Readonly<Record<DiscoveryName, TypeSyncStatus>>;
+}
+
+export interface TypeSyncStatus {
+  /**
+   * `SYNCED`: the client accepted the latest. `STALE`: a newer response is on its way or waits to be sent. `NACK`: the
+   * client rejected the latest and keeps what it had. `NOT SENT`: it did not ask, or there is nothing to send.
+   */
+  readonly status: 'SYNCED' | 'STALE' | 'NACK' | 'NOT SENT';
+  readonly sent?: VersionAt;
+  readonly acked?: VersionAt;
+  /** The client's words, when the status is `NACK`. */
+  readonly reason?: string;
+}
+
+export interface VersionAt {
+  readonly version: string;
+  /** RFC 3339. */
+  readonly at: string;
+}
+
+export function syncStatusOf({ node, connectedAtMs, subscriptions }: AdsStream): ProxySyncStatus {
+  const types = discoveryNames.map((name) => [name, typeStatusOf(subscriptions.get(name))] as const);
+  return {
+    proxy: `${node.metadata.name}.${node.metadata.namespace}`,
+    nodeId: node.id,
+    connectedAt: timeOf(connectedAtMs),
+    types: Object.fromEntries(types) as ProxySyncStatus['types'],
+  };
+}
+
+function typeStatusOf(subscription: Subscription | undefined): TypeSyncStatus {
+  const last = subscription?.last;
+  if (subscription === undefined || last === undefined) return { status: 'NOT SENT' };
+  const { lastAcked, isSettled } = subscription;
+  const { outcome } = last;
+  return {
+    status: outcome.kind === 'nacked' ? 'NACK' : isSettled ? 'SYNCED' : 'STALE',
+    sent: { version: last.version, at: timeOf(last.sentAtMs) },
+    ...(lastAcked === undefined ? {} : { acked: ackOf(lastAcked) }),
+    ...(outcome.kind === 'nacked' ? { reason: outcome.reason } : {}),
+  };
+}
+
+function ackOf({ version, sentAtMs, outcome }: Delivery): VersionAt {
+  return { version, at: timeOf(outcome.kind === 'acked' ? outcome.atMs : sentAtMs) };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,63 @@
+/** What the admin pages say, in Envoy's words. */
+import type { ProxyServer } from './server.ts';
+import type { AdsClient } from './xds/ads-client.ts';
+
+export function describeServer(server: ProxyServer): object {
+  const { node } = server.bootstrap;
+  return {
+    version: `heddle/${process.version}`,
+    state: server.state === 'live' ? 'LIVE' : server.state === 'draining' ? 'DRAINING' : 'INITIALIZING',
+    uptime_current_epoch: `${Math.floor((Date.now() - server.startTimeMs) / 1000)}s`,
+    node: { id: node.id, cluster: node.cluster, metadata: node.metadata },
+  };
+}
+
+/** One line per fact, `cluster::host::fact::value`. */
+export function describeClusters(server: ProxyServer): string {
+  const lines: string[] = [];
+  for (const cluster of server.clusters.list()) {
+    const { name, lbPolicy } = cluster.config;
+    lines.push(`${name}::lb_policy::${lbPolicy}`, `${name}::observability_name::${name}`);
+    for (const host of cluster.hosts) {
+      const prefix = `${name}::${host.address}`;
+      lines.push(
+        `${prefix}::cx_active::${host.activeConnections}`,
+        `${prefix}::cx_connect_fail::${host.connectFailuresTotal}`,
+        `${prefix}::rq_active::${host.activeRequests}`,
+        `${prefix}::rq_total::${host.requestsTotal}`,
+        `${prefix}::health_flags::${host.endpoint.isHealthy ? 'healthy' : '/failed_eds_health'}`,
+        `${prefix}::weight::${host.endpoint.weight}`,
+      );
+    }
+  }
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+export function describeListeners(server: ProxyServer): string {
+  return server.listeners
+    .list()
+    .map(({ config, port }) => `${config.name}::${config.address}:${port}\n`)
+    .join('');
+}
+
+/** Static configuration as decoded, dynamic resources as the control plane sent them, with version and status per type. */
+export function dumpConfig(server: ProxyServer): object {
+  const { node, staticListeners, staticClusters } = server.bootstrap;
+  return {
+    node: { id: node.id, cluster: node.cluster, metadata: node.metadata },
+    static_resources: { listeners: staticListeners, clusters: staticClusters },
+    dynamic_resources: dumpDynamic(server.ads),
+  };
+}
+
+function dumpDynamic(ads: AdsClient | undefined): object {
+  if (ads === undefined) return {};
+  return Object.fromEntries(
+    ads
+      .describe()
+      .map(({ name, typeUrl, version, status }) => [
+        name,
+        { type_url: typeUrl, version_info: version, status, resources: ads.dump(name) },
+      ]),
+  );
+}

@@ -1,0 +1,161 @@
+/** Envoy's admin interface (Envoy docs `operations/admin`), the part that people and scripts use. It has no authentication. */
+import http from 'node:http';
+import type { Logger } from './common/log.ts';
+import { expositionContentType } from './common/exposition.ts';
+import { describeClusters, describeListeners, describeServer, dumpConfig } from './admin-pages.ts';
+import type { ProxyServer } from './server.ts';
+import { prometheusText } from './telemetry/prometheus.ts';
+
+interface Page {
+  readonly help: string;
+  /** GET pages change nothing; POST pages do. */
+  readonly method: 'GET' | 'POST';
+  readonly respond: (
+    server: ProxyServer,
+    response: http.ServerResponse,
+    query: URLSearchParams,
+  ) => Promise<void> | void;
+}
+
+/** The one table of admin pages. */
+const pages: Readonly<Record<string, Page>> = {
+  '/ready': {
+    help: 'print server state, 200 if ready, else 503',
+    method: 'GET',
+    respond: (server, response) => {
+      response.statusCode = server.state === 'live' ? 200 : 503;
+      response.end(`${stateNames[server.state]}\n`);
+    },
+  },
+  '/server_info': {
+    help: 'print server version, state and node',
+    method: 'GET',
+    respond: (server, response) => sendJson(response, describeServer(server)),
+  },
+  '/stats': {
+    help: 'print server stats; usedonly hides zeros, filter takes a part of the name',
+    method: 'GET',
+    respond: (server, response, query) => void response.end(statsText(server, query)),
+  },
+  '/stats/prometheus': {
+    help: 'print server stats in prometheus format',
+    method: 'GET',
+    respond: sendPrometheus,
+  },
+  '/clusters': {
+    help: 'upstream cluster status',
+    method: 'GET',
+    respond: (server, response) => void response.end(describeClusters(server)),
+  },
+  '/listeners': {
+    help: 'print listener info',
+    method: 'GET',
+    respond: (server, response) => void response.end(describeListeners(server)),
+  },
+  '/config_dump': {
+    help: 'dump current configs',
+    method: 'GET',
+    respond: (server, response) => sendJson(response, dumpConfig(server)),
+  },
+  '/quitquitquit': {
+    help: 'exit the server',
+    method: 'POST',
+    respond: (_server, response) => {
+      response.end('OK\n', () => process.kill(process.pid, 'SIGTERM'));
+    },
+  },
+};
+
+const stateNames: Readonly<Record<ProxyServer['state'], string>> = {
+  new: 'PRE_INITIALIZING',
+  initializing: 'INITIALIZING',
+  live: 'LIVE',
+  draining: 'DRAINING',
+  closed: 'DRAINING',
+};
+
+export class AdminServer {
+  readonly #address: string;
+  readonly #requestedPort: number;
+  readonly #server: http.Server;
+
+  constructor({ address, port }: { address: string; port: number }, proxy: ProxyServer, logger: Logger) {
+    this.#address = address;
+    this.#requestedPort = port;
+    this.#server = http.createServer((request, response) => {
+      respond(proxy, request, response).catch((cause: unknown) => {
+        logger.error('an admin page failed', { url: request.url, reason: String(cause) });
+        response.destroy();
+      });
+    });
+  }
+
+  get port(): number {
+    const bound = this.#server.address();
+    return typeof bound === 'object' && bound !== null ? bound.port : this.#requestedPort;
+  }
+
+  /** Rejects when the address cannot be bound. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(this.#requestedPort, this.#address, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    if (!this.#server.listening) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}
+
+async function respond(
+  proxy: ProxyServer,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://admin');
+  response.setHeader('content-type', 'text/plain; charset=utf-8');
+  const page = Object.hasOwn(pages, url.pathname) ? pages[url.pathname] : undefined;
+  if (page === undefined) {
+    response.statusCode = url.pathname === '/' || url.pathname === '/help' ? 200 : 404;
+    response.end(helpText());
+  } else if (request.method !== page.method && !(page.method === 'GET' && request.method === 'HEAD')) {
+    response.statusCode = 405;
+    response.setHeader('allow', page.method);
+    response.end(`${url.pathname} takes ${page.method}, got ${request.method}\n`);
+  } else {
+    await page.respond(proxy, response, url.searchParams);
+  }
+}
+
+function helpText(): string {
+  const lines = Object.entries(pages).map(([path, { method, help }]) => `  ${path} (${method}): ${help}\n`);
+  return `admin commands are:\n${lines.join('')}`;
+}
+
+function sendJson(response: http.ServerResponse, value: unknown): void {
+  response.setHeader('content-type', 'application/json');
+  response.end(`${JSON.stringify(value, undefined, 1)}\n`);
+}
+
+function statsText(server: ProxyServer, query: URLSearchParams): string {
+  const filter = query.get('filter') ?? '';
+  return server.stats
+    .entries()
+    .filter(({ name, value }) => name.includes(filter) && (value !== 0 || !query.has('usedonly')))
+    .map(({ name, value }) => `${name}: ${value}\n`)
+    .join('');
+}
+
+async function sendPrometheus(server: ProxyServer, response: http.ServerResponse): Promise<void> {
+  response.setHeader('content-type', expositionContentType);
+  for await (const text of prometheusText(server.metrics, server.stats)) response.write(text);
+  response.end();
+}

@@ -1,0 +1,74 @@
+/** Decodes `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`. */
+import { readAccessLog } from './access-log-decoder.ts';
+import { requireAds } from './config-source-decoder.ts';
+import type { HttpConnectionManager as HttpConnectionManagerJson, HttpFilter as HttpFilterJson } from './envoy.gen.ts';
+import type { Fields } from './fields.ts';
+import type { HttpConnectionManager, HttpFilter } from './listener.ts';
+import { readRouteConfiguration } from './route-decoder.ts';
+
+type Json = HttpConnectionManagerJson;
+
+/** Defaults are Envoy's: `http_connection_manager.proto` and `config/core/v3/protocol.proto`. */
+export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionManager {
+  // AUTO would also take HTTP/2, which a client only sends where it was told to.
+  fields.choice('codec_type', ['AUTO', 'HTTP1']);
+  acceptWhatIsDoneAnyway(fields);
+  const common = fields.message('common_http_protocol_options');
+  return {
+    statPrefix: fields.name('stat_prefix'),
+    routes: readRoutes(fields),
+    httpFilters: readHttpFilters(fields),
+    accessLogs: fields.list('access_log', readAccessLog),
+    generateRequestId: fields.flag('generate_request_id', true),
+    maxRequestHeadersBytes: 1024 * fields.number('max_request_headers_kb', { defaultValue: 60, min: 1, max: 8192 }),
+    maxHeadersCount: common?.number('max_headers_count', { defaultValue: 100, min: 1 }) ?? 100,
+    requestHeadersTimeoutMs: fields.durationMs('request_headers_timeout', 0),
+    streamIdleTimeoutMs: fields.durationMs('stream_idle_timeout', 300_000),
+    idleTimeoutMs: common?.durationMs('idle_timeout', 3_600_000) ?? 3_600_000,
+  };
+}
+
+/** Options that many files write out and whose other values are not supported. */
+function acceptWhatIsDoneAnyway(fields: Fields<Json>): void {
+  fields.only('use_remote_address', false);
+  fields.only('normalize_path', false);
+  fields.only('path_with_escaped_slashes_action', 'KEEP_UNCHANGED');
+  // An id that came with the request is always kept: a sidecar has no outside.
+  fields.ignore('preserve_external_request_id');
+  fields.message('http_protocol_options')?.only('allow_absolute_url', true);
+}
+
+function readRoutes(fields: Fields<Json>): HttpConnectionManager['routes'] {
+  const rds = fields.message('rds');
+  if (rds !== undefined) {
+    requireAds(rds.required('config_source'));
+    return { kind: 'rds', routeConfigName: rds.name('route_config_name') };
+  }
+  if (!fields.has('route_config')) fields.failHere('must have one of rds and route_config');
+  const inline = fields.message('route_config');
+  const none = { name: '', virtualHosts: [], headers: noMutations };
+  return { kind: 'static', routeConfig: inline === undefined ? none : readRouteConfiguration(inline) };
+}
+
+const noMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
+
+function readHttpFilters(fields: Fields<Json>): HttpFilter[] {
+  const filters = fields.list('http_filters', readHttpFilter);
+  const isRouterLast = filters.findIndex(({ kind }) => kind === 'router') === filters.length - 1;
+  if (filters.length === 0 || !isRouterLast)
+    fields.fail('http_filters', 'must have the router as its last filter only');
+  return filters;
+}
+
+/** The type decides which filter it is, as in Envoy; the name is for people. */
+function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
+  const name = fields.name('name');
+  const kind = fields.typed<HttpFilter['kind']>('typed_config', {
+    'envoy.extensions.filters.http.router.v3.Router': (router) => {
+      // Statistics and tracing only.
+      router.ignore('dynamic_stats', 'start_child_span');
+      return 'router';
+    },
+  });
+  return { name, kind: kind ?? 'router' };
+}

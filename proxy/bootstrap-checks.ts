@@ -1,0 +1,104 @@
+/** What must hold between the parts of a bootstrap. */
+import type { Cluster } from './api/cluster.ts';
+import type { Listener } from './api/listener.ts';
+import type { Bootstrap } from './bootstrap.ts';
+import type { FieldError } from './common/decoded.ts';
+
+export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
+  return [
+    ...checkUniqueNames('static_resources.clusters', bootstrap.staticClusters),
+    ...checkUniqueNames('static_resources.listeners', bootstrap.staticListeners),
+    ...checkAddresses(bootstrap),
+    ...checkGrpcServices(bootstrap),
+    ...checkDiscovery(bootstrap),
+    ...checkRoutes(bootstrap),
+  ];
+}
+
+function checkUniqueNames(path: string, items: readonly { readonly name: string }[]): FieldError[] {
+  const first = new Map<string, number>();
+  return items.flatMap(({ name }, i) => {
+    const other = first.get(name);
+    if (other === undefined) first.set(name, i);
+    if (other === undefined || name === '') return [];
+    return [{ path: `${path}[${i}].name`, message: `must be unique, got "${name}", the name of ${path}[${other}]` }];
+  });
+}
+
+/** Port 0 is another port every time. */
+function checkAddresses({ staticListeners, admin }: Bootstrap): FieldError[] {
+  const owners = new Map<string, string>();
+  if (admin !== undefined && admin.port !== 0) owners.set(`${admin.address} ${admin.port}`, 'admin');
+  return staticListeners.flatMap(({ address, port }, i) => {
+    const path = `static_resources.listeners[${i}]`;
+    const owner = port === 0 ? undefined : owners.get(`${address} ${port}`);
+    if (owner === undefined) owners.set(`${address} ${port}`, path);
+    return owner === undefined ? [] : [{ path: `${path}.address`, message: `must be unique, ${owner} has it too` }];
+  });
+}
+
+/** Clusters behind gRPC services are known from the start and speak HTTP/2. */
+function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap): FieldError[] {
+  const references = metricsServices.map(({ clusterName }, i) => ({
+    clusterName,
+    path: `stats_sinks[${i}].typed_config.grpc_service.envoy_grpc.cluster_name`,
+  }));
+  const adsPath = 'dynamic_resources.ads_config.grpc_services[0].envoy_grpc.cluster_name';
+  if (ads !== undefined) references.push({ clusterName: ads.clusterName, path: adsPath });
+  const clusters = new Map(staticClusters.map((cluster) => [cluster.name, cluster]));
+  return references.flatMap(({ clusterName, path }) => {
+    const cluster = clusters.get(clusterName);
+    const message = clusterName === '' ? undefined : faultOfGrpcCluster(clusterName, cluster);
+    if (message !== undefined) return [{ path, message }];
+    const isCircular = path === adsPath && cluster?.discovery.kind === 'eds';
+    return isCircular ? [{ path, message: `must be a STATIC cluster, "${clusterName}" needs ADS itself` }] : [];
+  });
+}
+
+function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {
+  if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
+  return cluster.protocol === 'http2'
+    ? undefined
+    : `must name a cluster with http2_protocol_options, "${name}" has none`;
+}
+
+/** Whoever takes resources from a control plane says where it is, and who asks. */
+function checkDiscovery({ node, ads, staticClusters, staticListeners }: Bootstrap): FieldError[] {
+  if (ads !== undefined) {
+    return (['id', 'cluster'] as const).flatMap((key) =>
+      node[key] === 'unknown' ? [{ path: `node.${key}`, message: 'must be set: the control plane asks for it' }] : [],
+    );
+  }
+  const message = 'needs dynamic_resources.ads_config';
+  return [
+    ...staticClusters.flatMap(({ discovery }, i) =>
+      discovery.kind === 'eds' ? [{ path: `static_resources.clusters[${i}].eds_cluster_config`, message }] : [],
+    ),
+    ...staticListeners.flatMap((listener, i) =>
+      managersOf(listener).some(({ routes }) => routes.kind === 'rds')
+        ? [{ path: `static_resources.listeners[${i}]`, message: `has rds, which ${message}` }]
+        : [],
+    ),
+  ];
+}
+
+/** Requests go to HTTP/1.1 clusters. A cluster that does not exist is no fault: it may come by CDS, or never. */
+function checkRoutes({ staticClusters, staticListeners }: Bootstrap): FieldError[] {
+  const http2 = new Set(staticClusters.filter(({ protocol }) => protocol === 'http2').map(({ name }) => name));
+  return staticListeners.flatMap((listener, i) => {
+    const used = routedClusters(listener).find((name) => http2.has(name));
+    const message = `must not route to "${used}": clusters with http2_protocol_options are for gRPC services only`;
+    return used === undefined ? [] : [{ path: `static_resources.listeners[${i}]`, message }];
+  });
+}
+
+function routedClusters(listener: Listener): string[] {
+  return managersOf(listener)
+    .flatMap(({ routes }) => (routes.kind === 'static' ? routes.routeConfig.virtualHosts : []))
+    .flatMap((virtualHost) => virtualHost.routes)
+    .flatMap(({ action }) => (action.kind === 'route' ? action.clusters.map(({ name }) => name) : []));
+}
+
+function managersOf(listener: Listener) {
+  return listener.filterChains.map(({ httpConnectionManager }) => httpConnectionManager);
+}

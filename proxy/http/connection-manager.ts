@@ -1,0 +1,170 @@
+/**
+ * Envoy's HTTP connection manager: what all connections of one version of a filter chain share. A rule change never makes
+ * a new one (routes are read through the router's table); a listener change does, for connections accepted afterwards.
+ */
+import type { HttpConnectionManager } from '../api/listener.ts';
+import type { Clock } from '../common/clock.ts';
+import type { Stat, StatsStore } from '../common/stats.ts';
+import type { HeadLimits } from '../http1/head-parser.ts';
+import type { FilterFactory } from './filter.ts';
+import { Known } from './header-name.ts';
+import type { RequestHead } from './message-head.ts';
+import { RequestIds } from './request-id.ts';
+import { HttpStream, type ServerCodec } from './stream.ts';
+
+/** Hears of every finished stream: access log, metrics. Must not keep the stream. */
+export interface StreamObserver {
+  onStreamComplete(stream: HttpStream, durationMs: number): void;
+}
+
+/** A downstream connection as its manager sees it. */
+export interface ManagedConnection {
+  /** Monotonic milliseconds; 0 = none. */
+  readonly deadlineMs: number;
+  onDeadline(nowMs: number): void;
+  drain(): void;
+  destroy(): void;
+}
+
+export interface ConnectionManagerDependencies {
+  readonly clock: Clock;
+  readonly stats: StatsStore;
+  readonly filters: readonly FilterFactory[];
+  readonly observers: readonly StreamObserver[];
+}
+
+/** Deadlines of connections are checked this often: they are seconds, and checking costs the request path nothing. */
+const sweepIntervalMs = 1_000;
+/** Finished streams kept for reuse. */
+const maxPooledStreams = 1_024;
+
+export class ConnectionManager {
+  readonly config: HttpConnectionManager;
+  readonly headLimits: HeadLimits;
+  readonly #clock: Clock;
+  readonly #filters: readonly FilterFactory[];
+  readonly #observers: readonly StreamObserver[];
+  readonly #stats: ConnectionManagerStats;
+  readonly #requestIds = new RequestIds();
+  readonly #connections = new Set<ManagedConnection>();
+  readonly #pool: HttpStream[] = [];
+  #nowMs: number;
+  #cancelSweep: (() => void) | undefined = undefined;
+  isDraining = false;
+
+  constructor(config: HttpConnectionManager, { clock, stats, filters, observers }: ConnectionManagerDependencies) {
+    this.config = config;
+    this.headLimits = { maxBytes: config.maxRequestHeadersBytes, maxHeaders: config.maxHeadersCount };
+    this.#clock = clock;
+    this.#filters = filters;
+    this.#observers = observers;
+    this.#stats = new ConnectionManagerStats(stats, config.statPrefix);
+    this.#nowMs = clock.monotonicMs();
+  }
+
+  /** Monotonic milliseconds, read from the clock. */
+  nowMs(): number {
+    this.#nowMs = this.#clock.monotonicMs();
+    return this.#nowMs;
+  }
+
+  /** `delayMs` from the time last read, which is at most one sweep ago; 0 stays 0, "never". */
+  deadlineMs(delayMs: number): number {
+    return delayMs === 0 ? 0 : this.#nowMs + delayMs;
+  }
+
+  // ---- connections ----
+
+  addConnection(connection: ManagedConnection): void {
+    this.#connections.add(connection);
+    this.#stats.connections.value += 1;
+    this.#stats.connectionsActive.value += 1;
+    this.#cancelSweep ??= this.#clock.setTimer(this.#sweep, sweepIntervalMs);
+  }
+
+  onConnectionClosed(connection: ManagedConnection): void {
+    if (this.#connections.delete(connection)) this.#stats.connectionsActive.value -= 1;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** Idle connections close, busy ones after their current request (Envoy docs `draining`). */
+  drain(): void {
+    this.isDraining = true;
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  close(): void {
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  readonly #sweep = (): void => {
+    const nowMs = this.nowMs();
+    for (const connection of this.#connections) {
+      if (connection.deadlineMs !== 0 && connection.deadlineMs <= nowMs) connection.onDeadline(nowMs);
+    }
+    this.#cancelSweep = this.#connections.size > 0 ? this.#clock.setTimer(this.#sweep, sweepIntervalMs) : undefined;
+  };
+
+  // ---- streams ----
+
+  /** A stream from the pool, as new; it counts only once it begins. */
+  acquireStream(): HttpStream {
+    return this.#pool.pop() ?? new HttpStream(this, this.#filters);
+  }
+
+  beginStream(stream: HttpStream, codec: ServerCodec): void {
+    stream.codec = codec;
+    stream.startMs = this.nowMs();
+    this.#stats.requests.value += 1;
+    this.#stats.requestsActive.value += 1;
+  }
+
+  release(stream: HttpStream): void {
+    stream.reset();
+    if (this.#pool.length < maxPooledStreams) this.#pool.push(stream);
+  }
+
+  /** What every request gets before the first filter sees it (Envoy docs `http_conn_man/headers`). */
+  onRequestHeaders(head: RequestHead): void {
+    const { headers } = head;
+    if (this.config.generateRequestId && !headers.hasKnown(Known.requestId)) {
+      headers.add('x-request-id', this.#requestIds.next());
+    }
+    if (!headers.hasKnown(Known.forwardedProto)) headers.add('x-forwarded-proto', 'http');
+  }
+
+  onStreamComplete(stream: HttpStream): void {
+    const durationMs = this.nowMs() - stream.startMs;
+    const counter = this.#stats.responseClasses[Math.floor(stream.response.status / 100)];
+    if (counter !== undefined) counter.value += 1;
+    this.#stats.requestsActive.value -= 1;
+    for (const observer of this.#observers) observer.onStreamComplete(stream, durationMs);
+  }
+}
+
+/** Envoy's statistics of a connection manager, under Envoy's names. */
+class ConnectionManagerStats {
+  readonly connections: Stat;
+  readonly connectionsActive: Stat;
+  readonly requests: Stat;
+  readonly requestsActive: Stat;
+  /** Index 1–5; 0 counts streams that ended without a response. */
+  readonly responseClasses: readonly Stat[];
+
+  constructor(stats: StatsStore, statPrefix: string) {
+    const prefix = `http.${statPrefix}.`;
+    this.connections = stats.counter(`${prefix}downstream_cx_total`);
+    this.connectionsActive = stats.gauge(`${prefix}downstream_cx_active`);
+    this.requests = stats.counter(`${prefix}downstream_rq_total`);
+    this.requestsActive = stats.gauge(`${prefix}downstream_rq_active`);
+    this.responseClasses = [
+      stats.counter(`${prefix}downstream_rq_rx_reset`),
+      ...[1, 2, 3, 4, 5].map((digit) => stats.counter(`${prefix}downstream_rq_${digit}xx`)),
+    ];
+  }
+}

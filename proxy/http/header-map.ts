@@ -1,0 +1,119 @@
+/**
+ * The headers of one message: the raw text of its head plus where each name and value stands in it. Nothing is cut out
+ * before somebody asks for it, and what nobody changed is forwarded as the text it came as. Codec-neutral: a codec that
+ * has no head text (HTTP/2) only uses the added list.
+ */
+import { type HeaderName, isHeaderName, knownHeaderCount } from './header-name.ts';
+
+/** Numbers per header in `fields`: name start, name end, value start, value end, hash of the name. */
+export const fieldStride = 5;
+/** Stands in the place of the name end; the name start stays, because it ends the line before. */
+const removed = -1;
+
+export class HeaderMap {
+  /** latin1 text of the head. */
+  text = '';
+  count = 0;
+  fields = new Int32Array(fieldStride * 24);
+  /** For each `Known` header the index of its last occurrence; meaningful only where `knownMask` has its bit. */
+  readonly known = new Int16Array(knownHeaderCount);
+  knownMask = 0;
+  /** name, value, name, value, … in the order they were added, up to `addedCount`; names lower case. */
+  readonly added: string[] = [];
+  /** Counted apart: setting an array's length costs more than everything else here. */
+  addedCount = 0;
+
+  reset(): void {
+    this.text = '';
+    this.count = 0;
+    this.knownMask = 0;
+    this.addedCount = 0;
+  }
+
+  /** Doubles the room for headers; the parser calls it while it fills `fields`. */
+  grow(): void {
+    const larger = new Int32Array(this.fields.length * 2);
+    larger.set(this.fields);
+    this.fields = larger;
+  }
+
+  hasKnown(index: number): boolean {
+    return (this.knownMask & (1 << index)) !== 0;
+  }
+
+  /** Received value of a `Known` header's last occurrence, also when it was removed since. */
+  knownValue(index: number): string | undefined {
+    return this.hasKnown(index) ? this.valueAt(this.known[index] ?? 0) : undefined;
+  }
+
+  valueAt(index: number): string {
+    const at = index * fieldStride;
+    return this.text.slice(this.fields[at + 2], this.fields[at + 3]);
+  }
+
+  nameAt(index: number): string {
+    const at = index * fieldStride;
+    return this.text.slice(this.fields[at], this.fields[at + 1]);
+  }
+
+  isRemovedAt(index: number): boolean {
+    return this.fields[index * fieldStride + 1] === removed;
+  }
+
+  /** All values joined with a comma, as a header match sees them (RFC 9110 §5.3); undefined when absent. */
+  get(name: HeaderName): string | undefined {
+    let value: string | undefined = undefined;
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+      value = value === undefined ? this.valueAt(i) : `${value},${this.valueAt(i)}`;
+    }
+    for (let i = 0; i < this.addedCount; i += 2) {
+      if (this.added[i] !== name.text) continue;
+      const more = this.added[i + 1] ?? '';
+      value = value === undefined ? more : `${value},${more}`;
+    }
+    return value;
+  }
+
+  /** Index of the first received header named `name` at or after `from`, or -1. */
+  find(name: HeaderName, from: number): number {
+    const { fields, count } = this;
+    for (let i = from, at = from * fieldStride; i < count; i++, at += fieldStride) {
+      if (fields[at + 4] !== name.hash) continue;
+      // A removed header has a name end before its start, which equals no name.
+      if (isHeaderName(this.text, fields[at] ?? 0, fields[at + 1] ?? 0, name.text)) return i;
+    }
+    return -1;
+  }
+
+  /** Appends a header; `name` is lower case. Neither may hold CR, LF or NUL: the configuration decoder checks. */
+  add(name: string, value: string): void {
+    this.added[this.addedCount] = name;
+    this.added[this.addedCount + 1] = value;
+    this.addedCount += 2;
+  }
+
+  set(name: HeaderName, value: string): void {
+    this.remove(name);
+    this.add(name.text, value);
+  }
+
+  remove(name: HeaderName): void {
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) this.removeAt(i);
+    if (this.addedCount > 0) this.#removeAdded(name.text);
+  }
+
+  #removeAdded(name: string): void {
+    let kept = 0;
+    for (let i = 0; i < this.addedCount; i += 2) {
+      if (this.added[i] === name) continue;
+      this.added[kept] = this.added[i] ?? '';
+      this.added[kept + 1] = this.added[i + 1] ?? '';
+      kept += 2;
+    }
+    this.addedCount = kept;
+  }
+
+  removeAt(index: number): void {
+    this.fields[index * fieldStride + 1] = removed;
+  }
+}

@@ -1,0 +1,39 @@
+/** Responses that the proxy gives itself: a status, one sentence, and why. */
+import { STATUS_CODES } from 'node:http';
+import { type MeshError, meshErrors } from '../common/errors.ts';
+import type { ResponseHead } from './message-head.ts';
+
+/**
+ * Fills `head` and returns the body. `x-heddle-reason` carries the response flag and the sentence that also stands in
+ * the access log, so that a 503 is never without a reason.
+ */
+export function prepareLocalReply(
+  head: ResponseHead,
+  status: number,
+  body: string,
+  error: MeshError | undefined,
+): Buffer {
+  const bytes = Buffer.from(body);
+  head.reset();
+  head.status = status;
+  head.reason = STATUS_CODES[status] ?? 'Unknown';
+  head.contentLength = bytes.length;
+  head.headers.add('content-length', String(bytes.length));
+  if (bytes.length > 0) head.headers.add('content-type', 'text/plain');
+  if (error !== undefined) head.headers.add('x-heddle-reason', `${meshErrors[error.code].flag} ${error.reason}`);
+  head.headers.add('date', httpDate());
+  head.headers.add('server', 'heddle');
+  return bytes;
+}
+
+let dateText = '';
+let dateSecond = 0;
+
+function httpDate(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(second * 1000).toUTCString();
+  }
+  return dateText;
+}

@@ -1,0 +1,52 @@
+/** Heads of requests and responses as the filters see them; pooled with the stream that owns them. */
+import { HeaderMap } from './header-map.ts';
+
+export class RequestHead {
+  readonly headers = new HeaderMap();
+  method = '';
+  /** Path and query as received, in origin form (`/a?b`), or `*`. */
+  path = '';
+  /** Host header or the authority of an absolute-form target, as received. */
+  authority = '';
+  /** 0 or 1: the minor HTTP/1 version. */
+  minorVersion = 1;
+  /** Declared body: bytes, `chunkedBody`, or 0. */
+  contentLength = 0;
+  expectsContinue = false;
+  /** The received start line can be forwarded as it is: HTTP/1.1, origin form, nothing rewritten. */
+  hasOriginalStartLine = false;
+
+  reset(): void {
+    this.headers.reset();
+    this.method = '';
+    this.path = '';
+    this.authority = '';
+    this.minorVersion = 1;
+    this.contentLength = 0;
+    this.expectsContinue = false;
+    this.hasOriginalStartLine = false;
+  }
+}
+
+export class ResponseHead {
+  readonly headers = new HeaderMap();
+  status = 0;
+  /** As received; empty for local replies, which use the standard phrase. */
+  reason = '';
+  minorVersion = 1;
+  /** Declared body: bytes, `chunkedBody`, `untilClose`, or 0. */
+  contentLength = 0;
+
+  reset(): void {
+    this.headers.reset();
+    this.status = 0;
+    this.reason = '';
+    this.minorVersion = 1;
+    this.contentLength = 0;
+  }
+}
+
+/** Body lengths that are not a number of bytes. */
+export const chunkedBody = -1;
+/** The body ends where the connection does (RFC 9112 §6.3 rule 8). */
+export const untilClose = -2;

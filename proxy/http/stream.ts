@@ -1,0 +1,192 @@
+/**
+ * One request and its response, whatever codecs carry them. Streams are pooled by their connection manager: an object of
+ * one fixed shape with its filters inside, made as new by `release`.
+ */
+import { type MeshError, meshErrors } from '../common/errors.ts';
+import type { Host } from '../upstream/host.ts';
+import type { UpstreamCluster } from '../upstream/cluster.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
+import { RequestHead, ResponseHead } from './message-head.ts';
+import { prepareLocalReply } from './local-reply.ts';
+
+/** The downstream side of a stream, implemented by each codec. */
+export interface ServerCodec {
+  /** Address of the peer, `ip:port`. */
+  readonly remoteAddress: string;
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  encodeHeaders(head: ResponseHead, endStream: boolean): void;
+  encodeData(data: DataRun, endStream: boolean): void;
+  /** Writes what was gathered since the last write. */
+  flush(): void;
+  /** More is waiting to be written than should be: hold the response back until `onDownstreamDrained`. */
+  readonly isCongested: boolean;
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** The response began and cannot be finished: the peer must see an error, not an end. */
+  abort(): void;
+  /** The response is complete and the stream returns to its pool after this call. */
+  onStreamDone(stream: HttpStream): void;
+}
+
+export class HttpStream {
+  readonly manager: ConnectionManager;
+  readonly request = new RequestHead();
+  readonly response = new ResponseHead();
+  readonly #filters: readonly HttpFilter[];
+  codec: ServerCodec | undefined = undefined;
+
+  /** Monotonic milliseconds at the end of the request's head. */
+  startMs = 0;
+  requestBytes = 0;
+  responseBytes = 0;
+  isRequestComplete = false;
+  isResponseStarted = false;
+  /** Why the stream failed, for flags, access log and metrics. */
+  error: MeshError | undefined = undefined;
+  routeName = '';
+  cluster: UpstreamCluster | undefined = undefined;
+  host: Host | undefined = undefined;
+  /** Index of the filter that stopped the request's head, -1 when none did. */
+  #stoppedAt = -1;
+  /** Body bytes that came while a filter held the request. */
+  #held: Buffer | undefined = undefined;
+
+  constructor(manager: ConnectionManager, factories: readonly FilterFactory[]) {
+    this.manager = manager;
+    this.#filters = factories.map((create) => create(this));
+  }
+
+  /** Called by the codec when the head is in `request`. */
+  decodeHeaders(endStream: boolean): void {
+    this.isRequestComplete = endStream;
+    this.manager.onRequestHeaders(this.request);
+    this.#runDecodeHeaders(0, endStream);
+  }
+
+  /** Goes on behind the filter that returned `stop`. */
+  continueDecoding(): void {
+    const next = this.#stoppedAt + 1;
+    if (next === 0) return;
+    this.#stoppedAt = -1;
+    const held = this.#held;
+    this.#runDecodeHeaders(next, this.isRequestComplete && held === undefined);
+    if (this.#stoppedAt >= 0 || this.codec === undefined) return;
+    // Before the held bytes go on: whoever cannot take them pauses again.
+    this.codec.resumeRequest();
+    if (held !== undefined) {
+      this.#held = undefined;
+      this.#runDecodeData({ bytes: held, start: 0, end: held.length }, this.isRequestComplete);
+    }
+    this.decodeFlush();
+  }
+
+  #runDecodeHeaders(from: number, endStream: boolean): void {
+    for (let i = from; i < this.#filters.length; i++) {
+      const filter = this.#filters[i];
+      if (filter?.decodeHeaders === undefined) continue;
+      const status = filter.decodeHeaders(this.request, endStream);
+      // Answered and over: what is set now would be found by the next request.
+      if (this.codec === undefined) return;
+      if (status === 'stop') {
+        this.#stoppedAt = i;
+        return;
+      }
+    }
+  }
+
+  decodeData(data: DataRun, endStream: boolean): void {
+    this.requestBytes += data.end - data.start;
+    if (endStream) this.isRequestComplete = true;
+    if (this.#stoppedAt >= 0) this.#hold(data);
+    else this.#runDecodeData(data, endStream);
+  }
+
+  #runDecodeData(data: DataRun, endStream: boolean): void {
+    for (const filter of this.#filters) {
+      filter.decodeData?.(data, endStream);
+      if (this.codec === undefined) return;
+    }
+  }
+
+  #hold({ bytes, start, end }: DataRun): void {
+    const held = this.#held ?? Buffer.alloc(0);
+    this.#held = Buffer.concat([held, bytes.subarray(start, end)]);
+    this.codec?.pauseRequest();
+  }
+
+  /** The codec has handed over all bytes of one read. */
+  decodeFlush(): void {
+    for (const filter of this.#filters) filter.decodeFlush?.();
+  }
+
+  onDownstreamDrained(): void {
+    for (const filter of this.#filters) filter.onDownstreamDrained?.();
+  }
+
+  /** The peer went away, or broke the protocol, before the response was complete. */
+  onDownstreamReset(error: MeshError): void {
+    this.error ??= error;
+    this.#finish();
+  }
+
+  /** The response's head is in `response`. */
+  encodeHeaders(endStream: boolean): void {
+    for (let i = this.#filters.length - 1; i >= 0; i--) this.#filters[i]?.encodeHeaders?.(this.response, endStream);
+    this.isResponseStarted = true;
+    this.codec?.encodeHeaders(this.response, endStream);
+    if (endStream) this.#finish();
+  }
+
+  encodeData(data: DataRun, endStream: boolean): void {
+    this.responseBytes += data.end - data.start;
+    this.codec?.encodeData(data, endStream);
+    if (endStream) this.#finish();
+  }
+
+  /** Answers without an upstream: with `error`'s status before the response began, by aborting afterwards. */
+  sendLocalReply(error: MeshError): void {
+    this.error ??= error;
+    if (this.isResponseStarted) {
+      this.codec?.abort();
+      this.#finish();
+      return;
+    }
+    this.sendDirectResponse(meshErrors[error.code].status, error.reason, error);
+  }
+
+  /** Answers with `status` and `body`, as a `direct_response` route does. */
+  sendDirectResponse(status: number, body: string, error?: MeshError): void {
+    const bytes = prepareLocalReply(this.response, status, body, error);
+    const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
+    this.encodeHeaders(!hasBody);
+    if (hasBody) this.encodeData({ bytes, start: 0, end: bytes.length }, true);
+  }
+
+  #finish(): void {
+    const { codec } = this;
+    if (codec === undefined) return;
+    this.manager.onStreamComplete(this);
+    for (const filter of this.#filters) filter.onDestroy?.();
+    this.codec = undefined;
+    codec.onStreamDone(this);
+    this.manager.release(this);
+  }
+
+  /** Makes the stream as new; called by the pool. */
+  reset(): void {
+    this.request.reset();
+    this.response.reset();
+    this.startMs = 0;
+    this.requestBytes = 0;
+    this.responseBytes = 0;
+    this.isRequestComplete = false;
+    this.isResponseStarted = false;
+    this.error = undefined;
+    this.routeName = '';
+    this.cluster = undefined;
+    this.host = undefined;
+    this.#stoppedAt = -1;
+    this.#held = undefined;
+  }
+}

@@ -1,0 +1,341 @@
+/** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
+import type { Socket } from 'node:net';
+import { MeshError } from '../common/errors.ts';
+import { type SocketHandler, connectSocket } from '../common/socket.ts';
+import { WheelTimer } from '../common/timer-wheel.ts';
+import type { DataRun } from '../http/filter.ts';
+import { Known } from '../http/header-name.ts';
+import { type RequestHead, type ResponseHead, chunkedBody } from '../http/message-head.ts';
+import type { Host } from '../upstream/host.ts';
+import { BodyReader } from './body-reader.ts';
+import { connectionHas, frameResponse } from './framing.ts';
+import { HeadBuffer } from './head-buffer.ts';
+import { type HeadLimits, headIncomplete, parseResponseHead } from './head-parser.ts';
+import { removeHopByHop, serializeRequest } from './serializer.ts';
+import { SocketWriter } from './socket-writer.ts';
+
+/** Who waits for the response: the router. */
+export interface ResponseDecoder {
+  /** Filled by the connection before `onResponseHeaders`. */
+  readonly responseHead: ResponseHead;
+  /** Monotonic milliseconds. */
+  nowMs(): number;
+  onConnected(): void;
+  onResponseHeaders(endStream: boolean): void;
+  onResponseData(data: DataRun, endStream: boolean): void;
+  /** All bytes of one read were delivered. */
+  onResponseFlush(): void;
+  onRequestDrained(): void;
+  /** The connection is gone and no more will come. `isReused`: it had carried a request before. */
+  onReset(error: MeshError, connection: ClientConnection): void;
+}
+
+/** Envoy's limits for response heads are those for request heads. */
+const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
+/** Closing this much before the server's announced idle timeout avoids the race in which both act at once. */
+const keepAliveMarginMs = 1_000;
+
+type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
+
+export class ClientConnection implements SocketHandler {
+  readonly host: Host;
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #connectTimer: WheelTimer;
+  readonly #partial = new HeadBuffer();
+  readonly #body = new BodyReader();
+  #state: State = 'connecting';
+  #decoder: ResponseDecoder | undefined = undefined;
+  #method = '';
+  #isRequestChunked = false;
+  #isRequestComplete = false;
+  #isKeptAlive = true;
+  #isReading = true;
+  #isInRead = false;
+  #requestCount = 0;
+  #idleTimeoutMs: number;
+  #keepAliveText = '';
+  #idleDeadlineMs = 0;
+
+  /** Opens a connection for `decoder`, which hears `onConnected` or `onReset`. */
+  constructor(host: Host, decoder: ResponseDecoder) {
+    const { config, context, stats } = host.cluster;
+    this.host = host;
+    this.#decoder = decoder;
+    this.#idleTimeoutMs = config.idleTimeoutMs;
+    this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
+    context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
+    host.activeConnections += 1;
+    stats.connections.value += 1;
+    stats.connectionsActive.value += 1;
+    this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
+    this.#writer = new SocketWriter(this.#socket);
+  }
+
+  /** Whether it carried a request before: a reset then may be the server's idle timeout, not an answer (B6). */
+  get isReused(): boolean {
+    return this.#requestCount > 1;
+  }
+
+  isUsable(nowMs: number): boolean {
+    return this.#state === 'idle' && (this.#idleDeadlineMs === 0 || nowMs < this.#idleDeadlineMs);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ---- the request ----
+
+  /** Takes an idle connection for `decoder`. */
+  attach(decoder: ResponseDecoder): void {
+    this.#decoder = decoder;
+  }
+
+  encodeHeaders(head: RequestHead, endStream: boolean): void {
+    this.#state = 'head';
+    this.#requestCount += 1;
+    this.#method = head.method;
+    this.#isKeptAlive = true;
+    this.#isRequestChunked = head.contentLength === chunkedBody;
+    this.#isRequestComplete = endStream;
+    this.#writer.writeText(serializeRequest(head));
+    if (endStream) this.#writer.flush();
+  }
+
+  encodeData(data: DataRun, endStream: boolean): void {
+    this.#writer.writeBody(data, this.#isRequestChunked, endStream);
+    if (!endStream) return;
+    this.#isRequestComplete = true;
+    this.#writer.flush();
+  }
+
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  get isCongested(): boolean {
+    return this.#writer.isCongested;
+  }
+
+  /** Nobody waits for the response any more: the connection cannot be used again. */
+  abandon(): void {
+    this.#decoder = undefined;
+    this.#socket.destroy();
+  }
+
+  pauseResponse(): void {
+    if (!this.#isReading) return;
+    this.#isReading = false;
+    if (!this.#isInRead) this.#socket.pause();
+  }
+
+  resumeResponse(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    if (!this.#isInRead) this.#socket.resume();
+  }
+
+  // ---- from the socket ----
+
+  onConnect(): void {
+    this.host.cluster.context.timers.disarm(this.#connectTimer);
+    this.#state = 'idle';
+    if (this.#decoder === undefined) this.#socket.destroy();
+    else this.#decoder.onConnected();
+  }
+
+  onBytes(bytes: Buffer, length: number): boolean {
+    if (this.#state !== 'head' && this.#state !== 'body') {
+      // A server may only speak when it is asked (RFC 9112 §9.2): whatever this is, it answers no request of ours.
+      this.#socket.destroy();
+      return true;
+    }
+    this.#isInRead = true;
+    if (this.#partial.isEmpty) this.#process(bytes, 0, length);
+    else this.#processPartial(bytes, length);
+    this.#isInRead = false;
+    return this.#isReading;
+  }
+
+  onEnd(): void {
+    const decoder = this.#decoder;
+    if (this.#state === 'body' && this.#body.endsWithConnection && decoder !== undefined) {
+      this.#body.end();
+      this.#isKeptAlive = false;
+      this.#finish(false);
+      return;
+    }
+    this.#socket.destroy();
+  }
+
+  onDrain(): void {
+    this.#decoder?.onRequestDrained();
+  }
+
+  onClose(error: Error | undefined): void {
+    const { cluster } = this.host;
+    cluster.context.timers.disarm(this.#connectTimer);
+    this.host.activeConnections -= 1;
+    cluster.stats.connectionsActive.value -= 1;
+    const wasConnecting = this.#state === 'connecting';
+    if (this.#state === 'idle') this.host.dropIdle(this);
+    this.#state = 'closed';
+    if (wasConnecting) {
+      cluster.stats.connectFailures.value += 1;
+      this.host.connectFailuresTotal += 1;
+    }
+    this.#reset(
+      wasConnecting
+        ? new MeshError('connect_failure', `connecting to ${this.host.address} failed${errorCode(error)}`, error)
+        : new MeshError('upstream_reset', `${this.host.address} closed the connection${errorCode(error)}`, error),
+    );
+  }
+
+  #onConnectTimeout(): void {
+    const { stats, config } = this.host.cluster;
+    stats.connectTimeouts.value += 1;
+    this.#reset(
+      new MeshError('connect_timeout', `${this.host.address} did not accept within ${config.connectTimeoutMs} ms`),
+    );
+    this.#socket.destroy();
+  }
+
+  #reset(error: MeshError): void {
+    const decoder = this.#decoder;
+    this.#decoder = undefined;
+    decoder?.onReset(error, this);
+  }
+
+  // ---- the response ----
+
+  #processPartial(bytes: Buffer, length: number): void {
+    this.#partial.append(bytes, 0, length);
+    if (!this.#partial.isWorthParsing() && this.#partial.bytes.length <= responseLimits.maxBytes) return;
+    const whole = this.#partial.bytes;
+    this.#partial.clear();
+    this.#process(whole, 0, whole.length);
+  }
+
+  #process(bytes: Buffer, start: number, length: number): void {
+    let at = start;
+    while (at < length) {
+      const decoder = this.#decoder;
+      if (decoder === undefined) break;
+      if (this.#state === 'head') {
+        const consumed = this.#readHead(decoder, bytes, at, length);
+        if (consumed <= 0) break;
+        at += consumed;
+      } else if (this.#state === 'body') {
+        at = this.#readBody(decoder, bytes, { at, length });
+      } else {
+        break;
+      }
+    }
+    this.#decoder?.onResponseFlush();
+  }
+
+  #readHead(decoder: ResponseDecoder, bytes: Buffer, at: number, length: number): number {
+    const head = decoder.responseHead;
+    const consumed = parseResponseHead(bytes, { start: at, end: length }, responseLimits, head);
+    if (consumed === headIncomplete) {
+      this.#partial.append(bytes, at, length);
+      this.#partial.isWorthParsing();
+      return consumed;
+    }
+    const error =
+      consumed < 0
+        ? new MeshError('upstream_protocol_error', `the response head from ${this.host.address} is malformed`)
+        : frameResponse(head, this.#method);
+    if (error !== undefined) {
+      this.#breakOff(error);
+      return -1;
+    }
+    // Interim responses end at this hop: the request's Expect was answered here, and none was asked to upgrade.
+    if (head.status === 101) {
+      this.#breakOff(new MeshError('upstream_protocol_error', `${this.host.address} switched protocols unasked`));
+      return -1;
+    }
+    if (head.status < 200) {
+      head.reset();
+      return consumed;
+    }
+    this.#beginBody(decoder, head, at + consumed < length);
+    return consumed;
+  }
+
+  #beginBody(decoder: ResponseDecoder, head: ResponseHead, hasMoreBytes: boolean): void {
+    const { headers } = head;
+    this.#isKeptAlive =
+      head.minorVersion === 1 ? !connectionHas(headers, 'close') : connectionHas(headers, 'keep-alive');
+    if (headers.hasKnown(Known.keepAlive)) this.#readKeepAlive(headers.knownValue(Known.keepAlive) ?? '');
+    removeHopByHop(headers);
+    this.#body.begin(head.contentLength);
+    if (head.contentLength === 0) {
+      this.#release(hasMoreBytes);
+      decoder.onResponseHeaders(true);
+    } else {
+      this.#state = 'body';
+      decoder.onResponseHeaders(false);
+    }
+  }
+
+  #readBody(decoder: ResponseDecoder, bytes: Buffer, { at, length }: { at: number; length: number }): number {
+    const body = this.#body;
+    const next = body.read(bytes, at, length);
+    if (next < 0) {
+      this.#breakOff(
+        new MeshError('upstream_protocol_error', `the chunked body from ${this.host.address} is malformed`),
+      );
+      return length;
+    }
+    if (body.isDone) this.#finish(next < length);
+    else if (body.data.end > body.data.start) decoder.onResponseData(body.data, false);
+    return next;
+  }
+
+  /** The last run of the body was read. */
+  #finish(hasMoreBytes: boolean): void {
+    const decoder = this.#decoder;
+    this.#release(hasMoreBytes);
+    decoder?.onResponseData(this.#body.data, true);
+  }
+
+  /**
+   * Back to the host before the response goes on, so that a pipelined request finds it. Bytes beyond the announced end
+   * answer no request: they must never be read as the response to the next one.
+   */
+  #release(hasMoreBytes: boolean): void {
+    const nowMs = this.#decoder?.nowMs() ?? 0;
+    this.#decoder = undefined;
+    if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete) {
+      this.#state = 'closed';
+      this.#socket.destroy();
+      return;
+    }
+    this.#state = 'idle';
+    this.resumeResponse();
+    this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
+    this.host.putIdle(this);
+  }
+
+  #breakOff(error: MeshError): void {
+    this.#reset(error);
+    this.#socket.destroy();
+  }
+
+  /** `Keep-Alive: timeout=5`: the server will close after 5 s without a request (RFC 2068 §19.7.1.1). */
+  #readKeepAlive(value: string): void {
+    if (value === this.#keepAliveText) return;
+    this.#keepAliveText = value;
+    const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
+    if (seconds === undefined) return;
+    const announcedMs = Math.max(1, Number(seconds) * 1000 - keepAliveMarginMs);
+    const { idleTimeoutMs } = this.host.cluster.config;
+    this.#idleTimeoutMs = idleTimeoutMs === 0 ? announcedMs : Math.min(idleTimeoutMs, announcedMs);
+  }
+}
+
+function errorCode(error: Error | undefined): string {
+  return error !== undefined && 'code' in error ? ` (${String(error.code)})` : '';
+}

@@ -1,0 +1,128 @@
+/** Which bytes are the body: RFC 9112 §6.3, with every ambiguity refused instead of resolved. */
+import { MeshError } from '../common/errors.ts';
+import { Known } from '../http/header-name.ts';
+import type { HeaderMap } from '../http/header-map.ts';
+import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
+
+/** Sets authority, path, contentLength and expectsContinue of a parsed request; an error when it must be refused. */
+export function frameRequest(head: RequestHead): MeshError | undefined {
+  const { headers } = head;
+  const hostError = readAuthority(head);
+  if (hostError !== undefined) return hostError;
+  if (headers.hasKnown(Known.transferEncoding)) {
+    if (headers.hasKnown(Known.contentLength))
+      return malformed('both Content-Length and Transfer-Encoding are present');
+    if (head.minorVersion === 0) return malformed('HTTP/1.0 has no Transfer-Encoding');
+    if (!isChunked(headers)) return new MeshError('not_implemented', 'the only supported Transfer-Encoding is chunked');
+    head.contentLength = chunkedBody;
+  } else if (headers.hasKnown(Known.contentLength)) {
+    const length = parseContentLength(headers.knownValue(Known.contentLength) ?? '');
+    if (length < 0) return malformed('Content-Length must be one decimal number');
+    head.contentLength = length;
+  }
+  if (headers.hasKnown(Known.expect) && head.minorVersion === 1) {
+    if (headers.knownValue(Known.expect)?.toLowerCase() !== '100-continue') {
+      return malformed('the only known expectation is 100-continue');
+    }
+    head.expectsContinue = head.contentLength !== 0;
+  }
+  return undefined;
+}
+
+/** Sets contentLength of a parsed response to a request with `method`; an error when it must not be forwarded. */
+export function frameResponse(head: ResponseHead, method: string): MeshError | undefined {
+  const { headers, status } = head;
+  const hasTransferEncoding = headers.hasKnown(Known.transferEncoding);
+  const hasContentLength = headers.hasKnown(Known.contentLength);
+  const length = hasContentLength ? parseContentLength(headers.knownValue(Known.contentLength) ?? '') : 0;
+  if (length < 0) return upstreamFault('Content-Length must be one decimal number');
+  if (hasTransferEncoding && hasContentLength) {
+    return upstreamFault('both Content-Length and Transfer-Encoding are present');
+  }
+  if (hasTransferEncoding && !isChunked(headers))
+    return upstreamFault('the only supported Transfer-Encoding is chunked');
+  if (status < 200 || status === 204 || status === 304 || method === 'HEAD') head.contentLength = 0;
+  else if (hasTransferEncoding) head.contentLength = chunkedBody;
+  else head.contentLength = hasContentLength ? length : untilClose;
+  return undefined;
+}
+
+/** RFC 9112 §3.2: where the request is addressed to, and the path that is matched and forwarded. */
+function readAuthority(head: RequestHead): MeshError | undefined {
+  const { headers, path } = head;
+  const host = headers.knownValue(Known.host);
+  if (host === undefined && head.minorVersion === 1) return malformed('an HTTP/1.1 request needs a Host header');
+  if (host !== undefined && host !== '' && host !== lastAuthority && !isAuthority(host))
+    return malformed('the Host header is not a valid host');
+  lastAuthority = host ?? '';
+  head.authority = lastAuthority;
+  if (head.method === 'CONNECT') return new MeshError('not_implemented', 'CONNECT is not supported');
+  if (path.charCodeAt(0) === slash) return undefined;
+  if (path === '*') return head.method === 'OPTIONS' ? undefined : malformed('only OPTIONS may ask for *');
+  return readAbsoluteForm(head, host);
+}
+
+const slash = 47;
+/** The last Host that was found valid: most requests in a row carry the same, and comparing is cheaper than checking. */
+let lastAuthority = '';
+
+/** `http://host:port/path`, what a client sends to a proxy it knows of. The Host header must agree with it. */
+function readAbsoluteForm(head: RequestHead, host: string | undefined): MeshError | undefined {
+  const match = /^http:\/\/([^/?#]+)([^#]*)$/i.exec(head.path);
+  const authority = match?.[1];
+  if (match === null || authority === undefined || !isAuthority(authority)) {
+    return malformed('the request target must begin with / or http://');
+  }
+  if (host !== undefined && host !== '' && host.toLowerCase() !== authority.toLowerCase()) {
+    return malformed('the Host header differs from the host of the request target');
+  }
+  const rest = match[2] ?? '';
+  head.authority = authority;
+  head.hasOriginalStartLine = false;
+  head.path = rest.startsWith('/') ? rest : `/${rest}`;
+  return undefined;
+}
+
+/** RFC 3986 §3.2: registered name, IPv4 or bracketed IPv6, then an optional port. No user information. */
+function isAuthority(text: string): boolean {
+  return /^(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(text);
+}
+
+/** -1 when it is not plain digits or beyond what a double counts exactly. */
+function parseContentLength(text: string): number {
+  const { length } = text;
+  if (length === 0 || length > 15) return -1;
+  let value = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+function isChunked(headers: HeaderMap): boolean {
+  const value = headers.knownValue(Known.transferEncoding);
+  return value === 'chunked' || value?.toLowerCase() === 'chunked';
+}
+
+function malformed(reason: string): MeshError {
+  return new MeshError('bad_request', reason);
+}
+
+function upstreamFault(reason: string): MeshError {
+  return new MeshError('upstream_protocol_error', reason);
+}
+
+/** Whether a Connection header's list holds `token` (lower case). */
+export function connectionHas(headers: HeaderMap, token: string): boolean {
+  const value = headers.knownValue(Known.connection);
+  if (value === undefined) return false;
+  if (value === token) return true;
+  if (value === 'keep-alive' || value === 'close') return false;
+  if (value.length === token.length) return value.toLowerCase() === token;
+  return value
+    .toLowerCase()
+    .split(',')
+    .some((part) => part.trim() === token);
+}

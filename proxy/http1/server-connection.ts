@@ -1,0 +1,349 @@
+/**
+ * The downstream side of HTTP/1.1: one connection, one request after the other. Bytes of the next request that arrive
+ * early (pipelining) wait, and reading pauses, until the response before is complete.
+ */
+import type { Socket } from 'node:net';
+import type { SocketHandler } from '../common/socket.ts';
+import { MeshError } from '../common/errors.ts';
+import type { ConnectionManager } from '../http/connection-manager.ts';
+import type { DataRun } from '../http/filter.ts';
+import { type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
+import type { HttpStream, ServerCodec } from '../http/stream.ts';
+import { BodyReader } from './body-reader.ts';
+import { connectionHas, frameRequest } from './framing.ts';
+import { HeadBuffer } from './head-buffer.ts';
+import { headIncomplete, headTooLarge, parseRequestHead } from './head-parser.ts';
+import { removeHopByHop, serializeResponse } from './serializer.ts';
+import { SocketWriter } from './socket-writer.ts';
+
+/** What the next byte from the peer belongs to. */
+type ReadState =
+  /** A request head. */
+  | 'head'
+  /** The body of the current request. */
+  | 'body'
+  /** A request that has to wait for the response to the current one. */
+  | 'pipelined'
+  /** Nothing: the connection is being closed, what comes is discarded (RFC 9112 §9.6). */
+  | 'lingering';
+
+const lingerMs = 1_000;
+const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
+
+export class ServerConnection implements SocketHandler, ServerCodec {
+  readonly remoteAddress: string;
+  readonly #socket: Socket;
+  readonly #manager: ConnectionManager;
+  readonly #writer: SocketWriter;
+  readonly #pending = new HeadBuffer();
+  readonly #body = new BodyReader();
+  #state: ReadState = 'head';
+  #stream: HttpStream | undefined = undefined;
+  /** The router cannot take more of the request's body now. */
+  #isRequestPaused = false;
+  #isReading = true;
+  #isInRead = false;
+  #isProcessing = false;
+  #isClosingAfterResponse = false;
+  #isPeerDone = false;
+  #isChunkedResponse = false;
+  #isHttp10 = false;
+  /** Monotonic milliseconds after which the manager's sweep calls `onDeadline`; 0 = none. */
+  deadlineMs = 0;
+  /** Monotonic milliseconds of the last byte either way, kept by the sweep's granularity. */
+  #isActiveSinceSweep = false;
+
+  constructor(socket: Socket, manager: ConnectionManager) {
+    this.#socket = socket;
+    this.#manager = manager;
+    this.#writer = new SocketWriter(socket);
+    this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
+    manager.addConnection(this);
+    this.#armIdle();
+  }
+
+  get protocol(): 'HTTP/1.0' | 'HTTP/1.1' {
+    return this.#isHttp10 ? 'HTTP/1.0' : 'HTTP/1.1';
+  }
+
+  // ---- from the socket ----
+
+  onBytes(bytes: Buffer, length: number): boolean {
+    if (this.#state === 'lingering') return true;
+    this.#isActiveSinceSweep = true;
+    this.#isInRead = true;
+    if (this.#state === 'body' || (this.#state === 'head' && this.#pending.isEmpty)) this.#process(bytes, length);
+    else this.#appendPending(bytes, length);
+    this.#isInRead = false;
+    return this.#isReading;
+  }
+
+  onEnd(): void {
+    this.#isPeerDone = true;
+    if (this.#state === 'lingering') this.#socket.destroySoon();
+    else if (this.#stream === undefined) this.#socket.end();
+    else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
+  }
+
+  onDrain(): void {
+    this.#stream?.onDownstreamDrained();
+  }
+
+  onClose(): void {
+    this.#state = 'lingering';
+    this.#isPeerDone = true;
+    this.#manager.onConnectionClosed(this);
+    this.#resetStream(new MeshError('downstream_closed', 'the client closed the connection'));
+  }
+
+  /** The manager's sweep found `deadlineMs` in the past. */
+  onDeadline(nowMs: number): void {
+    if (this.#stream !== undefined && this.#state !== 'lingering') {
+      const idleMs = this.#manager.config.streamIdleTimeoutMs;
+      if (this.#isActiveSinceSweep) this.deadlineMs = nowMs + idleMs;
+      else this.#fail(new MeshError('downstream_timeout', 'no byte was exchanged for too long'));
+      this.#isActiveSinceSweep = false;
+    } else if (this.#state === 'head' && !this.#pending.isEmpty) {
+      this.#refuse(new MeshError('downstream_timeout', 'the request head did not arrive in time'));
+    } else {
+      this.#socket.destroy();
+    }
+  }
+
+  /** Finish the current request, if any, and close. */
+  drain(): void {
+    this.#isClosingAfterResponse = true;
+    if (this.#stream === undefined && this.#state === 'head' && this.#pending.isEmpty) this.#linger();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  // ---- reading requests ----
+
+  #appendPending(bytes: Buffer, length: number): void {
+    const { maxRequestHeadersBytes } = this.#manager.config;
+    this.#pending.append(bytes, 0, length);
+    if (this.#state === 'pipelined') this.#updateReading();
+    else if (this.#pending.bytes.length > maxRequestHeadersBytes || this.#pending.isWorthParsing())
+      this.#processPending();
+  }
+
+  #processPending(): void {
+    const { bytes } = this.#pending;
+    this.#pending.clear();
+    this.#process(bytes, bytes.length);
+  }
+
+  /** Consumes all of `bytes`; what has to wait is copied to `#pending`. */
+  #process(bytes: Buffer, length: number): void {
+    this.#isProcessing = true;
+    let at = 0;
+    while (at < length) {
+      if (this.#state === 'head') {
+        const consumed = this.#readHead(bytes, at, length);
+        if (consumed === headIncomplete) {
+          this.#keepIncompleteHead(bytes, at, length);
+          break;
+        }
+        if (consumed < 0) break;
+        at += consumed;
+      } else if (this.#state === 'body') {
+        at = this.#readBody(bytes, at, length);
+      } else if (this.#state === 'pipelined') {
+        this.#pending.append(bytes, at, length);
+        this.#updateReading();
+        break;
+      } else {
+        break;
+      }
+    }
+    this.#isProcessing = false;
+    this.#stream?.decodeFlush();
+    this.#writer.flush();
+  }
+
+  #keepIncompleteHead(bytes: Buffer, at: number, length: number): void {
+    if (this.#pending.isEmpty) this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.requestHeadersTimeoutMs);
+    this.#pending.append(bytes, at, length);
+    this.#pending.isWorthParsing();
+  }
+
+  #readHead(bytes: Buffer, at: number, length: number): number {
+    const stream = this.#manager.acquireStream();
+    const head = stream.request;
+    const consumed = parseRequestHead(bytes, { start: at, end: length }, this.#manager.headLimits, head);
+    if (consumed === headIncomplete) {
+      this.#manager.release(stream);
+      return consumed;
+    }
+    this.#beginStream(stream);
+    if (consumed < 0) {
+      const isTooLarge = consumed === headTooLarge;
+      const reason = isTooLarge ? 'the request head is too large' : 'the request head is malformed';
+      this.#fail(new MeshError(isTooLarge ? 'headers_too_large' : 'bad_request', reason));
+      return consumed;
+    }
+    const error = frameRequest(head);
+    if (error !== undefined) {
+      this.#fail(error);
+      return consumed;
+    }
+    this.#decodeHead(stream);
+    return consumed;
+  }
+
+  #beginStream(stream: HttpStream): void {
+    this.#stream = stream;
+    this.#manager.beginStream(stream, this);
+    this.#isChunkedResponse = false;
+    const { streamIdleTimeoutMs } = this.#manager.config;
+    this.deadlineMs = streamIdleTimeoutMs === 0 ? 0 : stream.startMs + streamIdleTimeoutMs;
+  }
+
+  #decodeHead(stream: HttpStream): void {
+    const head = stream.request;
+    this.#isHttp10 = head.minorVersion === 0;
+    const isKeptAlive = this.#isHttp10
+      ? connectionHas(head.headers, 'keep-alive')
+      : !connectionHas(head.headers, 'close');
+    if (!isKeptAlive) this.#isClosingAfterResponse = true;
+    removeHopByHop(head.headers);
+    this.#body.begin(head.contentLength);
+    const hasBody = head.contentLength !== 0;
+    this.#state = hasBody ? 'body' : 'pipelined';
+    const { expectsContinue } = head;
+    stream.decodeHeaders(!hasBody);
+    if (expectsContinue && this.#stream === stream && !stream.isResponseStarted)
+      this.#writer.writeText(continueResponse);
+  }
+
+  #readBody(bytes: Buffer, at: number, length: number): number {
+    const body = this.#body;
+    const next = body.read(bytes, at, length);
+    if (next < 0) {
+      this.#fail(new MeshError('bad_request', 'the chunked request body is malformed'));
+      return length;
+    }
+    if (body.isDone) this.#state = 'pipelined';
+    if (body.isDone || body.data.end > body.data.start) this.#stream?.decodeData(body.data, body.isDone);
+    return next;
+  }
+
+  /** The request cannot go on: answer if that is still possible, and close. */
+  #fail(error: MeshError): void {
+    this.#isClosingAfterResponse = true;
+    this.#stream?.sendLocalReply(error);
+  }
+
+  /** Refuses a request of which there is no stream yet. */
+  #refuse(error: MeshError): void {
+    this.#beginStream(this.#manager.acquireStream());
+    this.#fail(error);
+    this.#writer.flush();
+  }
+
+  #resetStream(error: MeshError): void {
+    this.#stream?.onDownstreamReset(error);
+  }
+
+  // ---- writing responses (ServerCodec) ----
+
+  encodeHeaders(head: ResponseHead, endStream: boolean): void {
+    let framing = '';
+    const isLengthUnknown = head.contentLength === chunkedBody || head.contentLength === untilClose;
+    if (isLengthUnknown && !endStream) {
+      if (this.#isHttp10) {
+        this.#isClosingAfterResponse = true;
+      } else {
+        this.#isChunkedResponse = true;
+        framing = 'transfer-encoding: chunked\r\n';
+      }
+    }
+    const stream = this.#stream;
+    // A response that ends before its request leaves no way to find the next one.
+    if (endStream && stream !== undefined && !stream.isRequestComplete) this.#isClosingAfterResponse = true;
+    if (this.#isClosingAfterResponse || this.#manager.isDraining) {
+      this.#isClosingAfterResponse = true;
+      framing += 'connection: close\r\n';
+    } else if (this.#isHttp10) {
+      framing += 'connection: keep-alive\r\n';
+    }
+    this.#writer.writeText(serializeResponse(head, framing));
+  }
+
+  encodeData(data: DataRun, endStream: boolean): void {
+    this.#isActiveSinceSweep = true;
+    this.#writer.writeBody(data, this.#isChunkedResponse, endStream);
+  }
+
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  get isCongested(): boolean {
+    return this.#writer.isCongested;
+  }
+
+  pauseRequest(): void {
+    this.#isRequestPaused = true;
+    this.#updateReading();
+  }
+
+  resumeRequest(): void {
+    this.#isRequestPaused = false;
+    this.#updateReading();
+  }
+
+  #updateReading(): void {
+    const mustWait = this.#isRequestPaused || (this.#state === 'pipelined' && !this.#pending.isEmpty);
+    if (mustWait !== this.#isReading) return;
+    this.#isReading = !mustWait;
+    // Inside a read callback its result tells the socket.
+    if (this.#isInRead) return;
+    if (mustWait) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#state = 'lingering';
+    this.#writer.discard();
+    this.#socket.resetAndDestroy();
+  }
+
+  onStreamDone(stream: HttpStream): void {
+    const isRequestComplete = stream.isRequestComplete;
+    this.#stream = undefined;
+    this.#isRequestPaused = false;
+    if (this.#socket.destroyed) return;
+    if (this.#isClosingAfterResponse || !isRequestComplete) {
+      this.#linger();
+      return;
+    }
+    this.#state = 'head';
+    this.#armIdle();
+    if (this.#isProcessing) return;
+    this.#writer.flush();
+    if (this.#isPeerDone && this.#pending.isEmpty) {
+      this.#linger();
+      return;
+    }
+    if (!this.#pending.isEmpty) this.#processPending();
+    this.#updateReading();
+  }
+
+  /** Sends FIN behind what is written and discards what still comes, so that the peer reads the answer before a reset. */
+  #linger(): void {
+    this.#writer.flush();
+    this.#state = 'lingering';
+    this.deadlineMs = this.#manager.deadlineMs(lingerMs);
+    this.#socket.end();
+    if (this.#isPeerDone) this.#socket.destroySoon();
+    else this.resumeRequest();
+  }
+
+  #armIdle(): void {
+    this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.idleTimeoutMs);
+  }
+}

@@ -1,0 +1,21 @@
+/** Route tables by name, as RDS delivers them. A listener may ask for one that has not arrived: it answers 404 until then. */
+import type { RouteConfiguration } from '../api/route.ts';
+import { RouteTable } from './route-table.ts';
+
+export class RouteConfigs {
+  readonly #tables = new Map<string, RouteTable>();
+
+  get(name: string): RouteTable | undefined {
+    return this.#tables.get(name);
+  }
+
+  /** Compiles and swaps; requests under way keep the table that they started with. */
+  update(config: RouteConfiguration): void {
+    this.#tables.set(config.name, new RouteTable(config));
+  }
+
+  /** Forgets every table that no listener names. */
+  retain(names: ReadonlySet<string>): void {
+    for (const name of this.#tables.keys()) if (!names.has(name)) this.#tables.delete(name);
+  }
+}

@@ -1,0 +1,105 @@
+/** Pure: compiled conditions of a route, evaluated on a request's head (Envoy docs `RouteMatch`). */
+import type { HeaderMatch, PathMatch, RouteMatch, StringMatcher } from '../api/route.ts';
+import { requireValue } from '../common/decoded.ts';
+import { compileRegex } from '../common/regex.ts';
+import { HeaderName } from '../http/header-name.ts';
+import type { RequestHead } from '../http/message-head.ts';
+
+export type StringPredicate = (value: string) => boolean;
+export type RequestPredicate = (head: RequestHead) => boolean;
+
+/** All conditions of `match` as one predicate; the path first, because it is the cheapest to fail. */
+export function compileRouteMatch(match: RouteMatch): RequestPredicate {
+  const conditions = [compilePathMatch(match.path), ...match.headers.map(compileHeaderMatch)].filter(
+    (condition) => condition !== matchesAll,
+  );
+  const [first, second] = conditions;
+  if (first === undefined) return matchesAll;
+  if (second === undefined) return first;
+  return (head) => conditions.every((condition) => condition(head));
+}
+
+const matchesAll: RequestPredicate = () => true;
+
+function compilePathMatch(path: PathMatch): RequestPredicate {
+  switch (path.kind) {
+    case 'prefix': {
+      if (path.value === '/' || path.value === '') return matchesAll;
+      if (path.caseSensitive) return (head) => head.path.startsWith(path.value);
+      const prefix = path.value.toLowerCase();
+      return (head) => head.path.slice(0, prefix.length).toLowerCase() === prefix;
+    }
+    case 'path': {
+      if (path.caseSensitive) return (head) => isPath(head.path, path.value);
+      const exact = path.value.toLowerCase();
+      return (head) => isPath(head.path.toLowerCase(), exact);
+    }
+    case 'safe_regex': {
+      const matches = requireValue(compileRegex(path.regex), 'safe_regex');
+      return (head) => matches(withoutQuery(head.path));
+    }
+  }
+}
+
+/** Whether `path` before its query is `expected`, without cutting the query off. */
+function isPath(path: string, expected: string): boolean {
+  if (!path.startsWith(expected)) return false;
+  return path.length === expected.length || path.charCodeAt(expected.length) === questionMark;
+}
+
+const questionMark = 63;
+
+function withoutQuery(path: string): string {
+  const query = path.indexOf('?');
+  return query < 0 ? path : path.slice(0, query);
+}
+
+function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
+  const read = headerReader(match.name);
+  const { condition, invertMatch } = match;
+  if (condition.kind === 'present') {
+    const wanted = condition.isPresent !== invertMatch;
+    return (head) => (read(head) !== undefined) === wanted;
+  }
+  const matches = compileStringMatcher(condition.matcher);
+  const missing = match.treatMissingHeaderAsEmpty ? '' : undefined;
+  return (head) => {
+    const value = read(head) ?? missing;
+    // Without a value a string condition does not hold, inverted or not (Envoy `HeaderMatcher.invert_match`).
+    return value !== undefined && matches(value) !== invertMatch;
+  };
+}
+
+/** Pseudo-headers are read from the start line; everything else from the header map. */
+function headerReader(name: string): (head: RequestHead) => string | undefined {
+  switch (name) {
+    case ':method':
+      return (head) => head.method;
+    case ':path':
+      return (head) => head.path;
+    case ':authority':
+    case 'host':
+      return (head) => head.authority;
+    case ':scheme':
+      return () => 'http';
+    default: {
+      const header = new HeaderName(name);
+      return (head) => head.headers.get(header);
+    }
+  }
+}
+
+export function compileStringMatcher(matcher: StringMatcher): StringPredicate {
+  if (matcher.kind === 'safe_regex') return requireValue(compileRegex(matcher.regex), 'safe_regex');
+  const { value, ignoreCase } = matcher;
+  const expected = ignoreCase ? value.toLowerCase() : value;
+  const compare = comparisons[matcher.kind];
+  return ignoreCase ? (text) => compare(text.toLowerCase(), expected) : (text) => compare(text, expected);
+}
+
+const comparisons = {
+  exact: (text: string, expected: string) => text === expected,
+  prefix: (text: string, expected: string) => text.startsWith(expected),
+  suffix: (text: string, expected: string) => text.endsWith(expected),
+  contains: (text: string, expected: string) => text.includes(expected),
+};

@@ -1,0 +1,233 @@
+/**
+ * The sidecar's composition root: builds everything in the order in which a request meets it, and takes it down in
+ * reverse.
+ */
+import type { Bootstrap } from './bootstrap.ts';
+import { AccessLogWriter } from './access-log.ts';
+import { AdminServer } from './admin.ts';
+import type { HttpConnectionManager, Listener } from './api/listener.ts';
+import { Backoff } from './common/backoff.ts';
+import { type Clock, systemClock } from './common/clock.ts';
+import type { Lifecycle } from './common/lifecycle.ts';
+import { type Logger, createLogger } from './common/log.ts';
+import { onSocketFault } from './common/socket.ts';
+import { StatsStore } from './common/stats.ts';
+import { TimerWheel } from './common/timer-wheel.ts';
+import { httpFilters } from './filter/http-filters.ts';
+import { ConnectionManager } from './http/connection-manager.ts';
+import { ListenerManager } from './listener/listener-manager.ts';
+import { RouteConfigs } from './router/route-configs.ts';
+import { RouteTable } from './router/route-table.ts';
+import { IstioMetrics } from './telemetry/istio-metrics.ts';
+import { MetricsSink } from './telemetry/metrics-sink.ts';
+import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import { ClusterManager } from './upstream/cluster-manager.ts';
+import { AdsClient } from './xds/ads-client.ts';
+import type { XdsSink } from './xds/sink.ts';
+
+export interface ProxyOptions {
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** Uniform in [0, 1). */
+  readonly random?: () => number;
+}
+
+/** While draining, callers learn for this long that the endpoint is gone before connections are refused (B10). */
+const drainNoticeMs = 500;
+
+export class ProxyServer implements Lifecycle {
+  readonly bootstrap: Bootstrap;
+  readonly stats = new StatsStore();
+  readonly metrics: IstioMetrics;
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  readonly ads: AdsClient | undefined;
+  readonly startTimeMs: number;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #random: () => number;
+  readonly #timers: TimerWheel;
+  readonly #routes = new RouteConfigs();
+  readonly #accessLogs = new Map<string, AccessLogWriter>();
+  readonly #metricsSinks: readonly MetricsSink[];
+  readonly #admin: AdminServer | undefined;
+  #state: 'new' | 'initializing' | 'live' | 'draining' | 'closed' = 'new';
+
+  constructor(bootstrap: Bootstrap, { logger, clock = systemClock, random = Math.random }: ProxyOptions = {}) {
+    this.bootstrap = bootstrap;
+    this.#logger = logger ?? createLogger('proxy');
+    this.#clock = clock;
+    this.#random = random;
+    this.startTimeMs = clock.nowMs();
+    this.#timers = new TimerWheel(clock);
+    this.metrics = new IstioMetrics(bootstrap.node.metadata);
+    const upstream = { clock, timers: this.#timers, random, stats: this.stats };
+    this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
+    this.listeners = new ListenerManager(bootstrap.staticListeners, {
+      createConnectionManager: (listener) => this.#createConnectionManager(listener),
+      clock,
+      logger: this.#logger.child('listener'),
+    });
+    this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
+    this.#metricsSinks = bootstrap.metricsServices.map(({ clusterName }) => this.#createMetricsSink(clusterName));
+    this.#admin = bootstrap.admin === undefined ? undefined : new AdminServer(bootstrap.admin, this, this.#logger);
+  }
+
+  get state(): 'new' | 'initializing' | 'live' | 'draining' | 'closed' {
+    return this.#state;
+  }
+
+  /** Port of the admin endpoint in use; undefined without one. */
+  get adminPort(): number | undefined {
+    return this.#admin?.port;
+  }
+
+  /** Resolves when every listener is bound and, with a control plane, its first configuration is in force. */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') return;
+    this.#state = 'initializing';
+    onSocketFault((cause) => this.#logger.error('a handler failed', { cause: String(stackOf(cause)) }));
+    await this.#admin?.start();
+    await this.clusters.start();
+    await this.listeners.start();
+    for (const sink of this.#metricsSinks) await sink.start();
+    if (this.ads !== undefined) {
+      await this.ads.start();
+      await this.ads.waitForInitialConfiguration();
+    }
+    if (this.#state === 'initializing') this.#state = 'live';
+  }
+
+  /**
+   * Leaves in one deadline: the control plane is told first, then responses ask callers to reconnect elsewhere, then
+   * nothing is accepted any more and what runs finishes.
+   */
+  async drain(deadlineMs: number): Promise<void> {
+    if (this.#state === 'draining' || this.#state === 'closed') return;
+    this.#state = 'draining';
+    const startMs = this.#clock.monotonicMs();
+    await this.ads?.drain(deadlineMs);
+    const noticeMs = this.ads === undefined ? 0 : Math.min(drainNoticeMs, deadlineMs / 4);
+    await this.listeners.drain(deadlineMs, noticeMs);
+    const leftMs = Math.max(0, deadlineMs - (this.#clock.monotonicMs() - startMs));
+    for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs, 1_000));
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    for (const sink of this.#metricsSinks) await sink.close();
+    await this.ads?.close();
+    await this.listeners.close();
+    await this.clusters.close();
+    for (const log of this.#accessLogs.values()) await log.close();
+    await this.#admin?.close();
+    this.#timers.close();
+  }
+
+  #createConnectionManager(listener: Listener): ConnectionManager {
+    const config = requireHttpConnectionManager(listener);
+    const context = {
+      routes: this.#routesOf(config),
+      clusters: this.clusters,
+      timers: this.#timers,
+      random: this.#random,
+    };
+    return new ConnectionManager(config, {
+      clock: this.#clock,
+      stats: this.stats,
+      filters: config.httpFilters.map(({ kind }) => httpFilters[kind](context)),
+      observers: [
+        createStreamRecorder(this.metrics, listener.trafficDirection),
+        ...config.accessLogs.map((accessLog) => this.#accessLog(accessLog)),
+      ],
+    });
+  }
+
+  /** The table that a request reads. A listener on its way out keeps the last one it had. */
+  #routesOf({ routes }: HttpConnectionManager): () => RouteTable | undefined {
+    if (routes.kind === 'static') {
+      const table = new RouteTable(routes.routeConfig);
+      return () => table;
+    }
+    let last: RouteTable | undefined = undefined;
+    return () => (last = this.#routes.get(routes.routeConfigName) ?? last);
+  }
+
+  /** One writer per destination, whoever logs there. */
+  #accessLog(config: HttpConnectionManager['accessLogs'][number]): AccessLogWriter {
+    const key = config.sink.kind === 'file' ? config.sink.path : '';
+    let writer = this.#accessLogs.get(key);
+    if (writer === undefined) {
+      writer = new AccessLogWriter(config, { clock: this.#clock, logger: this.#logger });
+      this.#accessLogs.set(key, writer);
+    }
+    return writer;
+  }
+
+  #createMetricsSink(clusterName: string): MetricsSink {
+    return new MetricsSink({
+      target: () => this.clusters.get(clusterName)?.pick()?.address,
+      node: this.bootstrap.node,
+      metrics: this.metrics,
+      stats: this.stats,
+      flushIntervalMs: this.bootstrap.statsFlushIntervalMs,
+      startTimeMs: this.startTimeMs,
+      clock: this.#clock,
+      backoff: new Backoff(250, 5_000, this.#random),
+      logger: this.#logger.child('metrics'),
+    });
+  }
+
+  #createAdsClient(bootstrap: Bootstrap): AdsClient {
+    return new AdsClient({
+      bootstrap,
+      sink: this.#xdsSink(),
+      clock: this.#clock,
+      random: this.#random,
+      logger: this.#logger.child('xds'),
+    });
+  }
+
+  #xdsSink(): XdsSink {
+    return {
+      replaceClusters: (clusters) => {
+        this.clusters.replaceClusters(clusters);
+        return [];
+      },
+      replaceListeners: async (listeners) => {
+        const errors = await this.listeners.replaceListeners(listeners);
+        this.#routes.retain(routeConfigNames([...this.bootstrap.staticListeners, ...listeners]));
+        return errors;
+      },
+      updateAssignment: (assignment) => {
+        this.clusters.updateAssignment(assignment);
+        return [];
+      },
+      updateRouteConfiguration: (routeConfiguration) => {
+        this.#routes.update(routeConfiguration);
+        return [];
+      },
+    };
+  }
+}
+
+function requireHttpConnectionManager(listener: Listener): HttpConnectionManager {
+  const chain = listener.filterChains[0];
+  if (chain === undefined) throw new Error(`listener ${listener.name} has no filter chain`);
+  return chain.httpConnectionManager;
+}
+
+function routeConfigNames(listeners: readonly Listener[]): Set<string> {
+  const names = new Set<string>();
+  for (const listener of listeners) {
+    const { routes } = requireHttpConnectionManager(listener);
+    if (routes.kind === 'rds') names.add(routes.routeConfigName);
+  }
+  return names;
+}
+
+function stackOf(cause: unknown): unknown {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : cause;
+}

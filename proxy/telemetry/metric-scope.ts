@@ -1,0 +1,55 @@
+/** What is fixed of a metric's labels when a peer is known, and the way from a response to its series. */
+import type { LabelValues } from './workload-labels.ts';
+
+/** Codes below this are found by array index; beyond it are only codes that HTTP does not define. */
+const tableSize = 600;
+
+/** Slot of a response that has not been seen yet. No series lives there. */
+export const unresolvedSlot = 0;
+
+/** What all scopes of one reporter share: its number of series and where the rest goes. */
+export class Reporter {
+  readonly name: 'source' | 'destination';
+  /** Takes what would exceed the cap. */
+  readonly overflowSlot: number;
+  /** Stands for the scopes beyond the cap: each of its requests counts in the overflow series. */
+  readonly overflowScope: MetricScope;
+  scopeCount = 0;
+  seriesCount = 0;
+
+  constructor(name: Reporter['name'], overflowSlot: number) {
+    this.name = name;
+    this.overflowSlot = overflowSlot;
+    this.overflowScope = new MetricScope(this, {});
+  }
+}
+
+/**
+ * One pair of source and destination. Obtained from `IstioMetrics`; holds, per response code and flags, the integer
+ * slot of the series, so that recording a request is an array access.
+ */
+export class MetricScope {
+  readonly reporter: Reporter;
+  readonly labels: LabelValues;
+  readonly #slotByCode = new Uint32Array(tableSize);
+  readonly #slotByFlags = new Map<string, Map<number, number>>();
+
+  constructor(reporter: Reporter, labels: LabelValues) {
+    this.reporter = reporter;
+    this.labels = labels;
+  }
+
+  find(responseCode: number, responseFlags: string): number {
+    if (responseFlags === '-' && responseCode < tableSize) return this.#slotByCode[responseCode] ?? unresolvedSlot;
+    return this.#slotByFlags.get(responseFlags)?.get(responseCode) ?? unresolvedSlot;
+  }
+
+  remember(responseCode: number, responseFlags: string, slot: number): void {
+    if (responseFlags === '-' && responseCode < tableSize) {
+      this.#slotByCode[responseCode] = slot;
+      return;
+    }
+    const slots = this.#slotByFlags.get(responseFlags) ?? new Map<number, number>();
+    this.#slotByFlags.set(responseFlags, slots.set(responseCode, slot));
+  }
+}

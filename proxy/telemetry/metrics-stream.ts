@@ -1,0 +1,57 @@
+/** One `StreamMetrics` call to a mixer, from connecting to its end. */
+import { Client, credentials, type ClientWritableStream } from '@grpc/grpc-js';
+import { streamMetrics } from '../api/metrics-service.ts';
+
+const channelOptions = {
+  // Without a retry buffer a write is only done when the transport took it: that is what makes backpressure felt.
+  'grpc.per_rpc_retry_buffer_size': 0,
+  // A peer that vanished without a word is noticed within a minute.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+};
+
+export class MetricsStream {
+  /** Resolves when the call is over, with the reason when it did not end well. Never rejects. */
+  readonly ended: Promise<Error | undefined>;
+  readonly #client: Client;
+  readonly #call: ClientWritableStream<Uint8Array>;
+  #isOpen = true;
+
+  /** `target` is `host:port`. Throws when it is not one. */
+  constructor(target: string) {
+    this.#client = new Client(target, credentials.createInsecure(), channelOptions);
+    const { path, requestSerialize, responseDeserialize } = streamMetrics;
+    let onEnded: (reason: Error | undefined) => void;
+    this.ended = new Promise((resolve) => {
+      onEnded = resolve;
+    });
+    this.#call = this.#client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error) => {
+      this.#isOpen = false;
+      this.#client.close();
+      onEnded(error ?? undefined);
+    });
+    // The callback above tells the same.
+    this.#call.on('error', () => {});
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Resolves when the transport took the message, or with false when the call is over. One at a time. */
+  async write(message: Uint8Array): Promise<boolean> {
+    if (!this.#isOpen) return false;
+    const written = new Promise<void>((resolve) => this.#call.write(message, () => resolve()));
+    await Promise.race([written, this.ended]);
+    return this.#isOpen;
+  }
+
+  /** No more messages: the mixer answers when it has read them all. */
+  finish(): void {
+    if (this.#isOpen) this.#call.end();
+  }
+
+  cancel(): void {
+    if (this.#isOpen) this.#call.cancel();
+  }
+}

@@ -1,0 +1,34 @@
+/** Counts each finished stream in Istio's standard metrics, from the side of the listener's traffic direction. */
+import type { Listener } from '../api/listener.ts';
+import { meshErrors } from '../common/errors.ts';
+import type { StreamObserver } from '../http/connection-manager.ts';
+import { Known } from '../http/header-name.ts';
+import type { HttpStream } from '../http/stream.ts';
+import type { IstioMetrics } from './istio-metrics.ts';
+import type { MetricScope } from './metric-scope.ts';
+
+export function createStreamRecorder(metrics: IstioMetrics, direction: Listener['trafficDirection']): StreamObserver {
+  const scopeOf = direction === 'INBOUND' ? inboundScope : outboundScope;
+  return {
+    onStreamComplete(stream, durationMs) {
+      const flag = stream.error === undefined ? '-' : meshErrors[stream.error.code].flag;
+      const scope = scopeOf(metrics, stream);
+      metrics.record(scope, stream.response.status, flag, durationMs, stream.requestBytes, stream.responseBytes);
+    },
+  };
+}
+
+function inboundScope(metrics: IstioMetrics, stream: HttpStream): MetricScope {
+  return metrics.inboundScope(stream.request.headers.knownValue(Known.peerMetadata) ?? '');
+}
+
+/** Resolved once per host or, for requests that found none, once per cluster. */
+function outboundScope(metrics: IstioMetrics, { host, cluster }: HttpStream): MetricScope {
+  if (host !== undefined) {
+    host.metricScope ??= metrics.outboundScope(host.cluster.config.service, host.endpoint.workload);
+    return host.metricScope;
+  }
+  if (cluster === undefined) return metrics.outboundScope(undefined, undefined);
+  cluster.metricScope ??= metrics.outboundScope(cluster.config.service, undefined);
+  return cluster.metricScope;
+}

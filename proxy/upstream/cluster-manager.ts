@@ -1,0 +1,98 @@
+/** All clusters in use, by name. The request path reads the map; updates build a new one and swap it. */
+import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Lifecycle } from '../common/lifecycle.ts';
+import { UpstreamCluster, type UpstreamContext } from './cluster.ts';
+
+const sweepIntervalMs = 1_000;
+
+export class ClusterManager implements Lifecycle {
+  readonly #context: UpstreamContext;
+  readonly #staticClusters = new Map<string, UpstreamCluster>();
+  /** Endpoints by EDS service name: they may arrive before the cluster that wants them, and outlive its changes. */
+  readonly #assignments = new Map<string, ClusterLoadAssignment>();
+  #clusters: ReadonlyMap<string, UpstreamCluster> = new Map();
+  #cancelSweep: (() => void) | undefined = undefined;
+
+  constructor(context: UpstreamContext, staticClusters: readonly Cluster[]) {
+    this.#context = context;
+    for (const config of staticClusters) this.#staticClusters.set(config.name, new UpstreamCluster(config, context));
+    this.#clusters = new Map(this.#staticClusters);
+  }
+
+  start(): Promise<void> {
+    this.#cancelSweep ??= this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
+    return Promise.resolve();
+  }
+
+  /** Idle connections are all there is to let go; running requests end with their streams. */
+  drain(): Promise<void> {
+    return this.close();
+  }
+
+  close(): Promise<void> {
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    for (const cluster of this.#clusters.values()) cluster.close();
+    return Promise.resolve();
+  }
+
+  get(name: string): UpstreamCluster | undefined {
+    return this.#clusters.get(name);
+  }
+
+  list(): UpstreamCluster[] {
+    return [...this.#clusters.values()];
+  }
+
+  /** CDS, state of the world: what is not in `configs` goes, static clusters stay and win over their namesakes. */
+  replaceClusters(configs: readonly Cluster[]): void {
+    const next = new Map(this.#staticClusters);
+    for (const config of configs) {
+      if (this.#staticClusters.has(config.name)) continue;
+      next.set(config.name, this.#keepOrCreate(config));
+    }
+    const previous = this.#clusters;
+    this.#clusters = next;
+    for (const [name, cluster] of previous) {
+      if (next.get(name) === cluster) continue;
+      cluster.close();
+      if (!next.has(name)) this.#context.stats.removeByPrefix(`cluster.${name}.`);
+    }
+    this.#forgetUnusedAssignments();
+  }
+
+  /** An unchanged cluster keeps its connections; a changed one starts with the endpoints already known. */
+  #keepOrCreate(config: Cluster): UpstreamCluster {
+    const current = this.#clusters.get(config.name);
+    if (current !== undefined && isDeepStrictEqual(current.config, config)) return current;
+    const created = new UpstreamCluster(config, this.#context);
+    const assignment =
+      config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
+    if (assignment !== undefined) created.updateAssignment(assignment);
+    return created;
+  }
+
+  #forgetUnusedAssignments(): void {
+    const used = new Set(this.list().map(({ config }) => serviceNameOf(config)));
+    for (const name of this.#assignments.keys()) if (!used.has(name)) this.#assignments.delete(name);
+  }
+
+  /** EDS: the endpoints of every cluster that asks for this service name. */
+  updateAssignment(assignment: ClusterLoadAssignment): void {
+    this.#assignments.set(assignment.clusterName, assignment);
+    for (const cluster of this.#clusters.values()) {
+      if (serviceNameOf(cluster.config) === assignment.clusterName) cluster.updateAssignment(assignment);
+    }
+  }
+
+  readonly #sweep = (): void => {
+    const nowMs = this.#context.clock.monotonicMs();
+    for (const cluster of this.#clusters.values()) cluster.sweepIdle(nowMs);
+    this.#cancelSweep = this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
+  };
+}
+
+function serviceNameOf(config: Cluster): string | undefined {
+  return config.discovery.kind === 'eds' ? config.discovery.serviceName : undefined;
+}

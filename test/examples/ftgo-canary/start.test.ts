@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { Child } from '../../../examples/ftgo-canary/child.ts';
+import { compiled } from '../../support/mesh.ts';
+
+const start = compiled('examples/ftgo-canary/start.js');
+
+test(
+  'the release is walked through, every step lands where it should, and the mixer agrees',
+  { timeout: 120_000 },
+  async () => {
+    const child = new Child({ name: 'start', args: [start, '--once'] });
+    const { code } = await child.exited;
+    expect(code, child.output).toBe(0);
+    expect(child.output.match(/as expected/g), child.output).toHaveLength(6);
+    expect(child.output).not.toMatch(/NOT/);
+  },
+);
+
+test('Ctrl-C ends every process', { timeout: 60_000 }, async () => {
+  const child = new Child({ name: 'start', args: [start] });
+  const [, admin = ''] = await child.waitForLine(/admin\s+(http:\S+)/, 40_000);
+  child.kill('SIGINT');
+  expect((await child.exited).code, child.output).toBe(0);
+  await expect(fetch(`${admin}/ready`)).rejects.toThrow();
+});

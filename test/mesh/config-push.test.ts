@@ -1,0 +1,153 @@
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { request } from 'undici';
+import { eventually, Mesh, type RunningSidecar } from '../support/mesh.ts';
+import { Client, failuresOf } from '../support/traffic.ts';
+
+const allTo = (subset: string): unknown => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: { name: 'reviews' },
+  spec: { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'reviews', subset } }] }] },
+});
+
+const destinationRule = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec:
+  host: reviews
+  subsets:
+  - { name: v1, labels: { version: v1 } }
+  - { name: v2, labels: { version: v2 } }
+`;
+
+describe('applying new weights while requests flow', () => {
+  let mesh: Mesh;
+  let callers: RunningSidecar[];
+  let clients: Client[];
+
+  /** One apply, without the start of a command; resolves when pilot has answered. */
+  const apply = async (resource: unknown): Promise<number> => {
+    const { statusCode, body } = await request(`${mesh.apiUrl}/apply`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify([resource]),
+    });
+    const answer = await body.text();
+    expect(statusCode, answer).toBe(200);
+    return performance.now();
+  };
+
+  beforeAll(async () => {
+    mesh = await Mesh.create();
+    await mesh.startControlPlane();
+    const start = (service: string, hasApplication: boolean) => (version: string) =>
+      mesh.startSidecar({ service, version, hasApplication });
+    await Promise.all(['v1', 'v2'].map(start('reviews', true)));
+    callers = await Promise.all(['a', 'b', 'c'].map(start('web', false)));
+    clients = callers.map(({ outboundUrl }) => new Client({ url: outboundUrl, host: 'reviews' }));
+    await mesh.apply(destinationRule, JSON.stringify(allTo('v1')));
+    for (const client of clients) {
+      await eventually(async () =>
+        (await client.callMany(20, 4)).every((call) => call.version === 'v1') ? true : undefined,
+      );
+    }
+  });
+
+  afterAll(async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await mesh.close();
+  });
+
+  test('they are in force in every sidecar within 200 ms, and no request fails', async () => {
+    const stops = clients.map((client) => client.keepCalling());
+    const applied: { version: string; answeredMs: number }[] = [];
+    for (const version of ['v2', 'v1', 'v2', 'v1']) {
+      applied.push({ version, answeredMs: await apply(allTo(version)) });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    const calls = await Promise.all(stops.map((stop) => stop()));
+    expect(failuresOf(calls.flat())).toEqual([]);
+    for (const sidecarCalls of calls) {
+      for (const [i, { version, answeredMs }] of applied.entries()) {
+        const endMs = applied[i + 1]?.answeredMs ?? Number.POSITIVE_INFINITY;
+        const late = sidecarCalls.filter(({ sentMs }) => sentMs > answeredMs + 200 && sentMs < endMs - 100);
+        expect(late.length).toBeGreaterThan(10);
+        expect(late.filter((call) => call.version !== version)).toEqual([]);
+      }
+    }
+  });
+
+  test('an open connection carries requests of before and after', async () => {
+    await apply(allTo('v1'));
+    const connection = await RawConnection.open(callers[0]?.outboundUrl ?? '');
+    await eventually(async () => ((await connection.askVersion()) === 'v1' ? true : undefined));
+    await apply(allTo('v2'));
+    await eventually(async () => ((await connection.askVersion()) === 'v2' ? true : undefined), 1000);
+    expect(connection.isOpen).toBe(true);
+    connection.close();
+  });
+
+  test('a response that is under way stays with its version to its end', async () => {
+    await apply(allTo('v1'));
+    const [client] = clients;
+    await eventually(async () => ((await client?.call())?.version === 'v1' ? true : undefined));
+    const response = await request(`${callers[0]?.outboundUrl}/drip`, { headers: { host: 'reviews' } });
+    const lines: string[] = [];
+    let appliedAfter: number | undefined;
+    for await (const part of response.body) {
+      lines.push(String(part).trim());
+      if (lines.length === 3) {
+        await apply(allTo('v2'));
+        appliedAfter = lines.length;
+        await eventually(async () => ((await client?.call())?.version === 'v2' ? true : undefined));
+      }
+      if (lines.length === 10) break;
+    }
+    expect(appliedAfter).toBe(3);
+    expect(
+      lines
+        .join('\n')
+        .split(/\s+/)
+        .filter((line) => line !== 'v1'),
+    ).toEqual([]);
+  });
+});
+
+/** One TCP connection that asks again and again, keep-alive. */
+class RawConnection {
+  readonly #socket: Socket;
+  #received = '';
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding('latin1').on('data', (text: string) => (this.#received += text));
+  }
+
+  static open(url: string): Promise<RawConnection> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () => resolve(new RawConnection(socket)));
+      socket.once('error', reject);
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === 'open';
+  }
+
+  async askVersion(): Promise<string> {
+    this.#received = '';
+    this.#socket.write('GET / HTTP/1.1\r\nHost: reviews\r\n\r\n');
+    return eventually(() => {
+      if (!this.isOpen) throw new Error('the connection was closed');
+      const [head = '', body = ''] = this.#received.split('\r\n\r\n');
+      const isComplete = body.length > 0 && body.length >= Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Infinity);
+      return isComplete ? /x-version: (\S+)/i.exec(head)?.[1] : undefined;
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { runCommand } from '../../support/command.ts';
+
+const verbs = ['up', 'run', 'proxy', 'apply', 'get', 'delete', 'proxy-status'];
+
+describe('the heddle command', () => {
+  test('--help lists every verb and the exit codes', async () => {
+    const { code, stdout, stderr } = await runCommand({ args: ['--help'] });
+    expect([code, stderr]).toEqual([0, '']);
+    for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^  ${verb}[ |]`, 'm'));
+    expect(stdout).toMatch(/Exit codes:\n {2}0 /);
+  });
+
+  test.each(verbs)('%s --help shows the options and examples', async (verb) => {
+    const { code, stdout } = await runCommand({ args: [verb, '--help'] });
+    expect(code).toBe(0);
+    expect(stdout).toContain(`Usage: heddle ${verb}`);
+    expect(stdout).toContain('Examples:');
+  });
+
+  test.each([
+    ['an unknown verb', ['fly'], /unknown command 'fly'/],
+    ['an unknown option', ['get', 'vs', '--fast'], /unknown option '--fast'/],
+    ['a missing argument', ['get'], /missing required argument 'kind'/],
+    ['a missing option', ['apply'], /required option '-f, --filename <path>' not specified/],
+    ['a bad port', ['run', '--service', 'a', '--port', '70000', '--', 'true'], /65535 is expected/],
+    ['a bad server', ['get', 'vs', '--server', 'nowhere'], /A URL is expected/],
+    ['an unknown kind', ['get', 'pods'], /no kind "pods"/],
+    ['neither name nor file', ['delete'], /either KIND NAME or -f FILE/],
+    ['a kind without a name', ['delete', 'vs'], /name of a VirtualService is expected/],
+  ])('%s is a usage error: exit 2, one message on stderr', async (_, args, message) => {
+    const { code, stdout, stderr } = await runCommand({ args });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(message);
+  });
+
+  test('no verb at all shows the help, exit 2', async () => {
+    const { code, stderr } = await runCommand({ args: [] });
+    expect(code).toBe(2);
+    expect(stderr).toContain('Usage: heddle');
+  });
+
+  test.each([['get', 'vs'], ['proxy-status'], ['delete', 'vs', 'a']])(
+    '%s %s without a server: exit 3',
+    async (...args) => {
+      const { code, stderr } = await runCommand({ args, env: { HEDDLE_SERVER: 'http://127.0.0.1:1' } });
+      expect(code).toBe(3);
+      expect(stderr).toContain('http://127.0.0.1:1 cannot be reached');
+    },
+  );
+
+  test('--server wins over HEDDLE_SERVER', async () => {
+    const env = { HEDDLE_SERVER: 'http://127.0.0.1:1' };
+    const { stderr } = await runCommand({ args: ['get', 'vs', '--server', 'http://127.0.0.1:2/'], env });
+    expect(stderr).toContain('http://127.0.0.1:2 cannot');
+  });
+
+  test('a HEDDLE_SERVER that is no URL is a usage error', async () => {
+    const { code, stderr } = await runCommand({ args: ['get', 'vs'], env: { HEDDLE_SERVER: 'x' } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('HEDDLE_SERVER');
+  });
+
+  test('a file that is not there is refused before the server is asked', async () => {
+    const { code, stderr } = await runCommand({
+      args: ['apply', '-f', '/no/such.yaml', '--server', 'http://127.0.0.1:1'],
+    });
+    expect([code, stderr]).toEqual([1, 'heddle: /no/such.yaml: no such file or directory\n']);
+  });
+
+  test('broken YAML is refused with its line before the server is asked', async () => {
+    const { code, stderr } = await runCommand({ args: ['apply', '-f', '-'], stdin: 'a: [\nb: }\n' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/nothing was stored\nstdin:\d: /);
+  });
+});

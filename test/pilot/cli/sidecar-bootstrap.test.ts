@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest';
+import { buildSidecarBootstrap, type SidecarPlan } from '../../../pilot/cli/sidecar-bootstrap.ts';
+import { readBootstrap } from '../../../proxy/bootstrap.ts';
+
+const plan: SidecarPlan = {
+  identity: {
+    service: 'reviews',
+    namespace: 'shop',
+    version: 'v2',
+    labels: { tier: 'web' },
+    instance: '1a',
+    address: '10.0.0.7',
+  },
+  ports: { app: 9080, inbound: 20_002, outbound: 20_001, admin: 20_003 },
+  pilot: { host: '127.0.0.1', port: 15_010 },
+};
+
+const decode = (input: SidecarPlan) => {
+  const decoded = readBootstrap(JSON.stringify(buildSidecarBootstrap(input)), 'test');
+  expect(decoded.errors).toBeUndefined();
+  return decoded.value;
+};
+
+describe('the bootstrap of a sidecar', () => {
+  test('is one that the proxy reads without a fault', () => {
+    expect(decode(plan)).toMatchObject({
+      admin: { address: '127.0.0.1', port: 20_003 },
+      ads: { clusterName: 'xds_cluster', hasClusterDiscovery: true, hasListenerDiscovery: true },
+      metricsServices: [{ clusterName: 'mixer' }],
+      statsFlushIntervalMs: 1000,
+      staticListeners: [],
+    });
+  });
+
+  test('says who the workload is', () => {
+    expect(decode(plan)?.node).toEqual({
+      id: 'sidecar~10.0.0.7~reviews-v2-1a.shop~shop.svc.cluster.local',
+      cluster: 'reviews.shop',
+      metadata: {
+        name: 'reviews-v2-1a',
+        namespace: 'shop',
+        service: 'reviews',
+        workloadName: 'reviews-v2',
+        labels: { app: 'reviews', version: 'v2', tier: 'web' },
+        clusterId: 'Kubernetes',
+        address: '10.0.0.7',
+        appPort: 9080,
+        inboundPort: 20_002,
+        outboundPort: 20_001,
+      },
+    });
+  });
+
+  test('labels that are given win over those made from --service and --version', () => {
+    const identity = { ...plan.identity, labels: { version: 'canary' } };
+    expect(decode({ ...plan, identity })?.node.metadata.labels).toEqual({ app: 'reviews', version: 'canary' });
+  });
+
+  test('a pure client is an instance of no service and has no inbound port', () => {
+    const ports = { ...plan.ports, app: undefined, inbound: undefined };
+    expect(decode({ ...plan, ports })?.node.metadata).toMatchObject({
+      service: '',
+      workloadName: 'reviews-v2',
+      appPort: 0,
+      inboundPort: 0,
+      outboundPort: 20_001,
+    });
+  });
+
+  test('pilot is a static HTTP/2 cluster, the mixer an HTTP/2 cluster whose endpoints pilot knows', () => {
+    const [xds, mixer] = decode(plan)?.staticClusters ?? [];
+    expect(xds).toMatchObject({ name: 'xds_cluster', protocol: 'http2', discovery: { kind: 'static' } });
+    expect(xds?.discovery).toMatchObject({ assignment: { endpoints: [{ address: '127.0.0.1', port: 15_010 }] } });
+    expect(mixer).toMatchObject({ name: 'mixer', protocol: 'http2', discovery: { kind: 'eds', serviceName: 'mixer' } });
+  });
+});

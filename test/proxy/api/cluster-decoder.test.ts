@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
+import { decodeClusterLoadAssignment } from '../../../proxy/api/endpoint-decoder.ts';
+import type { Cluster, ClusterLoadAssignment, LbEndpoint } from '../../../proxy/api/envoy.gen.ts';
+import { serviceMetadata, workloadMetadata } from '../../../proxy/api/istio-metadata.ts';
+import { readJson } from '../../../proxy/api/protojson.ts';
+import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
+import { assignmentJson, edsClusterJson, http2Options, staticClusterJson, typed } from './samples.ts';
+
+function decode(json: Cluster) {
+  return decodeCluster(requireValue(readJson('envoy.config.cluster.v3.Cluster', json), 'sample'));
+}
+
+function faults(json: Cluster): string {
+  return formatFieldErrors(decode(json).errors ?? []);
+}
+
+describe('a cluster', () => {
+  test('has the defaults of Envoy', () => {
+    expect(decode(staticClusterJson('a', 8080))).toEqual({
+      value: {
+        name: 'a',
+        discovery: {
+          kind: 'static',
+          assignment: {
+            clusterName: 'a',
+            endpoints: [{ address: '127.0.0.1', port: 8080, isHealthy: true, weight: 1, workload: undefined }],
+          },
+        },
+        lbPolicy: 'ROUND_ROBIN',
+        connectTimeoutMs: 5_000,
+        protocol: 'http1',
+        idleTimeoutMs: 3_600_000,
+        service: undefined,
+      },
+    });
+  });
+
+  test('of type EDS is known there by its own name or by another', () => {
+    expect(decode(edsClusterJson('a')).value?.discovery).toEqual({ kind: 'eds', serviceName: 'a' });
+    expect(decode(edsClusterJson('a', 'b')).value?.discovery).toEqual({ kind: 'eds', serviceName: 'b' });
+  });
+
+  test.each(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM'] as const)('may balance by %s', (lb_policy) => {
+    expect(decode({ ...staticClusterJson('a', 1), lb_policy }).value?.lbPolicy).toBe(lb_policy);
+  });
+
+  test('knows the service behind it', () => {
+    const service = { host: 'a.default.svc.cluster.local', name: 'a', namespace: 'default' };
+    expect(decode({ ...edsClusterJson('a'), metadata: serviceMetadata(service) }).value?.service).toEqual(service);
+  });
+
+  test('takes the idle timeout from either place where Envoy reads it', () => {
+    const common_http_protocol_options = { idle_timeout: '30s' };
+    const name = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+    const options = typed(name, { common_http_protocol_options, explicit_http_config: { http_protocol_options: {} } });
+    expect(decode({ ...edsClusterJson('a'), common_http_protocol_options }).value?.idleTimeoutMs).toBe(30_000);
+    expect(
+      decode({ ...edsClusterJson('a'), typed_extension_protocol_options: { [name]: options } }).value?.idleTimeoutMs,
+    ).toBe(30_000);
+  });
+
+  test('may say what is done anyway', () => {
+    const json: Cluster = {
+      ...edsClusterJson('a'),
+      alt_stat_name: 'a',
+      least_request_lb_config: { choice_count: 2 },
+      common_lb_config: { healthy_panic_threshold: { value: 0 } },
+    };
+    expect(faults(json)).toBe('');
+  });
+});
+
+describe('a cluster is refused', () => {
+  test.each<[string, Cluster, string]>([
+    ['without a name', { ...edsClusterJson('') }, 'name: must be set'],
+    ['of type EDS without its config', { name: 'a', type: 'EDS' }, 'eds_cluster_config: must be set'],
+    ['of type STATIC without endpoints', { name: 'a' }, 'load_assignment: must be set'],
+    [
+      'when it resolves names',
+      { ...staticClusterJson('a', 1), type: 'STRICT_DNS' },
+      'type: "STRICT_DNS" is not supported, only STATIC, EDS',
+    ],
+    [
+      'when EDS is not on the ADS stream',
+      { name: 'a', type: 'EDS', eds_cluster_config: { eds_config: { path: '/x' } } },
+      'eds_cluster_config.eds_config.ads: must be set\neds_cluster_config.eds_config.path: is not supported',
+    ],
+    [
+      'with a policy that is not supported',
+      { ...edsClusterJson('a'), lb_policy: 'MAGLEV' },
+      'lb_policy: "MAGLEV" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM',
+    ],
+    [
+      'without time to connect',
+      { ...edsClusterJson('a'), connect_timeout: '0s' },
+      'connect_timeout: must be more than 0s',
+    ],
+    [
+      'with what would change behaviour',
+      { ...edsClusterJson('a'), outlier_detection: {}, circuit_breakers: {}, health_checks: [{ timeout: '1s' }] },
+      'outlier_detection: is not supported\ncircuit_breakers: is not supported\nhealth_checks: is not supported',
+    ],
+    [
+      'with a panic mode',
+      { ...edsClusterJson('a'), common_lb_config: { healthy_panic_threshold: { value: 50 } } },
+      'common_lb_config.healthy_panic_threshold.value: 50 is not supported, only 0 is',
+    ],
+    [
+      'with half a service',
+      { ...edsClusterJson('a'), metadata: { filter_metadata: { istio: { services: [{ name: 'a' }] } } } },
+      'metadata.filter_metadata: must name host, name and namespace in istio.services[0]',
+    ],
+    [
+      'with HTTP/2, which only gRPC services of the bootstrap speak',
+      { ...edsClusterJson('a'), typed_extension_protocol_options: http2Options },
+      'must speak HTTP/1.1: HTTP/2 is for gRPC services of the bootstrap',
+    ],
+  ])('%s', (_why, json, fault) => {
+    expect(faults(json).split('\n').sort()).toEqual(fault.split('\n').sort());
+  });
+});
+
+describe('a cluster load assignment', () => {
+  const read = (json: ClusterLoadAssignment) =>
+    decodeClusterLoadAssignment(
+      requireValue(readJson('envoy.config.endpoint.v3.ClusterLoadAssignment', json), 'sample'),
+    );
+
+  function withEndpoint(change: Partial<LbEndpoint>): ClusterLoadAssignment {
+    const json = assignmentJson('a', 8080);
+    Object.assign(json.endpoints?.[0]?.lb_endpoints?.[0] ?? {}, change);
+    return json;
+  }
+
+  test('flattens localities and keeps one endpoint per address', () => {
+    const [first, second] = [assignmentJson('a', 1, 2), assignmentJson('a', 2, 3)];
+    const endpoints = [...(first.endpoints ?? []), ...(second.endpoints ?? [])].map((locality, i) => ({
+      ...locality,
+      locality: { zone: `zone-${i}` },
+      load_balancing_weight: i + 1,
+    }));
+    const { value } = read({ cluster_name: 'a', endpoints, policy: { overprovisioning_factor: 140 } });
+    expect(value?.endpoints.map(({ port }) => port)).toEqual([1, 2, 3]);
+  });
+
+  test.each([
+    ['UNKNOWN', true],
+    ['HEALTHY', true],
+    ['UNHEALTHY', false],
+    ['DRAINING', false],
+    ['TIMEOUT', false],
+    ['DEGRADED', false],
+  ] as const)('gives an endpoint that is %s traffic: %s', (health_status, isHealthy) => {
+    expect(read(withEndpoint({ health_status })).value?.endpoints[0]?.isHealthy).toBe(isHealthy);
+  });
+
+  test('knows weight and workload of an endpoint', () => {
+    const workload = {
+      name: 'a-v1',
+      namespace: 'default',
+      canonicalService: 'a',
+      canonicalRevision: 'v1',
+      clusterId: 'Kubernetes',
+    };
+    const json = withEndpoint({ load_balancing_weight: 3, metadata: workloadMetadata(workload) });
+    expect(read(json).value?.endpoints[0]).toMatchObject({ weight: 3, workload });
+  });
+
+  test('without endpoints is one', () => {
+    expect(read({ cluster_name: 'a' })).toEqual({ value: { clusterName: 'a', endpoints: [] } });
+  });
+
+  test.each<[string, ClusterLoadAssignment, string]>([
+    ['without a cluster name', {}, 'cluster_name: must be set'],
+    [
+      'with an endpoint of weight 0',
+      withEndpoint({ load_balancing_weight: 0 }),
+      'endpoints[0].lb_endpoints[0].load_balancing_weight: must be from 1 to 9007199254740991, got 0',
+    ],
+    [
+      'with a name instead of an address',
+      withEndpoint({ endpoint: { address: { socket_address: { address: 'localhost', port_value: 1 } } } }),
+      'endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: must be an IP address, got "localhost"',
+    ],
+    [
+      'with a port that is none',
+      withEndpoint({ endpoint: { address: { socket_address: { address: '::1', port_value: 70_000 } } } }),
+      'endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: must be from 1 to 65535, got 70000',
+    ],
+    [
+      'with a second priority',
+      { cluster_name: 'a', endpoints: [{ priority: 1 }] },
+      'endpoints[0].priority: is not supported',
+    ],
+    [
+      'with a workload that is not in five parts',
+      withEndpoint({ metadata: { filter_metadata: { istio: { workload: 'a;b' } } } }),
+      'endpoints[0].lb_endpoints[0].metadata.filter_metadata: must have istio.workload as workload;namespace;service;revision;cluster, got "a;b"',
+    ],
+  ])('%s is refused', (_why, json, fault) => {
+    expect(formatFieldErrors(read(json).errors ?? [])).toBe(fault);
+  });
+});

@@ -1,0 +1,224 @@
+import { describe, expect, test } from 'vitest';
+import type { HttpConnectionManager, Listener } from '../../../proxy/api/envoy.gen.ts';
+import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
+import { readJson } from '../../../proxy/api/protojson.ts';
+import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
+import { ads, listenerJson, rdsListenerJson, routeConfigurationJson, typed } from './samples.ts';
+
+const fileAccessLog = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
+const stdoutAccessLog = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
+const routerName = 'envoy.extensions.filters.http.router.v3.Router';
+
+function decode(json: Listener) {
+  return decodeListener(requireValue(readJson('envoy.config.listener.v3.Listener', json), 'sample'));
+}
+
+const withManager = (manager: HttpConnectionManager) =>
+  listenerJson('l', { route_config: routeConfigurationJson('r'), ...manager });
+
+function decodedManager(manager: HttpConnectionManager) {
+  const { value, errors } = decode(withManager(manager));
+  if (value === undefined) throw new Error(formatFieldErrors(errors));
+  return value.filterChains[0]?.httpConnectionManager;
+}
+
+/** With paths that start at the HTTP connection manager where there is one. */
+function faults(json: Listener): string[] {
+  return formatFieldErrors(decode(json).errors ?? [])
+    .replaceAll('filter_chains[0].filters[0].typed_config', 'hcm')
+    .split('\n');
+}
+
+describe('a listener', () => {
+  test('has the defaults of Envoy', () => {
+    const { value } = decode(rdsListenerJson('outbound', 'routes'));
+    expect(value).toEqual({
+      name: 'outbound',
+      address: '127.0.0.1',
+      port: 0,
+      trafficDirection: 'UNSPECIFIED',
+      filterChains: [
+        {
+          name: '',
+          httpConnectionManager: {
+            statPrefix: 'test',
+            routes: { kind: 'rds', routeConfigName: 'routes' },
+            httpFilters: [{ name: 'envoy.filters.http.router', kind: 'router' }],
+            accessLogs: [],
+            generateRequestId: true,
+            maxRequestHeadersBytes: 61_440,
+            maxHeadersCount: 100,
+            requestHeadersTimeoutMs: 0,
+            streamIdleTimeoutMs: 300_000,
+            idleTimeoutMs: 3_600_000,
+          },
+        },
+      ],
+    });
+  });
+
+  test('without a name is known by its address', () => {
+    expect(decode({ ...rdsListenerJson('', 'r'), traffic_direction: 'INBOUND' }).value).toMatchObject({
+      name: '127.0.0.1_0',
+      trafficDirection: 'INBOUND',
+    });
+  });
+
+  test('may say what is done anyway', () => {
+    const json = rdsListenerJson('l', 'r');
+    const [chain = {}] = json.filter_chains ?? [];
+    const harmless = {
+      stat_prefix: 'x',
+      enable_reuse_port: true,
+      bind_to_port: true,
+      use_original_dst: false,
+      metadata: {},
+    };
+    expect(
+      decode({ ...json, ...harmless, filter_chains: [{ ...chain, filter_chain_match: {} }] }).errors,
+    ).toBeUndefined();
+  });
+
+  const valid = rdsListenerJson('l', 'r');
+  test.each<[string, Listener, string[]]>([
+    ['without an address', { ...valid, address: {} }, ['address.socket_address: must be set']],
+    [
+      'on a pipe',
+      { ...valid, address: { pipe: { path: '/x' } } },
+      ['address.socket_address: must be set', 'address.pipe: is not supported'],
+    ],
+    [
+      'on UDP',
+      { ...valid, address: { socket_address: { protocol: 'UDP', address: '::', port_value: 1 } } },
+      ['address.socket_address.protocol: is not supported'],
+    ],
+    ['with no filter chain', { ...valid, filter_chains: [] }, ['filter_chains: must be one filter chain, got 0']],
+    [
+      'with no filter',
+      { ...valid, filter_chains: [{}] },
+      ['filter_chains[0].filters: must be one filter, the HTTP connection manager, got 0'],
+    ],
+    [
+      'with a match',
+      { ...valid, filter_chains: [{ ...valid.filter_chains?.[0], filter_chain_match: { server_names: ['a'] } }] },
+      ['filter_chains[0].filter_chain_match.server_names: is not supported'],
+    ],
+    [
+      'with another network filter',
+      { ...valid, filter_chains: [{ filters: [{ name: 'x', typed_config: typed(routerName) }] }] },
+      [
+        `hcm: ${routerName} is not supported here, only envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+      ],
+    ],
+    ['that is not bound', { ...valid, bind_to_port: false }, ['bind_to_port: false is not supported, only true is']],
+    ['with listener filters', { ...valid, listener_filters: [{ name: 'x' }] }, ['listener_filters: is not supported']],
+  ])('%s is refused', (_what, json, expected) => {
+    expect(faults(json)).toEqual(expected);
+  });
+});
+
+describe('an HTTP connection manager', () => {
+  test('reads its limits and timeouts', () => {
+    expect(
+      decodedManager({
+        max_request_headers_kb: 8,
+        request_headers_timeout: '5s',
+        stream_idle_timeout: '0s',
+        generate_request_id: false,
+        common_http_protocol_options: { idle_timeout: '60s', max_headers_count: 50 },
+      }),
+    ).toMatchObject({
+      maxRequestHeadersBytes: 8192,
+      requestHeadersTimeoutMs: 5_000,
+      streamIdleTimeoutMs: 0,
+      generateRequestId: false,
+      idleTimeoutMs: 60_000,
+      maxHeadersCount: 50,
+    });
+  });
+
+  test('writes its access log to files or stdout', () => {
+    const access_log = [
+      { name: 'a', typed_config: typed(stdoutAccessLog) },
+      { name: 'b', typed_config: typed(fileAccessLog, { path: '/dev/stdout' }) },
+      { name: 'c', typed_config: typed(fileAccessLog, { path: '/var/log/access.log' }) },
+    ];
+    expect(decodedManager({ access_log })?.accessLogs).toEqual([
+      { sink: { kind: 'stdout' } },
+      { sink: { kind: 'stdout' } },
+      { sink: { kind: 'file', path: '/var/log/access.log' } },
+    ]);
+  });
+
+  test('may say what is done anyway', () => {
+    const manager: HttpConnectionManager = {
+      codec_type: 'HTTP1',
+      use_remote_address: false,
+      normalize_path: false,
+      path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
+      preserve_external_request_id: true,
+      http_protocol_options: { allow_absolute_url: true },
+      http_filters: [{ name: 'r', typed_config: typed(routerName, { dynamic_stats: false, start_child_span: true }) }],
+    };
+    expect(faults(withManager(manager))).toEqual(['']);
+  });
+
+  const log = (fields: object) => [{ name: 'a', typed_config: typed(stdoutAccessLog, fields) }];
+  test.each<[string, HttpConnectionManager, string[]]>([
+    ['without a stat prefix', { stat_prefix: '' }, ['hcm.stat_prefix: must be set']],
+    ['for HTTP/2', { codec_type: 'HTTP2' }, ['hcm.codec_type: "HTTP2" is not supported, only AUTO, HTTP1']],
+    ['without filters', { http_filters: [] }, ['hcm.http_filters: must have the router as its last filter only']],
+    [
+      'with a filter that has no type',
+      { http_filters: [{ name: 'envoy.filters.http.router' }] },
+      ['hcm.http_filters[0].typed_config: must be set'],
+    ],
+    [
+      'with a router that does more',
+      { http_filters: [{ name: 'r', typed_config: typed(routerName, { suppress_envoy_headers: true }) }] },
+      ['hcm.http_filters[0].typed_config.suppress_envoy_headers: is not supported'],
+    ],
+    [
+      'with two routers',
+      { http_filters: [1, 2].map(() => ({ name: 'r', typed_config: typed(routerName) })) },
+      ['hcm.http_filters: must have the router as its last filter only'],
+    ],
+    [
+      'with a log format of its own',
+      { access_log: log({ log_format: { text_format: 'x' } }) },
+      ['hcm.access_log[0].typed_config.log_format: is not supported'],
+    ],
+    [
+      'with a log filter',
+      { access_log: [{ ...log({})[0], filter: { not_health_check_filter: {} } }] },
+      ['hcm.access_log[0].filter: is not supported'],
+    ],
+    [
+      'with what would change behaviour',
+      { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'websocket' }] },
+      [
+        'hcm.use_remote_address: true is not supported, only false is',
+        'hcm.tracing: is not supported',
+        'hcm.server_name: is not supported',
+        'hcm.upgrade_configs: is not supported',
+      ],
+    ],
+  ])('%s is refused', (_what, manager, expected) => {
+    expect(faults(withManager(manager)).sort()).toEqual(expected.sort());
+  });
+
+  test('without routes is refused, and so is RDS from somewhere else', () => {
+    expect(faults(listenerJson('l', {}))).toEqual(['hcm: must have one of rds and route_config']);
+    const rds = { config_source: { ...ads, resource_api_version: 'V2' as const }, route_config_name: '' };
+    expect(faults(listenerJson('l', { rds }))).toEqual([
+      'hcm.rds.config_source.resource_api_version: "V2" is not supported, only V3, AUTO',
+      'hcm.rds.route_config_name: must be set',
+    ]);
+  });
+
+  test('reports faults of its routes with their whole path', () => {
+    expect(faults(listenerJson('l', { route_config: { virtual_hosts: [{ name: 'a' }] } }))).toEqual([
+      'hcm.route_config.virtual_hosts[0].domains: must name at least one domain',
+    ]);
+  });
+});

@@ -1,0 +1,129 @@
+import { describe, expect, test } from 'vitest';
+import { decodeNode, encodeNode, type Node, sidecarNodeId } from '../../../proxy/api/node.ts';
+import { decodePeerMetadata, encodePeerMetadata, workloadIdentity } from '../../../proxy/api/peer-metadata.ts';
+import { decode, encode } from '../../../proxy/api/protojson.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+
+const metadata = {
+  name: 'reviews-v2-1',
+  namespace: 'shop',
+  service: 'reviews',
+  workloadName: 'reviews-v2',
+  labels: { app: 'reviews', version: 'v2' },
+  clusterId: 'Kubernetes',
+  address: '10.0.0.7',
+  appPort: 8080,
+  inboundPort: 15_006,
+  outboundPort: 15_001,
+};
+const node: Node = { id: sidecarNodeId(metadata), cluster: 'reviews.shop', metadata };
+
+describe('a node', () => {
+  test('survives the wire', () => {
+    const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(node)));
+    expect(json.value?.id).toBe('sidecar~10.0.0.7~reviews-v2-1.shop~shop.svc.cluster.local');
+    expect(json.value?.user_agent_name).toBe('heddle');
+    expect(decodeNode(json.value ?? {})).toEqual({ value: node });
+  });
+
+  test('that says nothing is unknown', () => {
+    expect(decodeNode({}).value).toEqual({
+      id: 'unknown',
+      cluster: 'unknown',
+      metadata: {
+        name: 'unknown',
+        namespace: 'default',
+        service: '',
+        workloadName: 'unknown',
+        labels: {},
+        clusterId: 'Kubernetes',
+        address: '',
+        appPort: 0,
+        inboundPort: 0,
+        outboundPort: 0,
+      },
+    });
+    expect(decodeNode({ id: 'grpc-client' }).value?.metadata.name).toBe('grpc-client');
+  });
+
+  test('may have metadata of others, and ports as strings', () => {
+    expect(decodeNode({ metadata: { ISTIO_VERSION: '1.22', APP_PORT: '8080' } }).value?.metadata.appPort).toBe(8080);
+  });
+
+  test('is refused with every fault', () => {
+    const { errors } = decodeNode({ metadata: { NAME: 7, APP_PORT: 70_000, INBOUND_PORT: 'x', LABELS: { a: 1 } } });
+    expect(errors).toEqual([
+      { path: 'node.metadata.NAME', message: 'must be a string, got 7' },
+      { path: 'node.metadata.LABELS.a', message: 'must be a string, got 1' },
+      { path: 'node.metadata.APP_PORT', message: 'must be a port from 0 to 65535, got 70000' },
+      { path: 'node.metadata.INBOUND_PORT', message: 'must be a port from 0 to 65535, got "x"' },
+    ]);
+    expect(decodeNode({ metadata: { LABELS: [] } }).errors).toHaveLength(1);
+  });
+});
+
+describe('peer metadata', () => {
+  test('tells the other side who sends', () => {
+    expect(decodePeerMetadata(encodePeerMetadata(metadata))).toEqual({
+      value: {
+        name: 'reviews-v2',
+        namespace: 'shop',
+        canonicalService: 'reviews',
+        canonicalRevision: 'v2',
+        clusterId: 'Kubernetes',
+        app: 'reviews',
+        version: 'v2',
+      },
+    });
+  });
+
+  test('derives canonical service and revision from labels as Istio does', () => {
+    const labels = { 'service.istio.io/canonical-name': 'a', 'app.kubernetes.io/name': 'b', app: 'c' };
+    expect(workloadIdentity({ ...metadata, labels }).canonicalService).toBe('a');
+    expect(
+      workloadIdentity({ ...metadata, labels: { 'app.kubernetes.io/name': 'b', app: 'c' } }).canonicalService,
+    ).toBe('b');
+    expect(workloadIdentity({ ...metadata, labels: {} })).toMatchObject({
+      canonicalService: 'reviews-v2',
+      canonicalRevision: 'latest',
+    });
+  });
+
+  test('without labels is unknown where only they would tell', () => {
+    const struct = encode('google.protobuf.Struct', { WORKLOAD_NAME: 'x', LABELS: 'no object', NAMESPACE: 7 });
+    expect(decodePeerMetadata(Buffer.from(struct).toString('base64')).value).toEqual({
+      name: 'x',
+      namespace: 'unknown',
+      canonicalService: 'unknown',
+      canonicalRevision: 'unknown',
+      clusterId: 'unknown',
+      app: 'unknown',
+      version: 'unknown',
+    });
+  });
+
+  test.each([
+    ['', 'must be base64'],
+    ['not base64!', 'must be base64'],
+    ['/////w==', 'must be an encoded google.protobuf.Struct'],
+    ['A'.repeat(20_000), 'must have at most 16384 characters, got 20000'],
+  ])('%.20j is refused', (text, fault) => {
+    expect(decodePeerMetadata(text).errors?.[0]?.message).toContain(fault);
+  });
+
+  test('never throws, whatever a stranger sends', () => {
+    const random = seededRandom(1);
+    const valid = Buffer.from(encodePeerMetadata(metadata), 'base64');
+    let accepted = 0;
+    for (let i = 0; i < 2_000; i += 1) {
+      const bytes = Buffer.from(valid);
+      for (let flips = 1 + Math.floor(random() * 4); flips > 0; flips -= 1) {
+        bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+      }
+      const { value, errors } = decodePeerMetadata(bytes.toString('base64'));
+      if (value === undefined) expect(errors.length).toBeGreaterThan(0);
+      else accepted += 1;
+    }
+    expect(accepted).toBeGreaterThan(100);
+  });
+});

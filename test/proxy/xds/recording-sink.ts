@@ -1,0 +1,58 @@
+import type { Cluster, ClusterLoadAssignment } from '../../../proxy/api/cluster.ts';
+import type { Listener } from '../../../proxy/api/listener.ts';
+import type { RouteConfiguration } from '../../../proxy/api/route.ts';
+import type { FieldError } from '../../../proxy/common/decoded.ts';
+import type { XdsSink } from '../../../proxy/xds/sink.ts';
+
+/** Holds what was applied and the order of calls: `clusters a,b`, `assignment a`, `listeners l`, `routes r`. */
+export class RecordingSink implements XdsSink {
+  readonly calls: string[] = [];
+  clusters: readonly Cluster[] = [];
+  listeners: readonly Listener[] = [];
+  readonly assignments = new Map<string, ClusterLoadAssignment>();
+  readonly routeConfigurations = new Map<string, RouteConfiguration>();
+  /** Faults by call, for example `assignment a`; such a call changes nothing. */
+  readonly faults = new Map<string, FieldError[]>();
+  /** Listeners take as long as this promise. */
+  binding: Promise<void> = Promise.resolve();
+
+  replaceClusters(clusters: readonly Cluster[]): FieldError[] {
+    return this.#record(`clusters ${namesOf(clusters)}`, () => (this.clusters = clusters));
+  }
+
+  async replaceListeners(listeners: readonly Listener[]): Promise<FieldError[]> {
+    await this.binding;
+    return this.#record(`listeners ${namesOf(listeners)}`, () => (this.listeners = listeners));
+  }
+
+  updateAssignment(assignment: ClusterLoadAssignment): FieldError[] {
+    const { clusterName } = assignment;
+    return this.#record(`assignment ${clusterName}`, () => this.assignments.set(clusterName, assignment));
+  }
+
+  updateRouteConfiguration(routes: RouteConfiguration): FieldError[] {
+    return this.#record(`routes ${routes.name}`, () => this.routeConfigurations.set(routes.name, routes));
+  }
+
+  /** The calls since the last time. */
+  takeCalls(): string[] {
+    return this.calls.splice(0);
+  }
+
+  /** All that is in force, to be compared. */
+  snapshot(): object {
+    const { clusters, listeners } = this;
+    return { clusters, listeners, assignments: [...this.assignments], routes: [...this.routeConfigurations] };
+  }
+
+  #record(call: string, apply: () => void): FieldError[] {
+    this.calls.push(call);
+    const faults = this.faults.get(call) ?? [];
+    if (faults.length === 0) apply();
+    return faults;
+  }
+}
+
+function namesOf(resources: readonly { readonly name: string }[]): string {
+  return resources.map(({ name }) => name).join(',');
+}

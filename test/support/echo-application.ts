@@ -1,0 +1,30 @@
+/**
+ * An application for tests of whole processes: node echo-application.js VERSION, port in PORT. Says which version it is
+ * and what it was asked; `/drip` answers a line at once and another one every 50 ms, `/late` answers after 300 ms.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+
+const version = process.argv[2] ?? 'v1';
+const port = Number(process.env['PORT'] ?? 0);
+
+const server = createServer((request, response) => {
+  response.setHeader('x-version', version);
+  if (request.url === '/drip') return drip(response);
+  const { method, url, headers } = request;
+  const answer = (): void => void response.end(JSON.stringify({ version, pid: process.pid, method, url, headers }));
+  request.resume().on('end', () => (url === '/late' ? setTimeout(answer, 300) : answer()));
+});
+
+function drip(response: ServerResponse): void {
+  const write = (): void => void response.write(`${version}\n`);
+  const timer = setInterval(write, 50);
+  response.on('close', () => clearInterval(timer));
+  write();
+}
+
+server.listen(port, '127.0.0.1', () => process.stdout.write(`echo ${version} listens on ${port} pid ${process.pid}\n`));
+
+process.on('SIGTERM', () => {
+  server.close(() => process.exit(0));
+  server.closeIdleConnections();
+});

@@ -1,0 +1,180 @@
+/** A whole mesh of real processes, as users run them from `dist/`. Whatever was started is ended by `close`. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { request } from 'undici';
+import { Child } from '../../examples/ftgo-canary/child.ts';
+import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+
+export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));
+export const compiled = (path: string): string => join(repositoryDir, 'dist', path);
+export const exampleFile = (path: string): string => join(repositoryDir, 'examples/ftgo-canary', path);
+const heddle = compiled('pilot/cli/main.js');
+
+export interface ControlPlanePorts {
+  readonly rest: number;
+  readonly xds: number;
+  readonly metrics: number;
+  readonly mixer: number;
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+export interface SidecarOptions {
+  readonly service: string;
+  readonly version?: string;
+  /** Whether an echo application runs next to the sidecar; without one the sidecar only makes calls. */
+  readonly hasApplication?: boolean;
+}
+
+export interface RunningSidecar {
+  readonly child: Child;
+  /** Origins: `http://127.0.0.1:PORT`. */
+  readonly outboundUrl: string;
+  readonly adminUrl: string;
+  /** `127.0.0.1:PORT`; undefined without an application. */
+  readonly inbound: string | undefined;
+  /** Process id of the echo application. */
+  readonly applicationPid: number | undefined;
+}
+
+export class Mesh {
+  readonly dir: string;
+  readonly ports: ControlPlanePorts;
+  readonly #children: Child[] = [];
+  readonly #applicationPids = new Set<number>();
+
+  private constructor(dir: string, ports: ControlPlanePorts) {
+    this.dir = dir;
+    this.ports = ports;
+  }
+
+  /** A mesh without any process yet: a directory and four ports that stay the same over restarts. */
+  static async create(): Promise<Mesh> {
+    const [rest = 0, xds = 0, metrics = 0, mixer = 0] = await findFreePorts(4);
+    return new Mesh(await mkdtemp(join(tmpdir(), 'heddle-mesh-')), { rest, xds, metrics, mixer });
+  }
+
+  get apiUrl(): string {
+    return `http://127.0.0.1:${this.ports.rest}`;
+  }
+
+  get metricsUrl(): string {
+    return `http://127.0.0.1:${this.ports.metrics}/metrics`;
+  }
+
+  get dataDir(): string {
+    return join(this.dir, 'data');
+  }
+
+  /** `heddle up`, ready. */
+  async startControlPlane(): Promise<Child> {
+    const { rest, xds, metrics, mixer } = this.ports;
+    const ports = ['--rest-port', rest, '--xds-port', xds, '--metrics-port', metrics, '--mixer-port', mixer].map(
+      String,
+    );
+    const child = this.start('heddle up', [heddle, 'up', '--data-dir', this.dataDir, ...ports]);
+    await child.waitForLine(/^heddle is up:/);
+    return child;
+  }
+
+  /** `heddle run`, ready, its application listening. */
+  async startSidecar({ service, version = 'v1', hasApplication = true }: SidecarOptions): Promise<RunningSidecar> {
+    const [port = 0] = await findFreePorts(1);
+    const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
+    const application = [process.execPath, compiled('test/support/echo-application.js'), version];
+    const rest = hasApplication ? ['--port', String(port), '--', ...application] : [];
+    const child = this.start(`${service} ${version}`, [heddle, 'run', ...identity, ...rest]);
+    const [, outboundUrl = '', inbound, adminUrl = ''] = await child.waitForLine(
+      /is ready: outbound (\S+)(?: inbound (\S+))? admin (\S+)/,
+    );
+    const sidecar = { child, outboundUrl, adminUrl, inbound };
+    if (!hasApplication) return { ...sidecar, applicationPid: undefined };
+    const [, pid] = await child.waitForLine(/listens on \d+ pid (\d+)/);
+    this.#applicationPids.add(Number(pid));
+    return { ...sidecar, applicationPid: Number(pid) };
+  }
+
+  /** Runs one `heddle` command against this mesh's pilot to its end. */
+  async heddle(...args: string[]): Promise<CommandResult> {
+    const child = new Child({ name: 'heddle', args: [heddle, ...args], env: { HEDDLE_SERVER: this.apiUrl } });
+    const { code } = await child.exited;
+    return { code, output: child.output };
+  }
+
+  /** Applies YAML text, as a file of this mesh's directory; rejects when it is refused. */
+  async apply(...manifests: string[]): Promise<void> {
+    const text = manifests.join('\n---\n');
+    const { code, output } = await this.heddle('apply', '-f', await this.writeFile('applied.yaml', text));
+    if (code !== 0) throw new Error(`heddle apply ended with ${code}:\n${output}`);
+  }
+
+  async applyExample(...files: string[]): Promise<void> {
+    await this.apply(...(await Promise.all(files.map((file) => readFile(exampleFile(file), 'utf8')))));
+  }
+
+  async writeFile(name: string, text: string): Promise<string> {
+    const path = join(this.dir, name);
+    await writeFile(path, text);
+    return path;
+  }
+
+  /** Any further process of this mesh. */
+  start(name: string, args: readonly string[], env: Record<string, string> = {}): Child {
+    const child = new Child({ name, args, env });
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Kills a sidecar and its application without a word, as a machine that goes away does. */
+  async destroy({ child, applicationPid }: RunningSidecar): Promise<void> {
+    child.kill('SIGKILL');
+    if (applicationPid !== undefined) process.kill(applicationPid, 'SIGKILL');
+    await child.exited;
+  }
+
+  /** Ends every process and removes the directory; rejects when an application has outlived its sidecar. */
+  async close(): Promise<void> {
+    await Promise.all(this.#children.map((child) => child.end()));
+    await rm(this.dir, { recursive: true, force: true });
+    const leaked = [...this.#applicationPids].filter(isAlive);
+    for (const pid of leaked) process.kill(pid, 'SIGKILL');
+    if (leaked.length > 0) throw new Error(`applications outlived their sidecars: ${leaked.join(', ')}`);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+export async function fetchText(url: string): Promise<string> {
+  const { body } = await request(url, { headersTimeout: 5000, bodyTimeout: 5000 });
+  return body.text();
+}
+
+/** Tries until `probe` returns a value; rejects with its last complaint after `timeoutMs`. */
+export async function eventually<T>(
+  probe: () => Promise<T | undefined> | T | undefined,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const endMs = performance.now() + timeoutMs;
+  let complaint: unknown = 'it never held';
+  while (performance.now() < endMs) {
+    try {
+      const value = await probe();
+      if (value !== undefined) return value;
+    } catch (error) {
+      complaint = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`not within ${timeoutMs} ms: ${String(complaint)}`);
+}

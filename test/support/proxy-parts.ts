@@ -1,0 +1,176 @@
+/**
+ * The request path of a proxy on real sockets, put together as the server does it, but with its parts in the open: routes
+ * can be exchanged, clusters updated, filters of the test's own put into the chain.
+ */
+import { decodeCluster } from '../../proxy/api/cluster-decoder.ts';
+import type {
+  Cluster,
+  ClusterLoadAssignment,
+  HttpConnectionManager,
+  Listener,
+  RouteConfiguration,
+} from '../../proxy/api/envoy.gen.ts';
+import { decodeClusterLoadAssignment } from '../../proxy/api/endpoint-decoder.ts';
+import { decodeListener } from '../../proxy/api/listener-decoder.ts';
+import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
+import { type Clock, systemClock } from '../../proxy/common/clock.ts';
+import { requireValue } from '../../proxy/common/decoded.ts';
+import { meshErrors } from '../../proxy/common/errors.ts';
+import { silentLogger } from '../../proxy/common/log.ts';
+import { onSocketFault } from '../../proxy/common/socket.ts';
+import { StatsStore } from '../../proxy/common/stats.ts';
+import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
+import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
+import type { FilterFactory } from '../../proxy/http/filter.ts';
+import { ListenerManager } from '../../proxy/listener/listener-manager.ts';
+import { createRouterFactory } from '../../proxy/router/router-filter.ts';
+import { RouteTable } from '../../proxy/router/route-table.ts';
+import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
+import { httpListener, routeConfiguration } from './envoy-json.ts';
+import { seededRandom } from './seeded-random.ts';
+
+/** What an observer saw of a stream when it was over. */
+export interface FinishedStream {
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  /** Envoy's response flag, or `-`. */
+  readonly flag: string;
+  readonly reason: string;
+  readonly routeName: string;
+  readonly cluster: string | undefined;
+  readonly host: string | undefined;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly durationMs: number;
+}
+
+export interface PartsOptions {
+  readonly routes?: RouteConfiguration;
+  readonly clusters?: readonly Cluster[];
+  readonly manager?: HttpConnectionManager;
+  /** In front of the router. */
+  readonly filters?: readonly FilterFactory[];
+  readonly listeners?: readonly Listener[];
+  readonly clock?: Clock;
+  readonly seed?: number;
+}
+
+export class ProxyParts {
+  readonly clock: Clock;
+  readonly stats = new StatsStore();
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  /** In the order in which they ended. */
+  readonly finished: FinishedStream[] = [];
+  /** What handlers threw: defects, none of which may happen. */
+  readonly faults: unknown[] = [];
+  readonly #timers: TimerWheel;
+  readonly #random: () => number;
+  readonly #filters: readonly FilterFactory[];
+  #routes: RouteTable;
+
+  constructor({ routes = routeConfiguration([]), clusters = [], manager = {}, filters = [], ...rest }: PartsOptions) {
+    this.clock = rest.clock ?? systemClock;
+    this.#random = seededRandom(rest.seed ?? 1);
+    this.#timers = new TimerWheel(this.clock);
+    this.#filters = filters;
+    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'));
+    const { clock, stats } = this;
+    this.clusters = new ClusterManager({ clock, timers: this.#timers, random: this.#random, stats }, []);
+    this.replaceClusters(clusters);
+    const listeners = rest.listeners ?? [httpListener({ routes: routeConfiguration([]), manager })];
+    this.listeners = new ListenerManager(
+      listeners.map((listener) => requireValue(decodeListener(listener), 'listener')),
+      { createConnectionManager: (config) => this.#createConnectionManager(config), clock, logger: silentLogger },
+    );
+  }
+
+  async start(): Promise<this> {
+    onSocketFault((cause) => this.faults.push(cause));
+    await this.clusters.start();
+    await this.listeners.start();
+    return this;
+  }
+
+  /** Of the listener of this name; of the first one without. */
+  port(name?: string): number {
+    const listeners = this.listeners.list();
+    const found = name === undefined ? listeners[0] : listeners.find(({ config }) => config.name === name);
+    if (found === undefined) throw new Error(`there is no listener ${name ?? ''}`);
+    return found.port;
+  }
+
+  /** For requests to come, on open connections too. */
+  setRoutes(routes: RouteConfiguration): void {
+    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'));
+  }
+
+  replaceClusters(clusters: readonly Cluster[]): void {
+    this.clusters.replaceClusters(clusters.map((cluster) => requireValue(decodeCluster(cluster), 'cluster')));
+  }
+
+  updateAssignment(assignment: ClusterLoadAssignment): void {
+    this.clusters.updateAssignment(requireValue(decodeClusterLoadAssignment(assignment), 'assignment'));
+  }
+
+  async replaceListeners(listeners: readonly Listener[]): Promise<string[]> {
+    const decoded = listeners.map((listener) => requireValue(decodeListener(listener), 'listener'));
+    return (await this.listeners.replaceListeners(decoded)).map(({ path, message }) => `${path}: ${message}`);
+  }
+
+  stat(name: string): number | undefined {
+    return this.stats.entries().find((stat) => stat.name === name)?.value;
+  }
+
+  async close(): Promise<void> {
+    await this.listeners.close();
+    await this.clusters.close();
+    this.#timers.close();
+    if (this.faults.length > 0) throw new AggregateError(this.faults, 'handlers of sockets failed');
+  }
+
+  #createConnectionManager(config: Parameters<typeof managerOf>[0]): ConnectionManager {
+    const context = {
+      routes: () => this.#routes,
+      clusters: this.clusters,
+      timers: this.#timers,
+      random: this.#random,
+    };
+    return new ConnectionManager(managerOf(config), {
+      clock: this.clock,
+      stats: this.stats,
+      filters: [...this.#filters, createRouterFactory(context)],
+      observers: [
+        {
+          onStreamComplete: (stream, durationMs) => {
+            const { request, response, error, requestBytes, responseBytes, routeName } = stream;
+            this.finished.push({
+              method: request.method,
+              path: request.path,
+              status: response.status,
+              flag: error === undefined ? '-' : meshErrors[error.code].flag,
+              reason: error?.reason ?? '',
+              routeName,
+              cluster: stream.cluster?.config.name,
+              host: stream.host?.address,
+              requestBytes,
+              responseBytes,
+              durationMs,
+            });
+          },
+        },
+      ],
+    });
+  }
+}
+
+type DecodedListener = NonNullable<ReturnType<typeof decodeListener>['value']>;
+
+function managerOf({
+  filterChains,
+}: DecodedListener): DecodedListener['filterChains'][number]['httpConnectionManager'] {
+  const [chain] = filterChains;
+  if (chain === undefined) throw new Error('a listener has a filter chain');
+  return chain.httpConnectionManager;
+}
