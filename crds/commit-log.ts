@@ -86,7 +86,7 @@ export class CommitLog {
 
   /** Replaces the log by one payload in one step. A failure leaves the old log in force. */
   async compact(payload: unknown): Promise<void> {
-    this.#writableFile();
+    if (this.#file === undefined || this.#brokenBy !== undefined) return;
     const before = this.#sizeBytes;
     try {
       await this.#replace([payload]);

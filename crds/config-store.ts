@@ -2,7 +2,10 @@
 import type { Resource, ResourceKey } from './resource.ts';
 
 export type Change =
-  /** Create or replace. The store fills in uid, resourceVersion, generation and creationTimestamp. */
+  /**
+   * Create or replace. The store fills in uid, resourceVersion, generation and creationTimestamp. `ifResourceVersion: '0'`
+   * creates only: the resource must not exist yet.
+   */
   | { readonly op: 'put'; readonly resource: NewResource; readonly ifResourceVersion?: string }
   | { readonly op: 'delete'; readonly key: ResourceKey; readonly ifResourceVersion?: string };
 

@@ -83,11 +83,11 @@ function damaged(
   const isShort = end > log.length;
   const hasHole = log.subarray(start, end).includes(0);
   if (!isShort && !hasHole) return { kind: 'corrupt', reason };
-  return hasFrameBehind(log, start)
-    ? { kind: 'corrupt', reason: `${reason}, and intact records follow` }
-    : { kind: 'torn' };
+  const isFollowed = readFrameHeader(log, end) !== undefined || hasFrameBehind(log, start);
+  return isFollowed ? { kind: 'corrupt', reason: `${reason}, and intact records follow` } : { kind: 'torn' };
 }
 
+/** Looks for the end of a line with a header behind it: where the damaged frame ends may itself be unknown. */
 function hasFrameBehind(log: Buffer, start: number): boolean {
   for (let at = log.indexOf(newline, start); at >= 0; at = log.indexOf(newline, at + 1)) {
     if (readFrameHeader(log, at + 1) !== undefined) return true;

@@ -64,9 +64,8 @@ export function subnetFault(text: string): string | undefined {
   return `must be an IP address or a CIDR block, got ${show(text)}`;
 }
 
-export function portFault(port: number | undefined): string | undefined {
-  if (port !== undefined && port >= 1 && port <= 65_535) return undefined;
-  return port === undefined ? 'is required' : `must be between 1 and 65535, got ${port}`;
+export function portFault(port: number): string | undefined {
+  return port >= 1 && port <= 65_535 ? undefined : `must be between 1 and 65535, got ${port}`;
 }
 
 export function labelKeyFault(key: string): string | undefined {

@@ -36,7 +36,7 @@ export const port = Type.Integer({ minimum: 1, maximum: 65_535 });
 export const duration = Type.String();
 /** A value in percent, 0.0 to 100.0. */
 export const percent = message({ value: Type.Number({ minimum: 0, maximum: 100 }) });
-export const portSelector = message({ number: port });
+export const portSelector = record({ number: port });
 /** `.` this namespace, `*` all, or the name of a namespace. */
 export const exportTo = strings;
 

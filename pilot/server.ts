@@ -33,7 +33,7 @@ export class PilotServer implements Lifecycle {
     this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
     const sources = { store: this.#store, registry: this.#registry };
     this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, clock, logger: logger.child('xds') });
-    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, logger: logger.child('xds') });
+    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, clock, logger: logger.child('xds') });
     this.#rest = new RestServer({
       store: this.#store,
       port: restPort,

@@ -1,9 +1,11 @@
 /** Access log: Envoy's default line per finished request (Envoy docs `access_log/usage`), to stdout or a file. */
-import { type WriteStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
+import type { Writable } from 'node:stream';
 import type { AccessLog } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import { meshErrors } from './common/errors.ts';
 import type { Logger } from './common/log.ts';
+import type { Stat, StatsStore } from './common/stats.ts';
 import type { StreamObserver } from './http/connection-manager.ts';
 import { HeaderName } from './http/header-name.ts';
 import type { HeaderMap } from './http/header-map.ts';
@@ -14,36 +16,41 @@ const flushIntervalMs = 100;
 const flushChars = 65_536;
 /** Lines that wait for a slow disk or pipe beyond this are dropped and counted: a log must not become a leak. */
 const maxPendingBytes = 4_194_304;
+/** A disk or pipe that hangs must not keep the process from ending. */
+const closeTimeoutMs = 1_000;
 
-interface LogSink {
-  write(text: string): boolean;
-  readonly writableLength: number;
+export interface AccessLogDependencies {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stats: StatsStore;
 }
 
 export class AccessLogWriter implements StreamObserver {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #sink: LogSink;
-  readonly #file: WriteStream | undefined;
+  readonly #sink: Writable;
+  /** The process's stdout is nobody's to close. */
+  readonly #isSinkOwned: boolean;
+  readonly #dropped: Stat;
+  #isBroken = false;
   #pending = '';
   #cancelFlush: (() => void) | undefined = undefined;
-  droppedLines = 0;
 
-  constructor(config: AccessLog, { clock, logger }: { clock: Clock; logger: Logger }) {
+  constructor({ sink }: AccessLog, { clock, logger, stats }: AccessLogDependencies) {
     this.#clock = clock;
     this.#logger = logger;
-    if (config.sink.kind === 'stdout') {
-      this.#file = undefined;
-      this.#sink = process.stdout;
-    } else {
-      const { path } = config.sink;
-      this.#file = createWriteStream(path, { flags: 'a' });
-      this.#file.on('error', (cause) =>
-        logger.error('the access log cannot be written', { path, reason: cause.message }),
-      );
-      this.#sink = this.#file;
-    }
+    this.#dropped = stats.counter('access_logs.file.logs_dropped');
+    this.#isSinkOwned = sink.kind === 'file';
+    this.#sink = sink.kind === 'file' ? createWriteStream(sink.path, { flags: 'a' }) : process.stdout;
+    this.#sink.on('error', this.#onError);
   }
+
+  /** A full disk or a pipe that nobody reads any more must not end the process. */
+  readonly #onError = (cause: Error): void => {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#logger.error('the access log cannot be written', { reason: cause.message });
+  };
 
   onStreamComplete(stream: HttpStream, durationMs: number): void {
     this.#pending += formatDefaultLine(stream, durationMs, this.#clock.nowMs());
@@ -57,20 +64,29 @@ export class AccessLogWriter implements StreamObserver {
     const text = this.#pending;
     this.#pending = '';
     if (text === '') return;
-    if (this.#sink.writableLength > maxPendingBytes) {
-      if (this.droppedLines === 0) this.#logger.warn('the access log is slower than the traffic: lines are dropped');
-      this.droppedLines += text.split('\n').length - 1;
-      return;
+    const isSlow = this.#sink.writableLength > maxPendingBytes;
+    if (isSlow && this.#dropped.value === 0) {
+      this.#logger.warn('the access log is slower than the traffic: lines are dropped');
     }
-    this.#sink.write(text);
+    if (isSlow || this.#isBroken) this.#dropped.value += text.split('\n').length - 1;
+    else this.#sink.write(text);
   }
 
-  /** Writes what is left; resolves when it is with the operating system. */
+  /** Writes what is left; resolves when it is with the operating system, or cannot be soon. */
   close(): Promise<void> {
     this.flush();
-    const file = this.#file;
-    if (file === undefined || file.destroyed) return Promise.resolve();
-    return new Promise((resolve) => file.end(() => resolve()));
+    if (!this.#isSinkOwned) {
+      this.#sink.off('error', this.#onError);
+      return Promise.resolve();
+    }
+    if (this.#sink.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.#clock.setTimer(resolve, closeTimeoutMs);
+      this.#sink.end(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 }
 
@@ -89,13 +105,18 @@ function formatDefaultLine(stream: HttpStream, durationMs: number, nowMs: number
   const { request, response, error, codec, host } = stream;
   const started = new Date(nowMs - durationMs).toISOString();
   const path = request.headers.get(originalPath) ?? request.path;
-  const start = `"${quote(request.method)} ${quote(path)} ${codec?.protocol ?? '-'}"`;
+  const start = `"${token(request.method)} ${token(path)} ${codec?.protocol ?? '-'}"`;
   const flag = error === undefined ? '-' : meshErrors[error.code].flag;
   const numbers = `${stream.requestBytes} ${stream.responseBytes} ${Math.round(durationMs)}`;
-  const serviceTime = response.headers.get(upstreamServiceTime) ?? '-';
+  const serviceTime = token(response.headers.get(upstreamServiceTime) ?? '');
   const agents = `${header(request.headers, forwardedFor)} ${header(request.headers, userAgent)}`;
   const names = `${header(request.headers, requestId)} "${quote(request.authority)}" "${host?.address ?? '-'}"`;
   return `[${started}] ${start} ${response.status} ${flag} ${numbers} ${serviceTime} ${agents} ${names}\n`;
+}
+
+/** A value that ends at the next space: one word, whatever a client or a header rule made of it. */
+function token(value: string): string {
+  return quote(value).replaceAll(' ', '\\x20');
 }
 
 function header(headers: HeaderMap, name: HeaderName): string {

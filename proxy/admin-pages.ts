@@ -7,7 +7,7 @@ export function describeServer(server: ProxyServer): object {
   return {
     version: `heddle/${process.version}`,
     state: server.state === 'live' ? 'LIVE' : server.state === 'draining' ? 'DRAINING' : 'INITIALIZING',
-    uptime_current_epoch: `${Math.floor((Date.now() - server.startTimeMs) / 1000)}s`,
+    uptime_current_epoch: `${Math.floor(server.uptimeMs / 1000)}s`,
     node: { id: node.id, cluster: node.cluster, metadata: node.metadata },
   };
 }

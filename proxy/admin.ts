@@ -2,6 +2,8 @@
 import http from 'node:http';
 import type { Logger } from './common/log.ts';
 import { expositionContentType } from './common/exposition.ts';
+import { formatFieldErrors } from './common/decoded.ts';
+import { compileRegex } from './common/regex.ts';
 import { describeClusters, describeListeners, describeServer, dumpConfig } from './admin-pages.ts';
 import type { ProxyServer } from './server.ts';
 import { prometheusText } from './telemetry/prometheus.ts';
@@ -33,9 +35,9 @@ const pages: Readonly<Record<string, Page>> = {
     respond: (server, response) => sendJson(response, describeServer(server)),
   },
   '/stats': {
-    help: 'print server stats; usedonly hides zeros, filter takes a part of the name',
+    help: 'print server stats; usedonly hides zeros, filter takes an RE2 expression that a part of the name must match',
     method: 'GET',
-    respond: (server, response, query) => void response.end(statsText(server, query)),
+    respond: sendStats,
   },
   '/stats/prometheus': {
     help: 'print server stats in prometheus format',
@@ -120,18 +122,18 @@ async function respond(
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://admin');
+  const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
   response.setHeader('content-type', 'text/plain; charset=utf-8');
-  const page = Object.hasOwn(pages, url.pathname) ? pages[url.pathname] : undefined;
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
   if (page === undefined) {
-    response.statusCode = url.pathname === '/' || url.pathname === '/help' ? 200 : 404;
+    response.statusCode = path === '/' || path === '/help' ? 200 : 404;
     response.end(helpText());
   } else if (request.method !== page.method && !(page.method === 'GET' && request.method === 'HEAD')) {
     response.statusCode = 405;
     response.setHeader('allow', page.method);
-    response.end(`${url.pathname} takes ${page.method}, got ${request.method}\n`);
+    response.end(`${path} takes ${page.method}, got ${request.method}\n`);
   } else {
-    await page.respond(proxy, response, url.searchParams);
+    await page.respond(proxy, response, new URLSearchParams(query));
   }
 }
 
@@ -145,13 +147,18 @@ function sendJson(response: http.ServerResponse, value: unknown): void {
   response.end(`${JSON.stringify(value, undefined, 1)}\n`);
 }
 
-function statsText(server: ProxyServer, query: URLSearchParams): string {
-  const filter = query.get('filter') ?? '';
-  return server.stats
+function sendStats(server: ProxyServer, response: http.ServerResponse, query: URLSearchParams): void {
+  const filter = compileRegex(`.*(?:${query.get('filter') ?? ''}).*`);
+  if (filter.errors !== undefined) {
+    response.statusCode = 400;
+    response.end(`filter ${formatFieldErrors(filter.errors)}\n`);
+    return;
+  }
+  const lines = server.stats
     .entries()
-    .filter(({ name, value }) => name.includes(filter) && (value !== 0 || !query.has('usedonly')))
-    .map(({ name, value }) => `${name}: ${value}\n`)
-    .join('');
+    .filter(({ name, value }) => filter.value(name) && (value !== 0 || !query.has('usedonly')))
+    .map(({ name, value }) => `${name}: ${value}\n`);
+  response.end(lines.join(''));
 }
 
 async function sendPrometheus(server: ProxyServer, response: http.ServerResponse): Promise<void> {

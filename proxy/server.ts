@@ -77,6 +77,11 @@ export class ProxyServer implements Lifecycle {
     return this.#state;
   }
 
+  /** Milliseconds since it was made. */
+  get uptimeMs(): number {
+    return this.#clock.nowMs() - this.startTimeMs;
+  }
+
   /** Port of the admin endpoint in use; undefined without one. */
   get adminPort(): number | undefined {
     return this.#admin?.port;
@@ -160,7 +165,7 @@ export class ProxyServer implements Lifecycle {
     const key = config.sink.kind === 'file' ? config.sink.path : '';
     let writer = this.#accessLogs.get(key);
     if (writer === undefined) {
-      writer = new AccessLogWriter(config, { clock: this.#clock, logger: this.#logger });
+      writer = new AccessLogWriter(config, { clock: this.#clock, logger: this.#logger, stats: this.stats });
       this.#accessLogs.set(key, writer);
     }
     return writer;

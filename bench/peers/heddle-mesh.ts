@@ -6,11 +6,15 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { request } from 'undici';
 import { serviceHost } from '../load.ts';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
 import { heddleCommand, probeHeddle } from './heddle-program.ts';
 import type { Peer, Scene } from './peer.ts';
+
+const readyDeadlineMs = 10_000;
 
 /** From `dist/bench/peers/`. */
 const exampleFolder = new URL('../../../examples/ftgo-canary/', import.meta.url);
@@ -21,17 +25,33 @@ export const heddleMesh: Peer = {
   probe: probeHeddle,
   async start(scene) {
     const xdsPort = await startControlPlane(scene);
-    return scene.startProxy(
+    const [adminPort = 0] = await findFreePorts(1);
+    const sidecar = await scene.startProxy(
       heddleCommand(
         'run',
         '--service=ftgo-order-service',
         '--version=v1',
         `--outbound-port=${scene.port}`,
+        `--admin-port=${adminPort}`,
         `--pilot=127.0.0.1:${xdsPort}`,
       ),
     );
+    await untilReady(`http://127.0.0.1:${adminPort}/ready`);
+    return sidecar;
   },
 };
+
+/** A sidecar listens before it has its routes; it is ready when it has them. */
+async function untilReady(url: string): Promise<void> {
+  const deadline = performance.now() + readyDeadlineMs;
+  for (;;) {
+    const { statusCode, body } = await request(url);
+    const answer = await body.text();
+    if (statusCode === 200) return;
+    if (performance.now() > deadline) throw new Error(`is not ready after ${readyDeadlineMs} ms: ${answer.trim()}`);
+    await sleep(25);
+  }
+}
 
 /** Starts pilot and mixer, applies the release, and resolves with the port of pilot's xDS server. */
 async function startControlPlane(scene: Scene): Promise<number> {

@@ -1,13 +1,12 @@
 /** Destinations and their weights, of HTTP, TLS and TCP routes. */
 import { type Findings, show } from '../findings.ts';
-import { dnsLabelFault, portFault, wildcardDomainFault } from '../names.ts';
+import { dnsLabelFault, wildcardDomainFault } from '../names.ts';
 import type { Destination } from '../virtual-service.ts';
 
 export function checkDestination(destination: Destination, path: string, findings: Findings): void {
   if (destination.host === '*') findings.error(`${path}.host`, `must name one host, got ${show('*')}`);
   else findings.expect(`${path}.host`, wildcardDomainFault(destination.host));
   if (destination.subset) findings.expect(`${path}.subset`, dnsLabelFault(destination.subset));
-  if (destination.port !== undefined) findings.expect(`${path}.port.number`, portFault(destination.port.number));
 }
 
 interface WeightedDestination {

@@ -72,8 +72,12 @@ function checkAuthorityChange(route: HTTPRoute, path: string, findings: Findings
   const { set = {}, add = {} } = route.headers?.request ?? {};
   const places = [
     ...(route.rewrite?.authority ? ['rewrite.authority'] : []),
-    ...Object.keys(set).filter(isAuthorityHeader).map((name) => `headers.request.set.${name}`), // prettier-ignore
-    ...Object.keys(add).filter(isAuthorityHeader).map((name) => `headers.request.add.${name}`), // prettier-ignore
+    ...Object.keys(set)
+      .filter(isAuthorityHeader)
+      .map((name) => `headers.request.set.${name}`),
+    ...Object.keys(add)
+      .filter(isAuthorityHeader)
+      .map((name) => `headers.request.add.${name}`),
   ];
   for (const place of places.slice(1))
     findings.error(`${path}.${place}`, `must not change the host again: ${places[0]} does`);

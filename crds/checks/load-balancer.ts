@@ -105,7 +105,11 @@ function checkLocality(setting: LocalityLbSetting, path: string, findings: Findi
     if (total !== 100) findings.error(at, `must sum to 100, got ${total}`);
     checkLocalities(Object.keys(to), at, findings);
   }
-  checkLocalities(distribute.map(({ from = '' }) => from), `${path}.distribute`, findings); // prettier-ignore
+  checkLocalities(
+    distribute.map(({ from = '' }) => from),
+    `${path}.distribute`,
+    findings,
+  );
 }
 
 /** `region/zone/subzone`, shortened from the right or ended with `*`; no two of a list may cover each other. */

@@ -1,7 +1,7 @@
 /** Traffic policies of a DestinationRule, its subsets and its ports. */
 import { durationFault, parseDurationNs } from '../duration.ts';
 import { type Findings, show } from '../findings.ts';
-import { domainFault, isIpAddress, portFault } from '../names.ts';
+import { domainFault, isIpAddress } from '../names.ts';
 import type {
   ClientTLSSettings,
   ConnectionPoolSettings,
@@ -16,7 +16,6 @@ export function checkTrafficPolicy(policy: TrafficPolicy, path: string, findings
   checkPolicyBlocks(policy, path, findings);
   for (const [index, portPolicy] of (policy.portLevelSettings ?? []).entries()) {
     const at = `${path}.portLevelSettings[${index}]`;
-    findings.expect(`${at}.port.number`, portFault(portPolicy.port.number));
     if (Object.keys(portPolicy).length < 2) findings.error(at, 'must have at least one field beside port');
     checkPolicyBlocks(portPolicy, at, findings);
   }

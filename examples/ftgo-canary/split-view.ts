@@ -8,6 +8,7 @@ const barWidth = 40;
 export class SplitView {
   readonly #out: NodeJS.WriteStream;
   #drawnLines = 0;
+  #isEnded = false;
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
@@ -15,23 +16,30 @@ export class SplitView {
 
   /** Writes lines that stay. */
   print(text: string): void {
+    if (this.#isEnded) return;
     this.#erase();
     this.#out.write(`${text}\n`);
   }
 
   /** Shows how a step goes; nothing where lines cannot be redrawn. */
   draw(title: string, window: Window): void {
-    if (!this.#out.isTTY) return;
+    if (this.#isEnded || !this.#out.isTTY) return;
     this.#erase();
-    const lines = [title, ...describeWindow(window)];
-    this.#out.write(`${lines.join('\n')}\n`);
-    this.#drawnLines = lines.length;
+    const text = `${[title, ...describeWindow(window)].join('\n')}\n`;
+    this.#out.write(text);
+    this.#drawnLines = text.split('\n').length - 1;
   }
 
   /** The result of a step, which stays. */
   finish(title: string, window: Window, faults: readonly string[]): void {
     const verdict = faults.length === 0 ? ['  as expected'] : faults.map((fault) => `  NOT as expected: ${fault}`);
     this.print([title, ...describeWindow(window), ...verdict].join('\n'));
+  }
+
+  /** Writes the last lines. */
+  end(text: string): void {
+    this.print(text);
+    this.#isEnded = true;
   }
 
   #erase(): void {
@@ -57,6 +65,6 @@ function describeSplit({ v1, v2, failed }: Split): string {
   const share = total === 0 ? 0 : v2 / total;
   const filled = Math.round((1 - share) * barWidth);
   const bar = total === 0 ? ' '.repeat(barWidth) : '█'.repeat(filled) + '░'.repeat(barWidth - filled);
-  const shares = total === 0 ? '' : `${percent(1 - share).padStart(7)} | ${percent(share).padEnd(7)}`;
-  return `v1 ${bar} v2 ${shares} ${total} requests, ${failed} failed`;
+  const shares = total === 0 ? '' : `${percent(1 - share).padStart(7)} | ${percent(share).padEnd(9)}`;
+  return `v1 ${bar} v2 ${shares}${total} requests, ${failed} failed`;
 }

@@ -19,25 +19,25 @@ const redrawMs = 200;
 async function main(): Promise<boolean> {
   const view = new SplitView(process.stdout);
   const processes = new ShopProcesses();
-  const stop = listenForStop();
+  const stop = listenForStop(['SIGINT', 'SIGTERM', 'SIGHUP']);
   try {
     view.print('Starting the control plane, three sidecars and their applications ...');
     const shop = await Promise.race([processes.start(), stop.first]);
-    if (typeof shop === 'string') return false;
+    if (typeof shop === 'string') return !isOnce;
     const walk = walkThrough(shop, processes, view);
     const outcome = await Promise.race([walk, processes.watch(), stop.first]);
     return typeof outcome === 'boolean' ? outcome : !isOnce;
   } finally {
-    stop.dispose();
-    view.print('\nEnding all processes ...');
+    view.end('\nEnding all processes ...');
     await processes.close();
+    stop.dispose();
   }
 }
 
 /** Whether every step landed where it should. Without `--once` it goes on with the traffic for ever. */
 async function walkThrough(shop: Shop, processes: ShopProcesses, view: SplitView): Promise<boolean> {
   view.print(describePages(shop));
-  await processes.apply('destination-rule.yaml', steps[0]?.file ?? '');
+  await processes.apply('destination-rule.yaml');
   const traffic = new Traffic({ orderUrl: shop.orderUrl, users: 20, pauseMs: isOnce ? 2 : 50 });
   traffic.start();
   let isRight = true;
@@ -47,7 +47,8 @@ async function walkThrough(shop: Shop, processes: ShopProcesses, view: SplitView
   }
   if (isOnce) {
     await traffic.stop();
-    return (await doesMixerAgree(shop, traffic, view)) && isRight;
+    if (traffic.lastFailure !== undefined) view.print(`\nThe last failed request: ${traffic.lastFailure}`);
+    return (await doesMixerAgree(shop, traffic, view)) && traffic.total.failed === 0 && isRight;
   }
   view.print('\nThe release has been walked through; traffic goes on. Ctrl-C ends everything.');
   const window = traffic.openWindow();
@@ -67,14 +68,11 @@ async function observeStep(step: Step, title: string, traffic: Traffic, view: Sp
     view.draw(title, window);
     await sleep(redrawMs);
   }
-  const faults = [
-    findFault(window.users, step.users),
-    findFault(window.testUsers, step.testUsers),
-    traffic.lastFailure,
-  ];
-  const found = faults.filter((fault) => fault !== undefined);
-  view.finish(title, window, found);
-  return found.length === 0;
+  const faults = [findFault(window.users, step.users), findFault(window.testUsers, step.testUsers)].filter(
+    (fault) => fault !== undefined,
+  );
+  view.finish(title, window, faults);
+  return faults.length === 0;
 }
 
 /** Sidecars report once a second: the mixer gets a few of these to hear of the last answer. */

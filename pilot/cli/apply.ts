@@ -22,7 +22,7 @@ export function registerApply(program: Command, context: CommandContext): void {
     .command('apply')
     .summary('store resources and put them in force')
     .description(
-      'Validates all resources of all files and stores them as one transaction: all of them, or none. Faults are named\n' +
+      'Validates all resources of all files and stores them as one transaction: all of them, or none. Faults are named ' +
         'with file, line and path, warnings go to stderr.',
     )
     .requiredOption(

@@ -11,6 +11,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+// Timers and sockets of a server that drains do not keep a process alive; the command does until it is done.
+setInterval(() => {}, 2 ** 30);
+
 const { stdin, stdout, stderr, env } = process;
 const exitCode = await runCommandLine(process.argv.slice(2), { stdin, stdout, stderr, env, exitCode: 0 });
 process.exit(exitCode);

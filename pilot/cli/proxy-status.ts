@@ -16,7 +16,7 @@ export function registerProxyStatus(program: Command, context: CommandContext): 
     .command('proxy-status')
     .summary('show which sidecars are connected and what they have accepted')
     .description(
-      'One line per connected sidecar, one column per type of resource. SYNCED: it accepted the latest. STALE: the latest is\n' +
+      'One line per connected sidecar, one column per type of resource. SYNCED: it accepted the latest. STALE: the latest is ' +
         'on its way. NACK: it refused the latest and keeps what it had; the reason follows. NOT SENT: it did not ask.',
     )
     .addOption(new Option('-o, --output <format>', 'other than a table').choices(['json']))

@@ -6,13 +6,13 @@ import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodeOfSignal, exitCodes } from './exit-code.ts';
-import { parseSeconds } from './option-parsers.ts';
-import { serveUntilStopped, startServer } from './serving.ts';
+import { drainOption, serveUntilStopped, startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
 
 interface ProxyOptions {
   readonly configPath: string;
   readonly mode: 'serve' | 'validate';
+  /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
 }
 
@@ -27,7 +27,7 @@ export function registerProxy(program: Command, context: CommandContext): void {
     .addOption(
       new Option('--mode <mode>', 'serve, or only validate the file').choices(['serve', 'validate']).default('serve'),
     )
-    .option('--drain-seconds <n>', 'time for requests to finish after SIGTERM', parseSeconds, 5000)
+    .addOption(drainOption())
     .addHelpText('after', '\nExamples:\n  heddle proxy -c envoy.yaml\n  heddle proxy -c envoy.yaml --mode validate\n')
     .action(async ({ configPath, mode, drainSeconds }: ProxyOptions) => {
       const { readBootstrap } = await import('../../proxy/bootstrap.ts');

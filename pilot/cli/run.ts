@@ -1,11 +1,12 @@
 /** `heddle run`: one sidecar and, when it is ready, the application next to it. */
 import { lookup } from 'node:dns/promises';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { CommandError } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
 import * as parse from './option-parsers.ts';
-import type { SidecarPlan } from './sidecar-bootstrap.ts';
+import { drainOption } from './serving.ts';
+import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 
 interface RunOptions {
   readonly service: string;
@@ -18,6 +19,7 @@ interface RunOptions {
   readonly adminPort?: number;
   readonly address: string;
   readonly pilot: parse.HostPort;
+  /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
 }
 
@@ -26,9 +28,9 @@ export function registerRun(program: Command, context: CommandContext): void {
     .command('run')
     .summary('start a sidecar and, when it is ready, an application')
     .description(
-      'Starts a sidecar, waits until pilot has configured it, then starts COMMAND next to it. The application finds its\n' +
-        'sidecar in HEDDLE_OUTBOUND and HTTP_PROXY, and its own port in PORT. Signals are passed on; heddle ends with the\n' +
-        "application's exit code. Without COMMAND the sidecar runs alone; without --port it only makes calls.",
+      'Starts a sidecar, waits until pilot has configured it, then starts COMMAND next to it. The application finds its ' +
+        'sidecar in HEDDLE_OUTBOUND and HTTP_PROXY, and its own port in PORT. Signals are passed on; heddle ends with ' +
+        "the application's exit code. Without COMMAND the sidecar runs alone; without --port it only makes calls.",
     )
     .requiredOption('--service <name>', 'service that the application is an instance of', parse.parseName)
     .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
@@ -47,8 +49,8 @@ export function registerRun(program: Command, context: CommandContext): void {
     )
     .option('--admin-port <port>', "the sidecar's admin port on 127.0.0.1 (default: a free one)", parse.parsePort)
     .option('--address <ip>', 'address at which other sidecars reach this one', parse.parseAddress, '127.0.0.1')
-    .option('--pilot <host:port>', "pilot's xDS server", parse.parseHostPort, { host: '127.0.0.1', port: 15_010 })
-    .option('--drain-seconds <n>', 'time for requests to finish after SIGTERM', parse.parseSeconds, 5000)
+    .addOption(pilotOption())
+    .addOption(drainOption())
     .argument('[command...]', 'the application and its arguments, after --')
     .addHelpText('after', examples)
     .action(async (command: string[], options: RunOptions) => {
@@ -56,6 +58,13 @@ export function registerRun(program: Command, context: CommandContext): void {
       const { runSidecar } = await import('./sidecar.ts');
       context.exitCode = await runSidecar({ plan, command, drainMs: options.drainSeconds, context });
     });
+}
+
+function pilotOption(): Option {
+  const pilot: parse.HostPort = { host: '127.0.0.1', port: 15_010 };
+  return new Option('--pilot <host:port>', "pilot's xDS server")
+    .argParser(parse.parseHostPort)
+    .default(pilot, formatHostPort(pilot));
 }
 
 const examples = `

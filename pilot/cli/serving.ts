@@ -1,5 +1,7 @@
 /** What `up`, `run` and `proxy` share: a server that starts with a clear word or fails with one, and drains when asked. */
+import { Option } from 'commander';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
+import { parseSeconds } from './option-parsers.ts';
 import type { StopSignals } from './signals.ts';
 import { explainStartError } from './start-error.ts';
 
@@ -16,4 +18,11 @@ export async function startServer(server: Lifecycle): Promise<undefined> {
 export async function serveUntilStopped(server: Lifecycle, stop: StopSignals, drainMs: number): Promise<void> {
   await stop.first;
   await Promise.race([server.drain(drainMs), stop.second]);
+}
+
+/** How long `run` and `proxy` let requests finish; Istio's default. */
+export function drainOption(): Option {
+  return new Option('--drain-seconds <n>', 'time for requests to finish after SIGTERM')
+    .argParser(parseSeconds)
+    .default(5000, '5');
 }

@@ -24,7 +24,7 @@ export function registerUp(program: Command, context: CommandContext): void {
     .command('up')
     .summary('start the control plane and the telemetry of one machine')
     .description(
-      'Starts pilot (REST API and xDS server) and mixer (telemetry) in one process and prints one line when both serve.\n' +
+      'Starts pilot (REST API and xDS server) and mixer (telemetry) in one process and prints one line when both serve. ' +
         'Ends on SIGTERM or Ctrl-C. A port of 0 lets the system choose; the line tells which it was.',
     )
     .option('--data-dir <dir>', 'where resources are stored', './.heddle')

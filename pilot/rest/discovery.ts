@@ -3,7 +3,7 @@ import { apiVersionOf, type Kind, kinds } from '../../crds/kinds.ts';
 import { ApiError } from './status.ts';
 import type { Route } from './router.ts';
 
-export const coreGroup = '';
+const coreGroup = '';
 const verbs = ['create', 'delete', 'get', 'list', 'update'];
 
 /** `/version`, `/api`, `/apis` and the resource lists of every group and version. */

@@ -100,7 +100,7 @@ class ResourceApi {
       inputs: [input],
       defaultNamespace: place.namespace,
       isDryRun: dryRun,
-      refuse: (admission) => refusal(place, admission),
+      refuse: (admission) => refusal({ ...place, name: place.name || nameIn(input) }, admission),
       expectVersion: (resource) => {
         const named = { ...place, name: resource.resource.metadata.name };
         if (isCreate && resource.previous !== undefined) {
@@ -156,6 +156,11 @@ function expectPlace(body: unknown, { kind, version, namespace, name }: Place): 
     );
   }
   return body;
+}
+
+function nameIn(input: unknown): string {
+  const name = (input as Partial<Resource>).metadata?.name;
+  return typeof name === 'string' ? name : '';
 }
 
 function keyAt({ kind, namespace, name }: Place): { kind: string; namespace: string; name: string } {

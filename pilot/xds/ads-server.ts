@@ -6,6 +6,7 @@ import {
   type DiscoveryRequest,
 } from '../../proxy/api/discovery.ts';
 import { type FieldError, formatFieldErrors } from '../../proxy/common/decoded.ts';
+import type { Clock } from '../../proxy/common/clock.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import type { ConnectedStream, DiscoveryServer } from './discovery-server.ts';
@@ -17,6 +18,7 @@ export interface AdsServerOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly discovery: DiscoveryServer;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -59,10 +61,10 @@ export class AdsServer implements Lifecycle {
   /** Sidecars are told to look for another pilot; they keep their configuration. */
   async drain(deadlineMs: number): Promise<void> {
     for (const call of this.#calls) refuse(call, status.UNAVAILABLE, 'this pilot is shutting down');
-    const timer = setTimeout(() => this.#server.forceShutdown(), deadlineMs);
+    const cancelTimer = this.#options.clock.setTimer(() => this.#server.forceShutdown(), deadlineMs);
     this.#stopped ??= new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
     await this.#stopped;
-    clearTimeout(timer);
+    cancelTimer();
   }
 
   close(): Promise<void> {

@@ -136,9 +136,9 @@ export class AdsStream {
   #plan(type: DiscoveryName, subscription: Subscription, dirty: Dirty): Push | undefined {
     const { metadata } = this.node;
     const context = this.#options.context();
-    const { all, named } = this.#options.generators[type];
+    const { all, lookup } = this.#options.generators[type];
     const resourcesOf = (names: Iterable<string>) =>
-      [...names].map((name) => named(metadata, context, name)).filter((resource) => resource !== undefined);
+      [...names].map(lookup(metadata, context)).filter((resource) => resource !== undefined);
     const { names, isWildcard } = subscription;
     if (!resourceTypes[type].isComplete) {
       return planPartial(
@@ -159,7 +159,7 @@ export class AdsStream {
     const nonce = String(++this.#responses);
     const response = encodeDiscoveryResponse(
       { typeUrl: resourceTypes[type].typeUrl, versionInfo: version, nonce },
-      push.resources.map((resource) => resource.bytes()),
+      push.resources.flatMap((resource) => resource.parts()),
     );
     const changed = changedNames(subscription, push);
     subscription.recordSent({ version, nonce, sentAtMs: this.#options.clock.nowMs() }, push);

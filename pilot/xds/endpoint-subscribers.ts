@@ -16,7 +16,9 @@ export class EndpointSubscribers<S> {
     const found = new Map<S, Set<string>>();
     for (const hostname of hostnames) {
       for (const [subscriber, names] of this.#byHostname.get(hostname) ?? []) {
-        found.set(subscriber, new Set([...(found.get(subscriber) ?? []), ...names]));
+        const all = found.get(subscriber) ?? new Set<string>();
+        for (const name of names) all.add(name);
+        found.set(subscriber, all);
       }
     }
     return found;

@@ -1,5 +1,5 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
-import type { ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
+import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { memoize } from '../model/memoize.ts';
@@ -12,24 +12,21 @@ import {
   type EndpointSelection,
   selectEndpoints,
 } from '../networking/endpoints.ts';
-import {
-  buildInboundListener,
-  buildOutboundListener,
-  type InboundPorts,
-  outboundRouteName,
-} from '../networking/listeners.ts';
+import { buildInboundListener, buildOutboundListener, outboundRouteName } from '../networking/listeners.ts';
 import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 export type ResourceSet = ReadonlyMap<string, EncodedResource>;
 
+export type ResourceLookup = (name: string) => EncodedResource | undefined;
+
 /** Pure functions of a node and a push context. */
 export interface Generator {
   /** What a subscription to everything gets; empty where resources have to be asked for by name. */
   readonly all: (node: NodeMetadata, push: PushContext) => ResourceSet;
-  /** Undefined when there is no such resource for this node. */
-  readonly named: (node: NodeMetadata, push: PushContext, name: string) => EncodedResource | undefined;
+  /** Finds resources by name; undefined when there is none of that name for this node. */
+  readonly lookup: (node: NodeMetadata, push: PushContext) => ResourceLookup;
 }
 
 export type Generators = Readonly<Record<DiscoveryName, Generator>>;
@@ -46,59 +43,62 @@ export const mixerClusterName = 'mixer';
 export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generators {
   const clusters = createClusterSets(encoder);
   const listeners = createListenerSets(encoder);
-  const sharedRoutes = memoize((config: PushConfig, key: { namespace: string }) =>
+  const sharedRoutes = memoize((config: PushConfig, key: Namespace) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
   );
+  const assignments = createAssignments(encoder, mixerAddress);
   const none: ResourceSet = new Map();
   return {
-    CDS: inSet(({ namespace, ...ports }, { config }) =>
-      clusters(config, { namespace, appPort: inboundOf(ports)?.appPort }),
-    ),
-    EDS: { all: () => none, named: createAssignments(encoder, mixerAddress) },
-    LDS: inSet((node, { config }) => listeners(config, { outboundPort: node.outboundPort, inbound: inboundOf(node) })),
+    CDS: ofSet((node, { config }) => clusters(node, config)),
+    EDS: { all: () => none, lookup: ({ namespace }, push) => assignments(push, { namespace }) },
+    LDS: ofSet((node) => listeners(node, null)),
     RDS: {
       all: () => none,
-      named: (node, { config }, name) =>
-        name === outboundRouteName
-          ? outboundRoutesFor(sharedRoutes(config, { namespace: node.namespace }), node)
-          : undefined,
+      lookup: (node, { config }) => {
+        const shared = sharedRoutes(config, { namespace: node.namespace });
+        return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
+      },
     },
   };
 }
 
+/** All that a namespace's sidecars do not share lies in the node; what they share depends on nothing else of it. */
+interface Namespace {
+  readonly namespace: string;
+}
+
 /** Types of which a sidecar takes all there are; others may ask for some of them by name. */
-function inSet(all: Generator['all']): Generator {
-  return { all, named: (node, push, name) => all(node, push).get(name) };
+function ofSet(all: Generator['all']): Generator {
+  return {
+    all,
+    lookup: (node, push) => {
+      const resources = all(node, push);
+      return (name) => resources.get(name);
+    },
+  };
 }
 
-/** Undefined for a pure client. */
-function inboundOf({ address, inboundPort, appPort }: InboundPorts): InboundPorts | undefined {
-  return inboundPort === 0 || appPort === 0 ? undefined : { address, inboundPort, appPort };
-}
-
-function setOf(resources: Iterable<EncodedResource>): ResourceSet {
-  return new Map([...resources].map((resource) => [resource.name, resource]));
+function setOf(resources: readonly EncodedResource[]): ResourceSet {
+  return new Map(resources.map((resource) => [resource.name, resource]));
 }
 
 function createClusterSets(encoder: ResourceEncoder) {
-  const { messageName } = resourceTypes.CDS;
-  const outbound = memoize((config: PushConfig, key: { namespace: string }) =>
-    buildOutboundClusters(config, key).map((cluster) => encoder.encode(cluster.name ?? '', messageName, cluster)),
+  const encode = (cluster: Cluster): EncodedResource =>
+    encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster);
+  const outbound = memoize((config: PushConfig, key: Namespace) => buildOutboundClusters(config, key).map(encode));
+  const inbound = memoize((node: NodeMetadata, _key: null) =>
+    hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
   );
-  return memoize((config: PushConfig, key: { namespace: string; appPort: number | undefined }) => {
-    const { namespace, appPort } = key;
-    const shared = outbound(config, { namespace });
-    if (appPort === undefined) return setOf(shared);
-    const inbound = buildInboundCluster(appPort);
-    return setOf([...shared, encoder.encode(inbound.name ?? '', messageName, inbound)]);
-  });
+  return (node: NodeMetadata, config: PushConfig): ResourceSet =>
+    setOf([...outbound(config, { namespace: node.namespace }), ...inbound(node, null)]);
 }
 
+/** Listeners depend on the node alone: no push ever touches them. */
 function createListenerSets(encoder: ResourceEncoder) {
-  return memoize((_config: PushConfig, key: { outboundPort: number; inbound: InboundPorts | undefined }) => {
+  return memoize((node: NodeMetadata, _key: null) => {
     const listeners = [
-      ...(key.outboundPort === 0 ? [] : [buildOutboundListener(key)]),
-      ...(key.inbound === undefined ? [] : [buildInboundListener(key.inbound)]),
+      ...(node.outboundPort === 0 ? [] : [buildOutboundListener(node)]),
+      ...(hasInbound(node) ? [buildInboundListener(node)] : []),
     ];
     return setOf(
       listeners.map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener)),
@@ -106,19 +106,30 @@ function createListenerSets(encoder: ResourceEncoder) {
   });
 }
 
-/** A cluster that does not exist has no endpoints: its client waits for an answer otherwise. */
-function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generator['named'] {
+/** A pure client has none. */
+function hasInbound({ inboundPort, appPort }: NodeMetadata): boolean {
+  return inboundPort !== 0 && appPort !== 0;
+}
+
+function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {
   const encode = (assignment: ClusterLoadAssignment): EncodedResource =>
     encoder.encode(assignment.cluster_name ?? '', resourceTypes.EDS.messageName, assignment);
   const selected = memoize((workloads: readonly Workload[], selection: EndpointSelection) =>
     encode(buildLoadAssignment(workloads, selection)),
   );
   const mixer = encode(buildAddressAssignment(mixerClusterName, mixerAddress));
-  return ({ namespace }, { config, workloads }, name) => {
-    if (name === mixerClusterName) return mixer;
-    const selection = selectEndpoints(config, name, namespace);
-    const candidates = selection && workloads.get(selection.hostname);
-    if (selection === undefined || candidates === undefined) return encode({ cluster_name: name });
-    return selected(candidates, selection);
-  };
+  return memoize(({ config, workloads }: PushContext, { namespace }: Namespace): ResourceLookup => {
+    const found = new Map([[mixerClusterName, mixer]]);
+    return (name) => {
+      const known = found.get(name);
+      if (known !== undefined) return known;
+      const selection = selectEndpoints(config, name, namespace);
+      const candidates = selection && workloads.get(selection.hostname);
+      // A cluster that does not exist has no endpoints; without an answer its client would wait.
+      if (selection === undefined || candidates === undefined) return encode({ cluster_name: name });
+      const assignment = selected(candidates, selection);
+      found.set(name, assignment);
+      return assignment;
+    };
+  });
 }

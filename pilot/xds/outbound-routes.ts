@@ -3,9 +3,10 @@
  * Its virtual hosts are encoded once per namespace; per sidecar the header is spliced in, which protobuf allows because
  * the encodings of two messages joined are the encoding of both merged (protobuf.dev/programming-guides/encoding).
  */
-import { wrapResource } from '../../proxy/api/discovery.ts';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import { encodePeerMetadata, peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { encode } from '../../proxy/api/protojson.ts';
+import { lengthTag } from '../../proxy/api/wire-tags.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import type { OutboundHost } from '../networking/virtual-hosts.ts';
@@ -29,17 +30,17 @@ export function encodeSharedRoutes(hosts: readonly OutboundHost[]): SharedRoutes
   return { version: contentHash(parts), hosts: encoded };
 }
 
-/** The bytes are only put together when they are sent, and not kept. */
+/** The pieces are only put together when they are sent, and not kept. */
 export function outboundRoutesFor(shared: SharedRoutes, caller: NodeMetadata): EncodedResource {
   const value = encodePeerMetadata(caller);
   return {
     name: outboundRouteName,
     version: contentHash([shared.version, value]),
-    bytes: () => wrapResource(routeConfigurationName, spliceHeader(shared, value)),
+    parts: () => wrapParts(routeConfigurationName, spliceHeader(shared, value)),
   };
 }
 
-function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array {
+function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array[] {
   const header = encode(virtualHostName, {
     request_headers_to_add: [
       { header: { key: peerMetadataHeader, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
@@ -48,18 +49,34 @@ function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array {
   const parts: Uint8Array[] = [encode(routeConfigurationName, { name: outboundRouteName })];
   for (const { bytes, isMeshInternal } of hosts) {
     const sizeBytes = bytes.length + (isMeshInternal ? header.length : 0);
-    parts.push(fieldHead(virtualHostsField, sizeBytes), bytes);
+    parts.push(fieldHead(field.virtualHosts, sizeBytes), bytes);
     if (isMeshInternal) parts.push(header);
   }
-  return Buffer.concat(parts);
+  return parts;
 }
 
-/** Number of `RouteConfiguration.virtual_hosts`. */
-const virtualHostsField = 2;
+/** Of RouteConfiguration, DiscoveryResponse and google.protobuf.Any. */
+const field = { virtualHosts: 2, resources: 2, anyTypeUrl: 1, anyValue: 2 };
+
+/** The `resources` field of a DiscoveryResponse around the encoded message that `value` makes up. */
+function wrapParts(messageName: string, value: readonly Uint8Array[]): Uint8Array[] {
+  const typeUrl = Buffer.from(typeUrlOf(messageName));
+  const any = [
+    fieldHead(field.anyTypeUrl, typeUrl.length),
+    typeUrl,
+    fieldHead(field.anyValue, sizeOf(value)),
+    ...value,
+  ];
+  return [fieldHead(field.resources, sizeOf(any)), ...any];
+}
+
+function sizeOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
+}
 
 /** Tag and length of a length-delimited field. */
 function fieldHead(fieldNumber: number, sizeBytes: number): Uint8Array {
-  const head = [(fieldNumber << 3) | 2];
+  const head = [lengthTag(fieldNumber)];
   let rest = sizeBytes;
   for (; rest > 127; rest = Math.floor(rest / 128)) head.push((rest % 128) | 128);
   head.push(rest);

@@ -9,8 +9,8 @@ export interface EncodedResource {
   readonly name: string;
   /** Hash of the content: equal versions are equal bytes. */
   readonly version: string;
-  /** The `resources` field of a DiscoveryResponse, tag and length included. */
-  bytes(): Uint8Array;
+  /** The `resources` field of a DiscoveryResponse, tag and length included, in one or several pieces. */
+  parts(): readonly Uint8Array[];
 }
 
 export class ResourceEncoder {
@@ -23,8 +23,8 @@ export class ResourceEncoder {
 
   encode<N extends MessageName>(name: string, messageName: N, json: RootMessages[N]): EncodedResource {
     this.#encodedTotal += 1;
-    const bytes = encodeResource(messageName, json);
-    return { name, version: contentHash([bytes]), bytes: () => bytes };
+    const parts = [encodeResource(messageName, json)];
+    return { name, version: contentHash(parts), parts: () => parts };
   }
 }
 

@@ -92,13 +92,8 @@ export function decodeDiscoveryRequest(bytes: Uint8Array): Decoded<DiscoveryRequ
  * tag and length, which `encodeDiscoveryResponse` only concatenates.
  */
 export function encodeResource<N extends MessageName>(name: N, json: RootMessages[N]): Uint8Array {
-  return wrapResource(name, encode(name, json));
-}
-
-/** The same around bytes that are encoded already. */
-export function wrapResource(name: MessageName, value: Uint8Array): Uint8Array {
   const writer = protobuf.Writer.create().uint32(responseTags.resources).fork();
-  writer.uint32(anyTags.typeUrl).string(typeUrlOf(name)).uint32(anyTags.value).bytes(value);
+  writer.uint32(anyTags.typeUrl).string(typeUrlOf(name)).uint32(anyTags.value).bytes(encode(name, json));
   return writer.ldelim().finish();
 }
 

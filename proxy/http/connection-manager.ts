@@ -76,6 +76,8 @@ export class ConnectionManager {
   // ---- connections ----
 
   addConnection(connection: ManagedConnection): void {
+    // Without connections nothing reads the clock, and the deadlines of the first one are counted from here.
+    this.nowMs();
     this.#connections.add(connection);
     this.#stats.connections.value += 1;
     this.#stats.connectionsActive.value += 1;

@@ -13,18 +13,22 @@ export function prepareLocalReply(
   body: string,
   error: MeshError | undefined,
 ): Buffer {
-  const bytes = Buffer.from(body);
+  // RFC 9110 §8.6, §15.3.5: these have neither content nor a length, and a client reads none.
+  const isBodiless = status === 204 || status === 304;
+  const bytes = isBodiless ? noBytes : Buffer.from(body);
   head.reset();
   head.status = status;
   head.reason = STATUS_CODES[status] ?? 'Unknown';
   head.contentLength = bytes.length;
-  head.headers.add('content-length', String(bytes.length));
+  if (!isBodiless) head.headers.add('content-length', String(bytes.length));
   if (bytes.length > 0) head.headers.add('content-type', 'text/plain');
   if (error !== undefined) head.headers.add('x-heddle-reason', `${meshErrors[error.code].flag} ${error.reason}`);
   head.headers.add('date', httpDate());
   head.headers.add('server', 'heddle');
   return bytes;
 }
+
+const noBytes = Buffer.alloc(0);
 
 let dateText = '';
 let dateSecond = 0;

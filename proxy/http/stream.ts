@@ -144,15 +144,19 @@ export class HttpStream {
     if (endStream) this.#finish();
   }
 
-  /** Answers without an upstream: with `error`'s status before the response began, by aborting afterwards. */
+  /**
+   * Answers without an upstream: with `error`'s status before the response began, by aborting afterwards and where
+   * nobody is left to read an answer.
+   */
   sendLocalReply(error: MeshError): void {
     this.error ??= error;
-    if (this.isResponseStarted) {
+    const { status } = meshErrors[error.code];
+    if (this.isResponseStarted || status === 0) {
       this.codec?.abort();
       this.#finish();
       return;
     }
-    this.sendDirectResponse(meshErrors[error.code].status, error.reason, error);
+    this.sendDirectResponse(status, error.reason, error);
   }
 
   /** Answers with `status` and `body`, as a `direct_response` route does. */

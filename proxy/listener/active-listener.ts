@@ -49,12 +49,15 @@ export class ActiveListener {
     return manager;
   }
 
-  /** Takes over a new version for connections to come; connections of the old one end as their requests do. */
+  /**
+   * Takes over a new version for connections to come. Open connections go on with the old one and are asked to reconnect
+   * in their next response: closing an idle one would race with a request that is on its way.
+   */
   update(config: Listener, manager: ConnectionManager): void {
     const previous = this.#managers.at(-1);
     this.#config = config;
     this.#managers.push(manager);
-    previous?.drain();
+    if (previous !== undefined) previous.isDraining = true;
     const alive = this.#managers.filter((each) => each === manager || each.connectionCount > 0);
     this.#managers.splice(0, this.#managers.length, ...alive);
   }

@@ -79,6 +79,10 @@ export class ListenerManager implements Lifecycle {
       const reason = cause instanceof Error ? cause.message : String(cause);
       return { path: config.name, message: `cannot listen on ${config.address}:${config.port}: ${reason}` };
     }
+    if (this.#isDraining) {
+      listener.close();
+      return undefined;
+    }
     this.#active.set(config.name, listener);
     logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
     return undefined;

@@ -6,6 +6,7 @@ import type { RouteAction } from '../api/route.ts';
 import { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun, FilterFactory, FilterStatus, HttpFilter } from '../http/filter.ts';
+import { HeaderName, Known } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { ClientConnection, type ResponseDecoder } from '../http1/client-connection.ts';
@@ -28,6 +29,8 @@ export interface RouterContext {
 export function createRouterFactory(context: RouterContext): FilterFactory {
   return (stream) => new RouterFilter(stream, context);
 }
+
+const upstreamServiceTime = new HeaderName('x-envoy-upstream-service-time');
 
 class RouterFilter implements HttpFilter, ResponseDecoder {
   readonly responseHead: ResponseHead;
@@ -217,11 +220,19 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
       const counter = host.cluster.stats.responseClasses[Math.floor(response.status / 100)];
       if (counter !== undefined) counter.value += 1;
     }
-    const elapsedMs = stream.manager.nowMs() - stream.startMs;
-    response.headers.add('x-envoy-upstream-service-time', String(Math.round(elapsedMs)));
-    if (this.#route !== undefined) applyHeaderRules(this.#route.headers.response, response.headers);
+    const { headers } = response;
+    // Each hop says what it measured itself: an upstream sidecar's number is not ours.
+    if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
+    headers.add(upstreamServiceTime.text, String(Math.round(stream.manager.nowMs() - stream.startMs)));
     if (endStream) this.#endAttempt();
     stream.encodeHeaders(endStream);
+  }
+
+  /** The route's rules are for upstream and direct responses, not for local replies that report an error, as in Envoy. */
+  encodeHeaders(head: ResponseHead): void {
+    if (this.#route !== undefined && this.#stream.error === undefined) {
+      applyHeaderRules(this.#route.headers.response, head.headers);
+    }
   }
 
   onResponseData(data: DataRun, endStream: boolean): void {

@@ -132,6 +132,7 @@ export class Subscription<N extends MessageName, T> {
     this.#resources = new Map([...kept, ...[...received].filter(([name]) => this.isSubscribed(name))]);
     this.#version = version;
     this.#status = { kind: 'acked' };
+    this.#pendingErrors = undefined;
   }
 
   reject(errors: readonly FieldError[]): void {

@@ -28,8 +28,8 @@ class FaultyFileSystem implements FileSystem {
   readFile = (path: string): Promise<Buffer | undefined> =>
     this.#guarded('readFile', () => nodeFileSystem.readFile(path));
   rename = (from: string, to: string): Promise<void> => this.#guarded('rename', () => nodeFileSystem.rename(from, to));
-  removeFile = nodeFileSystem.removeFile;
-  makeDirectory = nodeFileSystem.makeDirectory;
+  removeFile = (path: string): Promise<void> => nodeFileSystem.removeFile(path);
+  makeDirectory = (path: string): Promise<void> => nodeFileSystem.makeDirectory(path);
   syncDirectory = (path: string): Promise<void> =>
     this.#guarded('syncDirectory', () => nodeFileSystem.syncDirectory(path));
 
@@ -117,6 +117,14 @@ describe('FileStore on a failing disk', () => {
     expect(namesIn(again)).toEqual(['before']);
     expect((await again.commit([put('after')])).revision).toBe(2);
     await again.close();
+  });
+
+  it('goes on refusing, and closes, when it would also have to compact', async () => {
+    const large = new FileStore(mkdtempSync(join(folder, 'd-')), { fileSystem, compactAtBytes: 1 });
+    await large.open();
+    fileSystem.fails.set('sync', 1);
+    for (let n = 0; n < 3; n += 1) await expect(large.commit([put('lost', { n })])).rejects.toThrow('EIO: sync failed');
+    await large.close();
   });
 
   it('takes no more writes when a failed one cannot be taken back', async () => {

@@ -175,9 +175,9 @@ export function describeConfigStore(name: string, create: (dependencies: StoreDe
       const spec = { hosts: ['a'] };
       await store.commit([put('a', spec)]);
       spec.hosts.push('b');
-      const got = store.get(keyFor('a'));
-      expect(got?.spec).toEqual({ hosts: ['a'] });
-      expect(() => (got?.spec as { hosts: string[] }).hosts.push('c')).toThrow(TypeError);
+      const got = store.get(keyFor('a'))?.spec as typeof spec | undefined;
+      expect(got).toEqual({ hosts: ['a'] });
+      expect(() => got?.hosts.push('c')).toThrow(TypeError);
       expect(() => (store.list() as unknown[]).push(1)).toThrow(TypeError);
     });
 

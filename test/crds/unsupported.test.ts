@@ -206,7 +206,7 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.sessionAffinity: "ClientIP" ${notYet}, only "None"`,
     ],
     ['finalizers', { ...service({}), metadata: { name: 'a', finalizers: ['x'] } }, `metadata.finalizers: ${notYet}`],
-  ])('elsewhere: %s', (_name, input, ...lines) => {
-    expectUnsupported(input, ...lines);
+  ] satisfies [string, object, ...string[]][])('elsewhere: %s', (_name, input, ...lines) => {
+    expectUnsupported(input, ...(lines as string[]));
   });
 });

@@ -84,7 +84,8 @@ describe('what every resource needs', () => {
     };
     const { value } = validateResource({
       ...resource('VirtualService', {}, metadata),
-      ...{ spec: { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] }, status: { ready: true } },
+      spec: { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] },
+      status: { ready: true },
     });
     expect(value?.resource.metadata).toEqual({ name: 'case', namespace: 'default', labels: { app: 'shop' } });
     expect(value?.resource).not.toHaveProperty('status');

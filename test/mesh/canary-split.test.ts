@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, fetchText, Mesh, type RunningSidecar } from '../support/mesh.ts';
 import { sumRequests } from '../support/request-counts.ts';
-import { Client, countVersions, failuresOf } from '../support/traffic.ts';
+import { type Client, countVersions, failuresOf } from '../support/traffic.ts';
 
 describe('a canary release at 95/5', () => {
   let mesh: Mesh;
@@ -14,14 +14,11 @@ describe('a canary release at 95/5', () => {
     await Promise.all(['v1', 'v2'].map((version) => mesh.startSidecar({ service: 'ftgo-consumer-service', version })));
     caller = await mesh.startSidecar({ service: 'ftgo-order-service', hasApplication: false });
     await mesh.applyExample('destination-rule.yaml', 'virtual-service.yaml');
-    client = new Client({ url: caller.outboundUrl, host: 'ftgo-consumer-service', connections: 16 });
+    client = mesh.connect(caller, 'ftgo-consumer-service', { connections: 16 });
     await eventually(async () => ((await client.call({ testuser: 'probe' })).version === 'v2' ? true : undefined));
   });
 
-  afterAll(async () => {
-    await client.close();
-    await mesh.close();
-  });
+  afterAll(() => mesh.close());
 
   test('10,000 requests reach v2 with a share within [4.3 %, 5.7 %] and none fails', async () => {
     const calls = await client.callMany(10_000);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
 import { eventually, Mesh } from '../support/mesh.ts';
-import { Client, countVersions, failuresOf } from '../support/traffic.ts';
+import { type Client, countVersions, failuresOf } from '../support/traffic.ts';
 
 describe('pilot is killed under traffic', () => {
   let mesh: Mesh;
@@ -14,14 +14,11 @@ describe('pilot is killed under traffic', () => {
     await Promise.all(['v1', 'v2'].map((version) => mesh.startSidecar({ service: 'ftgo-consumer-service', version })));
     const caller = await mesh.startSidecar({ service: 'ftgo-order-service', hasApplication: false });
     await mesh.applyExample('destination-rule.yaml', 'virtual-service.yaml');
-    client = new Client({ url: caller.outboundUrl, host: 'ftgo-consumer-service' });
+    client = mesh.connect(caller, 'ftgo-consumer-service');
     await eventually(async () => ((await client.call({ testuser: 'probe' })).version === 'v2' ? true : undefined));
   });
 
-  afterAll(async () => {
-    await client.close();
-    await mesh.close();
-  });
+  afterAll(() => mesh.close());
 
   const listNames = async (kind: string): Promise<string> => (await mesh.heddle('get', kind, '-o', 'name')).output;
   const isSynced = async (): Promise<true | undefined> => {

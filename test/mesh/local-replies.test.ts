@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, fetchText, Mesh, type RunningSidecar } from '../support/mesh.ts';
 import { sumRequests } from '../support/request-counts.ts';
-import { Client } from '../support/traffic.ts';
+import type { Client } from '../support/traffic.ts';
 
 const serviceWithoutEndpoints = `
 apiVersion: networking.istio.io/v1
@@ -23,7 +23,7 @@ describe('requests that no application can answer', () => {
     mesh = await Mesh.create();
     await mesh.startControlPlane();
     sidecar = await mesh.startSidecar({ service: 'reviews' });
-    client = new Client({ url: sidecar.outboundUrl, host: 'reviews' });
+    client = mesh.connect(sidecar, 'reviews');
     await mesh.apply(serviceWithoutEndpoints);
     await eventually(async () => ((await client.call()).status === 200 ? true : undefined));
   });
@@ -32,7 +32,6 @@ describe('requests that no application can answer', () => {
   afterAll(async () => {
     expect((await client.call()).status).toBe(200);
     expect(sidecar.child.isRunning).toBe(true);
-    await client.close();
     await mesh.close();
   });
 
@@ -72,17 +71,15 @@ describe('requests that no application can answer', () => {
 
   test('a host that nobody serves is answered with 404, flag NR', async () => {
     const before = await countFlags('NR');
-    const stranger = new Client({ url: sidecar.outboundUrl, host: 'nobody.example.com' });
+    const stranger = mesh.connect(sidecar, 'nobody.example.com');
     expect((await stranger.call()).status).toBe(404);
-    await stranger.close();
     expect(await countFlags('NR')).toBe(before + 1);
   });
 
   test('a service without a healthy endpoint is answered with 503, flag UH', async () => {
     const before = await countFlags('UH');
-    const caller = new Client({ url: sidecar.outboundUrl, host: 'deserted.example.com' });
+    const caller = mesh.connect(sidecar, 'deserted.example.com');
     expect((await caller.call()).status).toBe(503);
-    await caller.close();
     expect(await countFlags('UH')).toBe(before + 1);
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
 import { compiled, eventually, fetchText, Mesh, type RunningSidecar } from '../support/mesh.ts';
 import { sumRequests } from '../support/request-counts.ts';
-import { Client, failuresOf } from '../support/traffic.ts';
+import { type Client, failuresOf } from '../support/traffic.ts';
 
 describe('the mixer is killed under traffic', () => {
   let mesh: Mesh;
@@ -32,17 +32,14 @@ describe('the mixer is killed under traffic', () => {
     mixer = await startMixer();
     await mesh.startSidecar({ service: 'reviews' });
     caller = await mesh.startSidecar({ service: 'web', hasApplication: false });
-    client = new Client({ url: caller.outboundUrl, host: 'reviews' });
+    client = mesh.connect(caller, 'reviews');
     await eventually(async () => {
       sent += 1;
       return (await client.call()).status === 200 ? true : undefined;
     });
   });
 
-  afterAll(async () => {
-    await client.close();
-    await mesh.close();
-  });
+  afterAll(() => mesh.close());
 
   const countOwn = async (): Promise<number> =>
     sumRequests(await fetchText(`${caller.adminUrl}/stats/prometheus`), { reporter: 'source' });

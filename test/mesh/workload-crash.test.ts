@@ -1,14 +1,34 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually, Mesh, type RunningSidecar } from '../support/mesh.ts';
-import { Client, countVersions, type Call } from '../support/traffic.ts';
+import { type Client, countVersions, type Call } from '../support/traffic.ts';
 
 /** Time for pilot to hear of a death and to tell the others. */
 const noticeMs = 200;
+
+const splitByVersion = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: reviews }
+spec:
+  host: reviews
+  subsets: [{ name: v1, labels: { version: v1 } }, { name: v3, labels: { version: v3 } }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: reviews }
+spec:
+  hosts: [reviews]
+  http:
+  - route:
+    - { destination: { host: reviews, subset: v1 }, weight: 50 }
+    - { destination: { host: reviews, subset: v3 }, weight: 50 }
+`;
 
 describe('a workload of a service dies', () => {
   let mesh: Mesh;
   let v1: RunningSidecar;
   let v2: RunningSidecar;
+  let v3: RunningSidecar;
   let client: Client;
 
   beforeAll(async () => {
@@ -16,19 +36,16 @@ describe('a workload of a service dies', () => {
     await mesh.startControlPlane();
     const start = (version: string) => mesh.startSidecar({ service: 'reviews', version });
     [v1, v2] = await Promise.all([start('v1'), start('v2')]);
-    await start('v3');
+    v3 = await start('v3');
     const caller = await mesh.startSidecar({ service: 'web', hasApplication: false });
-    client = new Client({ url: caller.outboundUrl, host: 'reviews' });
+    client = mesh.connect(caller, 'reviews');
     await eventually(async () => {
       const versions = Object.keys(countVersions(await client.callMany(60)));
       return versions.toSorted().join() === 'v1,v2,v3' ? true : undefined;
     });
   });
 
-  afterAll(async () => {
-    await client.close();
-    await mesh.close();
-  });
+  afterAll(() => mesh.close());
 
   /** Calls sent after everybody could know. */
   async function callsAfter(death: () => Promise<void>): Promise<Call[]> {
@@ -59,5 +76,19 @@ describe('a workload of a service dies', () => {
   test('a workload that comes back is in rotation again', async () => {
     await mesh.startSidecar({ service: 'reviews', version: 'v1' });
     await eventually(async () => countVersions(await client.callMany(20))['v1'], 2000);
+  });
+
+  test('a version without any process left: its share is told so at once with 503, everybody else is served', async () => {
+    await mesh.apply(splitByVersion);
+    await eventually(async () => {
+      const { v1 = 0, v3 = 0 } = countVersions(await client.callMany(100));
+      return v1 > 20 && v3 > 20 ? true : undefined;
+    });
+    const calls = await callsAfter(() => mesh.destroy(v3));
+    const { v1: served = 0 } = countVersions(calls);
+    const refused = calls.filter(({ status }) => status === 503);
+    expect(served + refused.length).toBe(calls.length);
+    expect(served / calls.length).toBeGreaterThan(0.3);
+    expect(refused.filter(({ failure }) => !/no healthy/i.test(failure ?? ''))).toEqual([]);
   });
 });

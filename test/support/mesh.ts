@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import { Child } from '../../examples/ftgo-canary/child.ts';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import { Client, type Target } from './traffic.ts';
 
 export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));
 export const compiled = (path: string): string => join(repositoryDir, 'dist', path);
@@ -46,6 +47,7 @@ export class Mesh {
   readonly dir: string;
   readonly ports: ControlPlanePorts;
   readonly #children: Child[] = [];
+  readonly #clients: Client[] = [];
   readonly #applicationPids = new Set<number>();
 
   private constructor(dir: string, ports: ControlPlanePorts) {
@@ -99,6 +101,13 @@ export class Mesh {
     return { ...sidecar, applicationPid: Number(pid) };
   }
 
+  /** A client of `host` that calls through a sidecar, as an application beside it does. */
+  connect({ outboundUrl }: RunningSidecar, host: string, target: Partial<Target> = {}): Client {
+    const client = new Client({ url: outboundUrl, host, ...target });
+    this.#clients.push(client);
+    return client;
+  }
+
   /** Runs one `heddle` command against this mesh's pilot to its end. */
   async heddle(...args: string[]): Promise<CommandResult> {
     const child = new Child({ name: 'heddle', args: [heddle, ...args], env: { HEDDLE_SERVER: this.apiUrl } });
@@ -139,6 +148,7 @@ export class Mesh {
 
   /** Ends every process and removes the directory; rejects when an application has outlived its sidecar. */
   async close(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.close()));
     await Promise.all(this.#children.map((child) => child.end()));
     await rm(this.dir, { recursive: true, force: true });
     const leaked = [...this.#applicationPids].filter(isAlive);

@@ -86,6 +86,11 @@ export class RawConnection {
     return this.#failure;
   }
 
+  /** Goes away with RST instead of FIN. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

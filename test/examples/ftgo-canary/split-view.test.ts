@@ -30,8 +30,8 @@ describe('the split in the terminal', () => {
     const text = show(false, (view) => view.finish('Step', window, ['2 requests failed']));
     expect(text.split('\n')).toEqual([
       'Step',
-      `  users       v1 ${'█'.repeat(38)}░░ v2  95.0 % | 5.0 %   1000 requests, 0 failed`,
-      `  test users  v1 ${'░'.repeat(40)} v2   0.0 % | 100.0 % 10 requests, 2 failed`,
+      `  users       v1 ${'█'.repeat(38)}░░ v2  95.0 % | 5.0 %    1000 requests, 0 failed`,
+      `  test users  v1 ${'░'.repeat(40)} v2   0.0 % | 100.0 %  10 requests, 2 failed`,
       '  NOT as expected: 2 requests failed',
       '',
     ]);
@@ -43,13 +43,22 @@ describe('the split in the terminal', () => {
 
   test('a step under way is redrawn in place on a terminal', () => {
     const text = show(true, (view) => {
-      view.draw('Step', window);
-      view.draw('Step', window);
+      view.draw('\nStep', window);
+      view.draw('\nStep', window);
       view.print('done');
     });
-    // Up three lines, to the first column, the rest cleared: before the second drawing and before the line that stays.
-    expect(text.split('\u001B[3A\u001B[1G\u001B[0J')).toHaveLength(3);
+    // Up four lines, to the first column, the rest cleared: before the second drawing and before the line that stays.
+    expect(text.split('\u001B[4A\u001B[1G\u001B[0J')).toHaveLength(3);
     expect(text.endsWith('done\n')).toBe(true);
+  });
+
+  test('nothing is written after the end', () => {
+    const text = show(true, (view) => {
+      view.end('over');
+      view.draw('Step', window);
+      view.print('more');
+    });
+    expect(text).toBe('over\n');
   });
 
   test('elsewhere a step under way shows nothing', () => {

@@ -31,7 +31,11 @@ describe('apply, get and delete', () => {
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'heddle-cli-'));
     pilot = new PilotServer({
-      ...{ dataDir: join(dir, 'data'), host: '127.0.0.1', restPort: 0, xdsPort: 0, logger: silentLogger },
+      dataDir: join(dir, 'data'),
+      host: '127.0.0.1',
+      restPort: 0,
+      xdsPort: 0,
+      logger: silentLogger,
       mixerAddress: { address: '127.0.0.1', port: 1 },
     });
     await pilot.start();

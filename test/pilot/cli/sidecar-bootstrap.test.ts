@@ -1,6 +1,12 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { buildSidecarBootstrap, type SidecarPlan } from '../../../pilot/cli/sidecar-bootstrap.ts';
 import { readBootstrap } from '../../../proxy/bootstrap.ts';
+import { requirePeers } from '../../support/peers.ts';
 
 const plan: SidecarPlan = {
   identity: {
@@ -72,5 +78,15 @@ describe('the bootstrap of a sidecar', () => {
     expect(xds).toMatchObject({ name: 'xds_cluster', protocol: 'http2', discovery: { kind: 'static' } });
     expect(xds?.discovery).toMatchObject({ assignment: { endpoints: [{ address: '127.0.0.1', port: 15_010 }] } });
     expect(mixer).toMatchObject({ name: 'mixer', protocol: 'http2', discovery: { kind: 'eds', serviceName: 'mixer' } });
+  });
+
+  test('a real Envoy starts from it too', async (context) => {
+    requirePeers(context, 'envoy');
+    const dir = mkdtempSync(join(tmpdir(), 'heddle-envoy-'));
+    const file = join(dir, 'bootstrap.json');
+    writeFileSync(file, JSON.stringify(buildSidecarBootstrap(plan)));
+    const validate = promisify(execFile)('envoy', ['--mode', 'validate', '-c', file]);
+    await expect(validate).resolves.toMatchObject({ stdout: expect.stringContaining('OK') });
+    rmSync(dir, { recursive: true });
   });
 });

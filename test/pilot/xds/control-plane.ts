@@ -22,7 +22,7 @@ export class ControlPlane {
     const { clock, store, registry } = this;
     const logger = silentLogger;
     this.discovery = new DiscoveryServer({ store, registry, mixerAddress, clock, logger });
-    this.server = new AdsServer({ host: '127.0.0.1', port: 0, discovery: this.discovery, logger });
+    this.server = new AdsServer({ host: '127.0.0.1', port: 0, discovery: this.discovery, clock, logger });
   }
 
   static async start(yaml = '', mixerAddress?: SocketAddress): Promise<ControlPlane> {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { serviceYaml, virtualServiceYaml } from '../networking/scenario.ts';
 import { ControlPlane, turn } from './control-plane.ts';
-import { addressesIn, FakeSidecar, resourcesIn } from './fake-sidecar.ts';
+import { addressesIn, type FakeSidecar, resourcesIn } from './fake-sidecar.ts';
 
 const serviceCount = 500;
 let controlPlane: ControlPlane;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { destinationRuleYaml, serviceYaml, virtualServiceYaml } from '../networking/scenario.ts';
 import { ControlPlane, outboundNames, turn } from './control-plane.ts';
-import { addressesIn, clusterNames, FakeSidecar, resourcesIn } from './fake-sidecar.ts';
+import { addressesIn, clusterNames, type FakeSidecar, resourcesIn } from './fake-sidecar.ts';
 
 const v1 = 'outbound|80|v1|reviews.default.svc.cluster.local';
 const v2 = 'outbound|80|v2|reviews.default.svc.cluster.local';
@@ -9,7 +9,7 @@ const toSubset = (subset: string): string =>
   virtualServiceYaml(`[{ route: [{ destination: { host: reviews, subset: ${subset} } }] }]`);
 const subsets = (...names: string[]): string =>
   destinationRuleYaml(
-    `{ host: reviews, subsets: [${names.map((name) => `{ name: ${name}, labels: { version: ${name} } }`)}] }`,
+    `{ host: reviews, subsets: [${names.map((name) => `{ name: ${name}, labels: { version: ${name} } }`).join()}] }`,
   );
 
 let controlPlane: ControlPlane;
@@ -157,7 +157,7 @@ describe('NACK', () => {
     await controlPlane.apply(toSubset('v1').replace('[{ route', '[{ timeout: 2s, route'));
     sidecar.ack(await sidecar.next('RDS'));
     expect(await pendingTypes()).toEqual([]);
-    expect(controlPlane.discovery.syncStatus()[0]?.types.RDS.status).toBe('SYNCED');
+    await expect.poll(() => controlPlane.discovery.syncStatus()[0]?.types.RDS.status).toBe('SYNCED');
   });
 
   test('of clusters does not hold back the routes of others', async () => {
@@ -171,28 +171,30 @@ describe('NACK', () => {
 describe('sync status', () => {
   test('tells for each type what was sent and accepted, and when', async () => {
     await connectWithRoutesToV1();
-    const [status] = controlPlane.discovery.syncStatus();
-    expect(status).toMatchObject({
-      proxy: 'client.default',
-      nodeId: 'sidecar~10.0.0.1~client.default~default.svc.cluster.local',
-      connectedAt: '2026-01-01T00:00:00.000Z',
-      types: {
-        CDS: { status: 'SYNCED' },
-        EDS: { status: 'SYNCED' },
-        LDS: { status: 'SYNCED' },
-        RDS: { status: 'SYNCED' },
-      },
-    });
-    const sent = { version: expect.any(String), at: '2026-01-01T00:00:00.000Z' };
-    expect(status?.types.RDS).toEqual({ status: 'SYNCED', sent, acked: status?.types.RDS.sent });
+    await expect
+      .poll(() => controlPlane.discovery.syncStatus()[0])
+      .toMatchObject({
+        proxy: 'client.default',
+        nodeId: 'sidecar~10.0.0.1~client.default~default.svc.cluster.local',
+        connectedAt: '2026-01-31T12:00:00.000Z',
+        types: {
+          CDS: { status: 'SYNCED' },
+          EDS: { status: 'SYNCED' },
+          LDS: { status: 'SYNCED' },
+          RDS: { status: 'SYNCED' },
+        },
+      });
+    const sent = { version: expect.any(String), at: '2026-01-31T12:00:00.000Z' };
+    const routes = controlPlane.discovery.syncStatus()[0]?.types.RDS;
+    expect(routes).toEqual({ status: 'SYNCED', sent, acked: routes?.sent });
 
     controlPlane.clock.advance(5000);
     await controlPlane.apply(toSubset('v2'));
     await sidecar.next('RDS');
     expect(controlPlane.discovery.syncStatus()[0]?.types.RDS).toMatchObject({
       status: 'STALE',
-      sent: { at: '2026-01-01T00:00:05.000Z' },
-      acked: { at: '2026-01-01T00:00:00.000Z' },
+      sent: { at: '2026-01-31T12:00:05.000Z' },
+      acked: { at: '2026-01-31T12:00:00.000Z' },
     });
   });
 

@@ -9,7 +9,7 @@ import type {
 } from '../../../proxy/api/envoy.gen.ts';
 import type { MessageName } from '../../../proxy/api/protojson.ts';
 
-export function typed<N extends MessageName>(name: N, fields: object = {}): { '@type': string } {
+export function typed(name: MessageName, fields: object = {}): { '@type': string } {
   return { '@type': `type.googleapis.com/${name}`, ...fields };
 }
 

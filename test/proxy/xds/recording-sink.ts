@@ -15,12 +15,14 @@ export class RecordingSink implements XdsSink {
   readonly faults = new Map<string, FieldError[]>();
   /** Listeners take as long as this promise. */
   binding: Promise<void> = Promise.resolve();
+  bindingsStarted = 0;
 
   replaceClusters(clusters: readonly Cluster[]): FieldError[] {
     return this.#record(`clusters ${namesOf(clusters)}`, () => (this.clusters = clusters));
   }
 
   async replaceListeners(listeners: readonly Listener[]): Promise<FieldError[]> {
+    this.bindingsStarted += 1;
     await this.binding;
     return this.#record(`listeners ${namesOf(listeners)}`, () => (this.listeners = listeners));
   }

@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { formatFieldErrors } from '../../proxy/common/decoded.ts';
+import { checkReferences, MeshIndex, type SomeResource } from '../../crds/references.ts';
+
+const named = (kind: string, name: string, spec: unknown, namespace = 'default'): SomeResource => ({
+  kind,
+  metadata: { name, namespace },
+  spec,
+});
+
+const service = (name: string, namespace?: string): SomeResource =>
+  named('Service', name, { ports: [{ port: 80 }] }, namespace);
+const subsets = (host: string, names: readonly string[], namespace?: string): SomeResource =>
+  named('DestinationRule', `${host}-${names.join('-')}`, { host, subsets: names.map((name) => ({ name })) }, namespace);
+const routes = (name: string, hosts: readonly string[], to: object, namespace?: string): SomeResource =>
+  named('VirtualService', name, { hosts, http: [{ route: [{ destination: to }] }] }, namespace);
+
+interface Found {
+  readonly errors: string;
+  readonly warnings: string;
+}
+
+/** What is found in the last resource of a mesh. */
+function check(resources: readonly SomeResource[], known: readonly string[] = [], previous?: SomeResource): Found {
+  const mesh = new MeshIndex({ resources, serviceExists: (host) => known.includes(host) });
+  const { errors, warnings } = checkReferences(resources.at(-1) as SomeResource, mesh, previous);
+  return { errors: formatFieldErrors(errors), warnings: formatFieldErrors(warnings) };
+}
+
+const nothing: Found = { errors: '', warnings: '' };
+const v3: Found = {
+  errors:
+    'spec.http[0].route[0].destination.subset: no DestinationRule of host "reviews" defines subset "v3", v1, v2 are defined',
+  warnings: '',
+};
+
+describe('a destination', () => {
+  const toV2 = routes('r', ['reviews'], { host: 'reviews', subset: 'v2' });
+  const toV3 = routes('r', ['reviews'], { host: 'reviews', subset: 'v3' });
+
+  it('is fine when host and subset are known', () => {
+    expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toV2])).toEqual(nothing);
+  });
+
+  it('is an error when the host is known and the subset is not', () => {
+    expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toV3])).toEqual(v3);
+  });
+
+  it('is an error when no DestinationRule speaks of the known host', () => {
+    expect(check([service('reviews'), toV3]).errors).toBe(
+      'spec.http[0].route[0].destination.subset: no DestinationRule of host "reviews" defines subset "v3", none is defined',
+    );
+  });
+
+  it('is a warning while nobody knows the host', () => {
+    expect(check([toV3])).toEqual({
+      errors: '',
+      warnings: [
+        'spec.http[0].route[0].destination.host: no service "reviews" is known yet',
+        'spec.http[0].route[0].destination.subset: no DestinationRule of host "reviews" defines subset "v3", none is defined',
+      ].join('\n'),
+    });
+  });
+
+  it.each([
+    ['a workload that registered', [subsets('reviews', ['v1', 'v2'])], ['reviews.default.svc.cluster.local']],
+    ['a ServiceEntry', [named('ServiceEntry', 'e', { hosts: ['reviews'] }), subsets('reviews', ['v1', 'v2'])], []],
+    [
+      'a ServiceEntry with a wildcard',
+      [named('ServiceEntry', 'e', { hosts: ['*.svc.cluster.local'] }), subsets('reviews', ['v1', 'v2'])],
+      [],
+    ],
+  ])('is known by %s', (_name, resources, known) => {
+    expect(check([...resources, toV3], known)).toEqual(v3);
+    expect(check([...resources, toV2], known)).toEqual(nothing);
+  });
+
+  it('may use subsets of several DestinationRules, also by full name and by wildcard', () => {
+    const full = 'reviews.default.svc.cluster.local';
+    for (const rule of [
+      subsets(full, ['v3']),
+      subsets('*.default.svc.cluster.local', ['v3']),
+      subsets('Reviews', ['v3']),
+    ]) {
+      expect(check([service('reviews'), subsets('reviews', ['v1']), rule, toV3])).toEqual(nothing);
+    }
+    expect(
+      check([service('reviews'), subsets('reviews', ['v1']), routes('r', ['reviews'], { host: full, subset: 'v1' })]),
+    ).toEqual(nothing);
+  });
+
+  it('without a dot means a service in the namespace of its rule', () => {
+    const inShop = routes('r', ['reviews'], { host: 'reviews', subset: 'v1' }, 'shop');
+    expect(check([service('reviews'), subsets('reviews', ['v1']), inShop]).warnings).toContain(
+      'no service "reviews" is known yet',
+    );
+    expect(check([service('reviews', 'shop'), subsets('reviews', ['v1'], 'shop'), inShop])).toEqual(nothing);
+    expect(check([service('reviews', 'shop'), subsets('reviews', ['v1']), inShop]).errors).toContain('none is defined');
+  });
+
+  it('with a dot stays as it is written', () => {
+    expect(check([service('reviews'), routes('r', ['a'], { host: 'reviews.default' })]).warnings).toContain(
+      'no service "reviews.default" is known yet',
+    );
+  });
+});
+
+describe('two VirtualServices of one host', () => {
+  const older = routes('older', ['reviews', 'ratings'], { host: 'reviews' });
+
+  it('are a warning that names the winner, the older one', () => {
+    const younger = routes('younger', ['details', 'reviews.default.svc.cluster.local'], { host: 'reviews' });
+    expect(check([service('reviews'), older, younger]).warnings).toBe(
+      'spec.hosts[1]: VirtualService default/older is older and has host "reviews.default.svc.cluster.local" too: it wins, this one is ignored for that host',
+    );
+  });
+
+  it('are no matter for the winner', () => {
+    const younger = routes('younger', ['reviews'], { host: 'reviews' });
+    const mesh = new MeshIndex({ resources: [service('reviews'), older, younger], serviceExists: () => false });
+    expect(checkReferences(older, mesh)).toEqual({ errors: [], warnings: [] });
+  });
+
+  it('are two hosts when the namespaces differ', () => {
+    expect(
+      check([service('reviews', 'shop'), older, routes('younger', ['reviews'], { host: 'reviews' }, 'shop')]),
+    ).toEqual(nothing);
+  });
+});
+
+describe('a DestinationRule', () => {
+  const user = routes('user', ['reviews'], { host: 'reviews', subset: 'v2' });
+  const before = subsets('reviews', ['v1', 'v2']);
+
+  it('must keep a subset that a VirtualService routes to', () => {
+    expect(check([service('reviews'), user, subsets('reviews', ['v1'])], [], before).errors).toBe(
+      'spec.subsets: subset "v2" must stay: VirtualService default/user routes to it (spec.http[0].route[0].destination)',
+    );
+  });
+
+  it('may lose it when another rule defines it, or nobody routes to it', () => {
+    expect(
+      check([service('reviews'), user, subsets('reviews', ['v2', 'v3']), subsets('reviews', ['v1'])], [], before),
+    ).toEqual(nothing);
+    expect(check([service('reviews'), subsets('reviews', ['v1'])], [], before)).toEqual(nothing);
+  });
+
+  it('of an unknown host is a warning', () => {
+    expect(check([subsets('reviews', ['v1'])]).warnings).toBe('spec.host: no service "reviews" is known yet');
+  });
+});

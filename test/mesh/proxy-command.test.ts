@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import { compiled, fetchText, Mesh } from '../support/mesh.ts';
+
+const heddle = compiled('pilot/cli/main.js');
+const hello = (port: number): string => `
+static_resources:
+  listeners:
+  - name: hello
+    address: { socket_address: { address: 127.0.0.1, port_value: ${port} } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: hello
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: { prefix: / }
+                direct_response: { status: 200, body: { inline_string: hello } }
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+`;
+
+describe('heddle proxy', () => {
+  let mesh: Mesh;
+  let port: number;
+
+  beforeEach(async () => {
+    mesh = await Mesh.create();
+    [port = 0] = await findFreePorts(1);
+  });
+
+  afterEach(() => mesh.close());
+
+  test('serves a static bootstrap without any control plane and ends with 0 on SIGTERM', async () => {
+    const file = await mesh.writeFile('hello.yaml', hello(port));
+    const child = mesh.start('heddle proxy', [heddle, 'proxy', '-c', file]);
+    await expect.poll(() => fetchText(`http://127.0.0.1:${port}/`).catch(String), { timeout: 10_000 }).toBe('hello');
+    child.kill('SIGTERM');
+    expect((await child.exited).code, child.output).toBe(0);
+  });
+
+  test('--mode validate says OK and opens no port', async () => {
+    const file = await mesh.writeFile('hello.yaml', hello(1));
+    expect(await mesh.heddle('proxy', '-c', file, '--mode', 'validate')).toEqual({
+      code: 0,
+      output: `configuration '${file}' OK`,
+    });
+  });
+
+  test('every fault is named with its path, exit 1', async () => {
+    const text = hello(70_000).replace('stat_prefix: hello', 'stat_prefix: hello\n          tracing: {}');
+    const { code, output } = await mesh.heddle('proxy', '-c', await mesh.writeFile('bad.yaml', text));
+    expect(code).toBe(1);
+    expect(output).toMatch(/listeners\[0\]\.address\.socket_address\.port_value: .*70000/);
+    expect(output).toMatch(/filters\[0\]\.typed_config\.tracing: /);
+  });
+
+  test('a file that is not there is said in one sentence', async () => {
+    expect(await mesh.heddle('proxy', '-c', '/no/such.yaml')).toEqual({
+      code: 1,
+      output: 'heddle: /no/such.yaml: no such file',
+    });
+  });
+
+  test('a port that is taken is said in one sentence', async () => {
+    await mesh.startControlPlane();
+    const file = await mesh.writeFile('hello.yaml', hello(mesh.ports.rest));
+    const { code, output } = await mesh.heddle('proxy', '-c', file);
+    expect(code).toBe(1);
+    expect(output).toMatch(new RegExp(`^heddle: .*port ${mesh.ports.rest}.* taken`, 'm'));
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { compareContexts } from '../../../pilot/model/push-context.ts';
+import { discover } from '../../../pilot/registry/service-discovery.ts';
+import { resourcesOf, serviceYaml, sidecarWorkload } from '../networking/scenario.ts';
+
+const resources = resourcesOf(serviceYaml('reviews') + serviceYaml('ratings'));
+const first = sidecarWorkload();
+const second = sidecarWorkload({ name: 'reviews-v1-2', address: '10.0.0.2' });
+const before = discover({ revision: 1, resources, workloads: [first] });
+
+describe('push context', () => {
+  test('a workload more changes its service and no configuration', () => {
+    const after = discover({ revision: 1, resources, workloads: [first, second] }, before);
+    expect(compareContexts(before, after)).toEqual({
+      isConfigChanged: false,
+      hostnames: ['reviews.default.svc.cluster.local'],
+    });
+    expect(after.workloads.get('ratings.default.svc.cluster.local')).toBe(
+      before.workloads.get('ratings.default.svc.cluster.local'),
+    );
+  });
+
+  test('the same input again changes nothing, whatever the order of registration', () => {
+    const after = discover({ revision: 1, resources, workloads: [second, first] }, before);
+    const again = discover({ revision: 1, resources, workloads: [first, second] }, after);
+    expect(compareContexts(after, again)).toEqual({ isConfigChanged: false, hostnames: [] });
+  });
+
+  test('a new revision is a new configuration', () => {
+    const after = discover({ revision: 2, resources, workloads: [first] }, before);
+    expect(compareContexts(before, after)).toEqual({ isConfigChanged: true, hostnames: [] });
+  });
+
+  test('the first workload of a service that nobody declared is a new configuration, the second is not', () => {
+    const carts = sidecarWorkload({ service: 'carts', name: 'carts-1' });
+    const appeared = discover({ revision: 1, resources, workloads: [first, carts] }, before);
+    expect(compareContexts(before, appeared).isConfigChanged).toBe(true);
+    expect(appeared.config.serviceByHostname.get('carts.default.svc.cluster.local')?.ports).toEqual([
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 },
+    ]);
+    const more = discover(
+      { revision: 1, resources, workloads: [first, carts, { ...carts, name: 'carts-2', address: '10.0.0.9' }] },
+      appeared,
+    );
+    expect(compareContexts(appeared, more)).toEqual({
+      isConfigChanged: false,
+      hostnames: ['carts.default.svc.cluster.local'],
+    });
+    expect(discover({ revision: 1, resources, workloads: [first] }, more).config.serviceByHostname.size).toBe(2);
+  });
+});

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { encode } from '../../../proxy/api/protojson.ts';
+import { type DiscoveryName, resourceTypes } from '../../../proxy/api/resource-types.ts';
+import { DynamicConfiguration } from '../../../proxy/xds/dynamic-configuration.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import {
+  assignmentJson,
+  edsClusterJson,
+  listenerJson,
+  rdsListenerJson,
+  routeConfigurationJson,
+  staticClusterJson,
+  typed,
+} from '../api/samples.ts';
+import { RecordingSink } from './recording-sink.ts';
+import { type JsonOf, responseOf } from './responses.ts';
+
+const routes: JsonOf<'RDS'> = {
+  name: 'mutated',
+  virtual_hosts: [
+    {
+      name: 'v',
+      domains: ['a.com', '*'],
+      routes: [
+        {
+          match: { prefix: '/', headers: [{ name: 'testuser', string_match: { safe_regex: { regex: '^.+$' } } }] },
+          route: { cluster: 'a', timeout: '1.5s', retry_policy: { retry_on: 'connect-failure', num_retries: 2 } },
+        },
+        {
+          match: { safe_regex: { regex: '/(a|b)+/[0-9]*' } },
+          route: {
+            weighted_clusters: {
+              clusters: [
+                { name: 'a', weight: 95 },
+                { name: 'b', weight: 5 },
+              ],
+            },
+          },
+          response_headers_to_add: [{ header: { key: 'x', value: '%%' }, append_action: 'ADD_IF_ABSENT' }],
+        },
+      ],
+    },
+  ],
+};
+
+/** Per service: a rich resource to be mutated, and a new good one that travels in the same response. */
+const resources: { readonly [D in DiscoveryName]: { readonly rich: JsonOf<D>; readonly good: JsonOf<D> } } = {
+  CDS: {
+    rich: {
+      ...staticClusterJson('mutated', 80, 81),
+      connect_timeout: '0.25s',
+      lb_policy: 'LEAST_REQUEST',
+      metadata: { filter_metadata: { istio: { services: [{ host: 'h', name: 'n', namespace: 'ns' }] } } },
+    },
+    good: edsClusterJson('good'),
+  },
+  EDS: {
+    rich: { ...assignmentJson('mutated', 80, 81), policy: { overprovisioning_factor: 140 } },
+    good: assignmentJson('good', 1),
+  },
+  LDS: {
+    rich: listenerJson('mutated', {
+      route_config: routes,
+      common_http_protocol_options: { idle_timeout: '60s' },
+      access_log: [
+        { name: 'a', typed_config: typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: '/x' }) },
+      ],
+    }),
+    good: rdsListenerJson('good', 'good'),
+  },
+  RDS: { rich: routes, good: routeConfigurationJson('good', 'a') },
+};
+
+/** Everything that the resources refer to, so that a change of theirs would show. */
+async function createConfiguration() {
+  const sink = new RecordingSink();
+  const configuration = new DynamicConfiguration(
+    { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true },
+    sink,
+  );
+  await configuration.apply('CDS', responseOf('CDS', '1', [edsClusterJson('mutated'), edsClusterJson('good')]));
+  await configuration.apply('EDS', responseOf('EDS', '1', [assignmentJson('mutated', 7)]));
+  await configuration.apply(
+    'LDS',
+    responseOf('LDS', '1', [rdsListenerJson('m', 'mutated'), rdsListenerJson('g', 'good')]),
+  );
+  await configuration.apply('RDS', responseOf('RDS', '1', [routeConfigurationJson('mutated', 'mutated')]));
+  return { sink, configuration };
+}
+
+function mutate(valid: Uint8Array, random: () => number): Uint8Array {
+  const pick = (limit: number) => Math.floor(random() * limit);
+  const bytes = [...valid];
+  for (let changes = 1 + pick(3); changes > 0; changes -= 1) {
+    const at = pick(bytes.length);
+    const kind = pick(4);
+    if (kind === 0) bytes[at] = pick(256);
+    else if (kind === 1) bytes[at] = (bytes[at] ?? 0) ^ (1 << pick(8));
+    else if (kind === 2) bytes.splice(at, 1 + pick(4));
+    else bytes.splice(at, 0, ...bytes.slice(at, at + 1 + pick(16)));
+  }
+  return Uint8Array.from(bytes);
+}
+
+describe('a response with a mutated resource never throws, and is applied whole or not at all', () => {
+  test.each<DiscoveryName>(['CDS', 'EDS', 'LDS', 'RDS'])('%s, a thousand times', async (name) => {
+    const random = seededRandom(name.charCodeAt(0));
+    const { rich, good } = resources[name];
+    const valid = encode(resourceTypes[name].messageName, rich as never);
+    let { sink, configuration } = await createConfiguration();
+    let [accepted, refused] = [0, 0];
+    for (let i = 0; i < 1_000; i += 1) {
+      const before = sink.snapshot();
+      await configuration.apply(name, responseOf(name, `v${i}`, [good as never, mutate(valid, random)]));
+      const { status, version } = configuration.subscriptions[name];
+      if (status.kind === 'nacked') {
+        refused += 1;
+        expect(status.errors.length).toBeGreaterThan(0);
+        for (const { message } of status.errors) expect(message).not.toBe('');
+        expect(version).toBe('1');
+        expect(sink.snapshot()).toEqual(before);
+        expect(configuration.subscriptions[name].request().errorDetail?.message).not.toBe('');
+      } else {
+        accepted += 1;
+        expect(version).toBe(`v${i}`);
+        expect(configuration.subscriptions[name].resources.size).toBeGreaterThan(0);
+        ({ sink, configuration } = await createConfiguration());
+      }
+    }
+    expect(accepted).toBeGreaterThan(50);
+    expect(refused).toBeGreaterThan(300);
+  });
+});

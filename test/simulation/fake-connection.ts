@@ -1,0 +1,124 @@
+/** Upstream connections without sockets: they wait, idle, at every host, so that the router never has to open one. */
+import { MeshError } from '../../proxy/common/errors.ts';
+import type { RequestHead } from '../../proxy/http/message-head.ts';
+import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
+import type { Host } from '../../proxy/upstream/host.ts';
+import type { Behaviour } from './simulated-workload.ts';
+
+/** One request on its way to one host. */
+export interface Attempt {
+  readonly address: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The part of a connection that the router and the host use. */
+type UpstreamConnection = Pick<
+  ClientConnection,
+  | 'isUsable'
+  | 'attach'
+  | 'encodeHeaders'
+  | 'encodeData'
+  | 'flush'
+  | 'isCongested'
+  | 'isReused'
+  | 'abandon'
+  | 'destroy'
+  | 'pauseResponse'
+  | 'resumeResponse'
+>;
+
+export class FakeConnections {
+  readonly attempts: Attempt[] = [];
+  readonly #behaviourOf: (address: string) => Behaviour;
+  readonly #connected = new WeakSet<Host>();
+  readonly #unsettled: (() => void)[] = [];
+
+  constructor(behaviourOf: (address: string) => Behaviour) {
+    this.#behaviourOf = behaviourOf;
+  }
+
+  /** Puts a connection in each host that has none. */
+  connect(hosts: readonly Host[]): void {
+    for (const host of hosts) {
+      if (this.#connected.has(host)) continue;
+      this.#connected.add(host);
+      host.putIdle(new FakeConnection(host, this) as unknown as ClientConnection);
+    }
+  }
+
+  /** Has hosts answer what they were asked; one answer may lead to the next attempt. */
+  settle(): void {
+    for (let answer = this.#unsettled.shift(); answer !== undefined; answer = this.#unsettled.shift()) answer();
+  }
+
+  /** Called by a connection that was asked. */
+  accept(host: Host, head: RequestHead, connection: FakeConnection): void {
+    this.attempts.push({ address: host.address, headers: headersOf(head) });
+    const behaviour = this.#behaviourOf(host.address);
+    if (behaviour === 'is silent') return;
+    this.#unsettled.push(() => (behaviour === 'refuses' ? connection.fail() : connection.answer()));
+  }
+}
+
+class FakeConnection implements UpstreamConnection {
+  readonly isCongested = false;
+  readonly isReused = false;
+  readonly #host: Host;
+  readonly #owner: FakeConnections;
+  #decoder: ResponseDecoder | undefined;
+
+  constructor(host: Host, owner: FakeConnections) {
+    this.#host = host;
+    this.#owner = owner;
+  }
+
+  isUsable(): boolean {
+    return true;
+  }
+
+  attach(decoder: ResponseDecoder): void {
+    this.#decoder = decoder;
+  }
+
+  encodeHeaders(head: RequestHead): void {
+    this.#owner.accept(this.#host, head, this);
+  }
+
+  answer(): void {
+    const decoder = this.#release();
+    if (decoder === undefined) return;
+    decoder.responseHead.status = 200;
+    decoder.onResponseHeaders(true);
+  }
+
+  fail(): void {
+    const error = new MeshError('connect_failure', `connecting to ${this.#host.address} failed (ECONNREFUSED)`);
+    this.#release()?.onReset(error, this as unknown as ClientConnection);
+  }
+
+  #release(): ResponseDecoder | undefined {
+    const decoder = this.#decoder;
+    this.abandon();
+    return decoder;
+  }
+
+  abandon(): void {
+    this.#decoder = undefined;
+    this.#host.putIdle(this as unknown as ClientConnection);
+  }
+
+  destroy(): void {}
+  encodeData(): void {}
+  flush(): void {}
+  pauseResponse(): void {}
+  resumeResponse(): void {}
+}
+
+function headersOf({ headers }: RequestHead): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (let i = 0; i < headers.count; i++) {
+    if (!headers.isRemovedAt(i)) found[headers.nameAt(i).toLowerCase()] = headers.valueAt(i);
+  }
+  for (let i = 0; i < headers.addedCount; i += 2) found[headers.added[i] ?? ''] = headers.added[i + 1] ?? '';
+  return found;
+}

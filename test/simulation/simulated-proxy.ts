@@ -1,0 +1,165 @@
+/** The client's proxy with everything real but its sockets. */
+import type { Listener } from '../../proxy/api/listener.ts';
+import type { Clock } from '../../proxy/common/clock.ts';
+import { meshErrors } from '../../proxy/common/errors.ts';
+import { StatsStore } from '../../proxy/common/stats.ts';
+import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
+import { httpFilters } from '../../proxy/filter/http-filters.ts';
+import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
+import { RouteConfigs } from '../../proxy/router/route-configs.ts';
+import { RouteTable } from '../../proxy/router/route-table.ts';
+import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
+import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
+import type { XdsSink } from '../../proxy/xds/sink.ts';
+import { FakeConnections } from './fake-connection.ts';
+import { FakeDownstream } from './fake-downstream.ts';
+import type { Behaviour, SimulatedWorkload } from './simulated-workload.ts';
+
+export interface SimulatedRequest {
+  /** The Host header. */
+  readonly host: string;
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Where a request landed. */
+export interface Landing {
+  readonly status: number;
+  /** Envoy's response flag, or `-`. */
+  readonly flag: string;
+  readonly route: string;
+  /** Undefined when no route, or only one to an unknown cluster, was found. */
+  readonly cluster: string | undefined;
+  /** Of the workload that was tried last. */
+  readonly endpoint: string | undefined;
+  /** Of the workload that answered. */
+  readonly service: string | undefined;
+  readonly version: string | undefined;
+  /** On the simulation's clock. */
+  readonly durationMs: number;
+  /** Addresses in the order in which they were tried. */
+  readonly attempts: readonly string[];
+  /** Of the request as the workload got it; names in lower case. */
+  readonly upstreamHeaders: Readonly<Record<string, string>>;
+}
+
+export interface SimulatedProxyOptions {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly workloadsByAddress: ReadonlyMap<string, SimulatedWorkload>;
+}
+
+export class SimulatedProxy {
+  /** What a push is applied to. */
+  readonly configuration: DynamicConfiguration;
+  readonly #options: SimulatedProxyOptions;
+  readonly #stats = new StatsStore();
+  readonly #timers: TimerWheel;
+  readonly #clusters: ClusterManager;
+  readonly #routes = new RouteConfigs();
+  readonly #connections: FakeConnections;
+  #outbound: ConnectionManager | undefined;
+  #outboundListener: Listener | undefined;
+  #landed: Omit<Landing, 'attempts' | 'upstreamHeaders' | 'service' | 'version'> | undefined;
+
+  constructor(options: SimulatedProxyOptions) {
+    const { clock, random } = options;
+    this.#options = options;
+    this.#timers = new TimerWheel(clock);
+    this.#clusters = new ClusterManager({ clock, timers: this.#timers, random, stats: this.#stats }, []);
+    this.#connections = new FakeConnections((address) => this.#behaviourOf(address));
+    const noStaticResources = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
+    this.configuration = new DynamicConfiguration(noStaticResources, this.#sink());
+  }
+
+  send({ host, method = 'GET', path = '/', headers = {} }: SimulatedRequest): () => Landing | undefined {
+    const manager = this.#outbound;
+    if (manager === undefined) throw new Error('the client has no outbound listener');
+    const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const before = this.#connections.attempts.length;
+    for (const cluster of this.#clusters.list()) this.#connections.connect(cluster.hosts);
+    const downstream = new FakeDownstream(manager);
+    this.#landed = undefined;
+    downstream.send(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'));
+    return () => {
+      this.#connections.settle();
+      const landed = downstream.isDone ? this.#landed : undefined;
+      if (landed === undefined) return undefined;
+      const attempts = this.#connections.attempts.slice(before);
+      const workload = landed.flag === '-' ? this.#workloadAt(landed.endpoint) : undefined;
+      return {
+        ...landed,
+        service: workload?.service,
+        version: workload && (workload.labels?.['version'] ?? workload.version ?? 'v1'),
+        attempts: attempts.map(({ address }) => address),
+        upstreamHeaders: attempts.at(-1)?.headers ?? {},
+      };
+    };
+  }
+
+  #workloadAt(address: string | undefined): SimulatedWorkload | undefined {
+    return this.#options.workloadsByAddress.get(address?.replace(/:\d+$/, '') ?? '');
+  }
+
+  /** What is no workload of ours, an endpoint that a ServiceEntry lists for instance, answers. */
+  #behaviourOf(address: string): Behaviour {
+    return this.#workloadAt(address)?.behaviour ?? 'answers';
+  }
+
+  #sink(): XdsSink {
+    return {
+      replaceClusters: (clusters) => {
+        this.#clusters.replaceClusters(clusters);
+        return [];
+      },
+      replaceListeners: (listeners) => {
+        const outbound = listeners.find(({ trafficDirection }) => trafficDirection === 'OUTBOUND');
+        if (outbound !== this.#outboundListener) this.#outbound = outbound && this.#createManager(outbound);
+        this.#outboundListener = outbound;
+        return Promise.resolve([]);
+      },
+      updateAssignment: (assignment) => {
+        this.#clusters.updateAssignment(assignment);
+        return [];
+      },
+      updateRouteConfiguration: (routeConfiguration) => {
+        this.#routes.update(routeConfiguration);
+        return [];
+      },
+    };
+  }
+
+  #createManager({ filterChains }: Listener): ConnectionManager {
+    const config = filterChains[0]?.httpConnectionManager;
+    if (config === undefined) throw new Error('a listener has a filter chain');
+    const { clock, random } = this.#options;
+    const { routes } = config;
+    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig) : undefined;
+    const context = {
+      routes: () => (routes.kind === 'rds' ? this.#routes.get(routes.routeConfigName) : fixed),
+      clusters: this.#clusters,
+      timers: this.#timers,
+      random,
+    };
+    return new ConnectionManager(config, {
+      clock,
+      stats: this.#stats,
+      filters: config.httpFilters.map(({ kind }) => httpFilters[kind](context)),
+      observers: [
+        {
+          onStreamComplete: ({ response, error, routeName, cluster, host }, durationMs) => {
+            this.#landed = {
+              status: response.status,
+              flag: error === undefined ? '-' : meshErrors[error.code].flag,
+              route: routeName,
+              cluster: cluster?.config.name,
+              endpoint: host?.address,
+              durationMs,
+            };
+          },
+        },
+      ],
+    });
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * YAML in → call → where it landed. Users' resources and a list of workloads go through everything that decides about a
+ * request: validation, push context, translation, the bytes on the wire, the proxy's decoders, its make-before-break
+ * application, its HTTP connection manager with the router, clusters and pickers. Only sockets are left out: the hosts'
+ * connections are fakes that answer, refuse or stay silent.
+ */
+import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { requireValue } from '../../proxy/common/decoded.ts';
+import type { Workload } from '../../pilot/model/workload.ts';
+import { discover } from '../../pilot/registry/service-discovery.ts';
+import { findUnsupported, validateResource } from '../../crds/validate.ts';
+import { parseManifest } from '../../crds/manifest.ts';
+import type { Resource } from '../../crds/resource.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { clientMetadata, type SimulatedWorkload, workloadAt } from './simulated-workload.ts';
+import { type Landing, SimulatedProxy, type SimulatedRequest } from './simulated-proxy.ts';
+import { pushTo } from './push.ts';
+
+export interface SimulationInput {
+  /** Documents in YAML; each is a second younger than the one before it. */
+  readonly yaml?: string;
+  readonly workloads?: readonly SimulatedWorkload[];
+  readonly client?: Partial<NodeMetadata>;
+  readonly seed?: number;
+}
+
+/** How long a request may take on the simulation's clock. */
+const patienceMs = 60_000;
+const stepMs = 5;
+
+export class Simulation {
+  readonly clock = new ManualClock();
+  readonly #proxy: SimulatedProxy;
+  readonly #client: NodeMetadata;
+  readonly #workloads: readonly Workload[];
+  #revision = 0;
+  #yaml: string;
+
+  private constructor({ yaml = '', workloads = [], client = {}, seed = 1 }: SimulationInput) {
+    this.#yaml = yaml;
+    this.#workloads = workloads.map(workloadAt);
+    this.#client = clientMetadata(client);
+    const workloadsByAddress = new Map(workloads.map((workload, i) => [workloadAt(workload, i).address, workload]));
+    this.#proxy = new SimulatedProxy({ clock: this.clock, random: seededRandom(seed), workloadsByAddress });
+  }
+
+  /** A client's proxy that has all of its configuration. Rejects when a resource is invalid or the proxy refuses one. */
+  static async start(input: SimulationInput): Promise<Simulation> {
+    const simulation = new Simulation(input);
+    await simulation.apply('');
+    return simulation;
+  }
+
+  /** Adds resources, which reach the proxy before this resolves. */
+  async apply(yaml: string): Promise<void> {
+    this.#yaml = `${this.#yaml}\n---\n${yaml}`;
+    this.#revision += 1;
+    const push = discover({
+      revision: this.#revision,
+      resources: resourcesOf(this.#yaml),
+      workloads: this.#workloads,
+    });
+    await pushTo(this.#proxy.configuration, this.#client, push);
+  }
+
+  /** Where one request lands. The clock is turned for as long as it takes. */
+  call(request: SimulatedRequest): Landing {
+    const landing = this.#proxy.send(request);
+    for (let waitedMs = 0; waitedMs <= patienceMs; waitedMs += stepMs) {
+      const landed = landing();
+      if (landed !== undefined) return landed;
+      this.clock.advance(stepMs);
+    }
+    throw new Error(`nobody answers ${JSON.stringify(request)}`);
+  }
+
+  /** How many of `count` requests each version got; requests that no workload answered count under their flag. */
+  share(count: number, request: SimulatedRequest): Record<string, number> {
+    const shares: Record<string, number> = {};
+    for (let i = 0; i < count; i++) {
+      const { version, flag } = this.call(request);
+      const key = version ?? flag;
+      shares[key] = (shares[key] ?? 0) + 1;
+    }
+    return shares;
+  }
+}
+
+/** As `apply` checks them; the later of two documents of one name replaces the earlier one. */
+function resourcesOf(yaml: string): Resource[] {
+  const manifest = parseManifest('simulation.yaml', yaml);
+  if (manifest.errors.length > 0) throw new Error(JSON.stringify(manifest.errors));
+  const resources = new Map<string, Resource>();
+  manifest.documents.forEach((document, i) => {
+    const { resource } = requireValue(validateResource(document.resource), `line ${document.line}`);
+    const unsupported = findUnsupported(document.resource);
+    if (unsupported.length > 0) throw new Error(JSON.stringify(unsupported));
+    const { kind, metadata } = resource;
+    const key = `${kind} ${metadata.namespace}/${metadata.name}`;
+    const creationTimestamp = new Date(Date.UTC(2026, 0, 1, 0, 0, i)).toISOString();
+    const stored = { uid: key, resourceVersion: String(i), generation: 1, creationTimestamp };
+    resources.set(key, { ...resource, metadata: { ...metadata, ...stored } });
+  });
+  return [...resources.values()];
+}
