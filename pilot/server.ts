@@ -4,7 +4,7 @@ import type { ConfigStore } from '../crds/config-store.ts';
 import { FileStore } from '../crds/file-store.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { findListening } from './registry/tcp-probe.ts';
+import { findListening } from './registry/listening-workloads.ts';
 import { WorkloadFile } from './registry/workload-file.ts';
 import { WorkloadRegistry } from './registry/workload-registry.ts';
 import { RestServer } from './rest/rest-server.ts';

@@ -142,9 +142,14 @@ function helpText(): string {
   return `admin commands are:\n${lines.join('')}`;
 }
 
+/** JSON has no sets and would show them as empty objects. */
+function listsForSets(_key: string, value: unknown): unknown {
+  return value instanceof Set ? [...(value as ReadonlySet<unknown>)] : value;
+}
+
 function sendJson(response: http.ServerResponse, value: unknown): void {
   response.setHeader('content-type', 'application/json');
-  response.end(`${JSON.stringify(value, undefined, 1)}\n`);
+  response.end(`${JSON.stringify(value, listsForSets, 1)}\n`);
 }
 
 function sendStats(server: ProxyServer, response: http.ServerResponse, query: URLSearchParams): void {

@@ -12,6 +12,7 @@ export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
     ...checkGrpcServices(bootstrap),
     ...checkDiscovery(bootstrap),
     ...checkRoutes(bootstrap),
+    ...checkReadinessProbe(bootstrap),
   ];
 }
 
@@ -90,6 +91,20 @@ function checkRoutes({ staticClusters, staticListeners }: Bootstrap): FieldError
     const message = `must not route to "${used}": clusters with http2_protocol_options are for gRPC services only`;
     return used === undefined ? [] : [{ path: `static_resources.listeners[${i}]`, message }];
   });
+}
+
+function checkReadinessProbe({ node, ads }: Bootstrap): FieldError[] {
+  const probe = node.metadata.readinessProbe;
+  const path = 'node.metadata.PROXY_CONFIG.readinessProbe';
+  if (probe === undefined) return [];
+  if (probe.tcpPort === undefined) {
+    return [
+      { path, message: 'must be a tcpSocket with a port from 1 to 65535 and nothing else: no other is supported' },
+    ];
+  }
+  return ads === undefined
+    ? [{ path, message: 'needs dynamic_resources.ads_config: its outcome is reported there' }]
+    : [];
 }
 
 function routedClusters(listener: Listener): string[] {

@@ -14,6 +14,7 @@ import { onSocketFault } from './common/socket.ts';
 import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
 import { httpFilters } from './filter/http-filters.ts';
+import { HealthReporter } from './health-reporter.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { RouteConfigs } from './router/route-configs.ts';
@@ -50,6 +51,7 @@ export class ProxyServer implements Lifecycle {
   readonly #routes = new RouteConfigs();
   readonly #accessLogs = new Map<string, AccessLogWriter>();
   readonly #metricsSinks: readonly MetricsSink[];
+  readonly #healthReporter: HealthReporter | undefined;
   readonly #admin: AdminServer | undefined;
   #state: 'new' | 'initializing' | 'live' | 'draining' | 'closed' = 'new';
 
@@ -65,10 +67,12 @@ export class ProxyServer implements Lifecycle {
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createConnectionManager: (listener) => this.#createConnectionManager(listener),
+      hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
       logger: this.#logger.child('listener'),
     });
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
+    this.#healthReporter = this.#createHealthReporter(bootstrap);
     this.#metricsSinks = bootstrap.metricsServices.map(({ clusterName }) => this.#createMetricsSink(clusterName));
     this.#admin = bootstrap.admin === undefined ? undefined : new AdminServer(bootstrap.admin, this, this.#logger);
   }
@@ -100,6 +104,7 @@ export class ProxyServer implements Lifecycle {
       await this.ads.start();
       await this.ads.waitForInitialConfiguration();
     }
+    await this.#healthReporter?.start();
     if (this.#state === 'initializing') this.#state = 'live';
   }
 
@@ -111,6 +116,7 @@ export class ProxyServer implements Lifecycle {
     if (this.#state === 'draining' || this.#state === 'closed') return;
     this.#state = 'draining';
     const startMs = this.#clock.monotonicMs();
+    await this.#healthReporter?.close();
     await this.ads?.drain(deadlineMs);
     const noticeMs = this.ads === undefined ? 0 : Math.min(drainNoticeMs, deadlineMs / 4);
     await this.listeners.drain(deadlineMs, noticeMs);
@@ -123,6 +129,7 @@ export class ProxyServer implements Lifecycle {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     for (const sink of this.#metricsSinks) await sink.close();
+    await this.#healthReporter?.close();
     await this.ads?.close();
     await this.listeners.close();
     await this.clusters.close();
@@ -195,6 +202,14 @@ export class ProxyServer implements Lifecycle {
     });
   }
 
+  /** Only a proxy that announces the probe to a control plane makes it. */
+  #createHealthReporter({ node }: Bootstrap): HealthReporter | undefined {
+    const { ads } = this;
+    const port = node.metadata.readinessProbe?.tcpPort;
+    if (ads === undefined || port === undefined) return undefined;
+    return new HealthReporter({ port, report: (health) => ads.reportHealth(health), clock: this.#clock });
+  }
+
   #xdsSink(): XdsSink {
     return {
       replaceClusters: (clusters) => {
@@ -212,6 +227,7 @@ export class ProxyServer implements Lifecycle {
       },
       updateRouteConfiguration: (routeConfiguration) => {
         this.#routes.update(routeConfiguration);
+        this.listeners.warmListeners();
         return [];
       },
     };

@@ -2,8 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { request } from 'undici';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
 import { Child } from './child.ts';
 
 /** This file runs from `dist/examples/ftgo-canary`; the YAML stands in the sources. */
@@ -32,7 +35,7 @@ export class ShopProcesses {
   #apiUrl = '';
   #isClosed = false;
 
-  /** Resolves when every application listens. */
+  /** Resolves when every application is in rotation. */
   async start(): Promise<Shop> {
     this.#dataDir = await mkdtemp(join(tmpdir(), 'heddle-ftgo-'));
     const ports = ['--rest-port', '0', '--xds-port', '0', '--metrics-port', '0', '--mixer-port', '0'];
@@ -46,6 +49,7 @@ export class ShopProcesses {
       this.#startSidecar(pilot, 'ftgo-consumer-service', 'v2'),
       this.#startSidecar(pilot, 'ftgo-order-service', 'v1'),
     ]);
+    await untilInRotation(apiUrl);
     return {
       apiUrl,
       metricsUrl,
@@ -96,5 +100,18 @@ export class ShopProcesses {
     const child = new Child({ name, args });
     this.#children.push(child);
     return child;
+  }
+}
+
+/** A sidecar finds its application a moment after that listens. Rejects when one is not found for ten seconds. */
+async function untilInRotation(apiUrl: string): Promise<void> {
+  const deadlineMs = performance.now() + 10_000;
+  for (;;) {
+    const { body } = await request(`${apiUrl}/debug/syncz`);
+    const statuses = (await body.json()) as readonly ProxySyncStatus[];
+    const missing = statuses.filter(({ workload }) => workload.status !== 'IN ROTATION').map(({ proxy }) => proxy);
+    if (missing.length === 0) return;
+    if (performance.now() > deadlineMs) throw new Error(`not in rotation after ten seconds: ${missing.join(', ')}`);
+    await sleep(20);
   }
 }

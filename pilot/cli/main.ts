@@ -5,8 +5,9 @@ import { runCommandLine } from './command-line.ts';
 // The gRPC library writes failures to the terminal that the commands explain themselves. Read when it is loaded.
 process.env['GRPC_VERBOSITY'] ??= 'NONE';
 
-// A reader that stops reading, as `head` does, is no fault of this command.
+// A reader that stops reading, as `head` does, is no fault of this command. A server listens too, and goes on.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (process.stdout.listenerCount('error') > 1) return;
   if (error.code !== 'EPIPE') throw error;
   process.exit(0);
 });

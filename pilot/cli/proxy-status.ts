@@ -1,4 +1,4 @@
-/** `heddle proxy-status`: whether each connected sidecar has what pilot wants it to have. */
+/** `heddle proxy-status`: whether each connected sidecar has what pilot wants it to have, and takes traffic. */
 import { Option, type Command } from 'commander';
 import { discoveryNames } from '../../proxy/api/resource-types.ts';
 import type { ProxySyncStatus } from '../xds/sync-status.ts';
@@ -17,7 +17,9 @@ export function registerProxyStatus(program: Command, context: CommandContext): 
     .summary('show which sidecars are connected and what they have accepted')
     .description(
       'One line per connected sidecar, one column per type of resource. SYNCED: it accepted the latest. STALE: the latest is ' +
-        'on its way. NACK: it refused the latest and keeps what it had; the reason follows. NOT SENT: it did not ask.',
+        'on its way. NACK: it refused the latest and keeps what it had; the reason follows. NOT SENT: it did not ask. ' +
+        'WORKLOAD tells whether others are sent to it. IN ROTATION: they are. WAITING: not yet. UNHEALTHY: its application ' +
+        'is not ready; the reason follows. CLIENT: it serves nothing.',
     )
     .addOption(new Option('-o, --output <format>', 'other than a table').choices(['json']))
     .addOption(serverOption())
@@ -37,12 +39,19 @@ export function registerProxyStatus(program: Command, context: CommandContext): 
 
 function printStatuses(statuses: readonly ProxySyncStatus[]): string {
   if (statuses.length === 0) return 'No sidecar is connected.\n';
-  const rows = statuses.map(({ proxy, types }) => [proxy, ...discoveryNames.map((name) => types[name].status)]);
+  const rows = statuses.map(({ proxy, types, workload }) => [
+    proxy,
+    ...discoveryNames.map((name) => types[name].status),
+    workload.status,
+  ]);
   const reasons = statuses.flatMap(({ proxy, types }) =>
     discoveryNames.flatMap((name) => {
       const { reason } = types[name];
       return reason === undefined ? [] : [`${proxy} refused ${name}: ${reason}\n`];
     }),
   );
-  return formatTable(['Name', ...discoveryNames], rows) + reasons.join('');
+  const unhealthy = statuses.flatMap(({ proxy, workload: { reason } }) =>
+    reason === undefined ? [] : [`${proxy} is not ready: ${reason}\n`],
+  );
+  return formatTable(['Name', ...discoveryNames, 'Workload'], rows) + [...reasons, ...unhealthy].join('');
 }

@@ -1,9 +1,8 @@
 /** `heddle run`: one sidecar and, when it is ready, the application next to it. */
-import { lookup } from 'node:dns/promises';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from './context.ts';
-import { CommandError } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
+import { resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
 import { drainOption } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
@@ -30,7 +29,8 @@ export function registerRun(program: Command, context: CommandContext): void {
     .description(
       'Starts a sidecar, waits until pilot has configured it, then starts COMMAND next to it. The application finds its ' +
         'sidecar in HEDDLE_OUTBOUND and HTTP_PROXY, and its own port in PORT. Signals are passed on; heddle ends with ' +
-        "the application's exit code. Without COMMAND the sidecar runs alone; without --port it only makes calls.",
+        "the application's exit code. Others are sent to the application while it accepts connections at --port. " +
+        'Without COMMAND the sidecar runs alone; without --port it only makes calls.',
     )
     .requiredOption('--service <name>', 'service that the application is an instance of', parse.parseName)
     .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
@@ -85,15 +85,6 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
       admin: options.adminPort ?? admin,
       inbound: app === undefined ? undefined : (options.inboundPort ?? inbound),
     },
-    pilot: { host: await resolveHost(options.pilot.host), port: options.pilot.port },
+    pilot: await resolveHost(options.pilot, 'pilot'),
   };
-}
-
-/** The bootstrap names endpoints by IP address. */
-async function resolveHost(host: string): Promise<string> {
-  try {
-    return (await lookup(host)).address;
-  } catch {
-    throw new CommandError(`the address of pilot's host "${host}" cannot be found`);
-  }
 }

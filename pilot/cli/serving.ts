@@ -7,12 +7,22 @@ import { explainStartError } from './start-error.ts';
 
 /** Rejects with one sentence when a port or a directory cannot be had. */
 export async function startServer(server: Lifecycle): Promise<undefined> {
+  outliveReaders();
   try {
     await server.start();
   } catch (error) {
     throw explainStartError(error);
   }
 }
+
+/** What a server prints is for those who look: when nobody reads any more, or the disk of a log is full, it serves on. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    if (!stream.listeners('error').includes(ignoreError)) stream.on('error', ignoreError);
+  }
+}
+
+const ignoreError = (): void => {};
 
 /** Serves until the first signal, then drains; a second signal ends that too. */
 export async function serveUntilStopped(server: Lifecycle, stop: StopSignals, drainMs: number): Promise<void> {

@@ -1,4 +1,7 @@
-/** The Envoy bootstrap of a sidecar that takes everything else from pilot. A real Envoy can start from it. */
+/**
+ * The Envoy bootstrap of a sidecar that takes everything else from pilot. A real Envoy can start from it, but reports no
+ * health: without PROXY_CONFIG in its metadata it is in rotation as soon as it has its listeners.
+ */
 import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import { encodeNode, sidecarNodeId, type Node } from '../../proxy/api/node.ts';
@@ -65,6 +68,7 @@ function describeNode(identity: SidecarIdentity, ports: SidecarPorts): Node {
     appPort: ports.app ?? 0,
     inboundPort: ports.inbound ?? 0,
     outboundPort: ports.outbound,
+    readinessProbe: ports.app === undefined ? undefined : { tcpPort: ports.app },
   };
   return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };
 }

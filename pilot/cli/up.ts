@@ -2,7 +2,9 @@
 import type { Command } from 'commander';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { createLogger } from '../../proxy/common/log.ts';
+import type { SocketAddress } from '../xds/generators.ts';
 import type { CommandContext } from './context.ts';
+import { reachableHost, resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
 import { startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
@@ -14,6 +16,8 @@ interface UpOptions {
   readonly xdsPort: number;
   readonly metricsPort: number;
   readonly mixerPort: number;
+  /** Where sidecars reach the mixer, when that is not where it listens. */
+  readonly mixerAddress?: parse.HostPort;
 }
 
 /** Time for open streams and calls to end after SIGTERM. */
@@ -28,16 +32,16 @@ export function registerUp(program: Command, context: CommandContext): void {
         'Ends on SIGTERM or Ctrl-C. A port of 0 lets the system choose; the line tells which it was.',
     )
     .option('--data-dir <dir>', 'where resources are stored', './.heddle')
-    .option(
-      '--host <ip>',
-      'address to listen on, and at which sidecars reach the mixer; there is no authentication',
-      parse.parseAddress,
-      '127.0.0.1',
-    )
+    .option('--host <ip>', 'address to listen on; there is no authentication', parse.parseAddress, '127.0.0.1')
     .option('--rest-port <port>', 'REST API for heddle and kubectl', parse.parseListenPort, 15_080)
     .option('--xds-port <port>', 'xDS for sidecars', parse.parseListenPort, 15_010)
     .option('--metrics-port <port>', '/metrics for Prometheus', parse.parseListenPort, 15_014)
-    .option('--mixer-port <port>', 'where sidecars report to', parse.parseListenPort, 15_030)
+    .option('--mixer-port <port>', 'telemetry of sidecars', parse.parseListenPort, 15_030)
+    .option(
+      '--mixer-address <host:port>',
+      'where sidecars are told to report to (default: --host, or 127.0.0.1 for a wildcard, and --mixer-port)',
+      parse.parseHostPort,
+    )
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
       await runControlPlane(options, context);
@@ -63,7 +67,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       host,
       restPort: options.restPort,
       xdsPort: options.xdsPort,
-      mixerAddress: { address: host, port: mixer.grpcPort },
+      mixerAddress: await advertiseMixer(options, mixer.grpcPort),
       logger,
     });
     started.push(pilot);
@@ -78,4 +82,11 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     stop.dispose();
     for (const server of started.toReversed()) await server.close();
   }
+}
+
+/** What sidecars are told. `port`: where the mixer listens. */
+async function advertiseMixer({ host, mixerAddress }: UpOptions, port: number): Promise<SocketAddress> {
+  if (mixerAddress === undefined) return { address: reachableHost(host), port };
+  const resolved = await resolveHost(mixerAddress, 'the mixer');
+  return { address: resolved.host, port: resolved.port };
 }

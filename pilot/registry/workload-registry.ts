@@ -1,5 +1,7 @@
-/** Workload registry: the workloads of sidecars whose ADS stream is open, plus those a restarted pilot still waits for. */
-
+/**
+ * Workload registry: the workloads that take traffic. Their sidecars' ADS streams are open, or a restarted pilot still
+ * waits for them.
+ */
 import { isDeepStrictEqual } from 'node:util';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
@@ -32,6 +34,15 @@ export class WorkloadRegistry {
     return () => {
       if (this.#byNodeId.get(node.id)?.owner === owner) this.#remove(node.id);
     };
+  }
+
+  /** Takes a workload out, whoever registered it: it is its own sidecar that says so. */
+  withdraw(node: Node): void {
+    this.#remove(node.id);
+  }
+
+  isRegistered(node: Node): boolean {
+    return this.#byNodeId.has(node.id);
   }
 
   /**

@@ -3,6 +3,7 @@
  * one push; nothing waits longer than that.
  */
 import type { ConfigStore } from '../../crds/config-store.ts';
+import { reportedHealth } from '../../proxy/api/health.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
@@ -14,7 +15,7 @@ import { EndpointSubscribers } from './endpoint-subscribers.ts';
 import { createGenerators, type Generators, type SocketAddress } from './generators.ts';
 import { ResourceEncoder } from './resource-encoder.ts';
 import { type ProxySyncStatus, syncStatusOf } from './sync-status.ts';
-import { warmingMs } from './warming-clusters.ts';
+import { WorkloadRegistration } from './workload-registration.ts';
 
 export interface DiscoveryServerOptions {
   readonly store: ConfigStore;
@@ -31,7 +32,7 @@ export class DiscoveryServer {
   readonly encoder = new ResourceEncoder();
   readonly #options: DiscoveryServerOptions;
   readonly #generators: Generators;
-  readonly #streams = new Set<AdsStream>();
+  readonly #streams = new Map<AdsStream, WorkloadRegistration>();
   readonly #subscribers = new EndpointSubscribers<AdsStream>();
   readonly #unsubscribe: (() => void)[] = [];
   #context: Discovered = discover({ revision: 0, resources: [], workloads: [] });
@@ -56,36 +57,33 @@ export class DiscoveryServer {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
-  /**
-   * A sidecar has opened a stream. Its workload is registered once it has its listeners, so that nobody is sent to a port
-   * that is not open yet; a client that takes no listeners is registered when it had time to.
-   */
+  /** A sidecar has opened a stream. */
   connect(node: Node, write: (response: Uint8Array) => boolean): ConnectedStream {
     const { clock, logger, registry } = this.#options;
-    let unregister: (() => void) | undefined;
-    const register = (): void => {
-      unregister ??= registry.register(node);
-    };
-    const cancelTimer = clock.setTimer(register, warmingMs);
+    const registration = new WorkloadRegistration({ node, registry, clock, logger });
     const stream: AdsStream = new AdsStream({
       node,
       generators: this.#generators,
       context: () => this.#context,
       write,
-      onListening: register,
+      onListening: () => registration.onListening(),
       onEndpointNames: (before, after) => this.#subscribers.update(stream, before, after),
       clock,
       logger,
     });
-    this.#streams.add(stream);
+    this.#streams.set(stream, registration);
+    registration.start();
     return {
-      receive: (request) => stream.receive(request),
+      receive: (request) => {
+        const health = reportedHealth(request);
+        if (health === undefined) stream.receive(request);
+        else registration.report(health);
+      },
       resume: () => stream.resume(),
       close: () => {
-        cancelTimer();
         this.#streams.delete(stream);
         stream.close();
-        unregister?.();
+        registration.close();
       },
     };
   }
@@ -97,7 +95,9 @@ export class DiscoveryServer {
 
   /** One entry per open stream, sorted by proxy. */
   syncStatus(): ProxySyncStatus[] {
-    return [...this.#streams].map(syncStatusOf).sort((a, b) => (a.proxy < b.proxy ? -1 : 1));
+    return [...this.#streams]
+      .map(([stream, registration]) => syncStatusOf(stream, registration.status))
+      .sort((a, b) => (a.proxy < b.proxy ? -1 : 1));
   }
 
   #schedulePush(): void {
@@ -118,7 +118,7 @@ export class DiscoveryServer {
       return;
     }
     const { isConfigChanged, hostnames } = compareContexts(before, this.#context);
-    if (isConfigChanged) for (const stream of this.#streams) stream.push();
+    if (isConfigChanged) for (const stream of this.#streams.keys()) stream.push();
     else for (const [stream, names] of this.#subscribers.of(hostnames)) stream.push(names);
   }
 

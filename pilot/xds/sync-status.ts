@@ -1,4 +1,4 @@
-/** What `proxy-status` shows: whether each sidecar has what pilot wants it to have. */
+/** What `proxy-status` shows: whether each sidecar has what pilot wants it to have, and takes traffic. */
 import { type DiscoveryName, discoveryNames } from '../../proxy/api/resource-types.ts';
 import type { AdsStream } from './ads-stream.ts';
 import type { Delivery, Subscription } from './subscription.ts';
@@ -9,7 +9,18 @@ export interface ProxySyncStatus {
   readonly nodeId: string;
   /** RFC 3339. */
   readonly connectedAt: string;
+  readonly workload: WorkloadSyncStatus;
   readonly types: Readonly<Record<DiscoveryName, TypeSyncStatus>>;
+}
+
+export interface WorkloadSyncStatus {
+  /**
+   * `IN ROTATION`: others are sent to it. `WAITING`: not yet, its listeners or its first health report are missing.
+   * `UNHEALTHY`: its sidecar reports that it is not ready. `CLIENT`: it serves nothing.
+   */
+  readonly status: 'IN ROTATION' | 'WAITING' | 'UNHEALTHY' | 'CLIENT';
+  /** The sidecar's words, when the status is `UNHEALTHY`. */
+  readonly reason?: string;
 }
 
 export interface TypeSyncStatus {
@@ -30,12 +41,16 @@ export interface VersionAt {
   readonly at: string;
 }
 
-export function syncStatusOf({ node, connectedAtMs, subscriptions }: AdsStream): ProxySyncStatus {
+export function syncStatusOf(
+  { node, connectedAtMs, subscriptions }: AdsStream,
+  workload: WorkloadSyncStatus,
+): ProxySyncStatus {
   const types = discoveryNames.map((name) => [name, typeStatusOf(subscriptions.get(name))] as const);
   return {
     proxy: `${node.metadata.name}.${node.metadata.namespace}`,
     nodeId: node.id,
     connectedAt: timeOf(connectedAtMs),
+    workload,
     types: Object.fromEntries(types) as ProxySyncStatus['types'],
   };
 }

@@ -3,8 +3,8 @@ import type { Node as NodeJson } from './envoy.gen.ts';
 import { fieldPath, show } from './field-path.ts';
 
 /**
- * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID), plus what
- * a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
+ * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID, PROXY_CONFIG),
+ * plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
  */
 export interface Node {
   /** `sidecar~ADDRESS~WORKLOAD.NAMESPACE~NAMESPACE.svc.cluster.local`; a second instance of a workload differs in the workload part. */
@@ -35,6 +35,17 @@ export interface NodeMetadata {
   readonly inboundPort: number;
   /** OUTBOUND_PORT: the sidecar's outbound listener. */
   readonly outboundPort: number;
+  /**
+   * PROXY_CONFIG.readinessProbe: announces that this sidecar reports the health of its application. Others are sent to it
+   * from its first healthy report on. Undefined: it reports nothing and is ready when it has its listeners.
+   */
+  readonly readinessProbe?: ReadinessProbe | undefined;
+}
+
+/** Of Istio's ProxyConfig. Its other forms are for other agents than Heddle's proxy. */
+export interface ReadinessProbe {
+  /** `tcpSocket.port`: ready when somebody accepts connections at this loopback port; undefined for any other form. */
+  readonly tcpPort: number | undefined;
 }
 
 /** The wire form. Sets `user_agent_name` to `heddle`. */
@@ -55,6 +66,7 @@ export function encodeNode(node: Node): NodeJson {
       APP_PORT: metadata.appPort,
       INBOUND_PORT: metadata.inboundPort,
       OUTBOUND_PORT: metadata.outboundPort,
+      ...encodeProxyConfig(metadata.readinessProbe),
     },
   };
 }
@@ -79,6 +91,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      readinessProbe: metadata.readinessProbe(),
     },
   };
   return metadata.errors.length > 0 ? { errors: metadata.errors } : { value: node };
@@ -90,6 +103,12 @@ export function sidecarNodeId({ address, name, namespace }: NodeMetadata): strin
 }
 
 const unknown = 'unknown';
+
+function encodeProxyConfig(probe: ReadinessProbe | undefined): { PROXY_CONFIG?: object } {
+  if (probe === undefined) return {};
+  const { tcpPort } = probe;
+  return { PROXY_CONFIG: { readinessProbe: tcpPort === undefined ? {} : { tcpSocket: { port: tcpPort } } } };
+}
 
 class MetadataReader {
   readonly errors: FieldError[] = [];
@@ -131,7 +150,25 @@ class MetadataReader {
     return Object.fromEntries(entries.map(([label, value]) => [label, String(value)]));
   }
 
+  readinessProbe(): ReadinessProbe | undefined {
+    const config = this.#metadata['PROXY_CONFIG'];
+    const probe = isRecord(config) ? config['readinessProbe'] : undefined;
+    return isRecord(probe) ? { tcpPort: soleTcpPort(probe) } : undefined;
+  }
+
   #fail(key: string, message: string): void {
     this.errors.push({ path: `${this.#path}.${key}`, message });
   }
+}
+
+/** A threshold or a period beside the port is another form: it would have no effect here. */
+function soleTcpPort({ tcpSocket, ...others }: Readonly<Record<string, unknown>>): number | undefined {
+  if (!isRecord(tcpSocket) || Object.keys(others).length > 0) return undefined;
+  const { port, ...options } = tcpSocket;
+  const isPort = typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535;
+  return isPort && Object.keys(options).length === 0 ? port : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -43,25 +43,32 @@ interface ServerWithHandle {
   _handle?: { onconnection: (status: number, handle: unknown) => void } | null;
 }
 
+/** What a listener does with accepted connections. */
+export interface Acceptor {
+  onSocket(socket: net.Socket): SocketHandler;
+  /** Calls `startReading` when requests can be served: at once, or when the listener has warmed. */
+  whenWarm(startReading: () => void): void;
+}
+
 /**
- * Has `server`, which must be listening, hand each accepted connection to `onSocket`. net.createServer does not pass
+ * Has `server`, which must be listening, hand each accepted connection to `acceptor`. net.createServer does not pass
  * `onread` on, so the accepted handle is wrapped here. Returns false, with nothing changed but ordinary sockets in use,
  * when this Node has no such handle.
  */
-export function acceptSockets(server: net.Server, onSocket: (socket: net.Socket) => SocketHandler): boolean {
+export function acceptSockets(server: net.Server, acceptor: Acceptor): boolean {
   const listening = (server as ServerWithHandle)._handle;
   if (listening === undefined || listening === null || typeof listening.onconnection !== 'function') {
-    server.on('connection', (socket) => acceptOrdinary(socket, onSocket));
+    server.on('connection', (socket) => acceptOrdinary(socket, acceptor));
     return false;
   }
   listening.onconnection = (status, handle) => {
     if (status !== 0 || handle === undefined) return;
-    acceptHandle(handle, onSocket);
+    acceptHandle(handle, acceptor);
   };
   return true;
 }
 
-function acceptHandle(handle: unknown, onSocket: (socket: net.Socket) => SocketHandler): void {
+function acceptHandle(handle: unknown, acceptor: Acceptor): void {
   let handler: SocketHandler | undefined = undefined;
   const options = {
     handle,
@@ -73,20 +80,26 @@ function acceptHandle(handle: unknown, onSocket: (socket: net.Socket) => SocketH
     },
   };
   const socket: net.Socket = new net.Socket(options);
-  socket.setNoDelay(true);
-  handler = onSocket(socket);
-  attach(socket, handler);
-  // Starts reading; the constructor does not for a wrapped handle.
-  socket.read(0);
+  guard(socket, () => {
+    socket.setNoDelay(true);
+    handler = acceptor.onSocket(socket);
+    attach(socket, handler);
+    // The constructor does not start reading from a wrapped handle.
+    acceptor.whenWarm(() => socket.read(0));
+  });
 }
 
-function acceptOrdinary(socket: net.Socket, onSocket: (socket: net.Socket) => SocketHandler): void {
-  socket.setNoDelay(true);
-  socket.allowHalfOpen = true;
-  const handler = onSocket(socket);
-  attach(socket, handler);
-  socket.on('data', (bytes: Buffer) => {
-    if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
+function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
+  guard(socket, () => {
+    socket.setNoDelay(true);
+    socket.allowHalfOpen = true;
+    const handler = acceptor.onSocket(socket);
+    attach(socket, handler);
+    acceptor.whenWarm(() => {
+      socket.on('data', (bytes: Buffer) => {
+        if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
+      });
+    });
   });
 }
 

@@ -39,8 +39,8 @@ export class StatsStore {
     return [...this.#stats.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Forgets every statistic whose name starts with `prefix`: a removed cluster leaves no series behind. */
-  removeByPrefix(prefix: string): void {
-    for (const name of this.#stats.keys()) if (name.startsWith(prefix)) this.#stats.delete(name);
+  /** Forgets these: a removed cluster leaves no series behind. */
+  remove(stats: Iterable<Stat>): void {
+    for (const { name } of stats) this.#stats.delete(name);
   }
 }

@@ -7,7 +7,7 @@ import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { FilterFactory } from './filter.ts';
-import { Known } from './header-name.ts';
+import { HeaderName, Known } from './header-name.ts';
 import type { RequestHead } from './message-head.ts';
 import { RequestIds } from './request-id.ts';
 import { HttpStream, type ServerCodec } from './stream.ts';
@@ -32,6 +32,9 @@ export interface ConnectionManagerDependencies {
   readonly filters: readonly FilterFactory[];
   readonly observers: readonly StreamObserver[];
 }
+
+const requestIdName = new HeaderName('x-request-id');
+const forwardedProtoName = new HeaderName('x-forwarded-proto');
 
 /** Deadlines of connections are checked this often: they are seconds, and checking costs the request path nothing. */
 const sweepIntervalMs = 1_000;
@@ -65,6 +68,11 @@ export class ConnectionManager {
   /** Monotonic milliseconds, read from the clock. */
   nowMs(): number {
     this.#nowMs = this.#clock.monotonicMs();
+    return this.#nowMs;
+  }
+
+  /** The time last read, which is at most one sweep ago. */
+  get recentMs(): number {
     return this.#nowMs;
   }
 
@@ -135,14 +143,14 @@ export class ConnectionManager {
   onRequestHeaders(head: RequestHead): void {
     const { headers } = head;
     if (this.config.generateRequestId && !headers.hasKnown(Known.requestId)) {
-      headers.add('x-request-id', this.#requestIds.next());
+      headers.add(requestIdName, this.#requestIds.next());
     }
-    if (!headers.hasKnown(Known.forwardedProto)) headers.add('x-forwarded-proto', 'http');
+    if (!headers.hasKnown(Known.forwardedProto)) headers.add(forwardedProtoName, 'http');
   }
 
   onStreamComplete(stream: HttpStream): void {
     const durationMs = this.nowMs() - stream.startMs;
-    const counter = this.#stats.responseClasses[Math.floor(stream.response.status / 100)];
+    const counter = this.#stats.responseClasses[(stream.response.status / 100) | 0];
     if (counter !== undefined) counter.value += 1;
     this.#stats.requestsActive.value -= 1;
     for (const observer of this.#observers) observer.onStreamComplete(stream, durationMs);

@@ -3,7 +3,7 @@
  * before somebody asks for it, and what nobody changed is forwarded as the text it came as. Codec-neutral: a codec that
  * has no head text (HTTP/2) only uses the added list.
  */
-import { type HeaderName, isHeaderName, knownHeaderCount } from './header-name.ts';
+import { type HeaderName, isHeaderName, knownHeaderCount, knownHeaders } from './header-name.ts';
 
 /** Numbers per header in `fields`: name start, name end, value start, value end, hash of the name. */
 export const fieldStride = 5;
@@ -18,8 +18,11 @@ export class HeaderMap {
   /** For each `Known` header the index of its last occurrence; meaningful only where `knownMask` has its bit. */
   readonly known = new Int16Array(knownHeaderCount);
   knownMask = 0;
-  /** name, value, name, value, … in the order they were added, up to `addedCount`; names lower case. */
-  readonly added: string[] = [];
+  /** Bits of the `Known` headers that came more than once. */
+  repeatedMask = 0;
+  /** What was added, in order, up to `addedCount`. */
+  readonly addedNames: HeaderName[] = [];
+  readonly addedValues: string[] = [];
   /** Counted apart: setting an array's length costs more than everything else here. */
   addedCount = 0;
 
@@ -27,6 +30,7 @@ export class HeaderMap {
     this.text = '';
     this.count = 0;
     this.knownMask = 0;
+    this.repeatedMask = 0;
     this.addedCount = 0;
   }
 
@@ -46,6 +50,12 @@ export class HeaderMap {
     return this.hasKnown(index) ? this.valueAt(this.known[index] ?? 0) : undefined;
   }
 
+  /** All received values of a `Known` header, joined with a comma; must be asked before they are removed. */
+  knownValues(index: number): string | undefined {
+    const name = (this.repeatedMask & (1 << index)) === 0 ? undefined : knownHeaders[index];
+    return name === undefined ? this.knownValue(index) : this.get(name);
+  }
+
   valueAt(index: number): string {
     const at = index * fieldStride;
     return this.text.slice(this.fields[at + 2], this.fields[at + 3]);
@@ -54,6 +64,11 @@ export class HeaderMap {
   nameAt(index: number): string {
     const at = index * fieldStride;
     return this.text.slice(this.fields[at], this.fields[at + 1]);
+  }
+
+  /** Whether the value stands at the very end of its line, without white space behind it. */
+  endsLineAt(index: number): boolean {
+    return this.text.charCodeAt(this.fields[index * fieldStride + 3] ?? 0) === 13;
   }
 
   isRemovedAt(index: number): boolean {
@@ -66,9 +81,9 @@ export class HeaderMap {
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       value = value === undefined ? this.valueAt(i) : `${value},${this.valueAt(i)}`;
     }
-    for (let i = 0; i < this.addedCount; i += 2) {
-      if (this.added[i] !== name.text) continue;
-      const more = this.added[i + 1] ?? '';
+    for (let i = 0; i < this.addedCount; i++) {
+      if (this.addedNames[i]?.text !== name.text) continue;
+      const more = this.addedValues[i] ?? '';
       value = value === undefined ? more : `${value},${more}`;
     }
     return value;
@@ -85,16 +100,16 @@ export class HeaderMap {
     return -1;
   }
 
-  /** Appends a header; `name` is lower case. Neither may hold CR, LF or NUL: the configuration decoder checks. */
-  add(name: string, value: string): void {
-    this.added[this.addedCount] = name;
-    this.added[this.addedCount + 1] = value;
-    this.addedCount += 2;
+  /** Appends a header. Neither part may hold CR, LF or NUL: the configuration decoder checks. */
+  add(name: HeaderName, value: string): void {
+    this.addedNames[this.addedCount] = name;
+    this.addedValues[this.addedCount] = value;
+    this.addedCount += 1;
   }
 
   set(name: HeaderName, value: string): void {
     this.remove(name);
-    this.add(name.text, value);
+    this.add(name, value);
   }
 
   remove(name: HeaderName): void {
@@ -104,11 +119,12 @@ export class HeaderMap {
 
   #removeAdded(name: string): void {
     let kept = 0;
-    for (let i = 0; i < this.addedCount; i += 2) {
-      if (this.added[i] === name) continue;
-      this.added[kept] = this.added[i] ?? '';
-      this.added[kept + 1] = this.added[i + 1] ?? '';
-      kept += 2;
+    for (let i = 0; i < this.addedCount; i++) {
+      const addedName = this.addedNames[i];
+      if (addedName === undefined || addedName.text === name) continue;
+      this.addedNames[kept] = addedName;
+      this.addedValues[kept] = this.addedValues[i] ?? '';
+      kept += 1;
     }
     this.addedCount = kept;
   }

@@ -5,10 +5,13 @@
 export class HeaderName {
   /** Lower case. */
   readonly text: string;
+  /** As it begins a header line: `name: `. */
+  readonly linePrefix: string;
   readonly hash: number;
 
   constructor(text: string) {
     this.text = text.toLowerCase();
+    this.linePrefix = `${this.text}: `;
     this.hash = hashHeaderName(this.text);
   }
 }

@@ -1,6 +1,7 @@
 /** Responses that the proxy gives itself: a status, one sentence, and why. */
 import { STATUS_CODES } from 'node:http';
 import { type MeshError, meshErrors } from '../common/errors.ts';
+import { HeaderName } from './header-name.ts';
 import type { ResponseHead } from './message-head.ts';
 
 /**
@@ -20,15 +21,23 @@ export function prepareLocalReply(
   head.status = status;
   head.reason = STATUS_CODES[status] ?? 'Unknown';
   head.contentLength = bytes.length;
-  if (!isBodiless) head.headers.add('content-length', String(bytes.length));
-  if (bytes.length > 0) head.headers.add('content-type', 'text/plain');
-  if (error !== undefined) head.headers.add('x-heddle-reason', `${meshErrors[error.code].flag} ${error.reason}`);
-  head.headers.add('date', httpDate());
-  head.headers.add('server', 'heddle');
+  if (!isBodiless) head.headers.add(names.contentLength, String(bytes.length));
+  if (bytes.length > 0) head.headers.add(names.contentType, 'text/plain');
+  if (error !== undefined) head.headers.add(names.reason, `${meshErrors[error.code].flag} ${error.reason}`);
+  head.headers.add(names.date, httpDate());
+  head.headers.add(names.server, 'heddle');
   return bytes;
 }
 
 const noBytes = Buffer.alloc(0);
+
+const names = {
+  contentLength: new HeaderName('content-length'),
+  contentType: new HeaderName('content-type'),
+  reason: new HeaderName('x-heddle-reason'),
+  date: new HeaderName('date'),
+  server: new HeaderName('server'),
+};
 
 let dateText = '';
 let dateSecond = 0;

@@ -112,7 +112,8 @@ export class HttpStream {
   #hold({ bytes, start, end }: DataRun): void {
     const held = this.#held ?? Buffer.alloc(0);
     this.#held = Buffer.concat([held, bytes.subarray(start, end)]);
-    this.codec?.pauseRequest();
+    // Of a whole request nothing more can come but its end, which a socket that is not read from does not notice.
+    if (!this.isRequestComplete) this.codec?.pauseRequest();
   }
 
   /** The codec has handed over all bytes of one read. */

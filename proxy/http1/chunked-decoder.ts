@@ -2,6 +2,7 @@
  * Chunked transfer coding, incrementally and strictly (RFC 9112 §7.1). Extensions are dropped and bounded, trailers are
  * checked and dropped (as Envoy does unless told otherwise): what is sent on is framed anew.
  */
+import { isTokenByte } from './head-parser.ts';
 
 /** Bytes of chunk extensions and of trailers that one message may carry: more is an attack (CVE-2024-22019). */
 const maxOverheadBytes = 16_384;
@@ -14,10 +15,11 @@ const State = {
   dataCr: 4,
   dataLf: 5,
   trailer: 6,
-  trailerLine: 7,
-  trailerLf: 8,
-  lastLf: 9,
-  done: 10,
+  trailerName: 7,
+  trailerValue: 8,
+  trailerLf: 9,
+  lastLf: 10,
+  done: 11,
 } as const;
 const cr = 13;
 const lf = 10;
@@ -114,10 +116,14 @@ export class ChunkedDecoder {
       case State.trailer:
         // An empty line ends the message; a line cannot begin with white space (obs-fold) or a colon.
         if (byte === cr) this.#state = State.lastLf;
-        else if (byte <= 32 || byte === 58 || byte === 127) return false;
-        else this.#state = State.trailerLine;
+        else if (isTokenByte(byte)) this.#state = State.trailerName;
+        else return false;
         break;
-      case State.trailerLine:
+      case State.trailerName:
+        if (byte === 58) this.#state = State.trailerValue;
+        else if (!isTokenByte(byte)) return false;
+        break;
+      case State.trailerValue:
         if (byte === cr) this.#state = State.trailerLf;
         else if (byte !== 9 && (byte < 32 || byte === 127)) return false;
         break;

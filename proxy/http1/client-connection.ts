@@ -18,8 +18,8 @@ import { SocketWriter } from './socket-writer.ts';
 export interface ResponseDecoder {
   /** Filled by the connection before `onResponseHeaders`. */
   readonly responseHead: ResponseHead;
-  /** Monotonic milliseconds. */
-  nowMs(): number;
+  /** Monotonic milliseconds, a second old at most. */
+  readonly recentMs: number;
   onConnected(): void;
   onResponseHeaders(endStream: boolean): void;
   onResponseData(data: DataRun, endStream: boolean): void;
@@ -306,7 +306,7 @@ export class ClientConnection implements SocketHandler {
    * answer no request: they must never be read as the response to the next one.
    */
   #release(hasMoreBytes: boolean): void {
-    const nowMs = this.#decoder?.nowMs() ?? 0;
+    const nowMs = this.#decoder?.recentMs ?? 0;
     this.#decoder = undefined;
     if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete) {
       this.#state = 'closed';

@@ -1,6 +1,6 @@
 /** Which bytes are the body: RFC 9112 §6.3, with every ambiguity refused instead of resolved. */
 import { MeshError } from '../common/errors.ts';
-import { Known } from '../http/header-name.ts';
+import { HeaderName, Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 
@@ -16,7 +16,7 @@ export function frameRequest(head: RequestHead): MeshError | undefined {
     if (!isChunked(headers)) return new MeshError('not_implemented', 'the only supported Transfer-Encoding is chunked');
     head.contentLength = chunkedBody;
   } else if (headers.hasKnown(Known.contentLength)) {
-    const length = parseContentLength(headers.knownValue(Known.contentLength) ?? '');
+    const length = readContentLength(headers);
     if (length < 0) return malformed('Content-Length must be one decimal number');
     head.contentLength = length;
   }
@@ -34,7 +34,7 @@ export function frameResponse(head: ResponseHead, method: string): MeshError | u
   const { headers, status } = head;
   const hasTransferEncoding = headers.hasKnown(Known.transferEncoding);
   const hasContentLength = headers.hasKnown(Known.contentLength);
-  const length = hasContentLength ? parseContentLength(headers.knownValue(Known.contentLength) ?? '') : 0;
+  const length = hasContentLength ? readContentLength(headers) : 0;
   if (length < 0) return upstreamFault('Content-Length must be one decimal number');
   if (hasTransferEncoding && hasContentLength) {
     return upstreamFault('both Content-Length and Transfer-Encoding are present');
@@ -73,7 +73,7 @@ function readAbsoluteForm(head: RequestHead, host: string | undefined): MeshErro
   if (match === null || authority === undefined || !isAuthority(authority)) {
     return malformed('the request target must begin with / or http://');
   }
-  if (host !== undefined && host !== '' && host.toLowerCase() !== authority.toLowerCase()) {
+  if (host !== undefined && host.toLowerCase() !== authority.toLowerCase()) {
     return malformed('the Host header differs from the host of the request target');
   }
   const rest = match[2] ?? '';
@@ -87,6 +87,20 @@ function readAbsoluteForm(head: RequestHead, host: string | undefined): MeshErro
 function isAuthority(text: string): boolean {
   return /^(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(text);
 }
+
+/**
+ * The declared length, or -1. Leading zeros and white space behind the number are read in more than one way (llhttp
+ * refuses the tab): such a length is sent on as a plain number.
+ */
+function readContentLength(headers: HeaderMap): number {
+  const text = headers.knownValue(Known.contentLength) ?? '';
+  const length = parseContentLength(text);
+  const isPlain = (text.length === 1 || text.charCodeAt(0) !== 48) && headers.endsLineAt(headers.known[Known.contentLength] ?? 0);
+  if (length >= 0 && !isPlain) headers.set(contentLengthName, String(length));
+  return length;
+}
+
+const contentLengthName = new HeaderName('content-length');
 
 /** -1 when it is not plain digits or beyond what a double counts exactly. */
 function parseContentLength(text: string): number {
@@ -114,9 +128,9 @@ function upstreamFault(reason: string): MeshError {
   return new MeshError('upstream_protocol_error', reason);
 }
 
-/** Whether a Connection header's list holds `token` (lower case). */
+/** Whether the Connection headers' list holds `token` (lower case). */
 export function connectionHas(headers: HeaderMap, token: string): boolean {
-  const value = headers.knownValue(Known.connection);
+  const value = headers.knownValues(Known.connection);
   if (value === undefined) return false;
   if (value === token) return true;
   if (value === 'keep-alive' || value === 'close') return false;

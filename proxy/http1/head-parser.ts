@@ -34,11 +34,17 @@ for (let byte = 0; byte < 256; byte++) {
   const char = String.fromCharCode(byte);
   if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(char)) classes[byte] = (classes[byte] ?? 0) | isToken;
   if (byte === 9 || (byte >= 32 && byte !== 127)) classes[byte] = (classes[byte] ?? 0) | isValue;
-  if (byte > 32 && byte !== 127) classes[byte] = (classes[byte] ?? 0) | isTarget;
+  // Visible ASCII, as Envoy and llhttp have it. A fragment never leaves the client: readers cut it off or do not.
+  if (byte > 32 && byte < 127 && char !== '#') classes[byte] = (classes[byte] ?? 0) | isTarget;
   if (/[0-9]/.test(char)) classes[byte] = (classes[byte] ?? 0) | isDigit;
 }
 
 const is = (byte: number | undefined, mask: number): boolean => ((classes[byte ?? 0] ?? 0) & mask) !== 0;
+
+/** Whether `byte` may stand in the name of a header or a trailer. */
+export function isTokenByte(byte: number): boolean {
+  return is(byte, isToken);
+}
 
 /** Parses a request head that starts at `start`. On success `head`, which must be as new, is filled. */
 export function parseRequestHead(
@@ -208,15 +214,20 @@ function parseFields(
 function confirmKnown(headers: HeaderMap): boolean {
   const { fields, known, text } = headers;
   let mask = 0;
+  let repeatedMask = 0;
   for (let i = 0, slot = 0; i < headers.count; i++, slot += fieldStride) {
     const index = knownHeaderIndex(fields[slot + 4] ?? 0);
     if (index < 0) continue;
     if (!isHeaderName(text, fields[slot] ?? 0, fields[slot + 1] ?? 0, knownHeaders[index]?.text ?? '')) continue;
-    if (index <= lastSingleton && (mask & (1 << index)) !== 0) return false;
+    if ((mask & (1 << index)) !== 0) {
+      if (index <= lastSingleton) return false;
+      repeatedMask |= 1 << index;
+    }
     known[index] = i;
     mask |= 1 << index;
   }
   headers.knownMask = mask;
+  headers.repeatedMask = repeatedMask;
   return true;
 }
 

@@ -52,6 +52,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   deadlineMs = 0;
   /** Monotonic milliseconds of the last byte either way, kept by the sweep's granularity. */
   #isActiveSinceSweep = false;
+  /** The first bytes of a request head came, and its deadline runs. */
+  #isHeadStarted = false;
+  /** What the kernel had not taken yet when it was last looked at. */
+  #unsentBytes = 0;
 
   constructor(socket: Socket, manager: ConnectionManager) {
     this.#socket = socket;
@@ -82,7 +86,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#isPeerDone = true;
     if (this.#state === 'lingering') this.#socket.destroySoon();
     else if (this.#stream === undefined) this.#socket.end();
-    else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
+    else if (!this.#stream.isRequestComplete) {
+      // A client that cancels its upload this way expects no answer, and what was begun must not look complete.
+      this.abort();
+      this.#resetStream(new MeshError('downstream_closed', 'the client closed before its request was complete'));
+    }
   }
 
   onDrain(): void {
@@ -100,11 +108,19 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   onDeadline(nowMs: number): void {
     if (this.#stream !== undefined && this.#state !== 'lingering') {
       const idleMs = this.#manager.config.streamIdleTimeoutMs;
+      const code = this.#stream.isRequestComplete ? 'upstream_timeout' : 'downstream_timeout';
       if (this.#isActiveSinceSweep) this.deadlineMs = nowMs + idleMs;
-      else this.#fail(new MeshError('downstream_timeout', 'no byte was exchanged for too long'));
+      else this.#fail(new MeshError(code, 'no byte was exchanged for too long'));
       this.#isActiveSinceSweep = false;
     } else if (this.#state === 'head' && !this.#pending.isEmpty) {
       this.#refuse(new MeshError('downstream_timeout', 'the request head did not arrive in time'));
+    } else if (this.#socket.writableLength !== 0 && this.#socket.writableLength !== this.#unsentBytes) {
+      // A slow reader may take its time for the end of an answer, as long as it goes on taking it.
+      this.#unsentBytes = this.#socket.writableLength;
+      this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.streamIdleTimeoutMs);
+    } else if (this.#socket.writableLength !== 0) {
+      // Not an end, which would make a cut answer look complete.
+      this.#socket.resetAndDestroy();
     } else {
       this.#socket.destroy();
     }
@@ -165,7 +181,12 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   }
 
   #keepIncompleteHead(bytes: Buffer, at: number, length: number): void {
-    if (this.#pending.isEmpty) this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.requestHeadersTimeoutMs);
+    if (!this.#isHeadStarted) {
+      // Without a limit of its own the head counts as the beginning of a stream, as in Envoy.
+      const { requestHeadersTimeoutMs, streamIdleTimeoutMs } = this.#manager.config;
+      this.#isHeadStarted = true;
+      this.deadlineMs = this.#manager.deadlineMs(requestHeadersTimeoutMs || streamIdleTimeoutMs);
+    }
     this.#pending.append(bytes, at, length);
     this.#pending.isWorthParsing();
   }
@@ -196,6 +217,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #beginStream(stream: HttpStream): void {
     this.#stream = stream;
+    this.#isHeadStarted = false;
+    this.#isActiveSinceSweep = false;
     this.#manager.beginStream(stream, this);
     this.#isChunkedResponse = false;
     const { streamIdleTimeoutMs } = this.#manager.config;
@@ -251,6 +274,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   // ---- writing responses (ServerCodec) ----
 
   encodeHeaders(head: ResponseHead, endStream: boolean): void {
+    this.#isActiveSinceSweep = true;
     let framing = '';
     const isLengthUnknown = head.contentLength === chunkedBody || head.contentLength === untilClose;
     if (isLengthUnknown && !endStream) {

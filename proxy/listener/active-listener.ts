@@ -11,6 +11,8 @@ export class ActiveListener {
   readonly #managers: ConnectionManager[] = [];
   #config: Listener;
   #isListening = false;
+  /** Connections accepted while the listener is warming, not read yet; undefined once it is warm. */
+  #waiting: (() => void)[] | undefined = [];
 
   constructor(config: Listener, manager: ConnectionManager) {
     this.#config = config;
@@ -38,9 +40,28 @@ export class ActiveListener {
         // Later errors concern single accepts (too many open files): the listener goes on.
         this.#server.on('error', () => {});
         this.#isListening = true;
-        resolve(acceptSockets(this.#server, (socket) => new ServerConnection(socket, this.#currentManager())));
+        resolve(
+          acceptSockets(this.#server, {
+            onSocket: (socket) => new ServerConnection(socket, this.#currentManager()),
+            whenWarm: (startReading) => {
+              if (this.#waiting === undefined) startReading();
+              else this.#waiting.push(startReading);
+            },
+          }),
+        );
       });
     });
+  }
+
+  get isWarm(): boolean {
+    return this.#waiting === undefined;
+  }
+
+  /** Its routes are there: serves what has connected meanwhile, and everybody from now on. */
+  warm(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const startReading of waiting) startReading();
   }
 
   #currentManager(): ConnectionManager {

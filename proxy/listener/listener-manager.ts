@@ -10,10 +10,14 @@ import { ActiveListener } from './active-listener.ts';
 
 export interface ListenerManagerDependencies {
   readonly createConnectionManager: (listener: Listener) => ConnectionManager;
+  /** Whether everything that a listener refers to has arrived. */
+  readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** How long a new listener waits for its routes before it serves without; Envoy's default `initial_fetch_timeout`. */
+const warmingTimeoutMs = 15_000;
 /** How often a drain looks whether the last connection is gone. */
 const drainPollMs = 20;
 
@@ -36,6 +40,13 @@ export class ListenerManager implements Lifecycle {
     for (const config of this.#staticConfigs) {
       const error = await this.#add(config);
       if (error !== undefined) throw new Error(`listener ${error.path}: ${error.message}`);
+    }
+  }
+
+  /** Routes have arrived: listeners that have all of theirs now begin to serve. */
+  warmListeners(): void {
+    for (const listener of this.#active.values()) {
+      if (!listener.isWarm && this.#dependencies.hasRoutes(listener.config)) listener.warm();
     }
   }
 
@@ -84,6 +95,8 @@ export class ListenerManager implements Lifecycle {
       return undefined;
     }
     this.#active.set(config.name, listener);
+    if (this.#dependencies.hasRoutes(config)) listener.warm();
+    else this.#dependencies.clock.setTimer(() => listener.warm(), warmingTimeoutMs);
     logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
     return undefined;
   }

@@ -31,12 +31,12 @@ function addition({ name, value, appendAction }: HeaderValueOption): HeaderRule 
   const header = new HeaderName(name);
   switch (appendAction) {
     case 'APPEND_IF_EXISTS_OR_ADD':
-      return (headers) => headers.add(header.text, value);
+      return (headers) => headers.add(header, value);
     case 'OVERWRITE_IF_EXISTS_OR_ADD':
       return (headers) => headers.set(header, value);
     case 'ADD_IF_ABSENT':
       return (headers) => {
-        if (headers.get(header) === undefined) headers.add(header.text, value);
+        if (headers.get(header) === undefined) headers.add(header, value);
       };
     case 'OVERWRITE_IF_EXISTS':
       return (headers) => {

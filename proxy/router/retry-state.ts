@@ -35,6 +35,12 @@ export class RetryState {
     this.#policy = policy;
     this.#retries = 0;
     this.#hasRepeatedReused = false;
+    this.#isImmediate = false;
+  }
+
+  /** The attempt at hand repeats one that failed because its connection had been closed for idleness. */
+  get wantsNewConnection(): boolean {
+    return this.#isImmediate;
   }
 
   /**

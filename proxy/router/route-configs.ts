@@ -1,4 +1,4 @@
-/** Route tables by name, as RDS delivers them. A listener may ask for one that has not arrived: it answers 404 until then. */
+/** Route tables by name, as RDS delivers them. A listener warms until its own has arrived. */
 import type { RouteConfiguration } from '../api/route.ts';
 import { RouteTable } from './route-table.ts';
 

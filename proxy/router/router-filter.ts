@@ -99,7 +99,7 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
 
   decodeData(data: DataRun, endStream: boolean): void {
     const connection = this.#connection;
-    if (endStream && this.#action !== undefined) this.#armRouteTimeout(this.#action, this.nowMs());
+    if (endStream && this.#action !== undefined) this.#armRouteTimeout(this.#action, this.#stream.manager.nowMs());
     if (connection === undefined || !this.#isSent) {
       this.#keepWaiting(data);
       return;
@@ -133,7 +133,8 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
     const { stats } = host.cluster;
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
-    const connection = host.takeIdle(this.#stream.startMs);
+    // A server that closed one idle connection has probably closed them all.
+    const connection = this.#retry.wantsNewConnection ? undefined : host.takeIdle(this.#stream.startMs);
     if (connection === undefined) {
       this.#connection = new ClientConnection(host, this);
       return;
@@ -168,7 +169,11 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
   }
 
   onConnected(): void {
-    if (this.#connection !== undefined) this.#send(this.#connection);
+    const connection = this.#connection;
+    if (connection === undefined) return;
+    this.#send(connection);
+    // No read from downstream is under way that would end with a flush: the body may be long in coming.
+    connection.flush();
   }
 
   onRequestDrained(): void {
@@ -203,13 +208,14 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
       );
     } else {
       this.#startAttempt(host);
+      this.decodeFlush();
     }
   }
 
   // ---- the response, from upstream ----
 
-  nowMs(): number {
-    return this.#stream.manager.nowMs();
+  get recentMs(): number {
+    return this.#stream.manager.recentMs;
   }
 
   onResponseHeaders(endStream: boolean): void {
@@ -217,13 +223,13 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
     const { response } = stream;
     const host = this.#host;
     if (host !== undefined) {
-      const counter = host.cluster.stats.responseClasses[Math.floor(response.status / 100)];
+      const counter = host.cluster.stats.responseClasses[(response.status / 100) | 0];
       if (counter !== undefined) counter.value += 1;
     }
     const { headers } = response;
     // Each hop says what it measured itself: an upstream sidecar's number is not ours.
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
-    headers.add(upstreamServiceTime.text, String(Math.round(stream.manager.nowMs() - stream.startMs)));
+    headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
     if (endStream) this.#endAttempt();
     stream.encodeHeaders(endStream);
   }

@@ -57,7 +57,7 @@ export class ClusterManager implements Lifecycle {
     for (const [name, cluster] of previous) {
       if (next.get(name) === cluster) continue;
       cluster.close();
-      if (!next.has(name)) this.#context.stats.removeByPrefix(`cluster.${name}.`);
+      if (!next.has(name)) this.#context.stats.remove(cluster.stats.all);
     }
     this.#forgetUnusedAssignments();
   }

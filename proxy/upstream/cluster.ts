@@ -93,21 +93,34 @@ export class ClusterStats {
   readonly membershipHealthy: Stat;
   /** Index 1–5: `upstream_rq_1xx` … `upstream_rq_5xx`. */
   readonly responseClasses: readonly Stat[];
+  readonly #all: Stat[] = [];
 
   constructor(stats: StatsStore, clusterName: string) {
     const prefix = `cluster.${clusterName}.`;
-    this.requests = stats.counter(`${prefix}upstream_rq_total`);
-    this.requestsActive = stats.gauge(`${prefix}upstream_rq_active`);
-    this.retries = stats.counter(`${prefix}upstream_rq_retry`);
-    this.resets = stats.counter(`${prefix}upstream_rq_rx_reset`);
-    this.timeouts = stats.counter(`${prefix}upstream_rq_timeout`);
-    this.noHealthy = stats.counter(`${prefix}upstream_cx_none_healthy`);
-    this.connections = stats.counter(`${prefix}upstream_cx_total`);
-    this.connectionsActive = stats.gauge(`${prefix}upstream_cx_active`);
-    this.connectFailures = stats.counter(`${prefix}upstream_cx_connect_fail`);
-    this.connectTimeouts = stats.counter(`${prefix}upstream_cx_connect_timeout`);
-    this.membershipTotal = stats.gauge(`${prefix}membership_total`);
-    this.membershipHealthy = stats.gauge(`${prefix}membership_healthy`);
-    this.responseClasses = [0, 1, 2, 3, 4, 5].map((digit) => stats.counter(`${prefix}upstream_rq_${digit}xx`));
+    const counter = (name: string): Stat => this.#keep(stats.counter(prefix + name));
+    const gauge = (name: string): Stat => this.#keep(stats.gauge(prefix + name));
+    this.requests = counter('upstream_rq_total');
+    this.requestsActive = gauge('upstream_rq_active');
+    this.retries = counter('upstream_rq_retry');
+    this.resets = counter('upstream_rq_rx_reset');
+    this.timeouts = counter('upstream_rq_timeout');
+    this.noHealthy = counter('upstream_cx_none_healthy');
+    this.connections = counter('upstream_cx_total');
+    this.connectionsActive = gauge('upstream_cx_active');
+    this.connectFailures = counter('upstream_cx_connect_fail');
+    this.connectTimeouts = counter('upstream_cx_connect_timeout');
+    this.membershipTotal = gauge('membership_total');
+    this.membershipHealthy = gauge('membership_healthy');
+    this.responseClasses = [0, 1, 2, 3, 4, 5].map((digit) => counter(`upstream_rq_${digit}xx`));
+  }
+
+  /** Every one of them, for when the cluster goes. */
+  get all(): readonly Stat[] {
+    return this.#all;
+  }
+
+  #keep(stat: Stat): Stat {
+    this.#all.push(stat);
+    return stat;
   }
 }

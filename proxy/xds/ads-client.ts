@@ -4,6 +4,7 @@
  */
 import type { Endpoint } from '../api/cluster.ts';
 import type { DiscoveryResponse } from '../api/discovery.ts';
+import { type Health, healthRequest } from '../api/health.ts';
 import { encodeNode } from '../api/node.ts';
 import { decode } from '../api/protojson.ts';
 import { type DiscoveryName, discoveryNameOf, discoveryNames } from '../api/resource-types.ts';
@@ -55,6 +56,8 @@ export class AdsClient implements Lifecycle {
   readonly #configuration: DynamicConfiguration;
   #state: 'new' | 'running' | 'closed' = 'new';
   #stream: AdsStream | undefined;
+  /** As last reported. */
+  #health: Health | undefined;
   #attempts = 0;
   /** Whether the stream at hand has proved to lead to a control plane. */
   #hasResponse = false;
@@ -123,6 +126,12 @@ export class AdsClient implements Lifecycle {
     for (const { reject } of this.#waiters.splice(0)) reject(new Error('closed before the first configuration came'));
   }
 
+  /** Tells the control plane how the application is: now, and again at the start of every later stream. */
+  reportHealth(health: Health): void {
+    this.#health = health;
+    this.#stream?.send(healthRequest(health));
+  }
+
   /** Per discovery service, in apply order. */
   describe(): DiscoveryReport[] {
     return discoveryNames.map((name) => {
@@ -147,6 +156,7 @@ export class AdsClient implements Lifecycle {
         endpoint,
         connectTimeoutMs: this.#connectTimeoutMs,
         keepaliveTimeMs: this.#keepaliveTimeMs,
+        node: encodeNode(this.#bootstrap.node),
         clock: this.#clock,
       },
       {
@@ -160,17 +170,14 @@ export class AdsClient implements Lifecycle {
     this.#stream = stream;
     stream.open();
     this.#subscribeAll(stream);
+    if (this.#health !== undefined) stream.send(healthRequest(this.#health));
   }
 
-  /** The node stands in the first request of a stream, whichever that is. */
   #subscribeAll(stream: AdsStream): void {
-    let node: ReturnType<typeof encodeNode> | undefined = encodeNode(this.#bootstrap.node);
     for (const name of discoveryNames) this.#configuration.subscriptions[name].startStream();
     for (const name of discoveryNames) {
       const subscription = this.#configuration.subscriptions[name];
-      if (!subscription.isWanted) continue;
-      stream.send(subscription.request(node));
-      node = undefined;
+      if (subscription.isWanted) stream.send(subscription.request());
     }
   }
 

@@ -8,6 +8,7 @@ import {
   encodeDiscoveryRequest,
   streamAggregatedResources,
 } from '../api/discovery.ts';
+import type { Node } from '../api/envoy.gen.ts';
 import type { Clock } from '../common/clock.ts';
 
 export interface AdsStreamOptions {
@@ -15,6 +16,8 @@ export interface AdsStreamOptions {
   readonly connectTimeoutMs: number;
   /** A ping this often shows that the peer is alive; it has a third of that to answer. */
   readonly keepaliveTimeMs: number;
+  /** Stands in the first request, whichever that is. */
+  readonly node: Node;
   readonly clock: Clock;
 }
 
@@ -31,6 +34,7 @@ export class AdsStream {
   #client: Client | undefined;
   #call: ClientDuplexStream<Uint8Array, Uint8Array> | undefined;
   #cancelConnectTimer: () => void = () => {};
+  #hasIntroducedItself = false;
   #isOver = false;
 
   constructor(options: AdsStreamOptions, events: AdsStreamEvents) {
@@ -68,7 +72,10 @@ export class AdsStream {
   }
 
   send(request: DiscoveryRequest): void {
-    if (!this.#isOver) this.#call?.write(encodeDiscoveryRequest(request));
+    if (this.#isOver) return;
+    const node = this.#hasIntroducedItself ? undefined : this.#options.node;
+    this.#hasIntroducedItself = true;
+    this.#call?.write(encodeDiscoveryRequest({ ...request, node }));
   }
 
   close(): void {

@@ -91,7 +91,7 @@ export class Subscription<N extends MessageName, T> {
   }
 
   /** The next request: first subscription, ACK, NACK or changed names, which all look alike. */
-  request(node?: DiscoveryRequest['node']): DiscoveryRequest {
+  request(): DiscoveryRequest {
     const isAnswer = this.#status.kind === 'acked' || this.#status.kind === 'nacked';
     const errorDetail = this.#takeErrorDetail();
     if (!isAnswer) this.#status = { kind: 'requested' };
@@ -101,7 +101,7 @@ export class Subscription<N extends MessageName, T> {
       versionInfo: this.#version,
       responseNonce: this.#nonce,
       resourceNames: this.#names === 'all' ? [] : this.#names,
-      node,
+      node: undefined,
       errorDetail,
     };
   }

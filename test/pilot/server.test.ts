@@ -106,7 +106,11 @@ describe('pilot', () => {
     expect(await get('/debug/syncz')).toEqual([]);
     await connectRegistered();
     const expected = [
-      { proxy: 'reviews-v1-1.default', types: { LDS: { status: 'SYNCED' }, RDS: { status: 'NOT SENT' } } },
+      {
+        proxy: 'reviews-v1-1.default',
+        workload: { status: 'IN ROTATION' },
+        types: { LDS: { status: 'SYNCED' }, RDS: { status: 'NOT SENT' } },
+      },
     ];
     await expect.poll(() => get('/debug/syncz')).toMatchObject(expected);
   });

@@ -195,6 +195,10 @@ describe('faults', () => {
   const adsCluster = `${adsPath}.grpc_services[0].envoy_grpc.cluster_name`;
   const sinkCluster = 'stats_sinks[0].typed_config.grpc_service.envoy_grpc.cluster_name';
   const dynamic = sidecar().dynamic_resources;
+  const probe = 'node.metadata.PROXY_CONFIG.readinessProbe';
+  const probing = (readinessProbe: object): Bootstrap => ({
+    node: { id: 'a', cluster: 'a', metadata: { PROXY_CONFIG: { readinessProbe } } },
+  });
   test.each<[string, Bootstrap, string[]]>([
     [
       'a control plane that is no cluster',
@@ -251,6 +255,16 @@ describe('faults', () => {
         'static_resources.clusters[0].eds_cluster_config: needs dynamic_resources.ads_config',
         'static_resources.listeners[0]: has rds, which needs dynamic_resources.ads_config',
       ],
+    ],
+    [
+      'a readiness probe that is not a plain connection',
+      sidecar(probing({ httpGet: { port: 8080 } })),
+      [`${probe}: must be a tcpSocket with a port from 1 to 65535 and nothing else: no other is supported`],
+    ],
+    [
+      'a readiness probe that nobody is told of',
+      probing({ tcpSocket: { port: 8080 } }),
+      [`${probe}: needs dynamic_resources.ads_config: its outcome is reported there`],
     ],
     [
       'discovery without ads_config',

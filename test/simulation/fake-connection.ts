@@ -119,6 +119,6 @@ function headersOf({ headers }: RequestHead): Record<string, string> {
   for (let i = 0; i < headers.count; i++) {
     if (!headers.isRemovedAt(i)) found[headers.nameAt(i).toLowerCase()] = headers.valueAt(i);
   }
-  for (let i = 0; i < headers.addedCount; i += 2) found[headers.added[i] ?? ''] = headers.added[i + 1] ?? '';
+  for (let i = 0; i < headers.addedCount; i++) found[headers.addedNames[i]?.text ?? ''] = headers.addedValues[i] ?? '';
   return found;
 }

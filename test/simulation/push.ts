@@ -29,7 +29,7 @@ export async function pushTo(
         : request.resourceNames.flatMap((resource) => find(resource) ?? []);
       const bytes = encodeDiscoveryResponse(
         { typeUrl: request.typeUrl, versionInfo: `${round}`, nonce: `${name}-${round}` },
-        resources.map((resource) => resource.bytes()),
+        resources.flatMap((resource) => resource.parts()),
       );
       const response = requireValue(decodeDiscoveryResponse(bytes), name);
       // The first name is the answer to this response, the others are new subscriptions.

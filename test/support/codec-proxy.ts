@@ -66,7 +66,8 @@ export class CodecProxy {
 
 function bootstrapOf({ upstreamPorts, manager, action, cluster }: CodecProxyOptions): Json {
   const type = 'type.googleapis.com/envoy.extensions.filters';
-  const routes = [{ match: { prefix: '/' }, route: { cluster: 'backend', ...action } }];
+  // Without a route timeout, as a sidecar has it unless a user asks for one.
+  const routes = [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '0s', ...action } }];
   const typedConfig = {
     '@type': `${type}.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: 'codec',

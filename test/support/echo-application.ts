@@ -1,10 +1,12 @@
 /**
- * An application for tests of whole processes: node echo-application.js VERSION, port in PORT. Says which version it is
- * and what it was asked; `/drip` answers a line at once and another one every 50 ms, `/late` answers after 300 ms.
+ * An application for tests of whole processes: node echo-application.js VERSION [DELAY_MS], port in PORT. Says which
+ * version it is and what it was asked; `/drip` answers a line at once and another one every 50 ms, `/late` answers after
+ * 300 ms. It listens DELAY_MS after its start, and at SIGUSR2 no more, though it lives on.
  */
 import { createServer, type ServerResponse } from 'node:http';
 
 const version = process.argv[2] ?? 'v1';
+const delayMs = Number(process.argv[3] ?? 0);
 const port = Number(process.env['PORT'] ?? 0);
 
 const server = createServer((request, response) => {
@@ -22,9 +24,19 @@ function drip(response: ServerResponse): void {
   write();
 }
 
-server.listen(port, '127.0.0.1', () => process.stdout.write(`echo ${version} listens on ${port} pid ${process.pid}\n`));
+setTimeout(() => {
+  server.listen(port, '127.0.0.1', () => {
+    process.stdout.write(`echo ${version} listens on ${port} pid ${process.pid}\n`);
+  });
+}, delayMs);
 
-process.on('SIGTERM', () => {
-  server.close(() => process.exit(0));
+function stopListening(onEnd?: () => void): void {
+  server.close(onEnd);
   server.closeIdleConnections();
+}
+
+process.on('SIGTERM', () => stopListening(() => process.exit(0)));
+process.on('SIGUSR2', () => {
+  stopListening();
+  setInterval(() => {}, 1000);
 });

@@ -33,18 +33,6 @@ export function readMessage(text: string, options: ReadOptions): HttpMessage | u
   return body && { startLine, head, headers, body: body.content, length: head.length + body.length };
 }
 
-/** All complete messages, and how much of the text they are. */
-export function readMessages(text: string, options: ReadOptions): { messages: HttpMessage[]; length: number } {
-  const messages: HttpMessage[] = [];
-  let at = 0;
-  for (;;) {
-    const message = at < text.length ? readMessage(text.slice(at), options) : undefined;
-    if (message === undefined) return { messages, length: at };
-    messages.push(message);
-    at += message.length;
-  }
-}
-
 export function headerOf(message: Pick<HttpMessage, 'headers'>, name: string): string | undefined {
   return message.headers.find(([each]) => each.toLowerCase() === name)?.[1];
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import { Child } from '../../examples/ftgo-canary/child.ts';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
 import { Client, type Target } from './traffic.ts';
 
 export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));
@@ -30,6 +31,8 @@ export interface SidecarOptions {
   readonly version?: string;
   /** Whether an echo application runs next to the sidecar; without one the sidecar only makes calls. */
   readonly hasApplication?: boolean;
+  /** How long the application is busy before it listens; default 0. */
+  readonly listenDelayMs?: number;
 }
 
 export interface RunningSidecar {
@@ -84,11 +87,17 @@ export class Mesh {
     return child;
   }
 
-  /** `heddle run`, ready, its application listening. */
-  async startSidecar({ service, version = 'v1', hasApplication = true }: SidecarOptions): Promise<RunningSidecar> {
+  /** `heddle run`, ready, its application listening and in rotation. */
+  async startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
+    const { service, version = 'v1', hasApplication = true, listenDelayMs = 0 } = options;
     const [port = 0] = await findFreePorts(1);
     const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
-    const application = [process.execPath, compiled('test/support/echo-application.js'), version];
+    const application = [
+      process.execPath,
+      compiled('test/support/echo-application.js'),
+      version,
+      String(listenDelayMs),
+    ];
     const rest = hasApplication ? ['--port', String(port), '--', ...application] : [];
     const child = this.start(`${service} ${version}`, [heddle, 'run', ...identity, ...rest]);
     const [, outboundUrl = '', inbound, adminUrl = ''] = await child.waitForLine(
@@ -98,7 +107,15 @@ export class Mesh {
     if (!hasApplication) return { ...sidecar, applicationPid: undefined };
     const [, pid] = await child.waitForLine(/listens on \d+ pid (\d+)/);
     this.#applicationPids.add(Number(pid));
+    await eventually(async () => ((await this.workloadStatus(child)) === 'IN ROTATION' ? true : undefined));
     return { ...sidecar, applicationPid: Number(pid) };
+  }
+
+  /** Whether pilot sends others to a sidecar's workload; undefined while the sidecar is not connected. */
+  async workloadStatus(child: Child): Promise<ProxySyncStatus['workload']['status'] | undefined> {
+    const statuses = JSON.parse(await fetchText(`${this.apiUrl}/debug/syncz`)) as readonly ProxySyncStatus[];
+    const instance = `-${child.pid.toString(36)}.default`;
+    return statuses.find(({ proxy }) => proxy.endsWith(instance))?.workload.status;
   }
 
   /** A client of `host` that calls through a sidecar, as an application beside it does. */

@@ -82,7 +82,12 @@ export class ProxyParts {
     const listeners = rest.listeners ?? [httpListener({ routes: routeConfiguration([]), manager })];
     this.listeners = new ListenerManager(
       listeners.map((listener) => requireValue(decodeListener(listener), 'listener')),
-      { createConnectionManager: (config) => this.#createConnectionManager(config), clock, logger: silentLogger },
+      {
+        hasRoutes: () => true,
+        createConnectionManager: (config) => this.#createConnectionManager(config),
+        clock,
+        logger: silentLogger,
+      },
     );
   }
 

@@ -1,6 +1,6 @@
 /** A client that sends exactly the bytes it is told to, when it is told to. */
 import net from 'node:net';
-import { type HttpMessage, readMessages } from './http-message.ts';
+import { type HttpMessage, readMessage } from './http-message.ts';
 import { turn, turns, until } from './turns.ts';
 
 export class RawClient {
@@ -68,15 +68,15 @@ export class RawClient {
   /** Complete responses so far; `heads`: indexes of the requests whose method was HEAD. */
   responses(heads: ReadonlySet<number> = new Set()): HttpMessage[] {
     const responses: HttpMessage[] = [];
-    let rest = this.text;
-    for (;;) {
-      const options = { kind: 'response', isHead: heads.has(finals(responses)), isEnded: this.isEnded } as const;
-      const { messages, length } = readMessages(rest, options);
-      const [first] = messages;
-      if (first === undefined || length === 0) return responses;
-      responses.push(first);
-      rest = rest.slice(first.length);
+    const { text } = this;
+    for (let at = 0; at < text.length;) {
+      const isHead = heads.has(responses.filter(isFinal).length);
+      const response = readMessage(text.slice(at), { kind: 'response', isHead, isEnded: this.isEnded });
+      if (response === undefined) break;
+      responses.push(response);
+      at += response.length;
     }
+    return responses;
   }
 
   /** Waits for `count` complete responses, or the end of the connection. */
@@ -112,6 +112,6 @@ export class RawClient {
   }
 }
 
-function finals(responses: readonly HttpMessage[]): number {
-  return responses.filter(({ startLine }) => !startLine.startsWith('HTTP/1.1 1')).length;
+function isFinal({ startLine }: HttpMessage): boolean {
+  return !startLine.startsWith('HTTP/1.1 1');
 }

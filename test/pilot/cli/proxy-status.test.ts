@@ -18,10 +18,16 @@ async function showStatuses(statuses: readonly ProxySyncStatus[], ...args: strin
 }
 
 const synced: TypeSyncStatus = { status: 'SYNCED' };
-const proxy = (name: string, types: Partial<ProxySyncStatus['types']> = {}): ProxySyncStatus => ({
+const inRotation: ProxySyncStatus['workload'] = { status: 'IN ROTATION' };
+const proxy = (
+  name: string,
+  types: Partial<ProxySyncStatus['types']> = {},
+  workload = inRotation,
+): ProxySyncStatus => ({
   proxy: name,
   nodeId: `sidecar~${name}`,
   connectedAt: '2026-01-31T12:00:00.000Z',
+  workload,
   types: { CDS: synced, EDS: synced, LDS: synced, RDS: synced, ...types },
 });
 
@@ -30,8 +36,8 @@ describe('heddle proxy-status', () => {
     const { code, stdout } = await showStatuses([proxy('a.default'), proxy('b.default', { RDS: { status: 'STALE' } })]);
     expect(code).toBe(0);
     const [heads = '', first = '', second = ''] = stdout.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'));
-    expect(heads.split('|').toSorted()).toEqual(['CDS', 'EDS', 'LDS', 'NAME', 'RDS']);
-    expect(first).toBe('a.default|SYNCED|SYNCED|SYNCED|SYNCED');
+    expect(heads.split('|').toSorted()).toEqual(['CDS', 'EDS', 'LDS', 'NAME', 'RDS', 'WORKLOAD']);
+    expect(first).toBe('a.default|SYNCED|SYNCED|SYNCED|SYNCED|IN ROTATION');
     expect(second.split('|')[heads.split('|').indexOf('RDS')]).toBe('STALE');
   });
 
@@ -41,6 +47,16 @@ describe('heddle proxy-status', () => {
     ]);
     expect(stdout).toMatch(/NACK/);
     expect(stdout).toMatch(/^a\.default refused LDS: port: must be <= 65535$/m);
+  });
+
+  test('tells which workloads take no traffic, and why', async () => {
+    const { stdout } = await showStatuses([
+      proxy('a.default', {}, { status: 'UNHEALTHY', reason: 'nobody listens' }),
+      proxy('b.default', {}, { status: 'CLIENT' }),
+    ]);
+    expect(stdout).toMatch(/^a\.default .* UNHEALTHY$/m);
+    expect(stdout).toMatch(/^b\.default .* CLIENT$/m);
+    expect(stdout.match(/not ready.*/g)).toEqual(['not ready: nobody listens']);
   });
 
   test('-o json prints what pilot said', async () => {

@@ -53,6 +53,7 @@ describe('the bootstrap of a sidecar', () => {
         appPort: 9080,
         inboundPort: 20_002,
         outboundPort: 20_001,
+        readinessProbe: { tcpPort: 9080 },
       },
     });
   });
@@ -65,6 +66,7 @@ describe('the bootstrap of a sidecar', () => {
   test('a pure client is an instance of no service and has no inbound port', () => {
     const ports = { ...plan.ports, app: undefined, inbound: undefined };
     expect(decode({ ...plan, ports })?.node.metadata).toMatchObject({
+      readinessProbe: undefined,
       service: '',
       workloadName: 'reviews-v2',
       appPort: 0,

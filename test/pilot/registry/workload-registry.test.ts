@@ -48,6 +48,18 @@ describe('workload registry', () => {
     expect(registry.workloads()).toEqual([]);
   });
 
+  test('a withdrawn workload is gone, whoever registered it; the end of its stream then removes nothing', () => {
+    const older = registry.register(nodeOf());
+    expect(registry.isRegistered(nodeOf())).toBe(true);
+    registry.withdraw(nodeOf());
+    registry.withdraw(nodeOf());
+    expect(registry.isRegistered(nodeOf())).toBe(false);
+    expect(changes).toHaveBeenCalledTimes(2);
+    registry.register(nodeOf());
+    older();
+    expect(registry.workloads()).toEqual([sidecarWorkload()]);
+  });
+
   test('a newer stream may say something else', () => {
     registry.register(nodeOf());
     registry.register(nodeOf({ name: nodeOf().metadata.name, labels: { version: 'v2' } }));
@@ -90,6 +102,14 @@ describe('after a restart', () => {
     expect(registry.workloads()).toHaveLength(2);
     clock.advance(1);
     expect(registry.workloads()).toEqual([sidecarWorkload()]);
+  });
+
+  test('one that is waited for can be withdrawn', () => {
+    registry.restore(new Map([[id, sidecarWorkload()]]), 1000);
+    registry.withdraw(nodeOf());
+    expect(registry.workloads()).toEqual([]);
+    clock.advance(1000);
+    expect(changes).toHaveBeenCalledTimes(2);
   });
 
   test('a new workload at the address of one that is waited for replaces it', () => {

@@ -8,6 +8,7 @@ import {
   streamAggregatedResources,
 } from '../../../proxy/api/discovery.ts';
 import type { RootMessages } from '../../../proxy/api/envoy.gen.ts';
+import { type Health, healthRequest } from '../../../proxy/api/health.ts';
 import { encodeNode, type NodeMetadata, sidecarNodeId } from '../../../proxy/api/node.ts';
 import { decode } from '../../../proxy/api/protojson.ts';
 import { type DiscoveryName, discoveryNameOf, resourceTypes } from '../../../proxy/api/resource-types.ts';
@@ -68,6 +69,10 @@ export class FakeSidecar {
     this.#request(type, { responseNonce: response.nonce, errorDetail: { code: 3, message } });
   }
 
+  reportHealth(health: Health): void {
+    this.#send(healthRequest(health));
+  }
+
   sendBytes(bytes: Uint8Array): void {
     this.#stream.write(bytes);
   }
@@ -126,13 +131,24 @@ export class FakeSidecar {
   }
 
   #request(type: DiscoveryName, request: Partial<DiscoveryRequest>): void {
+    const { typeUrl } = resourceTypes[type];
+    const resourceNames = this.#names.get(type) ?? [];
+    const empty = {
+      typeUrl,
+      versionInfo: '',
+      responseNonce: '',
+      resourceNames,
+      node: undefined,
+      errorDetail: undefined,
+    };
+    this.#send({ ...empty, ...request });
+  }
+
+  #send(request: DiscoveryRequest): void {
     const id = sidecarNodeId(this.#metadata);
     const node = this.#hasIntroducedItself ? undefined : encodeNode({ id, cluster: 'test', metadata: this.#metadata });
     this.#hasIntroducedItself = true;
-    const { typeUrl } = resourceTypes[type];
-    const resourceNames = this.#names.get(type) ?? [];
-    const empty = { typeUrl, versionInfo: '', responseNonce: '', resourceNames, node, errorDetail: undefined };
-    this.#stream.write(encodeDiscoveryRequest({ ...empty, ...request }));
+    this.#stream.write(encodeDiscoveryRequest({ ...request, node }));
   }
 }
 

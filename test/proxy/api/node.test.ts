@@ -50,6 +50,33 @@ describe('a node', () => {
     expect(decodeNode({ metadata: { ISTIO_VERSION: '1.22', APP_PORT: '8080' } }).value?.metadata.appPort).toBe(8080);
   });
 
+  test('may announce a readiness probe, as Istio does; the wire keeps it', () => {
+    const probed: Node = { ...node, metadata: { ...metadata, readinessProbe: { tcpPort: 8080 } } };
+    expect(encodeNode(probed).metadata?.['PROXY_CONFIG']).toEqual({ readinessProbe: { tcpSocket: { port: 8080 } } });
+    const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(probed)));
+    expect(decodeNode(json.value ?? {})).toEqual({ value: probed });
+    expect(encodeNode(node).metadata).not.toHaveProperty('PROXY_CONFIG');
+  });
+
+  test.each([
+    [{ httpGet: { port: 8080 } }],
+    [{ tcpSocket: { port: 8080 }, periodSeconds: 5 }],
+    [{ tcpSocket: { port: 8080, host: '10.0.0.1' } }],
+    [{ tcpSocket: { port: 0 } }],
+    [{ tcpSocket: null }],
+    [{}],
+  ])('announces a probe of another form with %j', (readinessProbe) => {
+    const { value } = decodeNode({ metadata: { PROXY_CONFIG: { readinessProbe } } });
+    expect(value?.metadata.readinessProbe).toEqual({ tcpPort: undefined });
+  });
+
+  test.each([[undefined], ['text'], [{}], [{ readinessProbe: null }], [{ concurrency: 2 }]])(
+    'announces no probe with %j',
+    (config) => {
+      expect(decodeNode({ metadata: { PROXY_CONFIG: config } }).value?.metadata.readinessProbe).toBeUndefined();
+    },
+  );
+
   test('is refused with every fault', () => {
     const { errors } = decodeNode({ metadata: { NAME: 7, APP_PORT: 70_000, INBOUND_PORT: 'x', LABELS: { a: 1 } } });
     expect(errors).toEqual([

@@ -26,7 +26,7 @@ test('a removed cluster leaves no series behind and starts anew when it returns'
   const before = stats.counter('cluster.a.upstream_rq_total');
   before.value = 7;
   stats.counter('cluster.ab.upstream_rq_total');
-  stats.removeByPrefix('cluster.a.');
+  stats.remove(stats.entries().filter((stat) => stat.name.startsWith('cluster.a.')));
   expect(stats.entries().map(({ name }) => name)).toEqual(['cluster.ab.upstream_rq_total']);
   expect(stats.counter('cluster.a.upstream_rq_total')).not.toBe(before);
   expect(stats.counter('cluster.a.upstream_rq_total').value).toBe(0);

@@ -24,18 +24,20 @@ afterAll(async () => {
 async function exchange({ statuses, closes, heads }: RequestCase, pieces: readonly string[]): Promise<unknown> {
   backend.clear();
   const client = await RawClient.connect(proxy.port);
-  await client.sendPieces(pieces);
-  const responses = await client.untilResponses(statuses.length, heads);
-  if (closes) await client.untilOver();
-  const outcome = {
-    upstream: backend.requests.map(({ head, body }) => ({ head, body })),
-    statuses: responses.map(statusOf),
-    closes: client.isOver,
-    wasReset: client.wasReset,
-    rest: client.receivedBytes - responses.reduce((sum, { length }) => sum + length, 0),
-  };
-  client.destroy();
-  return outcome;
+  try {
+    await client.sendPieces(pieces);
+    const responses = await client.untilResponses(statuses.length, heads);
+    if (closes) await client.untilOver();
+    return {
+      upstream: backend.requests.map(({ head, body }) => ({ head, body })),
+      statuses: responses.map(statusOf),
+      closes: client.isOver,
+      wasReset: client.wasReset,
+      rest: client.receivedBytes - responses.reduce((sum, { length }) => sum + length, 0),
+    };
+  } finally {
+    client.destroy();
+  }
 }
 
 function expected({ upstream, statuses, closes }: RequestCase): unknown {

@@ -76,6 +76,12 @@ const bodies: readonly RequestCase[] = [
     send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 0'),
     upstream: [forwarded(['POST / HTTP/1.1', 'Host: a', 'Content-Length: 0'])],
   }),
+  accepted('a Content-Length with zeros before and white space behind is sent on as a plain number', {
+    send: `${head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 002\t', 'X: 1')}ab`,
+    upstream: [
+      { head: head('POST / HTTP/1.1', 'Host: a', 'X: 1', 'content-length: 2', 'x-forwarded-proto: http'), body: 'ab' },
+    ],
+  }),
   accepted('a GET with a body', {
     send: `${head(...get, 'content-length: 3')}abc`,
     upstream: [forwarded([...get, 'content-length: 3'], 'abc')],

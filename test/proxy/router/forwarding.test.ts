@@ -106,7 +106,11 @@ describe('a direct response', () => {
 });
 
 describe('header rules', () => {
-  const add = (key: string, value: string, append_action: 'APPEND_IF_EXISTS_OR_ADD' | 'OVERWRITE_IF_EXISTS_OR_ADD') => ({
+  const add = (
+    key: string,
+    value: string,
+    append_action: 'APPEND_IF_EXISTS_OR_ADD' | 'OVERWRITE_IF_EXISTS_OR_ADD',
+  ) => ({
     header: { key, value },
     append_action,
   });
@@ -151,14 +155,11 @@ describe('header rules', () => {
     };
     const proxy = await proxyTo(
       [backend],
-      routeConfiguration(
-        [routeTo('backend', {}, { request_headers_to_add: [append('x-user', 'ann')] })],
-        {
-          request_headers_to_remove: ['x-user', 'x-gone'],
-          request_headers_to_add: [append('x-user', 'proxy')],
-          response_headers_to_remove: ['x-secret'],
-        },
-      ),
+      routeConfiguration([routeTo('backend', {}, { request_headers_to_add: [append('x-user', 'ann')] })], {
+        request_headers_to_remove: ['x-user', 'x-gone'],
+        request_headers_to_add: [append('x-user', 'proxy')],
+        response_headers_to_remove: ['x-secret'],
+      }),
     );
     const answer = await call(proxy.port(), { headers: { 'X-User': 'client', 'X-Gone': '1' } });
     expect(answer.headers).not.toHaveProperty('x-secret');
@@ -172,12 +173,16 @@ describe('header rules', () => {
     const proxy = await proxyTo(
       [backend],
       routeConfiguration([
-        routeTo('backend', {}, {
-          request_headers_to_add: rules.map((append_action) => ({
-            header: { key: `x-${append_action.toLowerCase().replaceAll('_', '-')}`, value: 'proxy' },
-            append_action,
-          })),
-        }),
+        routeTo(
+          'backend',
+          {},
+          {
+            request_headers_to_add: rules.map((append_action) => ({
+              header: { key: `x-${append_action.toLowerCase().replaceAll('_', '-')}`, value: 'proxy' },
+              append_action,
+            })),
+          },
+        ),
       ]),
     );
     const headersFor = async (headers: Record<string, string>) => echoOf(await call(proxy.port(), { headers })).headers;

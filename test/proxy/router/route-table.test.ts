@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Route, RouteConfiguration } from '../../../proxy/api/envoy.gen.ts';
 import { decodeRouteConfiguration } from '../../../proxy/api/route-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
+import { HeaderName } from '../../../proxy/http/header-name.ts';
 import { RequestHead } from '../../../proxy/http/message-head.ts';
 import { chooseCluster, RouteTable } from '../../../proxy/router/route-table.ts';
 import { routeConfiguration } from '../../support/envoy-json.ts';
@@ -22,7 +23,7 @@ function headOf(authority: string, path = '/', headers: Readonly<Record<string, 
   head.method = 'GET';
   head.authority = authority;
   head.path = path;
-  for (const [name, value] of Object.entries(headers)) head.headers.add(name, value);
+  for (const [name, value] of Object.entries(headers)) head.headers.add(new HeaderName(name), value);
   return head;
 }
 
@@ -153,6 +154,7 @@ describe('the cluster of a weighted route', () => {
     const random = seededRandom(7);
     const counts = [0, 0, 0];
     for (let i = 0; i < 3_000; i++) counts[Number(choose([1, 2, 3], random).slice(1))]! += 1;
-    for (const [i, share] of [500, 1_000, 1_500].entries()) expect(Math.abs((counts[i] ?? 0) - share)).toBeLessThan(100);
+    for (const [i, share] of [500, 1_000, 1_500].entries())
+      expect(Math.abs((counts[i] ?? 0) - share)).toBeLessThan(100);
   });
 });

@@ -9,7 +9,7 @@ import { call } from '../../support/http-call.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { type PartsOptions, ProxyParts } from '../../support/proxy-parts.ts';
 import { RawConnection } from '../../support/raw-connection.ts';
-import { until } from '../../support/until.ts';
+import { until } from '../../support/turns.ts';
 import { unusedPort } from '../../support/unused-port.ts';
 
 const connectFailure: RouteAction = { retry_policy: { retry_on: 'connect-failure', num_retries: 2 } };
@@ -46,7 +46,10 @@ describe('the timeout of a route', () => {
     clock.advance(1_990);
     expect(proxy.finished).toEqual([]);
     clock.advance(50);
-    expect(await answer).toMatchObject({ status: 504, headers: { 'x-heddle-reason': 'UT no response within 2000 ms' } });
+    expect(await answer).toMatchObject({
+      status: 504,
+      headers: { 'x-heddle-reason': 'UT no response within 2000 ms' },
+    });
     expect(proxy.finished).toMatchObject([{ status: 504, flag: 'UT' }]);
     expect(proxy.stat('cluster.backend.upstream_rq_timeout')).toBe(1);
     await until(() => backend.sockets.size === 0);
@@ -56,14 +59,20 @@ describe('the timeout of a route', () => {
   test('starts when the request is complete, however long that took', async () => {
     const clock = new ManualClock();
     const backend = await startBackend();
+    let finish: (() => void) | undefined;
+    backend.respond = (request, response) => {
+      request.resume().on('end', () => (finish = () => response.end('in time')));
+    };
     const proxy = await proxyTo([backend.port], { action: { timeout: '1s' }, clock });
     const client = closeAfterTest(await RawConnection.open(proxy.port()));
     client.send('POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\nab');
     await until(() => backend.requests === 1);
     clock.advance(10_000);
     client.send('cd');
-    const { status, body } = await client.readResponse();
-    expect({ status, body: echoOf({ body }).body }).toEqual({ status: 200, body: 'abcd' });
+    await until(() => finish !== undefined);
+    clock.advance(900);
+    finish?.();
+    expect(await client.readResponse()).toMatchObject({ status: 200, body: 'in time' });
   });
 
   test('breaks a response off that has begun: the client sees no end', async () => {
@@ -80,7 +89,22 @@ describe('the timeout of a route', () => {
     expect(proxy.finished).toMatchObject([{ status: 200, flag: 'UT' }]);
   });
 
-  test('leaves the next request of the same stream object alone', async () => {
+  test('ends with its request: nothing of it reaches the next one on the same stream object', async () => {
+    const clock = new ManualClock();
+    const backend = await startBackend();
+    const proxy = await proxyTo([backend.port], { action: { timeout: '1s' }, clock });
+    const client = closeAfterTest(await RawConnection.open(proxy.port()));
+    await client.get();
+    clock.advance(5_000);
+    await client.get();
+    expect(proxy.finished).toMatchObject([
+      { status: 200, flag: '-' },
+      { status: 200, flag: '-' },
+    ]);
+    expect(proxy.stat('cluster.backend.upstream_rq_timeout')).toBe(0);
+  });
+
+  test('counts for each request anew', async () => {
     const clock = new ManualClock();
     const backend = await startBackend();
     const proxy = await proxyTo([backend.port], { action: { timeout: '1s' }, clock });
@@ -198,6 +222,28 @@ describe('a connection that the host closes', () => {
     expect((await call(proxy.port())).status).toBe(503);
     expect(proxy.finished).toMatchObject([{ flag: 'UC' }]);
     expect(connections).toBe(1);
+  });
+
+  test('after it took the body is 503, flag UC, also with the policy `reset`: the body is gone', async () => {
+    const bodies: number[] = [];
+    const takes = net.createServer((socket) => {
+      bodies.push(0);
+      const nth = bodies.length - 1;
+      socket.on('error', () => {});
+      socket.on('data', (bytes) => {
+        bodies[nth] = (bodies[nth] ?? 0) + bytes.length;
+        if ((bodies[nth] ?? 0) > 50_000) socket.resetAndDestroy();
+      });
+    });
+    const proxy = await proxyTo([await listen(takes)], { action: { retry_policy: { retry_on: 'reset' } } });
+    // The head alone opens the connection; the body follows on it.
+    const client = closeAfterTest(await RawConnection.open(proxy.port()));
+    client.send('PUT / HTTP/1.1\r\nhost: test\r\ncontent-length: 60000\r\n\r\n');
+    await until(() => (bodies[0] ?? 0) > 0);
+    client.send('x'.repeat(60_000));
+    expect((await client.readResponse()).status).toBe(503);
+    expect(proxy.finished).toMatchObject([{ flag: 'UC' }]);
+    expect(bodies).toHaveLength(1);
   });
 
   test('within a response head is tried again with the policy `reset`, and nothing of the first head is left', async () => {

@@ -1,11 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
-import type { Bootstrap as BootstrapJson } from '../../../proxy/api/envoy.gen.ts';
-import { readBootstrap } from '../../../proxy/bootstrap.ts';
-import { requireValue } from '../../../proxy/common/decoded.ts';
-import { createLogger, silentLogger } from '../../../proxy/common/log.ts';
-import { AdsClient, type AdsClientOptions } from '../../../proxy/xds/ads-client.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createLogger } from '../../../proxy/common/log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import {
   ads,
@@ -16,58 +12,8 @@ import {
   routeConfigurationJson,
   staticClusterJson,
 } from '../api/samples.ts';
-import { FakeAdsServer, type FakeAdsStream } from './fake-ads-server.ts';
-import { RecordingSink } from './recording-sink.ts';
-
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
-async function startServer(): Promise<FakeAdsServer> {
-  const server = new FakeAdsServer();
-  await server.start();
-  cleanups.push(() => server.stop());
-  return server;
-}
-
-/** A client whose back-off is always zero, unless the test says otherwise. */
-function createClient(port: number, options: Partial<AdsClientOptions> = {}, change: BootstrapJson = {}) {
-  const json: BootstrapJson = {
-    node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
-    static_resources: {
-      clusters: [{ ...staticClusterJson('xds', port), typed_extension_protocol_options: http2Options }],
-    },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      cds_config: ads,
-      lds_config: ads,
-    },
-    ...change,
-  };
-  const bootstrap = requireValue(readBootstrap(JSON.stringify(json), 'test'), 'test');
-  const sink = new RecordingSink();
-  const client = new AdsClient({ bootstrap, sink, logger: silentLogger, random: () => 0, ...options });
-  cleanups.push(() => client.close());
-  return { client, sink };
-}
-
-async function connect(options: Partial<AdsClientOptions> = {}) {
-  const server = await startServer();
-  const { client, sink } = createClient(server.port, options);
-  await client.start();
-  const stream = await server.nextStream();
-  return { server, client, sink, stream };
-}
-
-/** Takes the two first requests of a stream. */
-async function takeSubscriptions(stream: FakeAdsStream) {
-  return [await stream.next(), await stream.next()] as const;
-}
+import { connect, createClient, startServer, takeSubscriptions } from './connected-client.ts';
+import type { FakeAdsStream } from './fake-ads-server.ts';
 
 /** Everything that one sidecar needs, and its answers. */
 async function configure(stream: FakeAdsStream): Promise<void> {
@@ -351,7 +297,7 @@ describe('a control plane that is not there', () => {
     const sockets: Socket[] = [];
     const server = createServer((socket) => sockets.push(socket.on('error', () => {}))).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    cleanups.push(() => {
+    onTestFinished(() => {
       for (const socket of sockets) socket.destroy();
       server.close();
     });
@@ -392,7 +338,7 @@ describe('a control plane that is not there', () => {
       forward(upstream, socket).on('close', () => socket.destroy());
     }).listen(0, '127.0.0.1');
     await once(forwarder, 'listening');
-    cleanups.push(() => forwarder.close());
+    onTestFinished(() => void forwarder.close());
     const reasons: string[] = [];
     const logger = createLogger('test', 'warn', (line) => {
       reasons.push(line);

@@ -1,0 +1,23 @@
+/** Addresses of other machines' programs: what goes into Envoy's configuration is an IP address, never a name. */
+import { lookup } from 'node:dns/promises';
+import { CommandError } from './exit-code.ts';
+import type { HostPort } from './option-parsers.ts';
+
+/** The same with the host as an IP address. `what` names it in the error of one that cannot be found. */
+export async function resolveHost({ host, port }: HostPort, what: string): Promise<HostPort> {
+  try {
+    return { host: (await lookup(host)).address, port };
+  } catch {
+    throw new CommandError(`the address of ${what}'s host "${host}" cannot be found`);
+  }
+}
+
+/** Where programs of this machine reach a server that listens at `host`: a wildcard is no address to connect to. */
+export function reachableHost(host: string): string {
+  return isWildcard(host) ? '127.0.0.1' : host;
+}
+
+/** `0.0.0.0`, `::` and the other spellings of an IP address that is all zeros. */
+function isWildcard(address: string): boolean {
+  return /^[0.:]+$/.test(address);
+}
