@@ -60,6 +60,14 @@ function readRemoved(
 /** RFC 9110 section 5.6.2 says what a name is made of; the request's target is not a header to change. */
 function headerName(name: string, fail: (message: string) => void): string {
   if (!/^[!#$%&'*+.^_`|~\w-]*$/.test(name)) fail(`must be the name of a header field, got ${show(name)}`);
-  if (name.toLowerCase() === 'host') fail('must not change the Host header');
+  const reason = untouchable[name.toLowerCase()];
+  if (reason !== undefined) fail(`must not change ${name}: ${reason}`);
   return name.toLowerCase();
 }
+
+/** Headers that rules may not change, and why. */
+const untouchable: Readonly<Record<string, string>> = {
+  host: 'it says where the request goes',
+  'content-length': 'each hop frames bodies itself',
+  'transfer-encoding': 'each hop frames bodies itself',
+};

@@ -73,6 +73,7 @@ function acceptHandle(handle: unknown, acceptor: Acceptor): void {
   const options = {
     handle,
     allowHalfOpen: true,
+    manualStart: true,
     onread: {
       buffer: sharedReadBuffer,
       callback: (length: number): boolean =>
@@ -84,7 +85,6 @@ function acceptHandle(handle: unknown, acceptor: Acceptor): void {
     socket.setNoDelay(true);
     handler = acceptor.onSocket(socket);
     attach(socket, handler);
-    // The constructor does not start reading from a wrapped handle.
     acceptor.whenWarm(() => socket.read(0));
   });
 }

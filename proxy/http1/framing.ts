@@ -95,7 +95,8 @@ function isAuthority(text: string): boolean {
 function readContentLength(headers: HeaderMap): number {
   const text = headers.knownValue(Known.contentLength) ?? '';
   const length = parseContentLength(text);
-  const isPlain = (text.length === 1 || text.charCodeAt(0) !== 48) && headers.endsLineAt(headers.known[Known.contentLength] ?? 0);
+  const isPlain =
+    (text.length === 1 || text.charCodeAt(0) !== 48) && headers.endsLineAt(headers.known[Known.contentLength] ?? 0);
   if (length >= 0 && !isPlain) headers.set(contentLengthName, String(length));
   return length;
 }

@@ -1,7 +1,7 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Listener } from '../api/listener.ts';
-import type { FieldError } from '../common/decoded.ts';
+import { type Decoded, type FieldError, formatFieldErrors } from '../common/decoded.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
@@ -35,12 +35,11 @@ export class ListenerManager implements Lifecycle {
     this.#dependencies = dependencies;
   }
 
-  /** Binds the static listeners; rejects with the first that cannot be bound. */
+  /** Binds the static listeners; rejects, naming those that cannot be bound. */
   async start(): Promise<void> {
-    for (const config of this.#staticConfigs) {
-      const error = await this.#add(config);
-      if (error !== undefined) throw new Error(`listener ${error.path}: ${error.message}`);
-    }
+    const opened = await this.#openAll(this.#staticConfigs);
+    if (opened.errors !== undefined) throw new Error(`listener ${formatFieldErrors(opened.errors)}`);
+    for (const listener of opened.value) this.#activate(listener);
   }
 
   /** Routes have arrived: listeners that have all of theirs now begin to serve. */
@@ -54,56 +53,78 @@ export class ListenerManager implements Lifecycle {
     return [...this.#active.values()];
   }
 
-  /** LDS, state of the world. Errors name the listeners that could not be bound; the others are in force. */
+  /**
+   * LDS, state of the world: all of it or, when an address cannot be bound, nothing. Errors name the listeners. Only an
+   * address that a listener leaves in this very update is bound after that one has gone.
+   */
   async replaceListeners(configs: readonly Listener[]): Promise<FieldError[]> {
-    const errors: FieldError[] = [];
     const wanted = new Set([...this.#staticConfigs, ...configs].map(({ name }) => name));
-    for (const [name, listener] of this.#active) if (!wanted.has(name)) this.#retire(name, listener);
-    for (const config of configs) {
-      const error = await this.#put(config);
-      if (error !== undefined) errors.push(error);
+    const leaving = this.list().filter(({ config }) => !wanted.has(config.name));
+    const needing = configs.filter((config) => this.#needsSocket(config));
+    const isLeft = (config: Listener): boolean => leaving.some((listener) => isSameAddress(listener.config, config));
+    const opened = await this.#openAll(needing.filter((config) => !isLeft(config)));
+    if (opened.errors !== undefined) return opened.errors;
+    for (const listener of leaving) {
+      this.#active.delete(listener.config.name);
+      this.#startDraining(listener);
     }
-    return errors;
+    const reopened = await this.#openAll(needing.filter(isLeft));
+    for (const listener of [...opened.value, ...(reopened.value ?? [])]) this.#activate(listener);
+    for (const config of configs) this.#update(config);
+    return reopened.errors ?? [];
   }
 
-  async #put(config: Listener): Promise<FieldError | undefined> {
+  #needsSocket(config: Listener): boolean {
     const current = this.#active.get(config.name);
-    if (current === undefined) return this.#add(config);
-    if (isDeepStrictEqual(current.config, config)) return undefined;
-    if (current.config.address === config.address && current.config.port === config.port) {
-      current.update(config, this.#dependencies.createConnectionManager(config));
-      return undefined;
-    }
-    const error = await this.#add(config);
-    if (error === undefined) this.#startDraining(current);
-    return error;
+    return current === undefined || !isSameAddress(current.config, config);
   }
 
-  async #add(config: Listener): Promise<FieldError | undefined> {
-    if (this.#isDraining) return undefined;
-    const { createConnectionManager, logger } = this.#dependencies;
-    const listener = new ActiveListener(config, createConnectionManager(config));
+  /** A changed filter chain on an unchanged address. */
+  #update(config: Listener): void {
+    const current = this.#active.get(config.name);
+    if (current === undefined || isDeepStrictEqual(current.config, config)) return;
+    current.update(config, this.#dependencies.createConnectionManager(config));
+  }
+
+  /** Binds all of them, or none. */
+  async #openAll(configs: readonly Listener[]): Promise<Decoded<ActiveListener[]>> {
+    const opened: ActiveListener[] = [];
+    const errors: FieldError[] = [];
+    for (const config of configs) {
+      const listener = new ActiveListener(config, this.#dependencies.createConnectionManager(config));
+      const error = await this.#open(listener);
+      if (error === undefined) opened.push(listener);
+      else errors.push(error);
+    }
+    if (errors.length === 0 && !this.#isDraining) return { value: opened };
+    for (const listener of opened) listener.close();
+    return errors.length === 0 ? { value: [] } : { errors };
+  }
+
+  async #open(listener: ActiveListener): Promise<FieldError | undefined> {
+    const { name, address, port } = listener.config;
     try {
       const usesSharedBuffer = await listener.start();
-      if (!usesSharedBuffer) logger.warn('this Node hides its handles: reading with ordinary sockets, which is slower');
+      if (!usesSharedBuffer) {
+        this.#dependencies.logger.warn('this Node hides its handles: reading with ordinary sockets, which is slower');
+      }
+      return undefined;
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      return { path: config.name, message: `cannot listen on ${config.address}:${config.port}: ${reason}` };
+      return { path: name, message: `cannot listen on ${address}:${port}: ${reason}` };
     }
-    if (this.#isDraining) {
-      listener.close();
-      return undefined;
-    }
-    this.#active.set(config.name, listener);
-    if (this.#dependencies.hasRoutes(config)) listener.warm();
-    else this.#dependencies.clock.setTimer(() => listener.warm(), warmingTimeoutMs);
-    logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
-    return undefined;
   }
 
-  #retire(name: string, listener: ActiveListener): void {
-    this.#active.delete(name);
-    this.#startDraining(listener);
+  /** Takes the place of a listener of its name, which drains. */
+  #activate(listener: ActiveListener): void {
+    const { hasRoutes, clock, logger } = this.#dependencies;
+    const { config } = listener;
+    const previous = this.#active.get(config.name);
+    this.#active.set(config.name, listener);
+    if (previous !== undefined) this.#startDraining(previous);
+    if (hasRoutes(config)) listener.warm();
+    else clock.setTimer(() => listener.warm(), warmingTimeoutMs);
+    logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
   }
 
   #startDraining(listener: ActiveListener): void {
@@ -149,4 +170,8 @@ export class ListenerManager implements Lifecycle {
     for (const listener of [...this.#active.values(), ...this.#draining]) listener.close();
     return Promise.resolve();
   }
+}
+
+function isSameAddress(a: Listener, b: Listener): boolean {
+  return a.address === b.address && a.port === b.port;
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Mesh } from '../support/mesh.ts';
+import { fetchText, Mesh } from '../support/mesh.ts';
 
 describe('heddle up', () => {
   let mesh: Mesh;
@@ -43,6 +43,16 @@ describe('heddle up', () => {
     expect(code).toBe(1);
     expect(output.split('\n')).toHaveLength(1);
     expect(output).toContain(mesh.dataDir);
+  });
+
+  test.each([
+    ['where the mixer listens', []],
+    ['where --mixer-address says', ['--mixer-address', '127.0.0.1:4321']],
+  ])('sidecars are told to report %s', async (_, options) => {
+    await mesh.startControlPlane(...options);
+    const { adminUrl } = await mesh.startSidecar({ service: 'web', hasApplication: false });
+    const expected = options[1] ?? `127.0.0.1:${mesh.ports.mixer}`;
+    expect(await fetchText(`${adminUrl}/clusters`)).toContain(`mixer::${expected}::`);
   });
 
   test('what was applied is there after a restart', async () => {

@@ -76,13 +76,13 @@ export class Mesh {
     return join(this.dir, 'data');
   }
 
-  /** `heddle up`, ready. */
-  async startControlPlane(): Promise<Child> {
+  /** `heddle up`, ready, with further options. */
+  async startControlPlane(...options: string[]): Promise<Child> {
     const { rest, xds, metrics, mixer } = this.ports;
     const ports = ['--rest-port', rest, '--xds-port', xds, '--metrics-port', metrics, '--mixer-port', mixer].map(
       String,
     );
-    const child = this.start('heddle up', [heddle, 'up', '--data-dir', this.dataDir, ...ports]);
+    const child = this.start('heddle up', [heddle, 'up', '--data-dir', this.dataDir, ...ports, ...options]);
     await child.waitForLine(/^heddle is up:/);
     return child;
   }

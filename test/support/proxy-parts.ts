@@ -65,6 +65,8 @@ export class ProxyParts {
   readonly finished: FinishedStream[] = [];
   /** What handlers threw: defects, none of which may happen. */
   readonly faults: unknown[] = [];
+  /** What a new listener hears about its routes. */
+  hasRoutes = true;
   readonly #timers: TimerWheel;
   readonly #random: () => number;
   readonly #filters: readonly FilterFactory[];
@@ -83,7 +85,7 @@ export class ProxyParts {
     this.listeners = new ListenerManager(
       listeners.map((listener) => requireValue(decodeListener(listener), 'listener')),
       {
-        hasRoutes: () => true,
+        hasRoutes: () => this.hasRoutes,
         createConnectionManager: (config) => this.#createConnectionManager(config),
         clock,
         logger: silentLogger,

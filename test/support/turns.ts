@@ -1,5 +1,5 @@
 /** Waiting in tests without sleeping: turns of the event loop, and conditions. */
-const patienceMs = 5_000;
+const patienceMs = 10_000;
 /** Most of what is waited for happens within a few turns. Whoever waits longer leaves the processor to others. */
 const busyTurns = 100;
 

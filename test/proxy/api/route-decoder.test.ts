@@ -263,7 +263,15 @@ describe('header mutations', () => {
     [{ header: { value: 'v' } }, 'header.key: must be set'],
     [{ header: { key: 'a b', value: 'v' } }, 'header.key: must be the name of a header field, got "a b"'],
     [{ header: { key: ':path', value: 'v' } }, 'header.key: must be the name of a header field, got ":path"'],
-    [{ header: { key: 'Host', value: 'v' } }, 'header.key: must not change the Host header'],
+    [{ header: { key: 'Host', value: 'v' } }, 'header.key: must not change Host: it says where the request goes'],
+    [
+      { header: { key: 'content-length', value: '5' } },
+      'header.key: must not change content-length: each hop frames bodies itself',
+    ],
+    [
+      { header: { key: 'Transfer-Encoding', value: 'chunked' } },
+      'header.key: must not change Transfer-Encoding: each hop frames bodies itself',
+    ],
     [
       { header: { key: 'a', value: '%PROTOCOL%' } },
       'header.value: has a %variable%, which is not supported, got "%PROTOCOL%"',

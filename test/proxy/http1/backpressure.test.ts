@@ -35,7 +35,7 @@ const chunk = Buffer.alloc(1024 * 1024, 'Backpressure. ');
 /** Writes until the other side is slow for a while; returns how much of what was written waits in this process. */
 async function fill(socket: { write(bytes: Buffer): boolean; writableLength: number }, total: number): Promise<number> {
   let written = 0;
-  for (let idle = 0; written < total && idle < 20; ) {
+  for (let idle = 0; written < total && idle < 20;) {
     if (socket.writableLength > 0) {
       idle++;
       await turns(5);
@@ -127,7 +127,12 @@ it('a chunked response is paused and resumed as well', async () => {
   const { socket } = await upstream();
   client.socket.pause();
   const framed = Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]);
-  const chunks = { write: () => socket.write(framed), get writableLength() { return socket.writableLength; } };
+  const chunks = {
+    write: () => socket.write(framed),
+    get writableLength() {
+      return socket.writableLength;
+    },
+  };
   const written = await fill(chunks, size);
   expect(written).toBeLessThan(size / 2);
   client.socket.resume();
@@ -142,7 +147,12 @@ it('a chunked response is paused and resumed as well', async () => {
 it('pipelined requests wait in the kernel, not in the proxy', async () => {
   backend.onRequest = () => {};
   const requests = Buffer.from(head('GET / HTTP/1.1', 'Host: a').repeat(30_000));
-  const bulk = { write: () => client.socket.write(requests), get writableLength() { return client.socket.writableLength; } };
+  const bulk = {
+    write: () => client.socket.write(requests),
+    get writableLength() {
+      return client.socket.writableLength;
+    },
+  };
   const written = await fill(bulk, size);
   expect(written).toBeLessThan(size / 2);
   expect(backend.requests.length, 'one at a time').toBe(1);

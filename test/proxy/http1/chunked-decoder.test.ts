@@ -26,6 +26,10 @@ function decode(pieces: readonly string[], decoder = new ChunkedDecoder()): Outc
   return { data, isDone: decoder.isDone, rest };
 }
 
+function sorted(text: string): string {
+  return text.split('').sort().join('');
+}
+
 describe('chunks', () => {
   const text = '5;a="b"\r\nhello\r\nA\r\n \r\n0\r\n\r\n..\r\n000\r\nX: y\r\nZ:\r\n\r\nNEXT';
   const outcome = { data: 'hello \r\n0\r\n\r\n..', isDone: true, rest: 'NEXT' };
@@ -36,7 +40,7 @@ describe('chunks', () => {
 
   it('may be split anywhere', () => {
     for (const at of splitOffsets(text)) expect(decode([text.slice(0, at), text.slice(at)]), `${at}`).toEqual(outcome);
-    expect(decode([...text])).toEqual(outcome);
+    expect(decode(text.split(''))).toEqual(outcome);
   });
 
   it('are not done before their last byte', () => {
@@ -81,12 +85,12 @@ describe('the framing', () => {
     ['behind CR of the data', '1\r\nx\r', '\n'],
     ['behind a chunk', '1\r\nx\r\n', '0123456789ABCDEFabcdef'],
     ['behind the last chunk', '0\r\n', `\r${token}`],
-    ['in the name of a trailer', '0\r\nx', [...`${token}:`].sort().join('')],
+    ['in the name of a trailer', '0\r\nx', sorted(`${token}:`)],
     ['behind CR of a trailer', '0\r\nx:\r', '\n'],
     ['behind a trailer', '0\r\nx:\r\n', `\r${token}`],
     ['behind the last CR', '0\r\n\r', '\n'],
   ])('takes %s only what belongs there', (_, begin, allowed) => {
-    expect(allowedBehind(begin)).toBe([...allowed].sort().join(''));
+    expect(allowedBehind(begin)).toBe(sorted(allowed));
   });
 
   it('takes no control bytes in extensions and trailers', () => {

@@ -54,9 +54,12 @@ describe('the authority', () => {
     expect(authorityOf('/x', `Host: ${host}`)).toEqual({ authority: host, path: '/x' });
   });
 
-  it.each(['a b', 'a/b', 'a?b', 'u@a', 'a:b', 'a:123456', '[::1', '::1', '<a>', 'a"', 'a\\b', '[a]b'])('may not be %s', (host) => {
-    expect(authorityOf('/', `Host: ${host}`)).toBe(400);
-  });
+  it.each(['a b', 'a/b', 'a?b', 'u@a', 'a:b', 'a:123456', '[::1', '::1', '<a>', 'a"', 'a\\b', '[a]b'])(
+    'may not be %s',
+    (host) => {
+      expect(authorityOf('/', `Host: ${host}`)).toBe(400);
+    },
+  );
 
   it('is checked again after a valid one', () => {
     expect(authorityOf('/', 'Host: good')).toEqual({ authority: 'good', path: '/' });

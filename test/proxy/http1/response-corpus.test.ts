@@ -73,7 +73,7 @@ describe('a response with', () => {
     async (_, each) => {
       const isShort = each.send.length < 400;
       const offsets = splitOffsets(each.send).map((offset) => splitAt(each.send, offset));
-      for (const pieces of [[each.send], ...offsets, ...(isShort ? [[...each.send]] : [])]) {
+      for (const pieces of [[each.send], ...offsets, ...(isShort ? [each.send.split('')] : [])]) {
         const where = `in pieces of ${pieces.map(({ length }) => length).join(', ')}`;
         backend.clear();
         expect(await exchange(each, pieces), where).toEqual(each.client);

@@ -51,7 +51,9 @@ describe('the start line', () => {
   });
 
   it('of a response is always that of HTTP/1.1', () => {
-    expect(serializeResponse(responseHead(head('HTTP/1.0 418 Tea pot', 'X: 1')), '')).toBe(head('HTTP/1.1 418 Tea pot', 'X: 1'));
+    expect(serializeResponse(responseHead(head('HTTP/1.0 418 Tea pot', 'X: 1')), '')).toBe(
+      head('HTTP/1.1 418 Tea pot', 'X: 1'),
+    );
   });
 
   it('is followed by Host when there was none', () => {
@@ -73,7 +75,18 @@ describe('framing', () => {
 describe('hop-by-hop headers', () => {
   it('are removed every time they come', () => {
     const request = requestHead(
-      head('GET / HTTP/1.1', 'TE: a', 'Host: a', 'te: b', 'Keep-Alive: 1', 'X: 1', 'Connection: y', 'Y: 1', 'Connection: z, Q', 'q: 1'),
+      head(
+        'GET / HTTP/1.1',
+        'TE: a',
+        'Host: a',
+        'te: b',
+        'Keep-Alive: 1',
+        'X: 1',
+        'Connection: y',
+        'Y: 1',
+        'Connection: z, Q',
+        'q: 1',
+      ),
     );
     removeHopByHop(request.headers);
     expect(serializeRequest(request)).toBe(head('GET / HTTP/1.1', 'Host: a', 'X: 1'));

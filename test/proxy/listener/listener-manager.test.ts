@@ -149,13 +149,32 @@ describe('LDS', () => {
     expect((await call(port)).status).toBe(200);
   });
 
-  test('a port that is taken is an error that names the listener; the others are in force', async () => {
+  test('a port that is taken is an error that names the listener, and nothing of the update is in force', async () => {
     const { proxy, backend } = await start();
-    const errors = await proxy.replaceListeners([listener('blocked', backend.port), listener('fine', 0)]);
+    const [kept, fine] = [await unusedPort(), await unusedPort()];
+    await proxy.replaceListeners([listener('kept', kept)]);
+    const errors = await proxy.replaceListeners([listener('blocked', backend.port), listener('fine', fine)]);
     expect(errors).toEqual([
       expect.stringMatching(new RegExp(`^blocked: cannot listen on 127\\.0\\.0\\.1:${backend.port}: .*EADDRINUSE`)),
     ]);
-    expect((await call(proxy.port('fine'))).status).toBe(200);
+    await expect(call(fine)).rejects.toThrow('ECONNREFUSED');
+    expect((await call(kept)).status).toBe(200);
+  });
+
+  test('a new listener answers nobody before its routes are there, and then everybody who waits', async () => {
+    const { proxy, backend } = await start();
+    const port = await unusedPort();
+    proxy.hasRoutes = false;
+    await proxy.replaceListeners([listener('warming', port)]);
+    const waiting = [call(port), call(port)];
+    // Were the waiting ones read, they would be answered by the time that a later request on a warm listener is.
+    proxy.hasRoutes = true;
+    await proxy.replaceListeners([listener('warming', port), listener('warm', 0)]);
+    expect((await call(proxy.port('warm'))).status).toBe(200);
+    expect(backend.requests).toBe(1);
+    proxy.listeners.warmListeners();
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await call(port)).status).toBe(200);
   });
 
   test('a listener whose new port is taken stays where it is', async () => {

@@ -16,7 +16,7 @@ import { until } from '../../../support/turns.ts';
 import { malformedRequests } from '../malformed-requests.ts';
 import { wellFormedRequests } from '../well-formed-requests.ts';
 import { type ReadRequest, createRecordingServer, readWithLlhttp } from './llhttp-reader.ts';
-import { RequestMutator } from './request-mutator.ts';
+import { MessageMutator } from './message-mutator.ts';
 
 const inputCount = Number(process.env['HEDDLE_FUZZ_INPUTS'] ?? 3_000);
 const seed = Number(process.env['HEDDLE_FUZZ_SEED'] ?? 1);
@@ -30,7 +30,12 @@ const seeds = [wellFormedRequests, wellFormedRequests, wellFormedRequests, malfo
  * Where llhttp may refuse what the proxy takes: in chunk extensions and in trailers that repeat framing headers, neither
  * of which the proxy forwards.
  */
-const strictness = ['HPE_STRICT', 'HPE_INVALID_TRANSFER_ENCODING', 'HPE_UNEXPECTED_CONTENT_LENGTH', 'HPE_INVALID_CONTENT_LENGTH'];
+const strictness = [
+  'HPE_STRICT',
+  'HPE_INVALID_TRANSFER_ENCODING',
+  'HPE_UNEXPECTED_CONTENT_LENGTH',
+  'HPE_INVALID_CONTENT_LENGTH',
+];
 
 /** Behind these node:http hands the connection over and reads no more requests from it. */
 const handsOver = /\r\nUpgrade:|CONNECT/i;
@@ -103,7 +108,7 @@ it(
   async () => {
     const harness = await Harness.start();
     const random = seededRandom(seed);
-    const mutator = new RequestMutator(seeds, random);
+    const mutator = new MessageMutator(seeds, random);
     let forwarded = 0;
     for (let i = 0; i < inputCount; i++) {
       const input = mutator.next();

@@ -73,3 +73,28 @@ export async function readWithLlhttp(bytes: Buffer): Promise<Reading> {
   await closed;
   return { requests, fault };
 }
+
+/** What llhttp reads from the bytes of a server that closes behind them; undefined when it is no complete response. */
+export function readResponseWithLlhttp(bytes: Buffer): Promise<{ status: number; body: string } | undefined> {
+  return new Promise((resolve) => {
+    const socket = new MemorySocket({ allowHalfOpen: true });
+    const request = http.request({ createConnection: () => socket, agent: false });
+    const finish = (response?: { status: number; body: string }): void => {
+      resolve(response);
+      socket.destroy();
+    };
+    request.on('error', () => finish());
+    request.on('upgrade', () => finish());
+    request.on('response', (incoming) => {
+      let body = '';
+      incoming.setEncoding('latin1');
+      incoming.on('data', (text: string) => (body += text));
+      incoming.on('error', () => finish());
+      incoming.on('aborted', () => finish());
+      incoming.on('end', () => finish(incoming.complete ? { status: incoming.statusCode ?? 0, body } : undefined));
+    });
+    request.end();
+    socket.push(bytes);
+    socket.push(null);
+  });
+}

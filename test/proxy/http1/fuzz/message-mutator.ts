@@ -1,4 +1,4 @@
-/** Requests that are nearly right: those of the corpus, joined and damaged at random, the same for the same seed. */
+/** Messages that are nearly right: those of the corpus, joined and damaged at random, the same for the same seed. */
 
 /** What parsers disagree about. */
 const fragments = [
@@ -12,7 +12,7 @@ const fragments = [
   '0\r\n\r\n', '1\r\nx\r\n', '00\r\n', '0x1\r\n', '-1\r\n', 'ffffffffffffffff\r\n', '5;a=b\r\nhello\r\n', '0;\r\n\r\n', '0\r\nX: y\r\n\r\n',
 ] as const; // prettier-ignore
 
-type Mutation = (text: string, mutator: RequestMutator) => string;
+type Mutation = (text: string, mutator: MessageMutator) => string;
 
 const mutations: readonly Mutation[] = [
   // A fragment somewhere.
@@ -38,19 +38,28 @@ const mutations: readonly Mutation[] = [
     return splice(text, at, 0, text.slice(at, at + 1 + mutator.below(40)));
   },
   // A line that ends otherwise.
-  (text, mutator) => splice(text, mutator.lineEnd(text), 2, mutator.pick(['\n', '\r', '\r\r\n', '\n\r', ' \r\n', '\0\r\n'])),
+  (text, mutator) =>
+    splice(text, mutator.lineEnd(text), 2, mutator.pick(['\n', '\r', '\r\r\n', '\n\r', ' \r\n', '\0\r\n'])),
   // Another case.
   (text, mutator) => {
     const at = mutator.below(text.length);
-    return splice(text, at, 1, text.charAt(at) === text.charAt(at).toLowerCase() ? text.charAt(at).toUpperCase() : text.charAt(at).toLowerCase());
+    return splice(
+      text,
+      at,
+      1,
+      text.charAt(at) === text.charAt(at).toLowerCase() ? text.charAt(at).toUpperCase() : text.charAt(at).toLowerCase(),
+    );
   },
   // Another number.
-  (text, mutator) => text.replace(/\d+(?=\r\n)/, () => mutator.pick(['0', '1', '+1', '-1', '00005', '5 ', '1e1', '2147483648', '18446744073709551617'])),
+  (text, mutator) =>
+    text.replace(/\d+(?=\r\n)/, () =>
+      mutator.pick(['0', '1', '+1', '-1', '00005', '5 ', '1e1', '2147483648', '18446744073709551617']),
+    ),
   // Not all of it.
   (text, mutator) => text.slice(0, mutator.below(text.length + 1)),
 ];
 
-export class RequestMutator {
+export class MessageMutator {
   readonly #random: () => number;
   readonly #seeds: readonly string[];
 
