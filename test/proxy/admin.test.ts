@@ -227,7 +227,7 @@ test('before it is live and while it drains /ready is 503', async () => {
   stream.send('EDS', '1', loadAssignment('reviews', [1234]));
   await started;
   expect(await ready()).toMatchObject({ status: 200, body: 'LIVE\n' });
-  const drained = server.drain(400);
+  const drained = server.drain(40_000);
   expect(await ready()).toMatchObject({ status: 503, body: 'DRAINING\n' });
   await drained;
 });

@@ -159,7 +159,11 @@ export class Mesh {
   /** Kills a sidecar and its application without a word, as a machine that goes away does. */
   async destroy({ child, applicationPid }: RunningSidecar): Promise<void> {
     child.kill('SIGKILL');
-    if (applicationPid !== undefined) process.kill(applicationPid, 'SIGKILL');
+    if (applicationPid !== undefined) {
+      process.kill(applicationPid, 'SIGKILL');
+      // Without its parent it stays in the table of processes until init looks after it.
+      this.#applicationPids.delete(applicationPid);
+    }
     await child.exited;
   }
 
