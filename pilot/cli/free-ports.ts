@@ -11,19 +11,24 @@ const count = 12_000;
 const stride = 16;
 let next = (process.pid * stride) % count;
 
-/** Distinct ports on which `host` can listen now. */
-export async function findFreePorts(wanted: number, host = '127.0.0.1'): Promise<number[]> {
+/** Distinct ports on which `host` can listen now. `reserved`: those that somebody is going to take. */
+export async function findFreePorts(
+  wanted: number,
+  host = '127.0.0.1',
+  reserved: readonly number[] = [],
+): Promise<number[]> {
   const ports: number[] = [];
   for (let probes = 0; ports.length < wanted && probes < count; probes += 1) {
     const port = first + next;
     next = (next + 1) % count;
-    if (await canListen(port, host)) ports.push(port);
+    if (!reserved.includes(port) && (await canListen(port, host))) ports.push(port);
   }
   if (ports.length < wanted) throw new Error(`no free port on ${host} from ${first} to ${first + count - 1}`);
   return ports;
 }
 
-function canListen(port: number, host: string): Promise<boolean> {
+/** Whether `host` can listen on a port now. */
+export function canListen(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(false));

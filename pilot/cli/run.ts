@@ -75,7 +75,11 @@ Examples:
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const { service, namespace, version, labels = {}, address, port: app } = options;
-  const free = await findFreePorts(3, address);
+  // The application does not listen yet: its port looks free.
+  const named = [app, options.outboundPort, options.inboundPort, options.adminPort].filter(
+    (port) => port !== undefined,
+  );
+  const free = await findFreePorts(3, address, named);
   const [outbound = 0, admin = 0, inbound = 0] = free;
   return {
     identity: { service, namespace, version, labels, address, instance: process.pid.toString(36) },

@@ -54,10 +54,10 @@ describe('an application becomes ready, and is no more', () => {
       expect((await child.exited).code).toBe(0);
     });
     expect(failuresOf(calls)).toEqual([]);
-    expect(countVersions(calls)['v3']).toBeGreaterThan(0);
   });
 
   test('pilot killed and started again: nobody leaves the rotation, and no request fails', async () => {
+    const seen = new Set<string | undefined>();
     const calls = await callDuring(async () => {
       controlPlane.kill('SIGKILL');
       await controlPlane.exited;
@@ -65,12 +65,14 @@ describe('an application becomes ready, and is no more', () => {
       for (const { child } of [first, second]) {
         await eventually(async () => {
           const status = await mesh.workloadStatus(child);
-          expect(['IN ROTATION', undefined]).toContain(status);
-          return status;
+          seen.add(status);
+          return status === 'IN ROTATION' ? true : undefined;
         }, 15_000);
       }
     });
     expect(failuresOf(calls)).toEqual([]);
+    seen.delete(undefined);
+    expect([...seen]).toEqual(['IN ROTATION']);
     const { v1 = 0, v2 = 0 } = countVersions(await client.callMany(400));
     expect(Math.min(v1, v2)).toBeGreaterThan(100);
   });

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import { Child } from '../../examples/ftgo-canary/child.ts';
-import { findFreePorts } from '../../pilot/cli/free-ports.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
+import { findMeshPorts } from './mesh-ports.ts';
 import { Client, type Target } from './traffic.ts';
 
 export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));
@@ -60,7 +60,7 @@ export class Mesh {
 
   /** A mesh without any process yet: a directory and four ports that stay the same over restarts. */
   static async create(): Promise<Mesh> {
-    const [rest = 0, xds = 0, metrics = 0, mixer = 0] = await findFreePorts(4);
+    const [rest = 0, xds = 0, metrics = 0, mixer = 0] = await findMeshPorts(4);
     return new Mesh(await mkdtemp(join(tmpdir(), 'heddle-mesh-')), { rest, xds, metrics, mixer });
   }
 
@@ -90,7 +90,7 @@ export class Mesh {
   /** `heddle run`, ready, its application listening and in rotation. */
   async startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
     const { service, version = 'v1', hasApplication = true, listenDelayMs = 0 } = options;
-    const [port = 0] = await findFreePorts(1);
+    const [port = 0] = await findMeshPorts(1);
     const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
     const application = [
       process.execPath,

@@ -22,3 +22,11 @@ test('a port that is taken is passed over', async () => {
   expect(await findFreePorts(1)).not.toEqual([next + 1]);
   await new Promise((resolve) => server.close(resolve));
 });
+
+test('a port that is reserved is passed over, though nobody listens there yet', async () => {
+  const [first = 0] = await findFreePorts(1);
+  const reserved = Array.from({ length: 20 }, (_, i) => first + i);
+  const found = await findFreePorts(5, '127.0.0.1', reserved);
+  expect(found).toHaveLength(5);
+  expect(found.filter((port) => reserved.includes(port))).toEqual([]);
+});
