@@ -5,6 +5,7 @@ import { type SocketHandler, connectSocket } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
+import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody } from '../http/message-head.ts';
 import type { Host } from '../upstream/host.ts';
 import { BodyReader } from './body-reader.ts';
@@ -268,6 +269,8 @@ export class ClientConnection implements SocketHandler {
     const { headers } = head;
     this.#isKeptAlive =
       head.minorVersion === 1 ? !connectionHas(headers, 'close') : connectionHas(headers, 'keep-alive');
+    // 204 has no body (RFC 9110 §15.3.5): one that comes all the same must not be read as the next response.
+    if (head.status === 204 && announcesBody(headers)) this.#isKeptAlive = false;
     if (headers.hasKnown(Known.keepAlive)) this.#readKeepAlive(headers.knownValue(Known.keepAlive) ?? '');
     removeHopByHop(headers);
     this.#body.begin(head.contentLength);
@@ -334,6 +337,11 @@ export class ClientConnection implements SocketHandler {
     const { idleTimeoutMs } = this.host.cluster.config;
     this.#idleTimeoutMs = idleTimeoutMs === 0 ? announcedMs : Math.min(idleTimeoutMs, announcedMs);
   }
+}
+
+function announcesBody(headers: HeaderMap): boolean {
+  const length = headers.knownValue(Known.contentLength);
+  return headers.hasKnown(Known.transferEncoding) || (length !== undefined && Number(length) > 0);
 }
 
 function errorCode(error: Error | undefined): string {

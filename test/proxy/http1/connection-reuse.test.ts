@@ -229,3 +229,24 @@ describe('Expect: 100-continue', () => {
     expect(backend.requests.map(({ body }) => body)).toEqual(['ab']);
   });
 });
+
+describe('a 204 that announces a body', () => {
+  it.each(['Content-Length: 5', 'Transfer-Encoding: chunked'])(
+    'with %s is forwarded, and its connection is not used again',
+    async (framing) => {
+      backend.onRequest = (connection) => connection.send(head('HTTP/1.1 204 No Content', framing));
+      expect(await ask(get)).toMatchObject({ status: 204, body: '' });
+      await until(
+        () => backend.openConnections.length === 0,
+        () => 'the end of the connection',
+      );
+    },
+  );
+
+  it('of no bytes may stay', async () => {
+    backend.onRequest = (connection) => connection.send(head('HTTP/1.1 204 No Content', 'Content-Length: 0'));
+    await ask(get);
+    await ask(get);
+    expect(backend.openConnections.length).toBe(1);
+  });
+});
