@@ -2,12 +2,14 @@
 import type { Static, TSchema } from 'typebox';
 import type { Check, CheckedMetadata } from './checks/check.ts';
 import { checkDestinationRule } from './checks/destination-rule.ts';
+import { checkRateLimit } from './checks/rate-limit.ts';
 import { checkService } from './checks/service.ts';
 import { checkServiceEntry } from './checks/service-entry.ts';
 import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
 import type { Findings } from './findings.ts';
+import { rateLimitSchema } from './rate-limit.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import { serviceSchema } from './service.ts';
 import { serviceEntrySchema } from './service-entry.ts';
@@ -122,6 +124,24 @@ export const kinds: readonly Kind[] = [
     },
     workloadEntrySchema,
     checkWorkloadEntry,
+  ),
+  defineKind(
+    {
+      group: 'networking.heddle.dev',
+      versions: ['v1alpha1'],
+      kind: 'RateLimit',
+      plural: 'ratelimits',
+      shortNames: ['rl'],
+      printerColumns: [
+        column('Host', '.spec.host', 'The host to which the requests go'),
+        column('Requests', '.spec.requests', 'How many requests each sidecar may send per interval'),
+        column('Interval', '.spec.interval', 'How often tokens come back'),
+        column('Mode', '.spec.mode', 'Whether requests over the limit are refused, or only counted'),
+        age,
+      ],
+    },
+    rateLimitSchema,
+    checkRateLimit,
   ),
   defineKind(
     {

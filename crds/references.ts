@@ -6,6 +6,7 @@ import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
 import { isHostCoveredBy, resolveShortName } from './host.ts';
+import type { RateLimitSpec } from './rate-limit.ts';
 import type { Resource } from './resource.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
 import type { Destination, VirtualServiceSpec } from './virtual-service.ts';
@@ -35,15 +36,23 @@ interface Context {
 export function checkReferences(resource: SomeResource, mesh: MeshIndex, previous?: SomeResource): ReferenceFindings {
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
+  if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
   return findings;
 }
 
 function checkVirtualService({ spec, metadata }: SomeResource, context: Context): void {
   warnOfConflicts(spec as VirtualServiceSpec, metadata, context);
+  warnOfMissingDelegates(spec as VirtualServiceSpec, metadata, context);
   for (const { path, destination } of destinationsOf(spec as VirtualServiceSpec)) {
     checkDestination(destination, path, { namespace: metadata.namespace, ...context });
   }
+}
+
+function checkRateLimit({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
+  const { host } = spec as RateLimitSpec;
+  if (mesh.isKnown(host, namespace)) return;
+  findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
 }
 
 /** A subset must not be taken away from under a VirtualService that routes to it. */
@@ -74,6 +83,7 @@ export class MeshIndex {
   readonly #subsets = new Map<string, Set<string>>();
   readonly #claims = new Map<string, Named>();
   readonly #users: (Named & LocatedDestination)[] = [];
+  readonly #delegates = new Set<string>();
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
@@ -110,6 +120,11 @@ export class MeshIndex {
     return this.#claims.get(fullName(host, namespace));
   }
 
+  /** Whether there is a VirtualService for others to include (semantics S31). */
+  isDelegate({ name, namespace }: Named): boolean {
+    return this.#delegates.has(`${namespace}/${name}`);
+  }
+
   /** The VirtualServices that route to a subset. */
   usersOf(host: string, subset: string, namespace: string): { readonly user: Named; readonly path: string }[] {
     const name = fullName(host, namespace);
@@ -133,6 +148,7 @@ export class MeshIndex {
 
   #addVirtualService(spec: VirtualServiceSpec, { name, namespace }: Named): void {
     for (const located of destinationsOf(spec)) this.#users.push({ name, namespace, ...located });
+    if (!spec.hosts?.length) this.#delegates.add(`${namespace}/${name}`);
     for (const host of spec.hosts ?? []) {
       const claimed = fullName(host, namespace);
       if (!this.#claims.has(claimed)) this.#claims.set(claimed, { name, namespace });
@@ -151,9 +167,14 @@ interface LocatedDestination {
 }
 
 function destinationsOf(spec: VirtualServiceSpec): LocatedDestination[] {
-  return (spec.http ?? []).flatMap(({ route = [] }, index) =>
-    route.map(({ destination }, nth) => ({ path: `spec.http[${index}].route[${nth}].destination`, destination })),
-  );
+  return (spec.http ?? []).flatMap(({ route = [], mirror, mirrors = [] }, index) => {
+    const path = `spec.http[${index}]`;
+    return [
+      ...route.map(({ destination }, nth) => ({ path: `${path}.route[${nth}].destination`, destination })),
+      ...(mirror === undefined ? [] : [{ path: `${path}.mirror`, destination: mirror }]),
+      ...mirrors.map(({ destination }, nth) => ({ path: `${path}.mirrors[${nth}].destination`, destination })),
+    ];
+  });
 }
 
 /** A missing subset of a known service is a mistake; of an unknown one the rest of the mesh may still follow (semantics B3). */
@@ -170,6 +191,17 @@ function checkDestination(
   const known = subsets.size === 0 ? 'none is' : `${[...subsets].join(', ')} are`;
   const message = `no DestinationRule of host ${show(host)} defines subset ${show(subset)}, ${known} defined`;
   (isKnown ? findings.errors : findings.warnings).push({ path: `${path}.subset`, message });
+}
+
+/** The rules of a delegate may follow, but until they do requests find no route here. */
+function warnOfMissingDelegates({ http = [] }: VirtualServiceSpec, self: Named, { mesh, findings }: Context): void {
+  for (const [index, { delegate }] of http.entries()) {
+    if (delegate === undefined) continue;
+    const named = { name: delegate.name ?? '', namespace: delegate.namespace || self.namespace };
+    if (mesh.isDelegate(named)) continue;
+    const message = `no VirtualService ${named.namespace}/${named.name} without hosts is known yet: the rule has no effect`;
+    findings.warnings.push({ path: `spec.http[${index}].delegate`, message });
+  }
 }
 
 function warnOfConflicts(spec: VirtualServiceSpec, self: Named, { mesh, findings }: Context): void {

@@ -4,7 +4,15 @@
  */
 import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, show } from './findings.ts';
+import { loadBalancerFaults } from './load-balancer-support.ts';
 import { isIpAddress } from './names.ts';
+import type { LoadBalancerSettings } from './traffic-policy.ts';
+import {
+  unsupportedHeaderRemovals,
+  unsupportedHeaderValues,
+  unsupportedRegexRewrite,
+  unsupportedTarget,
+} from './unsupported-http.ts';
 
 /**
  * The supported part of a value: `true` for all of it, a record for an object with these fields only, a function for a
@@ -42,9 +50,57 @@ const headerMatches: Supported = (value, path) =>
     return name.startsWith(':') ? [{ path: at, message: notYet }] : unsupportedIn(match, stringMatch, at);
   });
 
+const headerOperations: Supported = {
+  set: unsupportedHeaderValues,
+  add: unsupportedHeaderValues,
+  remove: unsupportedHeaderRemovals,
+};
+const headerRules: Supported = { request: headerOperations, response: headerOperations };
+
+/** How a host is asked for HTTP/2 says nothing about HTTP/1.1; Node sets the time of the first TCP probe only. */
+const connectionPool: Supported = {
+  tcp: { maxConnections: true, connectTimeout: true, maxConnectionDuration: true, tcpKeepalive: { time: true } },
+  http: {
+    http1MaxPendingRequests: true,
+    http2MaxRequests: true,
+    maxRequestsPerConnection: true,
+    maxRetries: true,
+    idleTimeout: true,
+    h2UpgradePolicy: only('DEFAULT', 'DO_NOT_UPGRADE'),
+  },
+};
+
+/** There is no original destination where a sidecar is addressed openly. */
+const loadBalancer: Supported = {
+  simple: only('ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'UNSPECIFIED'),
+  consistentHash: true,
+  warmup: true,
+  warmupDurationSecs: true,
+};
+
+/** What a policy, a subset's and a port's have in common. */
+const policyBlocks = {
+  loadBalancer: (value: unknown, path: string) => [
+    ...unsupportedIn(value, loadBalancer, path),
+    ...loadBalancerFaults(value as LoadBalancerSettings, path),
+  ],
+  connectionPool,
+  outlierDetection: {
+    consecutive5xxErrors: true,
+    consecutiveGatewayErrors: true,
+    splitExternalLocalOriginErrors: true,
+    consecutiveLocalOriginFailures: true,
+    interval: true,
+    baseEjectionTime: true,
+    maxEjectionPercent: true,
+    minHealthPercent: true,
+  },
+} satisfies Supported;
+
 const trafficPolicy: Supported = {
-  loadBalancer: { simple: only('ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'UNSPECIFIED') },
-  connectionPool: { tcp: { connectTimeout: true }, http: { idleTimeout: true } },
+  ...policyBlocks,
+  portLevelSettings: { port: true, ...policyBlocks },
+  retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
 };
 
 const workload: Supported = { address: literalAddress, ports: true, labels: true, weight: true };
@@ -53,7 +109,7 @@ const supported: Readonly<Record<string, Supported>> = {
   VirtualService: {
     hosts: true,
     gateways: only('mesh'),
-    exportTo: only('*'),
+    exportTo: true,
     http: {
       name: true,
       match: {
@@ -62,9 +118,56 @@ const supported: Readonly<Record<string, Supported>> = {
         ignoreUriCase: true,
         headers: headerMatches,
         withoutHeaders: headerMatches,
+        scheme: stringMatch,
+        method: stringMatch,
+        authority: stringMatch,
+        queryParams: (value, path) =>
+          entriesOf(value).flatMap(([name, match]) => unsupportedIn(match, stringMatch, childPath(path, name))),
+        port: true,
+        sourceLabels: true,
+        sourceNamespace: true,
+        gateways: only('mesh'),
       },
-      route: { destination: true, weight: true },
+      fault: {
+        delay: { fixedDelay: true, percent: true, percentage: true },
+        abort: { httpStatus: true, grpcStatus: true, percentage: true },
+      },
+      corsPolicy: {
+        allowOrigins: stringMatch,
+        allowMethods: true,
+        allowHeaders: true,
+        exposeHeaders: true,
+        maxAge: true,
+        allowCredentials: true,
+        unmatchedPreflights: true,
+      },
+      mirror: true,
+      mirrors: true,
+      mirrorPercent: true,
+      mirrorPercentage: true,
+      route: { destination: true, weight: true, headers: headerRules },
+      headers: headerRules,
+      redirect: {
+        uri: unsupportedTarget,
+        prefixRewrite: unsupportedTarget,
+        authority: unsupportedTarget,
+        port: true,
+        derivePort: true,
+        scheme: true,
+        redirectCode: only(301, 302, 303, 307, 308),
+      },
+      directResponse: true,
+      delegate: true,
+      rewrite: { uri: unsupportedTarget, authority: unsupportedTarget, uriRegexRewrite: unsupportedRegexRewrite },
       timeout: true,
+      retries: {
+        attempts: true,
+        perTryTimeout: true,
+        retryOn: true,
+        retryIgnorePreviousHosts: true,
+        backoff: true,
+        retryRemoteLocalities: only(false),
+      },
     },
   },
   DestinationRule: {
@@ -83,6 +186,7 @@ const supported: Readonly<Record<string, Supported>> = {
     workloadSelector: true,
   },
   WorkloadEntry: workload,
+  RateLimit: true,
   Service: {
     ports: { port: true, name: true, protocol: only('TCP'), appProtocol: true, targetPort: portNumber },
     selector: true,
@@ -121,10 +225,6 @@ function unsupportedIn(value: unknown, part: Supported, path: string): FieldErro
 /** Fields whose absence has a meaning that is not in force. */
 function unsupportedDefaults(kind: string, spec: unknown): FieldError[] {
   const fields = new Map(entriesOf(spec));
-  const hosts = fields.get('hosts');
-  if (kind === 'VirtualService' && (!Array.isArray(hosts) || hosts.length === 0)) {
-    return [{ path: 'spec.hosts', message: `is required: a delegate, which has no hosts, ${notYet}` }];
-  }
   if (kind === 'ServiceEntry' && !fields.has('resolution')) {
     return [{ path: 'spec.resolution', message: `is required: the default NONE ${notYet}, only STATIC` }];
   }

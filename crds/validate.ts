@@ -50,6 +50,7 @@ export function validateResource(input: unknown, defaultNamespace = 'default'): 
     name: isTyped ? (metadata?.name ?? '') : '',
     namespace: isTyped ? (metadata?.namespace ?? defaultNamespace) : defaultNamespace,
     labels: isTyped ? (metadata?.labels ?? {}) : {},
+    annotations: isTyped ? (metadata?.annotations ?? {}) : {},
   };
   if (spec !== undefined) kind.value.checkSpec(spec, context, findings);
   if (findings.errors.length > 0 || metadata === undefined) return { errors: findings.errors };

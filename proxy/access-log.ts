@@ -3,7 +3,6 @@ import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { AccessLog } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
-import { meshErrors } from './common/errors.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
 import type { StreamObserver } from './http/connection-manager.ts';
@@ -102,16 +101,15 @@ const requestId = new HeaderName('x-request-id');
  * "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"`
  */
 function formatDefaultLine(stream: HttpStream, durationMs: number, nowMs: number): string {
-  const { request, response, error, codec, host } = stream;
+  const { request, response, codec, host } = stream;
   const started = new Date(nowMs - durationMs).toISOString();
   const path = request.headers.get(originalPath) ?? request.path;
   const start = `"${token(request.method)} ${token(path)} ${codec?.protocol ?? '-'}"`;
-  const flag = error === undefined ? '-' : meshErrors[error.code].flag;
   const numbers = `${stream.requestBytes} ${stream.responseBytes} ${Math.round(durationMs)}`;
   const serviceTime = token(response.headers.get(upstreamServiceTime) ?? '');
   const agents = `${header(request.headers, forwardedFor)} ${header(request.headers, userAgent)}`;
   const names = `${header(request.headers, requestId)} "${quote(request.authority)}" "${host?.address ?? '-'}"`;
-  return `[${started}] ${start} ${response.status} ${flag} ${numbers} ${serviceTime} ${agents} ${names}\n`;
+  return `[${started}] ${start} ${response.status} ${stream.responseFlags} ${numbers} ${serviceTime} ${agents} ${names}\n`;
 }
 
 /** A value that ends at the next space: one word, whatever a client or a header rule made of it. */

@@ -1,5 +1,6 @@
 /** What the admin pages say, in Envoy's words. */
 import type { ProxyServer } from './server.ts';
+import type { Host } from './upstream/host.ts';
 import type { AdsClient } from './xds/ads-client.ts';
 
 export function describeServer(server: ProxyServer): object {
@@ -25,12 +26,18 @@ export function describeClusters(server: ProxyServer): string {
         `${prefix}::cx_connect_fail::${host.connectFailuresTotal}`,
         `${prefix}::rq_active::${host.activeRequests}`,
         `${prefix}::rq_total::${host.requestsTotal}`,
-        `${prefix}::health_flags::${host.endpoint.isHealthy ? 'healthy' : '/failed_eds_health'}`,
+        `${prefix}::health_flags::${healthFlagsOf(host)}`,
         `${prefix}::weight::${host.endpoint.weight}`,
       );
     }
   }
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** As Envoy writes them: every reason why the host is out of rotation, or `healthy`. */
+function healthFlagsOf(host: Host): string {
+  const flags = [host.isEjected ? '/failed_outlier_check' : '', host.endpoint.isHealthy ? '' : '/failed_eds_health'];
+  return flags.join('') || 'healthy';
 }
 
 export function describeListeners(server: ProxyServer): string {

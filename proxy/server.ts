@@ -13,7 +13,7 @@ import { type Logger, createLogger } from './common/log.ts';
 import { onSocketFault } from './common/socket.ts';
 import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
-import { httpFilters } from './filter/http-filters.ts';
+import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
@@ -145,11 +145,14 @@ export class ProxyServer implements Lifecycle {
       clusters: this.clusters,
       timers: this.#timers,
       random: this.#random,
+      clock: this.#clock,
+      stats: this.stats,
+      statPrefix: config.statPrefix,
     };
     return new ConnectionManager(config, {
       clock: this.#clock,
       stats: this.stats,
-      filters: config.httpFilters.map(({ kind }) => httpFilters[kind](context)),
+      filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         createStreamRecorder(this.metrics, listener.trafficDirection),
         ...config.accessLogs.map((accessLog) => this.#accessLog(accessLog)),

@@ -5,6 +5,7 @@ export interface CheckedMetadata {
   readonly name: string;
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** Looks at the fields of `spec` together; the schema has already looked at each one alone. */

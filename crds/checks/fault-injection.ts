@@ -1,6 +1,7 @@
 /** Injected delays and aborts (semantics S25). */
 import { durationFault } from '../duration.ts';
 import { type Findings, show } from '../findings.ts';
+import { grpcStatuses } from '../grpc-statuses.ts';
 import type { HTTPRoute } from '../virtual-service.ts';
 import { statusFault } from './http-actions.ts';
 
@@ -13,22 +14,13 @@ export function checkFault(fault: Fault | undefined, path: string, findings: Fin
   if (fault.delay !== undefined) checkDelay(fault.delay, `${path}.delay`, findings);
 }
 
-/** Source: grpc/grpc doc/statuscodes.md. */
-const grpcStatuses: ReadonlySet<string> = new Set(
-  (
-    'OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED ' +
-    'RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS ' +
-    'UNAUTHENTICATED'
-  ).split(' '),
-);
-
 function checkAbort(abort: NonNullable<Fault['abort']>, path: string, findings: Findings): void {
   checkPercentage(abort.percentage?.value, `${path}.percentage.value`, findings);
   const given = (['httpStatus', 'grpcStatus', 'http2Error'] as const).filter((field) => abort[field] !== undefined);
   if (given.length > 1) findings.error(path, `must have only one kind of error, got ${given.join(' and ')}`);
   if (given.length === 0) findings.warn(path, 'has neither httpStatus nor grpcStatus: nothing is aborted');
   if (abort.httpStatus !== undefined) findings.expect(`${path}.httpStatus`, statusFault(abort.httpStatus));
-  if (abort.grpcStatus !== undefined && !grpcStatuses.has(abort.grpcStatus)) {
+  if (abort.grpcStatus !== undefined && !grpcStatuses.includes(abort.grpcStatus)) {
     findings.error(
       `${path}.grpcStatus`,
       `must be the name of a gRPC status such as NOT_FOUND, got ${show(abort.grpcStatus)}`,

@@ -2,6 +2,7 @@
 import { childPath, type Findings, show } from '../findings.ts';
 import { hostsOverlap } from '../host.ts';
 import { isIpAddress, wildcardDomainFault } from '../names.ts';
+import { stickyAnnotation, stickyFault } from '../sticky.ts';
 import type { VirtualServiceSpec } from '../virtual-service.ts';
 import type { Check } from './check.ts';
 import { checkExportTo } from './export-to.ts';
@@ -23,6 +24,8 @@ export const checkVirtualService: Check<VirtualServiceSpec> = (spec, metadata, f
   for (const [index, route] of http.entries()) checkHttpRoute(route, `spec.http[${index}]`, findings, isDelegate);
   for (const [index, route] of tls.entries()) checkTlsRoute(route, `spec.tls[${index}]`, findings, spec);
   for (const [index, route] of tcp.entries()) checkTcpRoute(route, `spec.tcp[${index}]`, findings);
+  const sticky = metadata.annotations[stickyAnnotation];
+  if (sticky !== undefined) findings.expect(childPath('metadata.annotations', stickyAnnotation), stickyFault(sticky));
   checkExportTo(exportTo, metadata, findings);
   warnUnreachable(http, 'spec.http', findings);
   warnUnreachable(tls, 'spec.tls', findings);

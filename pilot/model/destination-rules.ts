@@ -55,7 +55,7 @@ function mergeByHost(rules: readonly DestinationRule[]): HostTable<MergedRule> {
 }
 
 /** The blocks of a policy that clusters are built from. */
-export type PolicyBlocks = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool'>;
+export type PolicyBlocks = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'retryBudget'>;
 
 /** The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). */
 export function policyOf(rule: MergedRule | undefined, subset: Subset | undefined, port: number): PolicyBlocks {
@@ -66,13 +66,19 @@ export function policyOf(rule: MergedRule | undefined, subset: Subset | undefine
 function overridePolicy(base: PolicyBlocks, policy: TrafficPolicy | undefined, port: number): PolicyBlocks {
   if (policy === undefined) return base;
   const forPort = policy.portLevelSettings?.find((settings) => settings.port.number === port);
-  if (forPort !== undefined) return blocksOf(forPort);
-  return { ...base, ...blocksOf(policy) };
+  const inherited = { ...base, ...blocksOf(policy) };
+  if (forPort === undefined) return inherited;
+  // Not a setting of ports: it stays what it is.
+  return blocksOf({ ...forPort, retryBudget: inherited.retryBudget });
 }
 
-function blocksOf({ loadBalancer, connectionPool }: PolicyBlocks): PolicyBlocks {
+type Blocks = { readonly [K in keyof PolicyBlocks]: PolicyBlocks[K] | undefined };
+
+function blocksOf({ loadBalancer, connectionPool, outlierDetection, retryBudget }: Blocks): PolicyBlocks {
   return {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
+    ...(outlierDetection === undefined ? {} : { outlierDetection }),
+    ...(retryBudget === undefined ? {} : { retryBudget }),
   };
 }

@@ -1,8 +1,8 @@
 /** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
 import type { DestinationRules } from './destination-rules.ts';
-import type { HostTable } from './host-table.ts';
+import type { RateLimits } from './rate-limits.ts';
 import type { Service } from './service.ts';
-import type { VirtualService } from './virtual-services.ts';
+import type { VirtualServices } from './virtual-services.ts';
 import type { Workload } from './workload.ts';
 
 export interface PushContext {
@@ -16,8 +16,9 @@ export interface PushConfig {
   /** Sorted by hostname, which is unique. */
   readonly services: readonly Service[];
   readonly serviceByHostname: ReadonlyMap<string, Service>;
-  readonly virtualServices: HostTable<VirtualService>;
+  readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
+  readonly rateLimits: RateLimits;
 }
 
 /** What a push has to look at, found by comparing two snapshots. */

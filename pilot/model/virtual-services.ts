@@ -2,24 +2,42 @@
 import { resolveShortName } from '../../crds/host.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { VirtualServiceSpec } from '../../crds/virtual-service.ts';
+import { includeDelegates } from './delegates.ts';
 import { HostTable } from './host-table.ts';
+import { isVisibleTo } from './visibility.ts';
 
 export type VirtualService = Resource<VirtualServiceSpec>;
 
-/**
- * `resources` come oldest first. Rules of several VirtualServices for one host are not merged in the mesh: the oldest
- * wins (semantics S4). One that names gateways other than `mesh` does not apply to sidecars.
- */
-export function indexVirtualServices(resources: readonly VirtualService[]): HostTable<VirtualService> {
-  const byHost = new Map<string, VirtualService>();
-  for (const resource of resources) {
-    if (!appliesToMesh(resource)) continue;
-    for (const host of resource.spec.hosts ?? []) {
-      const hostname = resolveShortName(host, resource.metadata.namespace).toLowerCase();
-      if (!byHost.has(hostname)) byHost.set(hostname, resource);
-    }
+/** Those that apply to sidecars. One that names gateways other than `mesh` does not. */
+export class VirtualServices {
+  /** Oldest first, delegates included. */
+  readonly all: readonly VirtualService[];
+  readonly #tables = new Map<string, HostTable<VirtualService>>();
+
+  /** `resources` come oldest first. */
+  constructor(resources: readonly VirtualService[]) {
+    this.all = includeDelegates(resources).filter(appliesToMesh);
   }
-  return new HostTable(byHost);
+
+  /**
+   * By host, as clients of `namespace` see them. Rules of several VirtualServices for one host are not merged in the
+   * mesh: the oldest wins (semantics S4).
+   */
+  visibleTo(namespace: string): HostTable<VirtualService> {
+    const known = this.#tables.get(namespace);
+    if (known !== undefined) return known;
+    const byHost = new Map<string, VirtualService>();
+    for (const resource of this.all) {
+      if (!isVisibleTo(resource, namespace)) continue;
+      for (const host of resource.spec.hosts ?? []) {
+        const hostname = resolveShortName(host, resource.metadata.namespace).toLowerCase();
+        if (!byHost.has(hostname)) byHost.set(hostname, resource);
+      }
+    }
+    const table = new HostTable(byHost);
+    this.#tables.set(namespace, table);
+    return table;
+  }
 }
 
 function appliesToMesh({ spec: { gateways = [] } }: VirtualService): boolean {

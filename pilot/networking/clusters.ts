@@ -1,17 +1,14 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
-import { parseDurationMs } from '../../crds/duration.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
-import type { LoadBalancerSettings } from '../../crds/traffic-policy.ts';
-import type { Cluster, Cluster_LbPolicy } from '../../proxy/api/envoy.gen.ts';
-import { formatProtoDuration } from '../../proxy/common/duration.ts';
+import type { Cluster } from '../../proxy/api/envoy.gen.ts';
 import { policyOf, type MergedRule, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
-
-/** Istio's default for new connections. */
-const defaultConnectTimeout = '10s';
+import { buildConnectionPool } from './connection-pool.ts';
+import { buildLoadBalancer } from './load-balancer.ts';
+import { buildOutlierDetection } from './outlier-detection.ts';
 
 /** In the order of the services' hostnames. `namespace`: the client's. */
 export function buildOutboundClusters(config: PushConfig, { namespace }: { namespace: string }): Cluster[] {
@@ -39,30 +36,12 @@ function buildOutboundCluster(
   };
 }
 
-const lbPolicies: Readonly<Record<NonNullable<LoadBalancerSettings['simple']>, Cluster_LbPolicy | undefined>> = {
-  UNSPECIFIED: undefined,
-  LEAST_CONN: 'LEAST_REQUEST',
-  LEAST_REQUEST: 'LEAST_REQUEST',
-  ROUND_ROBIN: 'ROUND_ROBIN',
-  RANDOM: 'RANDOM',
-  PASSTHROUGH: undefined,
-};
-
-function buildPolicy({ loadBalancer, connectionPool }: PolicyBlocks): Cluster {
-  const connectTimeout = connectionPool?.tcp?.connectTimeout;
-  const idleTimeout = connectionPool?.http?.idleTimeout;
+function buildPolicy({ loadBalancer, connectionPool, outlierDetection, retryBudget }: PolicyBlocks): Cluster {
   return {
-    lb_policy: lbPolicies[loadBalancer?.simple ?? 'UNSPECIFIED'] ?? 'LEAST_REQUEST',
-    connect_timeout: connectTimeout === undefined ? defaultConnectTimeout : protoDurationOf(connectTimeout),
-    ...(idleTimeout === undefined
-      ? {}
-      : { common_http_protocol_options: { idle_timeout: protoDurationOf(idleTimeout) } }),
+    ...buildLoadBalancer(loadBalancer),
+    ...buildConnectionPool(connectionPool, retryBudget),
+    ...buildOutlierDetection(outlierDetection),
   };
-}
-
-/** The resource's check has accepted the text; should that ever fail, 0 would mean "no limit" and say so in a dump. */
-export function protoDurationOf(goDuration: string): string {
-  return formatProtoDuration(parseDurationMs(goDuration) ?? 0);
 }
 
 /** The application, on loopback. */
@@ -72,7 +51,7 @@ export function buildInboundCluster(appPort: number): Cluster {
   return {
     name,
     type: 'STATIC',
-    connect_timeout: defaultConnectTimeout,
+    ...buildConnectionPool(),
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
   };
 }

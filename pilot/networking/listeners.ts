@@ -10,11 +10,12 @@ import type {
 import { peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
+import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
+import { inboundRetryPolicy } from './retry-policy.ts';
 
 /** Name of the route configuration of the listener that is addressed openly, as a forward proxy; Istio's name for it. */
 export const outboundRouteName = 'http_proxy';
 
-const routerType = 'envoy.extensions.filters.http.router.v3.Router';
 const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 
 const outboundListenerName = 'virtualOutbound';
@@ -52,7 +53,8 @@ export function buildInboundListener({ address, inboundPort, appPort }: InboundP
 /** The peer's metadata is for the sidecar's telemetry, not for the application. */
 function buildInboundRoutes(appPort: number): RouteConfiguration {
   const name = inboundClusterName(appPort);
-  const route: Route = { name: 'default', match: { prefix: '/' }, route: { cluster: name, timeout: '0s' } };
+  const action = { cluster: name, timeout: '0s', retry_policy: inboundRetryPolicy };
+  const route: Route = { name: 'default', match: { prefix: '/' }, route: action };
   return {
     name,
     virtual_hosts: [{ name: `inbound|http|${appPort}`, domains: ['*'], routes: [route] }],
@@ -72,9 +74,10 @@ interface ListenerPlan {
 function buildListener({ name, address, port, direction, manager }: ListenerPlan): Listener {
   const httpConnectionManager: HttpConnectionManager = {
     ...manager,
+    normalize_path: true,
     stream_idle_timeout: '0s',
     request_headers_timeout: '10s',
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': typeUrlOf(routerType) } }],
+    http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
   return {

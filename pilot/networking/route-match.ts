@@ -3,16 +3,38 @@ import type { HTTPMatchRequest, StringMatch } from '../../crds/virtual-service.t
 import type {
   envoy_type_matcher_v3_StringMatcher as StringMatcher,
   HeaderMatcher,
+  QueryParameterMatcher,
   RouteMatch,
 } from '../../proxy/api/envoy.gen.ts';
 
 /** Undefined matches everything. */
 export function buildRouteMatch(match: HTTPMatchRequest | undefined): RouteMatch {
   const headers = [
+    ...buildPseudoHeaderMatchers(match),
     ...Object.entries(match?.headers ?? {}).map(([name, value]) => buildHeaderMatcher(name, value)),
     ...Object.entries(match?.withoutHeaders ?? {}).map(([name, value]) => buildAbsenceMatcher(name, value)),
   ];
-  return { ...buildPathMatch(match), ...(headers.length > 0 ? { headers } : {}) };
+  const query_parameters = Object.entries(match?.queryParams ?? {}).map(([name, value]) =>
+    buildQueryMatcher(name, value),
+  );
+  return {
+    ...buildPathMatch(match),
+    ...(headers.length > 0 ? { headers } : {}),
+    ...(query_parameters.length > 0 ? { query_parameters } : {}),
+  };
+}
+
+/** In Envoy the parts of the start line are headers too. */
+function buildPseudoHeaderMatchers({ method, scheme, authority }: HTTPMatchRequest = {}): HeaderMatcher[] {
+  return Object.entries({ ':method': method, ':scheme': scheme, ':authority': authority }).flatMap(([name, value]) =>
+    value === undefined ? [] : [buildHeaderMatcher(name, value)],
+  );
+}
+
+/** The first value of a parameter counts, and none is the value "" (S14). */
+function buildQueryMatcher(name: string, match: StringMatch): QueryParameterMatcher {
+  const string_match = buildStringMatcher(match);
+  return string_match === undefined ? { name, present_match: true } : { name, string_match };
 }
 
 /** Prefixes are raw string prefixes (S8); `ignoreUriCase` has no say over regular expressions (S9). */
@@ -23,7 +45,7 @@ function buildPathMatch({ uri = {}, ignoreUriCase = false }: HTTPMatchRequest = 
   return { prefix: uri.prefix ?? '/', ...caseRule };
 }
 
-function buildHeaderMatcher(name: string, match: StringMatch): HeaderMatcher {
+export function buildHeaderMatcher(name: string, match: StringMatch): HeaderMatcher {
   const string_match = buildStringMatcher(match);
   return string_match === undefined ? { name, present_match: true } : { name, string_match };
 }
@@ -43,6 +65,7 @@ function buildStringMatcher({ exact, prefix, regex }: StringMatch): StringMatche
 }
 
 /** Whether every request matches, so that no later route is ever reached (S3). */
-export function isCatchAll({ prefix, safe_regex, headers }: RouteMatch): boolean {
-  return headers === undefined && (prefix === '/' || safe_regex?.regex === '.*' || safe_regex?.regex === '*');
+export function isCatchAll({ prefix, safe_regex, headers, query_parameters }: RouteMatch): boolean {
+  if (headers !== undefined || query_parameters !== undefined) return false;
+  return prefix === '/' || safe_regex?.regex === '.*' || safe_regex?.regex === '*';
 }

@@ -5,7 +5,9 @@ import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service } from '../model/service.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
-import { buildDefaultRoute, buildRoutes, destinationHostname } from './routes.ts';
+import { limitVirtualHost } from './rate-limits.ts';
+import { type Client, destinationHostname } from './route-context.ts';
+import { buildDefaultRoute, buildRoutes } from './routes.ts';
 
 export interface OutboundHost {
   readonly virtualHost: VirtualHost;
@@ -25,30 +27,34 @@ interface HostPort {
 /** Where a host is served that rules name and no service declares. */
 const defaultHttpPort = 80;
 
-/** In the order of hostnames, services first. `namespace`: the client's. */
-export function buildOutboundHosts(config: PushConfig, { namespace }: { namespace: string }): OutboundHost[] {
-  const hosts = [...config.services.flatMap((service) => serviceHosts(service, config)), ...ruleHosts(config)];
+/** In the order of hostnames, services first. */
+export function buildOutboundHosts(config: PushConfig, client: Client): OutboundHost[] {
+  const services = config.services.flatMap((service) => serviceHosts(service, config, client));
+  const hosts = [...services, ...ruleHosts(config, client)];
   // Envoy refuses a route configuration in which two virtual hosts claim one domain: a full name beats a short spelling.
   const fullNames = new Set(hosts.flatMap((host) => domainsOf([host.hostname], host)));
   const claimed = new Set<string>();
   return hosts.map((host) => {
     const own = new Set(domainsOf([host.hostname], host));
-    const domains = domainsOf(spellingsOf(host.hostname, namespace), host).filter((domain) => {
+    const domains = domainsOf(spellingsOf(host.hostname, client.namespace), host).filter((domain) => {
       if (own.has(domain)) return true;
       const isFree = !fullNames.has(domain) && !claimed.has(domain);
       claimed.add(domain);
       return isFree;
     });
-    const virtualHost = { name: `${host.hostname}:${host.port}`, domains, routes: [...host.routes] };
-    return { virtualHost, isMeshInternal: host.isMeshInternal };
+    const name = `${host.hostname}:${host.port}`;
+    // As Istio sets it: an application can tell a retry from a first attempt.
+    const virtualHost = { name, domains, routes: [...host.routes], include_request_attempt_count: true };
+    const limits = config.rateLimits.get(host.hostname) ?? [];
+    return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal: host.isMeshInternal };
   });
 }
 
-function serviceHosts(service: Service, config: PushConfig): HostPort[] {
+function serviceHosts(service: Service, config: PushConfig, client: Client): HostPort[] {
   const { hostname } = service;
   const ports = httpPorts(service);
   const defaultPort = ports.find(({ number }) => number === defaultHttpPort) ?? ports[0];
-  const rules = httpRules(config.virtualServices.find(hostname));
+  const rules = httpRules(config.virtualServices.visibleTo(client.namespace).find(hostname));
   return ports.map((port) => ({
     hostname,
     port: port.number,
@@ -56,15 +62,15 @@ function serviceHosts(service: Service, config: PushConfig): HostPort[] {
     isMeshInternal: !service.isMeshExternal,
     routes:
       rules === undefined
-        ? [buildDefaultRoute({ port: port.number, subset: '', hostname })]
-        : buildRoutes(rules, config, port.number),
+        ? [buildDefaultRoute({ port: port.number, subset: '', hostname }, { config, client })]
+        : buildRoutes({ rules, config, client, port: port.number }),
   }));
 }
 
 /** A wildcard that covers services rules these; it is a virtual host of its own only when it covers none. */
-function ruleHosts(config: PushConfig): HostPort[] {
+function ruleHosts(config: PushConfig, client: Client): HostPort[] {
   const hosts: HostPort[] = [];
-  for (const [hostname, virtualService] of config.virtualServices.entries()) {
+  for (const [hostname, virtualService] of config.virtualServices.visibleTo(client.namespace).entries()) {
     const rules = httpRules(virtualService);
     if (rules === undefined || config.services.some((service) => isHostCoveredBy(service.hostname, hostname))) continue;
     hosts.push({
@@ -72,7 +78,7 @@ function ruleHosts(config: PushConfig): HostPort[] {
       port: defaultHttpPort,
       isDefaultPort: true,
       isMeshInternal: isRoutedIntoMesh(rules, config),
-      routes: buildRoutes(rules, config, defaultHttpPort),
+      routes: buildRoutes({ rules, config, client, port: defaultHttpPort }),
     });
   }
   return hosts.sort((a, b) => (a.hostname < b.hostname ? -1 : 1));

@@ -3,7 +3,8 @@ import type { Resource } from '../../crds/resource.ts';
 import { DestinationRules, type DestinationRule } from '../model/destination-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
-import { indexVirtualServices, type VirtualService } from '../model/virtual-services.ts';
+import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';
+import { indexRateLimits, type RateLimit } from '../model/rate-limits.ts';
 import type { Workload } from '../model/workload.ts';
 import { servicesOf, workloadsOf } from './service-resources.ts';
 import { WorkloadIndex } from './workload-index.ts';
@@ -80,8 +81,9 @@ function buildConfig(resources: readonly Resource[], services: Service[]): PushC
   return {
     services: services.sort(byHostname),
     serviceByHostname: new Map(services.map((service) => [service.hostname, service])),
-    virtualServices: indexVirtualServices(ofKind('VirtualService') as VirtualService[]),
+    virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[]),
+    rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
   };
 }
 

@@ -13,6 +13,8 @@ import {
   selectEndpoints,
 } from '../networking/endpoints.ts';
 import { buildInboundListener, buildOutboundListener, outboundRouteName } from '../networking/listeners.ts';
+import type { Client } from '../networking/route-context.ts';
+import { selectSourceLabels } from '../networking/source-match.ts';
 import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -43,7 +45,7 @@ export const mixerClusterName = 'mixer';
 export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generators {
   const clusters = createClusterSets(encoder);
   const listeners = createListenerSets(encoder);
-  const sharedRoutes = memoize((config: PushConfig, key: Namespace) =>
+  const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
   );
   const assignments = createAssignments(encoder, mixerAddress);
@@ -55,7 +57,8 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
-        const shared = sharedRoutes(config, { namespace: node.namespace });
+        const labels = selectSourceLabels(node.labels, config);
+        const shared = sharedRoutes(config, { namespace: node.namespace, labels });
         return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
       },
     },

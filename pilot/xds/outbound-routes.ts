@@ -4,16 +4,23 @@
  * the encodings of two messages joined are the encoding of both merged (protobuf.dev/programming-guides/encoding).
  */
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type { RouteConfiguration } from '../../proxy/api/envoy.gen.ts';
 import { encodePeerMetadata, peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { encode } from '../../proxy/api/protojson.ts';
 import { lengthTag } from '../../proxy/api/wire-tags.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { maxDirectResponseBytes } from '../networking/local-actions.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import type { OutboundHost } from '../networking/virtual-hosts.ts';
 import { contentHash, type EncodedResource } from './resource-encoder.ts';
 
 const routeConfigurationName = 'envoy.config.route.v3.RouteConfiguration';
 const virtualHostName = 'envoy.config.route.v3.VirtualHost';
+
+const routeConfigurationHead: RouteConfiguration = {
+  name: outboundRouteName,
+  max_direct_response_body_size_bytes: maxDirectResponseBytes,
+};
 
 /** The virtual hosts as all sidecars of a namespace share them. */
 export interface SharedRoutes {
@@ -46,7 +53,7 @@ function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array[] {
       { header: { key: peerMetadataHeader, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
     ],
   });
-  const parts: Uint8Array[] = [encode(routeConfigurationName, { name: outboundRouteName })];
+  const parts: Uint8Array[] = [encode(routeConfigurationName, routeConfigurationHead)];
   for (const { bytes, isMeshInternal } of hosts) {
     const sizeBytes = bytes.length + (isMeshInternal ? header.length : 0);
     parts.push(fieldHead(field.virtualHosts, sizeBytes), bytes);

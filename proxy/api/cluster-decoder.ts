@@ -1,15 +1,19 @@
 /** Decodes `envoy.config.cluster.v3.Cluster`. */
 import type { Decoded } from '../common/decoded.ts';
+import type { ConnectionLifetime } from './circuit-breakers.ts';
+import { readCircuitBreakers } from './circuit-breakers-decoder.ts';
 import type { Cluster } from './cluster.ts';
+import { readConnectionLifetime, readTcpKeepalive } from './connection-options-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
 import { readClusterLoadAssignment } from './endpoint-decoder.ts';
 import type {
   Cluster as ClusterJson,
-  envoy_config_core_v3_HttpProtocolOptions as CommonHttpProtocolOptionsJson,
   envoy_extensions_upstreams_http_v3_HttpProtocolOptions as HttpProtocolOptionsJson,
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { decodeService } from './istio-metadata.ts';
+import { readOutlierDetection } from './outlier-detection-decoder.ts';
+import { readLoadBalancing } from './load-balancing-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
@@ -21,17 +25,24 @@ export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
   });
 }
 
+const lbPolicies = ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'] as const;
+
 /** Any cluster: the bootstrap also has those behind gRPC services, which speak HTTP/2. */
 export function readCluster(fields: Fields<ClusterJson>): Cluster {
   fields.ignore('alt_stat_name');
   const name = fields.name('name');
-  checkLoadBalancing(fields);
+  const outlierDetection = fields.message('outlier_detection');
+  const lbPolicy = fields.choice('lb_policy', lbPolicies);
   return {
     name,
     discovery: readDiscovery(fields, name),
-    lbPolicy: fields.choice('lb_policy', ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM']),
+    lbPolicy,
+    loadBalancing: readLoadBalancing(fields, lbPolicy),
     connectTimeoutMs: readConnectTimeout(fields),
     ...readProtocol(fields),
+    circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
+    outlierDetection: outlierDetection && readOutlierDetection(outlierDetection),
+    tcpKeepalive: readTcpKeepalive(fields.message('upstream_connection_options')),
     service: decodeService(fields.message('metadata')),
   };
 }
@@ -45,13 +56,6 @@ function readDiscovery(fields: Fields<ClusterJson>, clusterName: string): Cluste
   return { kind: 'eds', serviceName: eds.text('service_name') || clusterName };
 }
 
-/** Two things may be said about load balancing that Heddle does anyway: two choices, and no panic mode. */
-function checkLoadBalancing(fields: Fields<ClusterJson>): void {
-  fields.message('least_request_lb_config')?.only('choice_count', 2);
-  const panic = fields.message('common_lb_config')?.message('healthy_panic_threshold');
-  panic?.only('value', 0);
-}
-
 function readConnectTimeout(fields: Fields<ClusterJson>): number {
   const ms = fields.durationMs('connect_timeout', 5_000);
   if (ms === 0) fields.fail('connect_timeout', 'must be more than 0s');
@@ -60,32 +64,28 @@ function readConnectTimeout(fields: Fields<ClusterJson>): number {
 
 const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-type Protocol = Pick<Cluster, 'protocol' | 'idleTimeoutMs'>;
-
-/** Envoy's default: HTTP/1.1, idle connections closed after an hour. */
-const defaultIdleTimeoutMs = 3_600_000;
+type Protocol = Pick<Cluster, 'protocol'> & ConnectionLifetime;
 
 function readProtocol(fields: Fields<ClusterJson>): Protocol {
+  const older = fields.number('max_requests_per_connection', { defaultValue: 0 });
   const extensions = fields.message('typed_extension_protocol_options');
   if (extensions !== undefined && extensions.has(protocolOptionsName)) {
-    const options = extensions.typed(protocolOptionsName, { [protocolOptionsName]: readProtocolOptions });
-    return options ?? { protocol: 'http1', idleTimeoutMs: defaultIdleTimeoutMs };
+    const options = extensions.typed(protocolOptionsName, {
+      [protocolOptionsName]: (typed) => readProtocolOptions(typed, older),
+    });
+    return options ?? { protocol: 'http1', ...readConnectionLifetime(undefined, older) };
   }
   // The older spelling of the same, which Envoy still reads.
   const protocol = fields.message('http2_protocol_options') === undefined ? 'http1' : 'http2';
-  return { protocol, idleTimeoutMs: readIdleTimeout(fields.message('common_http_protocol_options')) };
+  return { protocol, ...readConnectionLifetime(fields.message('common_http_protocol_options'), older) };
 }
 
-function readProtocolOptions(fields: Fields<HttpProtocolOptionsJson>): Protocol {
+function readProtocolOptions(fields: Fields<HttpProtocolOptionsJson>, maxRequestsPerConnection: number): Protocol {
   const explicit = fields.required('explicit_http_config');
   const isHttp2 = explicit.message('http2_protocol_options') !== undefined;
   explicit.message('http_protocol_options');
   return {
     protocol: isHttp2 ? 'http2' : 'http1',
-    idleTimeoutMs: readIdleTimeout(fields.message('common_http_protocol_options')),
+    ...readConnectionLifetime(fields.message('common_http_protocol_options'), maxRequestsPerConnection),
   };
-}
-
-function readIdleTimeout(common: Fields<CommonHttpProtocolOptionsJson> | undefined): number {
-  return common?.durationMs('idle_timeout', defaultIdleTimeoutMs) ?? defaultIdleTimeoutMs;
 }

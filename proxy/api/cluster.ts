@@ -1,20 +1,26 @@
 /** Clusters and endpoints, decoded from `envoy.config.cluster.v3.Cluster` and `…endpoint.v3.ClusterLoadAssignment`. */
 
-export type LbPolicy = 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM';
+import type { CircuitBreakers, ConnectionLifetime, TcpKeepalive } from './circuit-breakers.ts';
+import type { OutlierDetection } from './outlier-detection.ts';
+import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
 
-export interface Cluster {
+export interface Cluster extends ConnectionLifetime {
   readonly name: string;
   readonly discovery:
     | { readonly kind: 'static'; readonly assignment: ClusterLoadAssignment }
     /** Endpoints come from EDS under `serviceName`. */
     | { readonly kind: 'eds'; readonly serviceName: string };
   readonly lbPolicy: LbPolicy;
+  readonly loadBalancing: LoadBalancing;
   /** Envoy's default is 5,000. */
   readonly connectTimeoutMs: number;
   /** HTTP version spoken to the endpoints. `http2` is only usable for gRPC services of the bootstrap. */
   readonly protocol: 'http1' | 'http2';
-  /** Close an idle upstream connection after this long; 0 = never. Envoy's default is 3,600,000. */
-  readonly idleTimeoutMs: number;
+  readonly circuitBreakers: CircuitBreakers;
+  /** Undefined: hosts are never ejected. */
+  readonly outlierDetection: OutlierDetection | undefined;
+  /** Undefined: connections send no probes. */
+  readonly tcpKeepalive: TcpKeepalive | undefined;
   /** The service behind this cluster, from Istio's `metadata.filter_metadata.istio.services[0]`. */
   readonly service: ServiceIdentity | undefined;
 }
@@ -29,7 +35,19 @@ export interface ServiceIdentity {
 
 export interface ClusterLoadAssignment {
   readonly clusterName: string;
+  /** Each address once. */
   readonly endpoints: readonly Endpoint[];
+  /** A priority takes its whole load while healthy hosts × this / 100 cover all its hosts; Envoy's default is 140. */
+  readonly overprovisioningFactor: number;
+}
+
+/** A group of endpoints in one place. */
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** Share among the localities of its priority, for clusters that weight them; 0 = none was given. */
+  readonly weight: number;
 }
 
 export interface Endpoint {
@@ -39,6 +57,10 @@ export interface Endpoint {
   readonly isHealthy: boolean;
   /** >= 1. */
   readonly weight: number;
+  /** 0 is used first; higher numbers as health requires. */
+  readonly priority: number;
+  /** The same object for all endpoints of one locality and priority. */
+  readonly locality: Locality;
   /** Who listens there, from Istio's `metadata.filter_metadata.istio.workload`; undefined outside the mesh. */
   readonly workload: WorkloadIdentity | undefined;
 }

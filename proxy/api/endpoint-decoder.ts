@@ -1,11 +1,12 @@
 /** Decodes `envoy.config.endpoint.v3.ClusterLoadAssignment`. */
 import type { Decoded } from '../common/decoded.ts';
 import { decodeAddress } from './address-decoder.ts';
-import type { ClusterLoadAssignment, Endpoint } from './cluster.ts';
+import type { ClusterLoadAssignment, Endpoint, Locality } from './cluster.ts';
 import type {
   ClusterLoadAssignment as ClusterLoadAssignmentJson,
   ClusterLoadAssignment_Policy as PolicyJson,
   LbEndpoint as LbEndpointJson,
+  LocalityLbEndpoints as LocalityLbEndpointsJson,
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { decodeWorkload } from './istio-metadata.ts';
@@ -14,26 +15,35 @@ export function decodeClusterLoadAssignment(json: ClusterLoadAssignmentJson): De
   return decodeFields(json, '', readClusterLoadAssignment);
 }
 
-/**
- * Localities are flattened: their weights only count when a cluster asks for locality weighting, which is not
- * supported. An address that is listed twice is one endpoint, the first.
- */
+/** Each endpoint knows its locality and priority. An address that is listed twice is one endpoint, the first. */
 export function readClusterLoadAssignment(fields: Fields<ClusterLoadAssignmentJson>): ClusterLoadAssignment {
-  const localities = fields.list('endpoints', (locality) => {
-    locality.ignore('locality', 'metadata', 'load_balancing_weight', 'proximity');
-    return locality.list('lb_endpoints', readEndpoint);
-  });
-  const policy = fields.message('policy');
-  if (policy !== undefined) readPolicy(policy);
+  const localities = fields.list('endpoints', readLocalityEndpoints);
+  const overprovisioningFactor = readOverprovisioningFactor(fields.message('policy'));
   const endpoints = new Map<string, Endpoint>();
   for (const endpoint of localities.flat()) {
     const key = `${endpoint.address} ${endpoint.port}`;
     if (!endpoints.has(key)) endpoints.set(key, endpoint);
   }
-  return { clusterName: fields.name('cluster_name'), endpoints: [...endpoints.values()] };
+  return { clusterName: fields.name('cluster_name'), endpoints: [...endpoints.values()], overprovisioningFactor };
 }
 
-function readEndpoint(fields: Fields<LbEndpointJson>): Endpoint {
+function readLocalityEndpoints(fields: Fields<LocalityLbEndpointsJson>): Endpoint[] {
+  fields.ignore('metadata', 'proximity');
+  const name = fields.message('locality');
+  const locality = {
+    region: name?.text('region') ?? '',
+    zone: name?.text('zone') ?? '',
+    subZone: name?.text('sub_zone') ?? '',
+    weight: fields.number('load_balancing_weight', { defaultValue: 0 }),
+  };
+  const priority = fields.number('priority', { defaultValue: 0, max: 128 });
+  return fields.list('lb_endpoints', (endpoint) => readEndpoint(endpoint, { locality, priority }));
+}
+
+function readEndpoint(
+  fields: Fields<LbEndpointJson>,
+  place: { readonly locality: Locality; readonly priority: number },
+): Endpoint {
   const endpoint = fields.required('endpoint');
   // Names for people; connections go to the address.
   endpoint.ignore('hostname');
@@ -42,11 +52,11 @@ function readEndpoint(fields: Fields<LbEndpointJson>): Endpoint {
     ...decodeAddress(endpoint.required('address'), 1),
     isHealthy: health === 'UNKNOWN' || health === 'HEALTHY',
     weight: fields.number('load_balancing_weight', { defaultValue: 1, min: 1 }),
+    ...place,
     workload: decodeWorkload(fields.message('metadata')),
   };
 }
 
-/** How far health spills over to the next priority does not matter where all endpoints have priority 0. */
-function readPolicy(policy: Fields<PolicyJson>): void {
-  policy.ignore('overprovisioning_factor');
+function readOverprovisioningFactor(policy: Fields<PolicyJson> | undefined): number {
+  return policy?.number('overprovisioning_factor', { defaultValue: 140, min: 1 }) ?? 140;
 }

@@ -11,8 +11,13 @@ export interface RootMessages {
   'envoy.config.route.v3.VirtualHost': VirtualHost;
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog;
+  'envoy.extensions.filters.http.cors.v3.Cors': Cors;
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
+  'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
@@ -1372,7 +1377,7 @@ export interface ClusterSpecifierPlugin {
   is_optional?: boolean;
 }
 /** envoy.config.route.v3.CorsPolicy */
-export interface CorsPolicy {
+export interface envoy_config_route_v3_CorsPolicy {
   allow_origin_string_match?: envoy_type_matcher_v3_StringMatcher[];
   allow_methods?: string;
   allow_headers?: string;
@@ -1619,7 +1624,7 @@ export interface RouteAction {
   rate_limits?: RateLimit[];
   include_vh_rate_limits?: boolean;
   hash_policy?: RouteAction_HashPolicy[];
-  cors?: CorsPolicy;
+  cors?: envoy_config_route_v3_CorsPolicy;
   max_grpc_timeout?: string;
   grpc_timeout_offset?: string;
   upgrade_configs?: RouteAction_UpgradeConfig[];
@@ -1786,7 +1791,7 @@ export interface VirtualHost {
   request_headers_to_remove?: string[];
   response_headers_to_add?: HeaderValueOption[];
   response_headers_to_remove?: string[];
-  cors?: CorsPolicy;
+  cors?: envoy_config_route_v3_CorsPolicy;
   typed_per_filter_config?: Record<string, { '@type': string; [field: string]: unknown }>;
   include_request_attempt_count?: boolean;
   include_attempt_count_in_response?: boolean;
@@ -1806,6 +1811,7 @@ export interface WeightedCluster {
   total_weight?: number;
   runtime_key_prefix?: string;
   header_name?: string;
+  use_hash_policy?: boolean;
 }
 /** envoy.config.route.v3.WeightedCluster.ClusterWeight */
 export interface WeightedCluster_ClusterWeight {
@@ -1842,6 +1848,103 @@ export interface FileAccessLog {
 /** envoy.extensions.access_loggers.stream.v3.StdoutAccessLog */
 export interface StdoutAccessLog {
   log_format?: SubstitutionFormatString;
+}
+/** envoy.extensions.common.ratelimit.v3.LocalClusterRateLimit */
+export type LocalClusterRateLimit = Record<string, never>;
+/** envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor */
+export interface LocalRateLimitDescriptor {
+  entries?: RateLimitDescriptor_Entry[];
+  token_bucket?: TokenBucket;
+}
+/** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry */
+export interface RateLimitDescriptor_Entry {
+  key?: string;
+  value?: string;
+}
+/** envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions */
+export type VhRateLimitsOptions = 'OVERRIDE' | 'INCLUDE' | 'IGNORE';
+/** envoy.extensions.common.ratelimit.v3.XRateLimitHeadersRFCVersion */
+export type XRateLimitHeadersRFCVersion = 'OFF' | 'DRAFT_VERSION_03';
+/** envoy.extensions.filters.common.fault.v3.FaultDelay */
+export interface FaultDelay {
+  fixed_delay?: string;
+  header_delay?: FaultDelay_HeaderDelay;
+  percentage?: FractionalPercent;
+}
+/** envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay */
+export type FaultDelay_HeaderDelay = Record<string, never>;
+/** envoy.extensions.filters.common.fault.v3.FaultRateLimit */
+export interface FaultRateLimit {
+  fixed_limit?: FaultRateLimit_FixedLimit;
+  header_limit?: FaultRateLimit_HeaderLimit;
+  percentage?: FractionalPercent;
+}
+/** envoy.extensions.filters.common.fault.v3.FaultRateLimit.FixedLimit */
+export interface FaultRateLimit_FixedLimit {
+  limit_kbps?: number;
+}
+/** envoy.extensions.filters.common.fault.v3.FaultRateLimit.HeaderLimit */
+export type FaultRateLimit_HeaderLimit = Record<string, never>;
+/** envoy.extensions.filters.http.cors.v3.Cors */
+export type Cors = Record<string, never>;
+/** envoy.extensions.filters.http.cors.v3.CorsPolicy */
+export interface envoy_extensions_filters_http_cors_v3_CorsPolicy {
+  allow_origin_string_match?: envoy_type_matcher_v3_StringMatcher[];
+  allow_methods?: string;
+  allow_headers?: string;
+  expose_headers?: string;
+  max_age?: string;
+  allow_credentials?: boolean;
+  filter_enabled?: RuntimeFractionalPercent;
+  shadow_enabled?: RuntimeFractionalPercent;
+  allow_private_network_access?: boolean;
+  forward_not_matching_preflights?: boolean;
+}
+/** envoy.extensions.filters.http.fault.v3.FaultAbort */
+export interface FaultAbort {
+  http_status?: number;
+  grpc_status?: number;
+  header_abort?: FaultAbort_HeaderAbort;
+  percentage?: FractionalPercent;
+}
+/** envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort */
+export type FaultAbort_HeaderAbort = Record<string, never>;
+/** envoy.extensions.filters.http.fault.v3.HTTPFault */
+export interface HTTPFault {
+  delay?: FaultDelay;
+  abort?: FaultAbort;
+  upstream_cluster?: string;
+  headers?: HeaderMatcher[];
+  downstream_nodes?: string[];
+  max_active_faults?: number;
+  response_rate_limit?: FaultRateLimit;
+  delay_percent_runtime?: string;
+  abort_percent_runtime?: string;
+  delay_duration_runtime?: string;
+  abort_http_status_runtime?: string;
+  max_active_faults_runtime?: string;
+  response_rate_limit_percent_runtime?: string;
+  abort_grpc_status_runtime?: string;
+  disable_downstream_cluster_stats?: boolean;
+  filter_metadata?: Record<string, unknown>;
+}
+/** envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit */
+export interface LocalRateLimit {
+  stat_prefix?: string;
+  status?: HttpStatus;
+  token_bucket?: TokenBucket;
+  filter_enabled?: RuntimeFractionalPercent;
+  filter_enforced?: RuntimeFractionalPercent;
+  request_headers_to_add_when_not_enforced?: HeaderValueOption[];
+  response_headers_to_add?: HeaderValueOption[];
+  descriptors?: LocalRateLimitDescriptor[];
+  stage?: number;
+  local_rate_limit_per_downstream_connection?: boolean;
+  local_cluster_rate_limit?: LocalClusterRateLimit;
+  enable_x_ratelimit_headers?: XRateLimitHeadersRFCVersion;
+  vh_rate_limits?: VhRateLimitsOptions;
+  always_consume_default_token_bucket?: boolean;
+  rate_limited_as_resource_exhausted?: boolean;
 }
 /** envoy.extensions.filters.http.router.v3.Router */
 export interface Router {
@@ -2043,6 +2146,8 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
   separator?: string;
   key?: string;
 }
+/** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
+export type PreviousHostsPredicate = Record<string, never>;
 /** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
 export interface CertificateProviderPluginInstance {
   instance_name?: string;
@@ -2318,6 +2423,10 @@ export interface FractionalPercent {
 }
 /** envoy.type.v3.FractionalPercent.DenominatorType */
 export type FractionalPercent_DenominatorType = 'HUNDRED' | 'TEN_THOUSAND' | 'MILLION';
+/** envoy.type.v3.HttpStatus */
+export interface HttpStatus {
+  code?: StatusCode;
+}
 /** envoy.type.v3.Int32Range */
 export interface Int32Range {
   start?: number;
@@ -2337,6 +2446,14 @@ export interface SemanticVersion {
   major_number?: number;
   minor_number?: number;
   patch?: number;
+}
+/** envoy.type.v3.StatusCode */
+export type StatusCode = 'Empty' | 'Continue' | 'OK' | 'Created' | 'Accepted' | 'NonAuthoritativeInformation' | 'NoContent' | 'ResetContent' | 'PartialContent' | 'MultiStatus' | 'AlreadyReported' | 'IMUsed' | 'MultipleChoices' | 'MovedPermanently' | 'Found' | 'SeeOther' | 'NotModified' | 'UseProxy' | 'TemporaryRedirect' | 'PermanentRedirect' | 'BadRequest' | 'Unauthorized' | 'PaymentRequired' | 'Forbidden' | 'NotFound' | 'MethodNotAllowed' | 'NotAcceptable' | 'ProxyAuthenticationRequired' | 'RequestTimeout' | 'Conflict' | 'Gone' | 'LengthRequired' | 'PreconditionFailed' | 'PayloadTooLarge' | 'URITooLong' | 'UnsupportedMediaType' | 'RangeNotSatisfiable' | 'ExpectationFailed' | 'MisdirectedRequest' | 'UnprocessableEntity' | 'Locked' | 'FailedDependency' | 'UpgradeRequired' | 'PreconditionRequired' | 'TooManyRequests' | 'RequestHeaderFieldsTooLarge' | 'InternalServerError' | 'NotImplemented' | 'BadGateway' | 'ServiceUnavailable' | 'GatewayTimeout' | 'HTTPVersionNotSupported' | 'VariantAlsoNegotiates' | 'InsufficientStorage' | 'LoopDetected' | 'NotExtended' | 'NetworkAuthenticationRequired';
+/** envoy.type.v3.TokenBucket */
+export interface TokenBucket {
+  max_tokens?: number;
+  tokens_per_fill?: number;
+  fill_interval?: string;
 }
 /** google.rpc.Status */
 export interface Status {

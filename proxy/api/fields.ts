@@ -140,6 +140,21 @@ export class Fields<T extends object> {
     return decode?.(this.#child<object>(message, fieldPath(this.path, key)));
   }
 
+  /** A map of google.protobuf.Any by name, each decoded by the entry of `table` for its type; undefined without any. */
+  typedMap<R>(
+    key: KeysOf<T, Record<string, TypedConfig>>,
+    table: TypeTable<R>,
+  ): Readonly<Record<string, R>> | undefined {
+    const json = this.take(key) as Readonly<Record<string, TypedConfig>> | undefined;
+    if (json === undefined || Object.keys(json).length === 0) return undefined;
+    const map = this.#child<Readonly<Record<string, TypedConfig>>>(json, fieldPath(this.path, key));
+    const entries = Object.keys(json).flatMap((name): [string, R][] => {
+      const value = map.typed(name, table);
+      return value === undefined ? [] : [[name, value]];
+    });
+    return Object.fromEntries(entries);
+  }
+
   fail(key: keyof T & string, message: string): void {
     this.#errors.push({ path: fieldPath(this.path, key), message });
   }
@@ -171,7 +186,8 @@ export class Fields<T extends object> {
 
 /** Configuration is a snapshot that many share: nobody may change it. */
 function deepFreeze<V>(value: V): V {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  // The bytes of a view cannot be frozen.
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return value;
   Object.freeze(value);
   for (const member of Object.values(value)) deepFreeze(member);
   return value;

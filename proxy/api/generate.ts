@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { prometheusProto, rootMessages, wireFiles } from './messages.ts';
+import { newerFields, prometheusProto, rootMessages, wireFiles } from './messages.ts';
 import { renderTypes } from './render-types.ts';
 
 /** The text of both generated files, by file name. */
@@ -38,6 +38,11 @@ function loadProtos(): protobuf.Root {
   };
   root.loadSync([...wireFiles], { keepCase: true });
   root.resolveAll();
+  for (const { message, name, id, type } of newerFields) {
+    const field = new protobuf.Field(name, id, type);
+    root.lookupType(message).add(field);
+    field.resolve();
+  }
   return root;
 }
 

@@ -1,4 +1,5 @@
 /** Decodes the four header lists that a route, a virtual host and a route configuration have in common. */
+import { parseFormat } from '../common/format-string.ts';
 import type { HeaderValue, HeaderValueOption as HeaderValueOptionJson } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { show } from './field-path.ts';
@@ -10,6 +11,8 @@ interface MutationFields {
   response_headers_to_add?: HeaderValueOptionJson[];
   response_headers_to_remove?: string[];
 }
+
+export const noMutations: HeaderMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
 
 export function readHeaderMutations(fields: Fields<MutationFields>): HeaderMutations {
   return {
@@ -27,9 +30,9 @@ function readHeader(fields: Fields<HeaderValueOptionJson>): HeaderValueOption[] 
     name: headerName(header.name('key'), (message) => header.fail('key', message)),
     value: readValue(header),
     appendAction: readAppendAction(fields),
+    keepsEmptyValue: fields.flag('keep_empty_value'),
   };
-  const keepsEmptyValue = fields.flag('keep_empty_value');
-  return option.value === '' && !keepsEmptyValue ? [] : [option];
+  return option.value === '' && !option.keepsEmptyValue ? [] : [option];
 }
 
 function readAppendAction(fields: Fields<HeaderValueOptionJson>): HeaderValueOption['appendAction'] {
@@ -40,14 +43,12 @@ function readAppendAction(fields: Fields<HeaderValueOptionJson>): HeaderValueOpt
   return isAppended ? 'APPEND_IF_EXISTS_OR_ADD' : 'OVERWRITE_IF_EXISTS_OR_ADD';
 }
 
-/** `%` starts a variable of Envoy's, none of which is supported; `%%` is a plain percent sign. */
+/** A format string, checked here and compiled where it is used. */
 function readValue(header: Fields<HeaderValue>): string {
   const value = header.text('value');
   if (/[\r\n\0]/.test(value)) header.fail('value', 'must be one line');
-  if (value.replaceAll('%%', '').includes('%')) {
-    header.fail('value', `has a %variable%, which is not supported, got ${show(value)}`);
-  }
-  return value.replaceAll('%%', '%');
+  for (const { message } of parseFormat(value).errors ?? []) header.fail('value', message);
+  return value;
 }
 
 function readRemoved(

@@ -1,9 +1,17 @@
 /** Decodes `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`. */
 import { readAccessLog } from './access-log-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
-import type { HttpConnectionManager as HttpConnectionManagerJson, HttpFilter as HttpFilterJson } from './envoy.gen.ts';
+import type {
+  HTTPFault,
+  HttpConnectionManager as HttpConnectionManagerJson,
+  HttpFilter as HttpFilterJson,
+  LocalRateLimit as LocalRateLimitJson,
+} from './envoy.gen.ts';
+import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
+import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
 import type { HttpConnectionManager, HttpFilter } from './listener.ts';
+import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 
 type Json = HttpConnectionManagerJson;
@@ -19,6 +27,8 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
     routes: readRoutes(fields),
     httpFilters: readHttpFilters(fields),
     accessLogs: fields.list('access_log', readAccessLog),
+    normalizesPath: fields.flag('normalize_path'),
+    mergesSlashes: fields.flag('merge_slashes'),
     generateRequestId: fields.flag('generate_request_id', true),
     maxRequestHeadersBytes: 1024 * fields.number('max_request_headers_kb', { defaultValue: 60, min: 1, max: 8192 }),
     maxHeadersCount: common?.number('max_headers_count', { defaultValue: 100, min: 1 }) ?? 100,
@@ -31,7 +41,6 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
 /** Options that many files write out and whose other values are not supported. */
 function acceptWhatIsDoneAnyway(fields: Fields<Json>): void {
   fields.only('use_remote_address', false);
-  fields.only('normalize_path', false);
   fields.only('path_with_escaped_slashes_action', 'KEEP_UNCHANGED');
   // An id that came with the request is always kept: a sidecar has no outside.
   fields.ignore('preserve_external_request_id');
@@ -46,8 +55,21 @@ function readRoutes(fields: Fields<Json>): HttpConnectionManager['routes'] {
   }
   if (!fields.has('route_config')) fields.failHere('must have one of rds and route_config');
   const inline = fields.message('route_config');
-  const none = { name: '', virtualHosts: [], headers: noMutations };
+  const none = { name: '', virtualHosts: [], filterConfigs: undefined, headers: noMutations };
   return { kind: 'static', routeConfig: inline === undefined ? none : readRouteConfiguration(inline) };
+}
+
+/** Undefined where the filter only waits for what routes say. */
+function readFaultDefault(fields: Fields<HTTPFault>): FaultConfig | undefined {
+  const fault = readFault(fields);
+  return fault.delay === undefined && fault.abort === undefined ? undefined : fault;
+}
+
+/** Undefined where the filter only waits for what routes say: Envoy wants a name for its statistics all the same. */
+function readLocalRateLimitDefault(fields: Fields<LocalRateLimitJson>): LocalRateLimit | undefined {
+  if (fields.has('token_bucket')) return readLocalRateLimit(fields);
+  fields.name('stat_prefix');
+  return undefined;
 }
 
 const noMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
@@ -63,12 +85,19 @@ function readHttpFilters(fields: Fields<Json>): HttpFilter[] {
 /** The type decides which filter it is, as in Envoy; the name is for people. */
 function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
   const name = fields.name('name');
-  const kind = fields.typed<HttpFilter['kind']>('typed_config', {
+  const filter = fields.typed<Omit<HttpFilter, 'name'>>('typed_config', {
+    'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': (limit) => ({
+      kind: 'local_ratelimit',
+      config: readLocalRateLimitDefault(limit),
+    }),
+    // Has no fields: what is allowed stands in the routes.
+    'envoy.extensions.filters.http.cors.v3.Cors': () => ({ kind: 'cors' }),
+    'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
       // Statistics and tracing only.
       router.ignore('dynamic_stats', 'start_child_span');
-      return 'router';
+      return { kind: 'router' };
     },
   });
-  return { name, kind: kind ?? 'router' };
+  return { name, ...(filter ?? { kind: 'router' }) };
 }

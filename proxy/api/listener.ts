@@ -1,4 +1,5 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
+import type { FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration } from './route.ts';
 
 export interface Listener {
@@ -24,6 +25,10 @@ export interface HttpConnectionManager {
   /** In order; the last is always the router. */
   readonly httpFilters: readonly HttpFilter[];
   readonly accessLogs: readonly AccessLog[];
+  /** Default false: bring paths into the form of RFC 3986 section 6 before anything looks at them. */
+  readonly normalizesPath: boolean;
+  /** Default false: make one slash of several. */
+  readonly mergesSlashes: boolean;
   /** Default true: add `x-request-id` when it is missing. */
   readonly generateRequestId: boolean;
   /** Envoy's default is 61,440 bytes. */
@@ -38,8 +43,11 @@ export interface HttpConnectionManager {
 }
 
 export interface HttpFilter {
+  /** Routes configure the filter under this name. */
   readonly name: string;
-  readonly kind: 'router';
+  readonly kind: 'router' | FilterConfig['kind'];
+  /** What holds for routes that say nothing; undefined: nothing is done there. */
+  readonly config?: FilterConfig | undefined;
 }
 
 export interface AccessLog {

@@ -6,8 +6,12 @@ export const wireFiles: readonly string[] = [
   'envoy/config/metrics/v3/metrics_service.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/filters/http/cors/v3/cors.proto',
+  'envoy/extensions/filters/http/fault/v3/fault.proto',
+  'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
   'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'envoy/service/discovery/v3/discovery.proto',
   'envoy/service/metrics/v3/metrics_service.proto',
@@ -25,8 +29,13 @@ export const rootMessages: readonly string[] = [
   'envoy.config.route.v3.VirtualHost',
   'envoy.extensions.access_loggers.file.v3.FileAccessLog',
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
+  'envoy.extensions.filters.http.cors.v3.Cors',
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy',
+  'envoy.extensions.filters.http.fault.v3.HTTPFault',
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
   'envoy.extensions.filters.http.router.v3.Router',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   'envoy.service.discovery.v3.DiscoveryRequest',
   'envoy.service.discovery.v3.DiscoveryResponse',
@@ -34,6 +43,16 @@ export const rootMessages: readonly string[] = [
   'envoy.service.metrics.v3.StreamMetricsResponse',
   'google.protobuf.Struct',
   'google.rpc.Status',
+];
+
+/** Fields that Envoy has and the .proto files of the development dependency are too old for: message, name, type, number. */
+export const newerFields: readonly { message: string; name: string; type: string; id: number }[] = [
+  {
+    message: 'envoy.config.route.v3.WeightedCluster',
+    name: 'use_hash_policy',
+    type: 'google.protobuf.BoolValue',
+    id: 5,
+  },
 ];
 
 /**

@@ -1,28 +1,51 @@
-/** Decodes what a route does: `envoy.config.route.v3.RouteAction` and `DirectResponseAction`. */
+/** Decodes where a route leads: `envoy.config.route.v3.RouteAction`. */
 import type {
-  DirectResponseAction as DirectResponseActionJson,
-  envoy_config_route_v3_RetryPolicy as RetryPolicyJson,
+  HedgePolicy as HedgePolicyJson,
   RouteAction as RouteActionJson,
   WeightedCluster as WeightedClusterJson,
 } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
-import { show } from './field-path.ts';
-import type { DirectResponseAction, RetryOn, RetryPolicy, RouteAction, WeightedCluster } from './route.ts';
+import { readRouteHash } from './hash-policy-decoder.ts';
+import { noMutations, readHeaderMutations } from './header-mutation-decoder.ts';
+import { readRequestMirrorPolicy } from './mirror-decoder.ts';
+import { readHost, readPathRewrite } from './path-rewrite-decoder.ts';
+import { readRouteRateLimit } from './rate-limit-decoder.ts';
+import { readRetryPolicy } from './retry-policy-decoder.ts';
+import type { RouteAction, WeightedCluster } from './route.ts';
 
 export function readRouteAction(fields: Fields<RouteActionJson>): RouteAction {
   const retryPolicy = fields.message('retry_policy');
+  const weighted = fields.message('weighted_clusters');
   return {
     kind: 'route',
-    clusters: readClusters(fields),
+    clusters: readClusters(fields, weighted),
+    hash: readRouteHash(fields, weighted?.flag('use_hash_policy') ?? false),
     timeoutMs: fields.durationMs('timeout', 15_000),
+    maxGrpcTimeoutMs: fields.has('max_grpc_timeout') ? fields.durationMs('max_grpc_timeout', 0) : undefined,
+    idleTimeoutMs: fields.has('idle_timeout') ? fields.durationMs('idle_timeout', 0) : undefined,
     retryPolicy: retryPolicy && readRetryPolicy(retryPolicy),
+    hedgesOnPerTryTimeout: readHedging(fields.message('hedge_policy')),
+    rateLimits: fields.list('rate_limits', readRouteRateLimit),
+    requestMirrorPolicies: fields.list('request_mirror_policies', readRequestMirrorPolicy),
+    pathRewrite: readPathRewrite(fields),
+    hostRewrite: readHost(fields, 'host_rewrite_literal'),
   };
 }
 
-function readClusters(fields: Fields<RouteActionJson>): WeightedCluster[] {
-  const weighted = fields.message('weighted_clusters');
+/** Envoy itself does nothing with the other two fields. */
+function readHedging(fields: Fields<HedgePolicyJson> | undefined): boolean {
+  fields?.only('initial_requests', 1);
+  return fields?.flag('hedge_on_per_try_timeout') ?? false;
+}
+
+function readClusters(
+  fields: Fields<RouteActionJson>,
+  weighted: Fields<WeightedClusterJson> | undefined,
+): WeightedCluster[] {
   if (weighted !== undefined) return readWeightedClusters(weighted);
-  if (fields.has('cluster')) return [{ name: fields.name('cluster'), weight: 1 }];
+  if (fields.has('cluster')) {
+    return [{ name: fields.name('cluster'), weight: 1, headers: noMutations, hostRewrite: undefined }];
+  }
   fields.failHere('must have one of cluster and weighted_clusters');
   return [];
 }
@@ -32,6 +55,8 @@ function readWeightedClusters(fields: Fields<WeightedClusterJson>): WeightedClus
   const clusters = fields.list('clusters', (cluster) => ({
     name: cluster.name('name'),
     weight: cluster.number('weight', { defaultValue: 0 }),
+    headers: readHeaderMutations(cluster),
+    hostRewrite: readHost(cluster, 'host_rewrite_literal'),
   }));
   const sum = clusters.reduce((total, { weight }) => total + weight, 0);
   if (sum === 0) fields.fail('clusters', 'must have a sum of weights above 0');
@@ -43,41 +68,4 @@ function readWeightedClusters(fields: Fields<WeightedClusterJson>): WeightedClus
   // Only names the runtime keys that could override the weights; Heddle has no runtime.
   fields.ignore('runtime_key_prefix');
   return clusters.filter(({ weight }) => weight > 0);
-}
-
-const retryConditions: readonly RetryOn[] = ['connect-failure', 'refused-stream', 'reset', 'reset-before-request'];
-
-/** Envoy's default is one retry. */
-function readRetryPolicy(fields: Fields<RetryPolicyJson>): RetryPolicy {
-  const words = fields
-    .text('retry_on')
-    .split(',')
-    .map((word) => word.trim());
-  const retryOn = new Set<RetryOn>();
-  for (const word of words.filter((word) => word !== '')) {
-    const condition = retryConditions.find((known) => known === word);
-    if (condition !== undefined) retryOn.add(condition);
-    else fields.fail('retry_on', `${show(word)} is not supported, only ${retryConditions.join(', ')}`);
-  }
-  return { retryOn, numRetries: fields.number('num_retries', { defaultValue: 1 }) };
-}
-
-/** Envoy's default of `max_direct_response_body_size_bytes`. */
-export const defaultMaxBodyBytes = 4096;
-
-export function readDirectResponse(
-  fields: Fields<DirectResponseActionJson>,
-  maxBodyBytes: number,
-): DirectResponseAction {
-  const source = fields.message('body');
-  const encoded = source?.take('inline_bytes');
-  const body = encoded === undefined ? (source?.text('inline_string') ?? '') : decodeBase64(encoded);
-  if (Buffer.byteLength(body) > maxBodyBytes) {
-    fields.fail('body', `must have at most ${maxBodyBytes} bytes, got ${Buffer.byteLength(body)}`);
-  }
-  return { kind: 'direct_response', status: fields.number('status', { defaultValue: 0, min: 200, max: 599 }), body };
-}
-
-function decodeBase64(encoded: string): string {
-  return Buffer.from(encoded, 'base64').toString();
 }

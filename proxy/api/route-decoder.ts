@@ -7,8 +7,10 @@ import type {
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { show } from './field-path.ts';
+import { readFilterConfigs } from './filter-config-decoder.ts';
 import { readHeaderMutations } from './header-mutation-decoder.ts';
-import { defaultMaxBodyBytes, readDirectResponse, readRouteAction } from './route-action-decoder.ts';
+import { defaultMaxBodyBytes, readDirectResponse, readRedirect } from './local-action-decoder.ts';
+import { readRouteAction } from './route-action-decoder.ts';
 import { readRouteMatch } from './route-match-decoder.ts';
 import type { Route, RouteConfiguration, VirtualHost } from './route.ts';
 
@@ -29,6 +31,7 @@ export function readRouteConfiguration(fields: Fields<RouteConfigurationJson>): 
       checkUnique(host, virtualHost, seen);
       return virtualHost;
     }),
+    filterConfigs: readFilterConfigs(fields),
     headers: readHeaderMutations(fields),
   };
 }
@@ -44,7 +47,15 @@ function readVirtualHost(fields: Fields<VirtualHostJson>, maxBodyBytes: number):
     }
   }
   const routes = fields.list('routes', (route) => readRoute(route, maxBodyBytes));
-  return { name, domains, routes, headers: readHeaderMutations(fields) };
+  return {
+    name,
+    domains,
+    routes,
+    includesAttemptCount: fields.flag('include_request_attempt_count'),
+    bufferLimitBytes: fields.take('per_request_buffer_limit_bytes'),
+    filterConfigs: readFilterConfigs(fields),
+    headers: readHeaderMutations(fields),
+  };
 }
 
 function checkUnique(
@@ -67,6 +78,8 @@ function readRoute(fields: Fields<RouteJson>, maxBodyBytes: number): Route {
     name: fields.text('name'),
     match: readRouteMatch(fields.required('match')),
     action: readAction(fields, maxBodyBytes),
+    bufferLimitBytes: fields.take('per_request_buffer_limit_bytes'),
+    filterConfigs: readFilterConfigs(fields),
     headers: readHeaderMutations(fields),
   };
 }
@@ -74,10 +87,12 @@ function readRoute(fields: Fields<RouteJson>, maxBodyBytes: number): Route {
 function readAction(fields: Fields<RouteJson>, maxBodyBytes: number): Route['action'] {
   const directResponse = fields.message('direct_response');
   if (directResponse !== undefined) return readDirectResponse(directResponse, maxBodyBytes);
+  const redirect = fields.message('redirect');
+  if (redirect !== undefined) return readRedirect(redirect);
   const route = fields.message('route');
   if (route !== undefined) return readRouteAction(route);
-  if (!fields.has('redirect') && !fields.has('filter_action') && !fields.has('non_forwarding_action')) {
-    fields.failHere('must have one of route and direct_response');
+  if (!fields.has('filter_action') && !fields.has('non_forwarding_action')) {
+    fields.failHere('must have one of route, redirect and direct_response');
   }
-  return { kind: 'route', clusters: [], timeoutMs: 0, retryPolicy: undefined };
+  return { kind: 'direct_response', status: 503, body: Buffer.alloc(0) };
 }

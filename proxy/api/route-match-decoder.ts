@@ -4,13 +4,18 @@ import type {
   envoy_type_matcher_v3_RegexMatcher as RegexMatcherJson,
   envoy_type_matcher_v3_StringMatcher as StringMatcherJson,
   HeaderMatcher as HeaderMatcherJson,
+  QueryParameterMatcher as QueryParameterMatcherJson,
   RouteMatch as RouteMatchJson,
 } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
-import type { HeaderMatch, PathMatch, RouteMatch, StringMatcher } from './route.ts';
+import type { HeaderMatch, PathMatch, QueryParameterMatch, RouteMatch, StringMatcher } from './route.ts';
 
 export function readRouteMatch(fields: Fields<RouteMatchJson>): RouteMatch {
-  return { path: readPathMatch(fields), headers: fields.list('headers', readHeaderMatch) };
+  return {
+    path: readPathMatch(fields),
+    headers: fields.list('headers', readHeaderMatch),
+    queryParameters: fields.list('query_parameters', readQueryParameterMatch),
+  };
 }
 
 function readPathMatch(fields: Fields<RouteMatchJson>): PathMatch {
@@ -25,7 +30,7 @@ function readPathMatch(fields: Fields<RouteMatchJson>): PathMatch {
   return { kind: 'prefix', value: '', caseSensitive };
 }
 
-function readHeaderMatch(fields: Fields<HeaderMatcherJson>): HeaderMatch {
+export function readHeaderMatch(fields: Fields<HeaderMatcherJson>): HeaderMatch {
   return {
     name: fields.name('name').toLowerCase(),
     condition: readCondition(fields),
@@ -48,6 +53,12 @@ function readCondition(fields: Fields<HeaderMatcherJson>): HeaderMatch['conditio
     }
   }
   return { kind: 'present', isPresent: fields.take('present_match') ?? true };
+}
+
+function readQueryParameterMatch(fields: Fields<QueryParameterMatcherJson>): QueryParameterMatch {
+  const stringMatch = fields.message('string_match');
+  fields.only('present_match', true);
+  return { name: fields.name('name'), matcher: stringMatch && readStringMatcher(stringMatch) };
 }
 
 export function readStringMatcher(fields: Fields<StringMatcherJson>): StringMatcher {

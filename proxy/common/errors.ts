@@ -8,6 +8,8 @@ export type MeshErrorCode =
   | 'not_implemented'
   | 'downstream_closed'
   | 'downstream_timeout'
+  | 'request_idle_timeout'
+  | 'response_idle_timeout'
   | 'no_route'
   | 'no_cluster'
   | 'no_healthy_upstream'
@@ -17,6 +19,8 @@ export type MeshErrorCode =
   | 'upstream_protocol_error'
   | 'upstream_timeout'
   | 'overflow'
+  | 'fault_abort'
+  | 'rate_limited'
   | 'draining'
   | 'internal';
 
@@ -38,6 +42,8 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.unsupported_transfer_encoding'),
   downstream_closed: row(0, 'DC', 'downstream', 'never', 'downstream_remote_disconnect'),
   downstream_timeout: row(408, 'DT', 'downstream', 'never', 'request_header_timeout'),
+  request_idle_timeout: row(408, 'SI', 'downstream', 'never', 'stream_idle_timeout'),
+  response_idle_timeout: row(504, 'SI', 'upstream', 'never', 'stream_idle_timeout'),
   no_route: row(404, 'NR', 'internal', 'never', 'route_not_found'),
   no_cluster: row(503, 'NC', 'internal', 'never', 'cluster_not_found'),
   no_healthy_upstream: row(503, 'UH', 'upstream', 'never', 'no_healthy_upstream'),
@@ -59,6 +65,8 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   ),
   upstream_timeout: row(504, 'UT', 'upstream', 'never', 'response_timeout'),
   overflow: row(503, 'UO', 'upstream', 'never', 'overflow'),
+  fault_abort: row(503, 'FI', 'internal', 'never', 'fault_filter_abort'),
+  rate_limited: row(429, 'RL', 'internal', 'never', 'local_rate_limited'),
   draining: row(503, 'OM', 'internal', 'never', 'draining'),
   internal: row(500, '-', 'internal', 'never', 'internal_error'),
 };

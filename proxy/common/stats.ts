@@ -15,6 +15,7 @@ export class Stat {
 
 export class StatsStore {
   readonly #stats = new Map<string, Stat>();
+  readonly #readings = new Map<string, () => number>();
 
   /** The counter of this name; the same object for the same name. */
   counter(name: string): Stat {
@@ -22,6 +23,12 @@ export class StatsStore {
   }
 
   gauge(name: string): Stat {
+    return this.#find(name, 'gauge');
+  }
+
+  /** A gauge that nobody keeps: it is read whenever somebody looks. A later one of the same name replaces it. */
+  reading(name: string, read: () => number): Stat {
+    this.#readings.set(name, read);
     return this.#find(name, 'gauge');
   }
 
@@ -36,11 +43,15 @@ export class StatsStore {
 
   /** All statistics, sorted by name. */
   entries(): Stat[] {
+    for (const [name, read] of this.#readings) this.gauge(name).value = read();
     return [...this.#stats.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Forgets these: a removed cluster leaves no series behind. */
   remove(stats: Iterable<Stat>): void {
-    for (const { name } of stats) this.#stats.delete(name);
+    for (const { name } of stats) {
+      this.#stats.delete(name);
+      this.#readings.delete(name);
+    }
   }
 }

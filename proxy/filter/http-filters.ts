@@ -1,10 +1,22 @@
 /** The one table of HTTP filters: what a filter in the configuration becomes. */
 import type { HttpFilter as HttpFilterConfig } from '../api/listener.ts';
 import type { FilterFactory } from '../http/filter.ts';
-import { type RouterContext, createRouterFactory } from '../router/router-filter.ts';
+import { createRouterFactory } from '../router/router-filter.ts';
+import { createCorsFactory } from './cors.ts';
+import { createFaultFactory } from './fault.ts';
+import type { FilterContext } from './filter-context.ts';
+import { createLocalRateLimitFactory } from './local-ratelimit.ts';
 
-type FilterBuilder = (context: RouterContext) => FilterFactory;
+type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => FilterFactory;
 
-export const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
+const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
+  cors: createCorsFactory,
+  fault: createFaultFactory,
+  local_ratelimit: createLocalRateLimitFactory,
   router: createRouterFactory,
 };
+
+/** Called once per filter of a chain; the result makes one instance per pooled stream. */
+export function createHttpFilter(filter: HttpFilterConfig, context: FilterContext): FilterFactory {
+  return httpFilters[filter.kind](context, filter);
+}

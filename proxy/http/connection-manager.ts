@@ -9,6 +9,7 @@ import type { HeadLimits } from '../http1/head-parser.ts';
 import type { FilterFactory } from './filter.ts';
 import { HeaderName, Known } from './header-name.ts';
 import type { RequestHead } from './message-head.ts';
+import { createPathNormalizer, type PathNormalizer } from './path-normalizer.ts';
 import { RequestIds } from './request-id.ts';
 import { HttpStream, type ServerCodec } from './stream.ts';
 
@@ -49,6 +50,7 @@ export class ConnectionManager {
   readonly #observers: readonly StreamObserver[];
   readonly #stats: ConnectionManagerStats;
   readonly #requestIds = new RequestIds();
+  readonly #normalizePath: PathNormalizer | undefined;
   readonly #connections = new Set<ManagedConnection>();
   readonly #pool: HttpStream[] = [];
   #nowMs: number;
@@ -59,6 +61,7 @@ export class ConnectionManager {
     this.config = config;
     this.headLimits = { maxBytes: config.maxRequestHeadersBytes, maxHeaders: config.maxHeadersCount };
     this.#clock = clock;
+    this.#normalizePath = createPathNormalizer(config);
     this.#filters = filters;
     this.#observers = observers;
     this.#stats = new ConnectionManagerStats(stats, config.statPrefix);
@@ -74,6 +77,11 @@ export class ConnectionManager {
   /** The time last read, which is at most one sweep ago. */
   get recentMs(): number {
     return this.#nowMs;
+  }
+
+  /** The time of day, in Unix milliseconds, at `monotonicMs`. */
+  wallTimeMs(monotonicMs: number): number {
+    return this.#clock.nowMs() - (this.#clock.monotonicMs() - monotonicMs);
   }
 
   /** `delayMs` from the time last read, which is at most one sweep ago; 0 stays 0, "never". */
@@ -142,10 +150,17 @@ export class ConnectionManager {
   /** What every request gets before the first filter sees it (Envoy docs `http_conn_man/headers`). */
   onRequestHeaders(head: RequestHead): void {
     const { headers } = head;
+    if (this.#normalizePath !== undefined) this.#replacePath(head, this.#normalizePath(head.path));
     if (this.config.generateRequestId && !headers.hasKnown(Known.requestId)) {
       headers.add(requestIdName, this.#requestIds.next());
     }
     if (!headers.hasKnown(Known.forwardedProto)) headers.add(forwardedProtoName, 'http');
+  }
+
+  #replacePath(head: RequestHead, path: string): void {
+    if (path === head.path) return;
+    head.path = path;
+    head.hasOriginalStartLine = false;
   }
 
   onStreamComplete(stream: HttpStream): void {

@@ -34,6 +34,20 @@ export class HeaderMap {
     this.addedCount = 0;
   }
 
+  copyFrom(other: HeaderMap): void {
+    this.text = other.text;
+    this.count = other.count;
+    this.fields = other.fields.slice(0, other.count * fieldStride);
+    this.known.set(other.known);
+    this.knownMask = other.knownMask;
+    this.repeatedMask = other.repeatedMask;
+    this.addedCount = 0;
+    for (let i = 0; i < other.addedCount; i++) {
+      const name = other.addedNames[i];
+      if (name !== undefined) this.add(name, other.addedValues[i] ?? '');
+    }
+  }
+
   /** Doubles the room for headers; the parser calls it while it fills `fields`. */
   grow(): void {
     const larger = new Int32Array(this.fields.length * 2);

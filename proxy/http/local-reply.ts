@@ -11,7 +11,7 @@ import type { ResponseHead } from './message-head.ts';
 export function prepareLocalReply(
   head: ResponseHead,
   status: number,
-  body: string,
+  body: string | Uint8Array,
   error: MeshError | undefined,
 ): Buffer {
   // RFC 9110 §8.6, §15.3.5: these have neither content nor a length, and a client reads none.

@@ -16,6 +16,18 @@ export class RequestHead {
   /** The received start line can be forwarded as it is: HTTP/1.1, origin form, nothing rewritten. */
   hasOriginalStartLine = false;
 
+  /** Becomes a copy that outlives `other`. */
+  copyFrom(other: RequestHead): void {
+    this.headers.copyFrom(other.headers);
+    this.method = other.method;
+    this.path = other.path;
+    this.authority = other.authority;
+    this.minorVersion = other.minorVersion;
+    this.contentLength = other.contentLength;
+    this.expectsContinue = other.expectsContinue;
+    this.hasOriginalStartLine = other.hasOriginalStartLine;
+  }
+
   reset(): void {
     this.headers.reset();
     this.method = '';

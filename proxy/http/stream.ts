@@ -3,6 +3,7 @@
  * one fixed shape with its filters inside, made as new by `release`.
  */
 import { type MeshError, meshErrors } from '../common/errors.ts';
+import type { CompiledRoute } from '../router/route-table.ts';
 import type { Host } from '../upstream/host.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { ConnectionManager } from './connection-manager.ts';
@@ -14,6 +15,8 @@ import { prepareLocalReply } from './local-reply.ts';
 export interface ServerCodec {
   /** Address of the peer, `ip:port`. */
   readonly remoteAddress: string;
+  /** Where the peer connected to, `ip:port`. */
+  readonly localAddress: string;
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   encodeHeaders(head: ResponseHead, endStream: boolean): void;
   encodeData(data: DataRun, endStream: boolean): void;
@@ -21,6 +24,8 @@ export interface ServerCodec {
   flush(): void;
   /** More is waiting to be written than should be: hold the response back until `onDownstreamDrained`. */
   readonly isCongested: boolean;
+  /** From now on this long without a byte either way ends the stream; 0 = never. */
+  setIdleTimeout(timeoutMs: number): void;
   pauseRequest(): void;
   resumeRequest(): void;
   /** The response began and cannot be finished: the peer must see an error, not an end. */
@@ -32,7 +37,8 @@ export interface ServerCodec {
 export class HttpStream {
   readonly manager: ConnectionManager;
   readonly request = new RequestHead();
-  readonly response = new ResponseHead();
+  /** Of the attempt that answers, when several were made side by side. */
+  response = new ResponseHead();
   readonly #filters: readonly HttpFilter[];
   codec: ServerCodec | undefined = undefined;
 
@@ -44,7 +50,13 @@ export class HttpStream {
   isResponseStarted = false;
   /** Why the stream failed, for flags, access log and metrics. */
   error: MeshError | undefined = undefined;
+  /** Looked up by the first filter that wants it; see `currentRoute`. */
+  route: CompiledRoute | undefined = undefined;
   routeName = '';
+  /** It should have been retried once more, but its retries or the budget of the cluster were used up. */
+  isRetryLimitExceeded = false;
+  /** The fault filter held the request back. */
+  isDelayInjected = false;
   cluster: UpstreamCluster | undefined = undefined;
   host: Host | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
@@ -55,6 +67,14 @@ export class HttpStream {
   constructor(manager: ConnectionManager, factories: readonly FilterFactory[]) {
     this.manager = manager;
     this.#filters = factories.map((create) => create(this));
+  }
+
+  /** Envoy's response flags, joined with commas; `-` when there is none. */
+  get responseFlags(): string {
+    const flag = this.error === undefined ? '-' : meshErrors[this.error.code].flag;
+    if (!this.isDelayInjected && !this.isRetryLimitExceeded) return flag;
+    const flags = [this.isDelayInjected ? 'DI' : '-', flag, this.isRetryLimitExceeded ? 'URX' : '-'];
+    return flags.filter((one) => one !== '-').join(',');
   }
 
   /** Called by the codec when the head is in `request`. */
@@ -160,8 +180,14 @@ export class HttpStream {
     this.sendDirectResponse(status, error.reason, error);
   }
 
+  /** The head of an answer of the proxy's own, without content, to be completed and sent with `encodeHeaders(true)`. */
+  prepareLocalReply(status: number): ResponseHead {
+    prepareLocalReply(this.response, status, '', this.error);
+    return this.response;
+  }
+
   /** Answers with `status` and `body`, as a `direct_response` route does. */
-  sendDirectResponse(status: number, body: string, error?: MeshError): void {
+  sendDirectResponse(status: number, body: string | Uint8Array, error?: MeshError): void {
     const bytes = prepareLocalReply(this.response, status, body, error);
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
     this.encodeHeaders(!hasBody);
@@ -188,7 +214,10 @@ export class HttpStream {
     this.isRequestComplete = false;
     this.isResponseStarted = false;
     this.error = undefined;
+    this.route = undefined;
     this.routeName = '';
+    this.isDelayInjected = false;
+    this.isRetryLimitExceeded = false;
     this.cluster = undefined;
     this.host = undefined;
     this.#stoppedAt = -1;

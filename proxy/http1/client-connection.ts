@@ -15,13 +15,12 @@ import { type HeadLimits, headIncomplete, parseResponseHead } from './head-parse
 import { removeHopByHop, serializeRequest } from './serializer.ts';
 import { SocketWriter } from './socket-writer.ts';
 
-/** Who waits for the response: the router. */
+/** Who waits for the response: an attempt of the router. */
 export interface ResponseDecoder {
   /** Filled by the connection before `onResponseHeaders`. */
   readonly responseHead: ResponseHead;
   /** Monotonic milliseconds, a second old at most. */
   readonly recentMs: number;
-  onConnected(): void;
   onResponseHeaders(endStream: boolean): void;
   onResponseData(data: DataRun, endStream: boolean): void;
   /** All bytes of one read were delivered. */
@@ -57,12 +56,17 @@ export class ClientConnection implements SocketHandler {
   #idleTimeoutMs: number;
   #keepAliveText = '';
   #idleDeadlineMs = 0;
+  /** No request begins on it after this time; 0 = no limit. */
+  #lastUseMs = 0;
 
-  /** Opens a connection for `decoder`, which hears `onConnected` or `onReset`. */
-  constructor(host: Host, decoder: ResponseDecoder) {
+  /** Opens a connection; the host's pool hears how that ends. */
+  static open(host: Host): ClientConnection {
+    return new ClientConnection(host);
+  }
+
+  private constructor(host: Host) {
     const { config, context, stats } = host.cluster;
     this.host = host;
-    this.#decoder = decoder;
     this.#idleTimeoutMs = config.idleTimeoutMs;
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
@@ -79,7 +83,23 @@ export class ClientConnection implements SocketHandler {
   }
 
   isUsable(nowMs: number): boolean {
-    return this.#state === 'idle' && (this.#idleDeadlineMs === 0 || nowMs < this.#idleDeadlineMs);
+    return this.#state === 'idle' && !this.#isIdleTooLong(nowMs) && !this.#isTooOld(nowMs);
+  }
+
+  #isIdleTooLong(nowMs: number): boolean {
+    return this.#idleDeadlineMs !== 0 && nowMs >= this.#idleDeadlineMs;
+  }
+
+  #isTooOld(nowMs: number): boolean {
+    return this.#lastUseMs !== 0 && nowMs >= this.#lastUseMs;
+  }
+
+  /** Closes an idle connection whose time is over. */
+  expire(nowMs: number): void {
+    const { stats } = this.host.cluster;
+    if (this.#isTooOld(nowMs)) stats.connectionMaxDuration.value += 1;
+    else if (this.#isIdleTooLong(nowMs)) stats.connectionIdleTimeout.value += 1;
+    this.#socket.destroy();
   }
 
   destroy(): void {
@@ -140,10 +160,14 @@ export class ClientConnection implements SocketHandler {
   // ---- from the socket ----
 
   onConnect(): void {
-    this.host.cluster.context.timers.disarm(this.#connectTimer);
+    const { config, context } = this.host.cluster;
+    context.timers.disarm(this.#connectTimer);
+    if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
+    const nowMs = context.clock.monotonicMs();
     this.#state = 'idle';
-    if (this.#decoder === undefined) this.#socket.destroy();
-    else this.#decoder.onConnected();
+    this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
+    this.#lastUseMs = config.maxConnectionDurationMs === 0 ? 0 : nowMs + config.maxConnectionDurationMs;
+    this.host.pool.onConnected(this);
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
@@ -175,31 +199,35 @@ export class ClientConnection implements SocketHandler {
   }
 
   onClose(error: Error | undefined): void {
-    const { cluster } = this.host;
-    cluster.context.timers.disarm(this.#connectTimer);
+    const { address, cluster, pool } = this.host;
+    const state = this.#state;
+    this.#state = 'closed';
     this.host.activeConnections -= 1;
     cluster.stats.connectionsActive.value -= 1;
-    const wasConnecting = this.#state === 'connecting';
-    if (this.#state === 'idle') this.host.dropIdle(this);
-    this.#state = 'closed';
-    if (wasConnecting) {
-      cluster.stats.connectFailures.value += 1;
-      this.host.connectFailuresTotal += 1;
+    if (state === 'idle') pool.dropIdle(this);
+    if (state === 'connecting') {
+      this.#failConnect(new MeshError('connect_failure', `connecting to ${address} failed${errorCode(error)}`, error));
+    } else {
+      this.#reset(new MeshError('upstream_reset', `${address} closed the connection${errorCode(error)}`, error));
     }
-    this.#reset(
-      wasConnecting
-        ? new MeshError('connect_failure', `connecting to ${this.host.address} failed${errorCode(error)}`, error)
-        : new MeshError('upstream_reset', `${this.host.address} closed the connection${errorCode(error)}`, error),
-    );
+    pool.openForPending();
   }
 
   #onConnectTimeout(): void {
-    const { stats, config } = this.host.cluster;
-    stats.connectTimeouts.value += 1;
-    this.#reset(
-      new MeshError('connect_timeout', `${this.host.address} did not accept within ${config.connectTimeoutMs} ms`),
-    );
+    const { address, cluster } = this.host;
+    cluster.stats.connectTimeouts.value += 1;
+    this.#state = 'closed';
     this.#socket.destroy();
+    const { connectTimeoutMs } = cluster.config;
+    this.#failConnect(new MeshError('connect_timeout', `${address} did not accept within ${connectTimeoutMs} ms`));
+  }
+
+  #failConnect(error: MeshError): void {
+    const { cluster, pool } = this.host;
+    cluster.context.timers.disarm(this.#connectTimer);
+    cluster.stats.connectFailures.value += 1;
+    this.host.connectFailuresTotal += 1;
+    pool.onConnectFailure(error);
   }
 
   #reset(error: MeshError): void {
@@ -277,6 +305,7 @@ export class ClientConnection implements SocketHandler {
     if (head.contentLength === 0) {
       this.#release(hasMoreBytes);
       decoder.onResponseHeaders(true);
+      this.host.pool.servePending(this);
     } else {
       this.#state = 'body';
       decoder.onResponseHeaders(false);
@@ -302,6 +331,7 @@ export class ClientConnection implements SocketHandler {
     const decoder = this.#decoder;
     this.#release(hasMoreBytes);
     decoder?.onResponseData(this.#body.data, true);
+    this.host.pool.servePending(this);
   }
 
   /**
@@ -311,7 +341,7 @@ export class ClientConnection implements SocketHandler {
   #release(hasMoreBytes: boolean): void {
     const nowMs = this.#decoder?.recentMs ?? 0;
     this.#decoder = undefined;
-    if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete) {
+    if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete || this.#isUsedUp(nowMs)) {
       this.#state = 'closed';
       this.#socket.destroy();
       return;
@@ -319,7 +349,19 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'idle';
     this.resumeResponse();
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
-    this.host.putIdle(this);
+    this.host.pool.putIdle(this);
+  }
+
+  /** Whether it has carried as many requests, or lived for as long, as the cluster allows. */
+  #isUsedUp(nowMs: number): boolean {
+    const { config, stats } = this.host.cluster;
+    if (config.maxRequestsPerConnection !== 0 && this.#requestCount >= config.maxRequestsPerConnection) {
+      stats.connectionMaxRequests.value += 1;
+      return true;
+    }
+    if (!this.#isTooOld(nowMs)) return false;
+    stats.connectionMaxDuration.value += 1;
+    return true;
   }
 
   #breakOff(error: MeshError): void {

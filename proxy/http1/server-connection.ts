@@ -52,6 +52,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   deadlineMs = 0;
   /** Monotonic milliseconds of the last byte either way, kept by the sweep's granularity. */
   #isActiveSinceSweep = false;
+  /** Of the stream at hand: the connection manager's, or its route's. */
+  #streamIdleTimeoutMs = 0;
   /** The first bytes of a request head came, and its deadline runs. */
   #isHeadStarted = false;
   /** What the kernel had not taken yet when it was last looked at. */
@@ -64,6 +66,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
     manager.addConnection(this);
     this.#armIdle();
+  }
+
+  get localAddress(): string {
+    return `${this.#socket.localAddress ?? '-'}:${this.#socket.localPort ?? 0}`;
   }
 
   get protocol(): 'HTTP/1.0' | 'HTTP/1.1' {
@@ -103,9 +109,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** The manager's sweep found `deadlineMs` in the past. */
   onDeadline(nowMs: number): void {
     if (this.#stream !== undefined && this.#state !== 'lingering') {
-      const idleMs = this.#manager.config.streamIdleTimeoutMs;
-      const code = this.#stream.isRequestComplete ? 'upstream_timeout' : 'downstream_timeout';
-      if (this.#isActiveSinceSweep) this.deadlineMs = nowMs + idleMs;
+      const code = this.#stream.isRequestComplete ? 'response_idle_timeout' : 'request_idle_timeout';
+      if (this.#isActiveSinceSweep) this.deadlineMs = nowMs + this.#streamIdleTimeoutMs;
       else this.#fail(new MeshError(code, 'no byte was exchanged for too long'));
       this.#isActiveSinceSweep = false;
     } else if (this.#state === 'head' && !this.#pending.isEmpty) {
@@ -217,8 +222,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#isActiveSinceSweep = false;
     this.#manager.beginStream(stream, this);
     this.#isChunkedResponse = false;
-    const { streamIdleTimeoutMs } = this.#manager.config;
-    this.deadlineMs = streamIdleTimeoutMs === 0 ? 0 : stream.startMs + streamIdleTimeoutMs;
+    this.setIdleTimeout(this.#manager.config.streamIdleTimeoutMs);
   }
 
   #decodeHead(stream: HttpStream): void {
@@ -300,6 +304,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   flush(): void {
     this.#writer.flush();
+  }
+
+  setIdleTimeout(timeoutMs: number): void {
+    this.#streamIdleTimeoutMs = timeoutMs;
+    this.deadlineMs = this.#manager.deadlineMs(timeoutMs);
   }
 
   get isCongested(): boolean {

@@ -1,18 +1,21 @@
 /** Pure: compiled conditions of a route, evaluated on a request's head (Envoy docs `RouteMatch`). */
-import type { HeaderMatch, PathMatch, RouteMatch, StringMatcher } from '../api/route.ts';
+import type { HeaderMatch, PathMatch, QueryParameterMatch, RouteMatch, StringMatcher } from '../api/route.ts';
 import { requireValue } from '../common/decoded.ts';
 import { compileRegex } from '../common/regex.ts';
-import { HeaderName } from '../http/header-name.ts';
+import { requestHeaderReader } from '../http/header-reader.ts';
 import type { RequestHead } from '../http/message-head.ts';
+import { firstQueryValue, withoutQuery } from './request-path.ts';
 
 export type StringPredicate = (value: string) => boolean;
 export type RequestPredicate = (head: RequestHead) => boolean;
 
 /** All conditions of `match` as one predicate; the path first, because it is the cheapest to fail. */
 export function compileRouteMatch(match: RouteMatch): RequestPredicate {
-  const conditions = [compilePathMatch(match.path), ...match.headers.map(compileHeaderMatch)].filter(
-    (condition) => condition !== matchesAll,
-  );
+  const conditions = [
+    compilePathMatch(match.path),
+    ...match.headers.map(compileHeaderMatch),
+    ...match.queryParameters.map(compileQueryParameterMatch),
+  ].filter((condition) => condition !== matchesAll);
   const [first, second] = conditions;
   if (first === undefined) return matchesAll;
   if (second === undefined) return first;
@@ -49,13 +52,15 @@ function isPath(path: string, expected: string): boolean {
 
 const questionMark = 63;
 
-function withoutQuery(path: string): string {
-  const query = path.indexOf('?');
-  return query < 0 ? path : path.slice(0, query);
+export function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
+  return compileHeaderCondition(match, requestHeaderReader(match.name));
 }
 
-function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
-  const read = headerReader(match.name);
+/** The condition on what `read` finds in the head of a request or of a response. */
+export function compileHeaderCondition<H>(
+  match: HeaderMatch,
+  read: (head: H) => string | undefined,
+): (head: H) => boolean {
   const { condition, invertMatch } = match;
   if (condition.kind === 'present') {
     const wanted = condition.isPresent !== invertMatch;
@@ -70,23 +75,13 @@ function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
   };
 }
 
-/** Pseudo-headers are read from the start line; everything else from the header map. */
-function headerReader(name: string): (head: RequestHead) => string | undefined {
-  switch (name) {
-    case ':method':
-      return (head) => head.method;
-    case ':path':
-      return (head) => head.path;
-    case ':authority':
-    case 'host':
-      return (head) => head.authority;
-    case ':scheme':
-      return () => 'http';
-    default: {
-      const header = new HeaderName(name);
-      return (head) => head.headers.get(header);
-    }
-  }
+function compileQueryParameterMatch({ name, matcher }: QueryParameterMatch): RequestPredicate {
+  if (matcher === undefined) return (head) => firstQueryValue(head.path, name) !== undefined;
+  const matches = compileStringMatcher(matcher);
+  return (head) => {
+    const value = firstQueryValue(head.path, name);
+    return value !== undefined && matches(value);
+  };
 }
 
 export function compileStringMatcher(matcher: StringMatcher): StringPredicate {

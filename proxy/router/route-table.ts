@@ -2,18 +2,44 @@
  * Pure: a route configuration compiled into what the request path reads. Host → virtual host → first route that matches.
  * Domain order is Envoy's: exact, then the longest `*.suffix`, then the longest `prefix.*`, then `*` (semantics S19).
  */
-import type { DirectResponseAction, Route, RouteAction, RouteConfiguration, VirtualHost } from '../api/route.ts';
+import type { FilterConfigs } from '../api/filter-config.ts';
+import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '../api/route.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { type HeaderRules, compileHeaderRules } from './header-rules.ts';
+import { type RequestHasher, compileHashPolicies } from './hash-policy.ts';
+import { type PathRewriter, compilePathRewrite } from './path-rewrite.ts';
+import { type Redirector, compileRedirect } from './redirect.ts';
+import { type CompiledRetryPolicy, compileRetryPolicy } from './retry-conditions.ts';
+import { type RouteCluster, compileRouteClusters } from './route-cluster.ts';
+import { type Descriptor, compileDescriptor } from './rate-limit-descriptor.ts';
 import { type RequestPredicate, compileRouteMatch } from './route-match.ts';
 
 export interface CompiledRoute {
   readonly name: string;
   readonly matches: RequestPredicate;
-  readonly action: RouteAction | DirectResponseAction;
+  readonly action: Route['action'];
+  /** For what the proxy answers itself; requests that go on get those of their cluster. */
   readonly headers: HeaderRules;
+  /** Empty when the route leads to no cluster. */
+  readonly clusters: readonly RouteCluster[];
+  /** Undefined leaves the path as it is. */
+  readonly rewritePath: PathRewriter | undefined;
+  /** Of a redirect. */
+  readonly redirect: Redirector | undefined;
+  /** Undefined when the route retries nothing. */
+  readonly retryPolicy: CompiledRetryPolicy | undefined;
+  /** A request whose body is larger is not retried. */
+  readonly bufferLimitBytes: number;
+  /** `x-envoy-attempt-count` goes upstream. */
+  readonly includesAttemptCount: boolean;
+  /** By the name of the filter, from the innermost level that names it; undefined when no level names any. */
+  readonly filterConfigs: FilterConfigs | undefined;
+  /** By stage; empty for most routes. */
+  readonly rateLimits: ReadonlyMap<number, readonly Descriptor[]>;
   /** Running sums of the cluster weights, for weighted clusters. */
   readonly cumulativeWeights: readonly number[];
+  /** Undefined when the route has no hash policies. */
+  readonly hashRequest: RequestHasher | undefined;
 }
 
 interface CompiledVirtualHost {
@@ -85,24 +111,67 @@ function compileVirtualHost(virtualHost: VirtualHost, config: RouteConfiguration
   };
 }
 
+/** Envoy's default of `per_connection_buffer_limit_bytes`, which holds where a route gives no limit. */
+const defaultBufferLimitBytes = 1_048_576;
+
 function compileRoute(route: Route, virtualHost: VirtualHost, config: RouteConfiguration): CompiledRoute {
   let sum = 0;
+  const { action } = route;
+  const levels = [route.headers, virtualHost.headers, config.headers];
+  const pathRewrite = action.kind === 'route' ? action.pathRewrite : undefined;
+  const hash = route.action.kind === 'route' ? route.action.hash : undefined;
   return {
     name: route.name,
     matches: compileRouteMatch(route.match),
     action: route.action,
-    headers: compileHeaderRules([route.headers, virtualHost.headers, config.headers]),
+    rateLimits: route.action.kind === 'route' ? compileRateLimits(route.action.rateLimits) : noRateLimits,
+    filterConfigs: mergeFilterConfigs([config.filterConfigs, virtualHost.filterConfigs, route.filterConfigs]),
+    headers: compileHeaderRules(levels),
+    clusters: action.kind === 'route' ? compileRouteClusters(action, levels) : [],
+    rewritePath: pathRewrite && compilePathRewrite(pathRewrite, route.match.path),
+    redirect: action.kind === 'redirect' ? compileRedirect(action, route.match.path) : undefined,
     cumulativeWeights: route.action.kind === 'route' ? route.action.clusters.map(({ weight }) => (sum += weight)) : [],
+    retryPolicy: action.kind === 'route' && action.retryPolicy ? compileRetryPolicy(action.retryPolicy) : undefined,
+    bufferLimitBytes: route.bufferLimitBytes ?? virtualHost.bufferLimitBytes ?? defaultBufferLimitBytes,
+    includesAttemptCount: virtualHost.includesAttemptCount,
+    hashRequest: hash && compileHashPolicies(hash.policies),
   };
 }
 
-/** Name of the cluster for one request: weights are relative to their sum (semantics S15). `random` is in [0, 1). */
-export function chooseCluster(route: CompiledRoute, action: RouteAction, random: () => number): string {
-  const { clusters } = action;
-  if (clusters.length === 1) return clusters[0]?.name ?? '';
-  const { cumulativeWeights } = route;
-  const point = random() * (cumulativeWeights[cumulativeWeights.length - 1] ?? 0);
+const noRateLimits: CompiledRoute['rateLimits'] = new Map();
+
+function compileRateLimits(rateLimits: RouteAction['rateLimits']): CompiledRoute['rateLimits'] {
+  if (rateLimits.length === 0) return noRateLimits;
+  const byStage = new Map<number, Descriptor[]>();
+  for (const rateLimit of rateLimits) {
+    byStage.set(rateLimit.stage, [...(byStage.get(rateLimit.stage) ?? []), compileDescriptor(rateLimit)]);
+  }
+  return byStage;
+}
+
+/** `levels` from the outermost to the innermost. */
+function mergeFilterConfigs(levels: readonly (FilterConfigs | undefined)[]): FilterConfigs | undefined {
+  const configured = levels.filter((level) => level !== undefined);
+  return configured.length > 1 ? Object.assign({}, ...configured) : configured[0];
+}
+
+/**
+ * The cluster of one request, undefined when the route has none: weights are relative to their sum (semantics S15). `random` is in [0, 1). Where the
+ * route says so, `hash`, an integer, decides instead (B5): the clusters' shares lie behind one another, so a share that
+ * grows takes from its neighbour and all others stay where they are.
+ */
+export function chooseCluster(
+  route: CompiledRoute,
+  action: RouteAction,
+  random: () => number,
+  hash?: number,
+): RouteCluster | undefined {
+  const { clusters, cumulativeWeights } = route;
+  if (clusters.length === 1) return clusters[0];
+  const total = cumulativeWeights[cumulativeWeights.length - 1] ?? 0;
+  const isByHash = hash !== undefined && action.hash?.choosesCluster === true;
+  const point = isByHash ? hash % total : random() * total;
   let index = 0;
   while (index < clusters.length - 1 && point >= (cumulativeWeights[index] ?? 0)) index++;
-  return clusters[index]?.name ?? '';
+  return clusters[index];
 }

@@ -9,13 +9,22 @@ import type { DataRun, FilterFactory, FilterStatus, HttpFilter } from '../http/f
 import { HeaderName, Known } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
-import { ClientConnection, type ResponseDecoder } from '../http1/client-connection.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { Host } from '../upstream/host.ts';
 import type { Random } from '../upstream/picker.ts';
-import { applyHeaderRules } from './header-rules.ts';
-import { RetryState } from './retry-state.ts';
+import { currentRoute } from './current-route.ts';
+import { type RequestHash, addCookies, noHash } from './hash-policy.ts';
+import { applyHeaderRules, type HeaderRules } from './header-rules.ts';
+import { answerLocally } from './local-answer.ts';
+import { prepareRequest } from './request-rewrite.ts';
+import { type RequestMirror, startMirrors } from './mirror.ts';
+import { RetainedBody } from './retained-body.ts';
+import { announceAttempt, announceTimeout } from './retry-headers.ts';
+import { type RetryDecision, RetryState } from './retry-state.ts';
+import { requestTimeoutMs } from './request-timeout.ts';
 import { type CompiledRoute, type RouteTable, chooseCluster } from './route-table.ts';
+import type { FailedAttempt, UpstreamRequest, UpstreamRequestCallbacks } from './upstream-request.ts';
+import { UpstreamRequests } from './upstream-requests.ts';
 
 /** What all routers of a connection manager share. */
 export interface RouterContext {
@@ -30,45 +39,50 @@ export function createRouterFactory(context: RouterContext): FilterFactory {
   return (stream) => new RouterFilter(stream, context);
 }
 
+const noMirrors: readonly RequestMirror[] = [];
 const upstreamServiceTime = new HeaderName('x-envoy-upstream-service-time');
 
-class RouterFilter implements HttpFilter, ResponseDecoder {
-  readonly responseHead: ResponseHead;
+class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   readonly #stream: HttpStream;
   readonly #context: RouterContext;
   readonly #retry: RetryState;
   readonly #routeTimer: WheelTimer;
+  readonly #upstream: UpstreamRequests;
+  readonly #body = new RetainedBody();
   #route: CompiledRoute | undefined = undefined;
   #action: RouteAction | undefined = undefined;
-  #host: Host | undefined = undefined;
-  #connection: ClientConnection | undefined = undefined;
-  /** The request's head went out on `#connection`. */
-  #isSent = false;
-  /** Body bytes that wait for a connection; undefined when there are none. */
-  #waiting: Buffer | undefined = undefined;
-  /** Body bytes went out and are gone: the request cannot be sent again. */
-  #isBodyStarted = false;
+  #mirrors: readonly RequestMirror[] = noMirrors;
+  /** Of the chosen cluster, or of a route that leads to none. */
+  #headers: HeaderRules | undefined = undefined;
+  #hash: RequestHash = noHash;
+  /** Of the whole request; 0 = none. */
+  #timeoutMs = 0;
+  #isBodiless = false;
+  /** All of the request has come this far, which is later than to the stream when a filter held it. */
+  #isRequestComplete = false;
 
   constructor(stream: HttpStream, context: RouterContext) {
     this.#stream = stream;
     this.#context = context;
-    this.responseHead = stream.response;
+    this.#upstream = new UpstreamRequests(this, stream.response, context.timers);
     this.#retry = new RetryState(context.timers, context.random, () => this.#retryNow());
     this.#routeTimer = new WheelTimer(() => this.#onRouteTimeout());
   }
 
   // ---- the request, from downstream ----
 
-  decodeHeaders(head: RequestHead, endStream: boolean): FilterStatus {
-    const route = this.#context.routes()?.match(head);
+  decodeHeaders(_head: RequestHead, endStream: boolean): FilterStatus {
+    const route = currentRoute(this.#stream, this.#context.routes);
     if (route === undefined) {
       this.#stream.sendLocalReply(new MeshError('no_route', 'no route matches the request'));
       return 'continue';
     }
     this.#route = route;
+    this.#route = route;
     this.#stream.routeName = route.name;
-    if (route.action.kind === 'direct_response') {
-      this.#stream.sendDirectResponse(route.action.status, route.action.body);
+    this.#headers = route.headers;
+    if (route.action.kind !== 'route') {
+      answerLocally(this.#stream, route, route.action);
       return 'continue';
     }
     this.#action = route.action;
@@ -78,137 +92,129 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
 
   #routeRequest(route: CompiledRoute, action: RouteAction, endStream: boolean): void {
     const stream = this.#stream;
-    const name = chooseCluster(route, action, this.#context.random);
-    const cluster = this.#context.clusters.get(name);
-    if (cluster === undefined) {
-      stream.sendLocalReply(new MeshError('no_cluster', `the cluster ${name} of the route is not known`));
+    if (route.hashRequest !== undefined) this.#hash = route.hashRequest(stream);
+    const chosen = chooseCluster(route, action, this.#context.random, this.#hash.value);
+    const cluster = chosen && this.#context.clusters.get(chosen.name);
+    if (chosen === undefined || cluster === undefined) {
+      stream.sendLocalReply(new MeshError('no_cluster', `the cluster ${chosen?.name} of the route is not known`));
       return;
     }
     stream.cluster = cluster;
-    const host = cluster.pick();
+    const host = cluster.pick(this.#hash.value);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
-      stream.sendLocalReply(new MeshError('no_healthy_upstream', `no healthy endpoint in cluster ${name}`));
+      stream.sendLocalReply(new MeshError('no_healthy_upstream', `no healthy endpoint in cluster ${chosen.name}`));
       return;
     }
-    applyHeaderRules(route.headers.request, stream.request.headers);
-    this.#retry.begin(action.retryPolicy);
-    if (endStream) this.#armRouteTimeout(action, stream.startMs);
+    this.#headers = chosen.headers;
+    prepareRequest(stream, chosen, route.rewritePath);
+    if (action.requestMirrorPolicies.length > 0) this.#mirrors = startMirrors(stream, action, this.#context, endStream);
+    this.#retry.begin(route.retryPolicy, stream.request);
+    this.#timeoutMs = requestTimeoutMs(action, stream.request);
+    announceTimeout(route, this.#timeoutMs, stream.request.headers);
+    if (action.idleTimeoutMs !== undefined) stream.codec?.setIdleTimeout(action.idleTimeoutMs);
+    this.#isBodiless = endStream;
+    this.#isRequestComplete = endStream;
+    if (endStream) this.#armRouteTimeout(stream.startMs);
     this.#startAttempt(host);
   }
 
   decodeData(data: DataRun, endStream: boolean): void {
-    const connection = this.#connection;
-    if (endStream && this.#action !== undefined) this.#armRouteTimeout(this.#action, this.#stream.manager.nowMs());
-    if (connection === undefined || !this.#isSent) {
-      this.#keepWaiting(data);
-      return;
-    }
-    this.#isBodyStarted = true;
-    connection.encodeData(data, endStream);
-    if (connection.isCongested) this.#stream.codec?.pauseRequest();
+    const upstream = this.#upstream;
+    if (endStream) this.#onRequestComplete();
+    const { isSent } = upstream;
+    this.#body.append(data, !isSent || this.#retry.wantsBody);
+    upstream.encodeData(data, endStream);
+    for (const mirror of this.#mirrors) mirror.encodeData(data, endStream);
+    if (isSent) this.#limitBody();
+    if (!isSent || upstream.isCongested) this.#stream.codec?.pauseRequest();
   }
 
-  #keepWaiting({ bytes, start, end }: DataRun): void {
-    const run = bytes.subarray(start, end);
-    this.#waiting = Buffer.concat(this.#waiting === undefined ? [run] : [this.#waiting, run]);
-    this.#stream.codec?.pauseRequest();
+  #onRequestComplete(): void {
+    this.#isRequestComplete = true;
+    this.#armRouteTimeout(this.#stream.manager.nowMs());
+    this.#armPerTryTimeout(this.#upstream);
+  }
+
+  /** A body that went out and is too large to be kept cannot be sent again (Envoy docs `per_request_buffer_limit_bytes`). */
+  #limitBody(): void {
+    const body = this.#body;
+    if (body.length <= Math.min(this.#retry.bodyLimitBytes, this.#route?.bufferLimitBytes ?? 0)) return;
+    const { cluster } = this.#stream;
+    if (cluster !== undefined && this.#retry.wantsBody) cluster.stats.retryAbandoned.value += 1;
+    body.release();
   }
 
   decodeFlush(): void {
-    if (this.#isSent) this.#connection?.flush();
+    this.#upstream.flush();
   }
 
   onDownstreamDrained(): void {
-    this.#connection?.resumeResponse();
+    this.#upstream.resumeResponse();
   }
 
   // ---- attempts ----
 
   #startAttempt(host: Host): void {
-    this.#host = host;
-    this.#stream.host = host;
-    host.activeRequests += 1;
-    host.requestsTotal += 1;
-    const { stats } = host.cluster;
-    stats.requests.value += 1;
-    stats.requestsActive.value += 1;
-    // A server that closed one idle connection has probably closed them all.
-    const connection = this.#retry.wantsNewConnection ? undefined : host.takeIdle(this.#stream.startMs);
-    if (connection === undefined) {
-      this.#connection = new ClientConnection(host, this);
-      return;
-    }
-    this.#connection = connection;
-    connection.attach(this);
-    this.#send(connection);
-  }
-
-  #endAttempt(): void {
-    const host = this.#host;
-    if (host === undefined) return;
-    host.activeRequests -= 1;
-    host.cluster.stats.requestsActive.value -= 1;
-    this.#host = undefined;
-    this.#connection = undefined;
-    this.#isSent = false;
-  }
-
-  #send(connection: ClientConnection): void {
     const stream = this.#stream;
-    this.#isSent = true;
-    const waiting = this.#waiting;
-    const isComplete = stream.isRequestComplete;
-    connection.encodeHeaders(stream.request, isComplete && waiting === undefined);
-    if (waiting === undefined) return;
-    this.#waiting = undefined;
-    this.#isBodyStarted = true;
-    connection.encodeData({ bytes: waiting, start: 0, end: waiting.length }, isComplete);
-    connection.flush();
-    if (!connection.isCongested) stream.codec?.resumeRequest();
+    stream.host = host;
+    if (this.#route?.includesAttemptCount === true) announceAttempt(this.#retry.attempts, stream.request.headers);
+    // A server that closed one idle connection has probably closed them all.
+    this.#upstream.acquire().start(host, stream.manager.recentMs, !this.#retry.wantsNewConnection);
   }
 
-  onConnected(): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    this.#send(connection);
-    // No read from downstream is under way that would end with a flush: the body may be long in coming.
-    connection.flush();
+  onUpstreamReady(upstream: UpstreamRequest): void {
+    const stream = this.#stream;
+    const body = this.#body;
+    const isComplete = this.#isRequestComplete;
+    upstream.encodeHeaders(stream.request, this.#isBodiless);
+    if (isComplete) this.#armPerTryTimeout(upstream);
+    if (this.#isBodiless || (!isComplete && body.length === 0)) return;
+    body.sendTo(upstream, isComplete);
+    if (this.#retry.wantsBody) this.#limitBody();
+    else body.release();
+    upstream.flush();
+    if (!upstream.isCongested) stream.codec?.resumeRequest();
   }
 
-  onRequestDrained(): void {
+  onUpstreamDrained(): void {
     this.#stream.codec?.resumeRequest();
   }
 
-  onReset(error: MeshError, connection: ClientConnection): void {
-    const host = this.#host;
-    if (host === undefined) return;
-    host.cluster.stats.resets.value += 1;
+  onUpstreamReset(_upstream: UpstreamRequest, error: MeshError, failed: FailedAttempt): void {
     const stream = this.#stream;
-    const mayRepeat =
-      !stream.isResponseStarted &&
-      !this.#isBodyStarted &&
-      this.#retry.shouldRetry(error, { method: stream.request.method, isReused: connection.isReused });
-    this.#endAttempt();
-    if (mayRepeat) this.#retry.schedule(host);
-    else stream.sendLocalReply(error);
+    const { cluster } = stream;
+    // With a response under way there is no other attempt.
+    if (stream.isResponseStarted || cluster === undefined) {
+      stream.sendLocalReply(error);
+      return;
+    }
+    if (this.#retry.isPending) return;
+    const decision = this.#body.isWhole ? this.#retry.onReset(cluster, error, failed) : 'no';
+    if (this.#isRetried(decision) || this.#upstream.isAnyActive) return;
+    stream.sendLocalReply(error);
+  }
+
+  /** Whether another attempt follows; when it does not although one should, the flags say so. */
+  #isRetried(decision: RetryDecision): boolean {
+    if (decision === 'retry') this.#retry.schedule();
+    else if (decision !== 'no') this.#stream.isRetryLimitExceeded = true;
+    return decision === 'retry';
   }
 
   #retryNow(): void {
-    const { previousHost } = this.#retry;
-    const cluster = this.#stream.cluster;
-    if (previousHost === undefined || cluster === undefined) return;
+    const { cluster } = this.#stream;
+    if (cluster === undefined) return;
     // The cluster may have been replaced meanwhile; what is in force now knows which hosts are left.
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
-    const host = current.pickOther(previousHost);
-    if (host === undefined) {
-      this.#stream.sendLocalReply(
-        new MeshError('no_healthy_upstream', `no healthy endpoint is left in cluster ${cluster.config.name}`),
-      );
-    } else {
+    const host = this.#retry.chooseHost((attempt) => current.pick(this.#hash.value, attempt));
+    if (host !== undefined) {
       this.#startAttempt(host);
       this.decodeFlush();
+    } else if (!this.#upstream.isAnyActive) {
+      const reason = `no healthy endpoint is left in cluster ${cluster.config.name}`;
+      this.#stream.sendLocalReply(new MeshError('no_healthy_upstream', reason));
     }
   }
 
@@ -218,68 +224,120 @@ class RouterFilter implements HttpFilter, ResponseDecoder {
     return this.#stream.manager.recentMs;
   }
 
-  onResponseHeaders(endStream: boolean): void {
-    const stream = this.#stream;
-    const { response } = stream;
-    const host = this.#host;
-    if (host !== undefined) {
-      const counter = host.cluster.stats.responseClasses[(response.status / 100) | 0];
-      if (counter !== undefined) counter.value += 1;
+  onUpstreamHeaders(upstream: UpstreamRequest, endStream: boolean): void {
+    if (!this.#isAnswer(upstream)) {
+      upstream.discard();
+      return;
     }
-    const { headers } = response;
+    const stream = this.#stream;
+    // A second attempt of a hedged request that has not begun yet is not wanted any more.
+    if (this.#retry.isPending) this.#retry.end();
+    stream.response = this.#upstream.choose(upstream);
+    stream.host = upstream.host;
+    const { headers } = stream.response;
     // Each hop says what it measured itself: an upstream sidecar's number is not ours.
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
     headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
-    if (endStream) this.#endAttempt();
     stream.encodeHeaders(endStream);
+  }
+
+  /** Whether the response whose head has come goes downstream. One that should be retried does when it is the last. */
+  #isAnswer({ responseHead, host }: UpstreamRequest): boolean {
+    const { cluster, manager } = this.#stream;
+    if (!this.#retry.coversResponses || cluster === undefined || host === undefined) return true;
+    const decision = this.#body.isWhole
+      ? this.#retry.onResponse({ cluster, host, head: responseHead, nowMs: () => manager.wallTimeMs(manager.nowMs()) })
+      : 'no';
+    if (this.#isRetried(decision)) return false;
+    return decision === 'no' || !this.#upstream.isAnyOtherActive;
   }
 
   /** The route's rules are for upstream and direct responses, not for local replies that report an error, as in Envoy. */
   encodeHeaders(head: ResponseHead): void {
-    if (this.#route !== undefined && this.#stream.error === undefined) {
-      applyHeaderRules(this.#route.headers.response, head.headers);
+    if (this.#headers !== undefined && this.#stream.error === undefined) {
+      addCookies(this.#hash, head.headers);
+      applyHeaderRules(this.#headers.response, head.headers, this.#stream);
     }
   }
 
-  onResponseData(data: DataRun, endStream: boolean): void {
+  onUpstreamData(upstream: UpstreamRequest, data: DataRun, endStream: boolean): void {
     const stream = this.#stream;
-    const connection = this.#connection;
-    if (endStream) this.#endAttempt();
     stream.encodeData(data, endStream);
-    if (!endStream && stream.codec?.isCongested === true) connection?.pauseResponse();
+    if (!endStream && stream.codec?.isCongested === true) upstream.pauseResponse();
   }
 
-  onResponseFlush(): void {
+  onUpstreamFlush(): void {
     this.#stream.codec?.flush();
   }
 
   // ---- timeouts and the end ----
 
   /** Starts when the request is complete and covers all attempts (semantics S21). */
-  #armRouteTimeout(action: RouteAction, nowMs: number): void {
-    if (action.timeoutMs > 0) this.#context.timers.arm(this.#routeTimer, action.timeoutMs, nowMs);
+  #armRouteTimeout(nowMs: number): void {
+    if (this.#timeoutMs > 0) this.#context.timers.arm(this.#routeTimer, this.#timeoutMs, nowMs);
   }
 
   #onRouteTimeout(): void {
-    const host = this.#host;
-    if (host !== undefined) host.cluster.stats.timeouts.value += 1;
-    this.#abandonAttempt();
-    this.#stream.sendLocalReply(new MeshError('upstream_timeout', `no response within ${this.#action?.timeoutMs} ms`));
+    const { cluster } = this.#stream;
+    if (cluster !== undefined) cluster.stats.timeouts.value += 1;
+    const error = new MeshError('upstream_timeout', `no response within ${this.#timeoutMs} ms`);
+    this.#upstream.recordTimeout(error);
+    this.#stream.sendLocalReply(error);
   }
 
-  #abandonAttempt(): void {
-    const connection = this.#connection;
-    this.#endAttempt();
-    connection?.abandon();
+  /** Of one attempt, or of all there are: also from the end of the request. */
+  #armPerTryTimeout(upstream: UpstreamRequest | UpstreamRequests): void {
+    const { policy } = this.#route?.retryPolicy ?? {};
+    if (policy === undefined || this.#stream.isResponseStarted) return;
+    const { perTryTimeoutMs, perTryIdleTimeoutMs } = policy;
+    const isShorter = this.#timeoutMs === 0 || perTryTimeoutMs < this.#timeoutMs;
+    upstream.armTimeouts(isShorter ? perTryTimeoutMs : 0, perTryIdleTimeoutMs);
+  }
+
+  onPerTryTimeout(upstream: UpstreamRequest): void {
+    const { cluster } = this.#stream;
+    const { host } = upstream;
+    if (cluster === undefined || host === undefined) return;
+    cluster.stats.perTryTimeouts.value += 1;
+    if (this.#action?.hedgesOnPerTryTimeout === true) {
+      // The slow attempt may still win.
+      if (this.#body.isWhole && !this.#retry.isPending) this.#isRetried(this.#retry.onHedge(cluster, host));
+      return;
+    }
+    this.#giveUp(
+      upstream,
+      host,
+      `no response to one attempt within ${this.#route?.retryPolicy?.policy.perTryTimeoutMs} ms`,
+    );
+  }
+
+  onPerTryIdleTimeout(upstream: UpstreamRequest): void {
+    const { host } = upstream;
+    if (host === undefined) return;
+    host.cluster.stats.perTryIdleTimeouts.value += 1;
+    this.#giveUp(upstream, host, 'no byte was exchanged in one attempt for too long');
+  }
+
+  #giveUp(upstream: UpstreamRequest, host: Host, reason: string): void {
+    const error = new MeshError('upstream_timeout', reason);
+    host.recordResult(error);
+    upstream.abandon();
+    this.onUpstreamReset(upstream, error, { host, isSent: true, isReused: false });
   }
 
   onDestroy(): void {
-    this.#abandonAttempt();
+    this.#upstream.reset();
     this.#context.timers.disarm(this.#routeTimer);
     this.#retry.end();
+    this.#body.reset();
+    for (const mirror of this.#mirrors) mirror.onStreamDestroyed();
+    this.#mirrors = noMirrors;
     this.#route = undefined;
+    this.#headers = undefined;
     this.#action = undefined;
-    this.#waiting = undefined;
-    this.#isBodyStarted = false;
+    this.#hash = noHash;
+    this.#timeoutMs = 0;
+    this.#isBodiless = false;
+    this.#isRequestComplete = false;
   }
 }

@@ -1,6 +1,5 @@
 /** Counts each finished stream in Istio's standard metrics, from the side of the listener's traffic direction. */
 import type { Listener } from '../api/listener.ts';
-import { meshErrors } from '../common/errors.ts';
 import type { StreamObserver } from '../http/connection-manager.ts';
 import { Known } from '../http/header-name.ts';
 import type { HttpStream } from '../http/stream.ts';
@@ -11,9 +10,15 @@ export function createStreamRecorder(metrics: IstioMetrics, direction: Listener[
   const scopeOf = direction === 'INBOUND' ? inboundScope : outboundScope;
   return {
     onStreamComplete(stream, durationMs) {
-      const flag = stream.error === undefined ? '-' : meshErrors[stream.error.code].flag;
       const scope = scopeOf(metrics, stream);
-      metrics.record(scope, stream.response.status, flag, durationMs, stream.requestBytes, stream.responseBytes);
+      metrics.record(
+        scope,
+        stream.response.status,
+        stream.responseFlags,
+        durationMs,
+        stream.requestBytes,
+        stream.responseBytes,
+      );
     },
   };
 }

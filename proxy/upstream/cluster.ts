@@ -1,11 +1,17 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
 import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
 import type { Clock } from '../common/clock.ts';
-import type { Stat, StatsStore } from '../common/stats.ts';
+import type { StatsStore } from '../common/stats.ts';
 import type { TimerWheel } from '../common/timer-wheel.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
+import { ClusterStats } from './cluster-stats.ts';
 import { Host } from './host.ts';
-import { type Picker, type Random, pickers } from './picker.ts';
+import { OutlierDetector } from './outlier/outlier-detector.ts';
+import { OutlierStats } from './outlier/outlier-stats.ts';
+import { createClusterPicker } from './cluster-picker.ts';
+import type { Picker, Random } from './picker.ts';
+import { slowStartFactor } from './slow-start.ts';
 
 /** What everything upstream shares. */
 export interface UpstreamContext {
@@ -19,8 +25,13 @@ export class UpstreamCluster {
   readonly config: Cluster;
   readonly context: UpstreamContext;
   readonly stats: ClusterStats;
+  readonly circuitBreaker: CircuitBreaker;
+  readonly #outlierDetector: OutlierDetector | undefined;
   #hosts = new Map<string, Host>();
   #picker: Picker;
+  #overprovisioningFactor = 140;
+  /** Monotonic; until then new hosts are led up to their weights; 0 when there are none. */
+  #slowStartEndMs = 0;
   /** Where requests are counted that never got a host. */
   metricScope: MetricScope | undefined = undefined;
 
@@ -28,12 +39,25 @@ export class UpstreamCluster {
     this.config = config;
     this.context = context;
     this.stats = new ClusterStats(context.stats, config.name);
-    this.#picker = pickers[config.lbPolicy]([], context.random);
+    this.circuitBreaker = new CircuitBreaker(config.circuitBreakers, this.stats);
+    this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
+    this.#outlierDetector = this.#createOutlierDetector();
+    this.#picker = this.#createPicker();
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
   }
 
+  #createOutlierDetector(): OutlierDetector | undefined {
+    const { name, outlierDetection } = this.config;
+    if (outlierDetection === undefined) return undefined;
+    const { clock, random } = this.context;
+    const stats = new OutlierStats(this.context.stats, name);
+    this.stats.add(stats.all);
+    return new OutlierDetector(outlierDetection, { clock, random, stats });
+  }
+
   /** Hosts that stay keep their connections; hosts that go finish what they are doing. */
-  updateAssignment({ endpoints }: ClusterLoadAssignment): void {
+  updateAssignment({ endpoints, overprovisioningFactor }: ClusterLoadAssignment): void {
+    this.#overprovisioningFactor = overprovisioningFactor;
     const hosts = new Map<string, Host>();
     for (const endpoint of endpoints) {
       const key = `${endpoint.address}:${endpoint.port}`;
@@ -44,83 +68,61 @@ export class UpstreamCluster {
     }
     for (const [key, host] of this.#hosts) if (!hosts.has(key)) host.remove();
     this.#hosts = hosts;
-    const healthy = [...hosts.values()].filter((host) => host.endpoint.isHealthy);
-    this.stats.membershipTotal.value = hosts.size;
-    this.stats.membershipHealthy.value = healthy.length;
-    this.#picker = pickers[this.config.lbPolicy](healthy, this.context.random);
+    this.#outlierDetector?.updateHosts(this.hosts);
+    this.rebuildPicker();
+  }
+
+  /** Called when a host came, went, or became available or unavailable: a new picker over those that are available. */
+  rebuildPicker(): void {
+    const available = this.hosts.filter((host) => host.isAvailable);
+    this.stats.membershipTotal.value = this.#hosts.size;
+    this.stats.membershipHealthy.value = available.length;
+    this.#picker = this.#createPicker();
+  }
+
+  #createPicker(): Picker {
+    const { lbPolicy, loadBalancing } = this.config;
+    return createClusterPicker(this.hosts, {
+      lbPolicy,
+      loadBalancing,
+      random: this.context.random,
+      overprovisioningFactor: this.#overprovisioningFactor,
+      weightOf: this.#createWeigher(),
+    });
+  }
+
+  /** The weights of hosts now; also notes until when they change. */
+  #createWeigher(): (host: Host) => number {
+    const { slowStart } = this.config.loadBalancing;
+    if (slowStart === undefined) return ({ endpoint }) => endpoint.weight;
+    const nowMs = this.context.clock.monotonicMs();
+    for (const { createdMs } of this.hosts) {
+      const endMs = createdMs + slowStart.windowMs;
+      if (endMs > nowMs) this.#slowStartEndMs = Math.max(this.#slowStartEndMs, endMs);
+    }
+    return ({ createdMs, endpoint }) => endpoint.weight * slowStartFactor(nowMs - createdMs, slowStart);
   }
 
   get hosts(): readonly Host[] {
     return [...this.#hosts.values()];
   }
 
-  pick(): Host | undefined {
-    return this.#picker.pick();
+  /** `hash`: of the request, when its route makes one. `attempt`: how often a host for it was asked for and not liked. */
+  pick(hash?: number, attempt?: number): Host | undefined {
+    return this.#picker.pick(hash, attempt);
   }
 
-  /** A host other than `previous` where there is one, for a repeated attempt. */
-  pickOther(previous: Host): Host | undefined {
-    let host = this.#picker.pick();
-    for (let i = 0; i < maxReselections && host === previous; i++) host = this.#picker.pick();
-    return host;
-  }
-
+  /** Called once a second: closes what was idle for too long, and leads new hosts on. */
   sweepIdle(nowMs: number): void {
-    for (const host of this.#hosts.values()) host.sweepIdle(nowMs);
+    if (this.#slowStartEndMs > 0) {
+      this.#slowStartEndMs = 0;
+      this.#picker = this.#createPicker();
+    }
+    for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
   }
 
   close(): void {
+    this.#outlierDetector?.close();
     for (const host of this.#hosts.values()) host.remove();
-  }
-}
-
-/** Istio's `host_selection_retry_max_attempts` (semantics of its default retry policy). */
-const maxReselections = 5;
-
-/** Envoy's cluster statistics, under Envoy's names. */
-export class ClusterStats {
-  readonly requests: Stat;
-  readonly requestsActive: Stat;
-  readonly retries: Stat;
-  readonly resets: Stat;
-  readonly timeouts: Stat;
-  readonly noHealthy: Stat;
-  readonly connections: Stat;
-  readonly connectionsActive: Stat;
-  readonly connectFailures: Stat;
-  readonly connectTimeouts: Stat;
-  readonly membershipTotal: Stat;
-  readonly membershipHealthy: Stat;
-  /** Index 1–5: `upstream_rq_1xx` … `upstream_rq_5xx`. */
-  readonly responseClasses: readonly Stat[];
-  readonly #all: Stat[] = [];
-
-  constructor(stats: StatsStore, clusterName: string) {
-    const prefix = `cluster.${clusterName}.`;
-    const counter = (name: string): Stat => this.#keep(stats.counter(prefix + name));
-    const gauge = (name: string): Stat => this.#keep(stats.gauge(prefix + name));
-    this.requests = counter('upstream_rq_total');
-    this.requestsActive = gauge('upstream_rq_active');
-    this.retries = counter('upstream_rq_retry');
-    this.resets = counter('upstream_rq_rx_reset');
-    this.timeouts = counter('upstream_rq_timeout');
-    this.noHealthy = counter('upstream_cx_none_healthy');
-    this.connections = counter('upstream_cx_total');
-    this.connectionsActive = gauge('upstream_cx_active');
-    this.connectFailures = counter('upstream_cx_connect_fail');
-    this.connectTimeouts = counter('upstream_cx_connect_timeout');
-    this.membershipTotal = gauge('membership_total');
-    this.membershipHealthy = gauge('membership_healthy');
-    this.responseClasses = [0, 1, 2, 3, 4, 5].map((digit) => counter(`upstream_rq_${digit}xx`));
-  }
-
-  /** Every one of them, for when the cluster goes. */
-  get all(): readonly Stat[] {
-    return this.#all;
-  }
-
-  #keep(stat: Stat): Stat {
-    this.#all.push(stat);
-    return stat;
   }
 }

@@ -1,64 +1,85 @@
-/** One endpoint of one cluster at work: its idle connections and what is going on there. Survives endpoint updates. */
+/** One endpoint of one cluster at work: its connections and what is going on there. Survives endpoint updates. */
 import type { Endpoint } from '../api/cluster.ts';
 import type { ClientConnection } from '../http1/client-connection.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
+import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
+import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
+import type { HostMonitor } from './outlier/host-monitor.ts';
 
 export class Host {
   readonly cluster: UpstreamCluster;
   readonly address: string;
+  readonly pool: ConnectionPool;
+  /** Monotonic milliseconds. */
+  readonly createdMs: number;
   endpoint: Endpoint;
   activeRequests = 0;
   activeConnections = 0;
   requestsTotal = 0;
   connectFailuresTotal = 0;
   isRemoved = false;
+  /** Set by the cluster's outlier detection; undefined without one. */
+  monitor: HostMonitor | undefined = undefined;
+  #isEjected = false;
   /** Where requests to this host are counted; resolved at the first one. */
   metricScope: MetricScope | undefined = undefined;
-  /** Connections that wait for a request, the most recently used last. */
-  readonly #idle: ClientConnection[] = [];
 
   constructor(cluster: UpstreamCluster, endpoint: Endpoint) {
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.address = `${endpoint.address}:${endpoint.port}`;
+    this.pool = new ConnectionPool(this);
+    this.createdMs = cluster.context.clock.monotonicMs();
   }
 
-  /** The connection used last, because it is the least likely to have been closed meanwhile. */
-  takeIdle(nowMs: number): ClientConnection | undefined {
-    for (let connection = this.#idle.pop(); connection !== undefined; connection = this.#idle.pop()) {
-      if (connection.isUsable(nowMs)) return connection;
-      connection.destroy();
-    }
-    return undefined;
+  /** Whether pickers may choose it. Changes only together with the cluster's picker. */
+  get isAvailable(): boolean {
+    return !this.#isEjected && this.endpoint.isHealthy;
   }
 
-  putIdle(connection: ClientConnection): void {
-    if (this.isRemoved) connection.destroy();
-    else this.#idle.push(connection);
+  /** Outlier detection keeps it out of rotation, whatever the control plane says. */
+  get isEjected(): boolean {
+    return this.#isEjected;
   }
 
-  /** A connection closed while it was idle. */
-  dropIdle(connection: ClientConnection): void {
-    const index = this.#idle.lastIndexOf(connection);
-    if (index >= 0) this.#idle.splice(index, 1);
+  set isEjected(isEjected: boolean) {
+    if (this.#isEjected === isEjected) return;
+    this.#isEjected = isEjected;
+    if (!this.isRemoved) this.cluster.rebuildPicker();
   }
 
-  /** Closes the idle connections whose time is over. */
-  sweepIdle(nowMs: number): void {
-    for (const connection of this.#idle.filter((idle) => !idle.isUsable(nowMs))) {
-      this.dropIdle(connection);
-      connection.destroy();
-    }
+  /**
+   * Begins an attempt: an idle connection, taken for `request`. Otherwise undefined, and the callbacks of `request` say
+   * how it goes on. `mayReuse`: false asks for a connection other than those that are idle now.
+   */
+  newStream(request: PoolCallbacks, nowMs: number, mayReuse: boolean): ClientConnection | undefined {
+    this.activeRequests += 1;
+    this.requestsTotal += 1;
+    this.cluster.stats.requests.value += 1;
+    this.monitor?.onStreamStart();
+    return this.pool.newStream(request, nowMs, mayReuse);
+  }
+
+  /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
+  endStream(request: PoolCallbacks, connection: ClientConnection | undefined): void {
+    this.activeRequests -= 1;
+    if (connection === undefined) this.pool.cancel(request);
+    else this.cluster.stats.requestsActive.value -= 1;
+    this.monitor?.onStreamEnd();
+  }
+
+  /** What an attempt that began here came to: the status of the response, or why there is none. */
+  recordResult(result: number | MeshError): void {
+    const { monitor } = this;
+    if (monitor === undefined) return;
+    if (typeof result === 'number') monitor.recordStatus(result);
+    else if (result.code !== 'overflow') monitor.recordLocalOriginFailure();
   }
 
   /** No new requests; what runs finishes, then its connection closes. */
   remove(): void {
     this.isRemoved = true;
-    this.closeIdle();
-  }
-
-  closeIdle(): void {
-    for (const connection of this.#idle.splice(0)) connection.destroy();
+    this.pool.closeIdle();
   }
 }

@@ -1,22 +1,21 @@
 /** RANDOM: uniform over the hosts, in proportion to their weights. */
-import type { Host } from './host.ts';
-import type { Picker, Random } from './picker.ts';
+import type { Picker, PickerOptions, Random, WeightedHost } from './picker.ts';
 
-export function createRandomPicker(hosts: readonly Host[], random: Random): Picker {
-  const sampler = createWeightedSampler(hosts, random);
-  return { pick: sampler };
+export function createRandomPicker(hosts: readonly WeightedHost[], { random }: PickerOptions): Picker {
+  const sample = createWeightedSampler(hosts, random);
+  return { pick: () => sample()?.host };
 }
 
-/** Draws a host in proportion to its weight; equal weights cost one multiplication. */
-export function createWeightedSampler(hosts: readonly Host[], random: Random): () => Host | undefined {
-  const { length } = hosts;
-  if (length <= 1) return () => hosts[0];
-  const firstWeight = hosts[0]?.endpoint.weight;
-  if (hosts.every((host) => host.endpoint.weight === firstWeight)) {
-    return () => hosts[Math.floor(random() * length)];
-  }
+/** Draws in proportion to the weights; equal weights cost one multiplication. Undefined when there is nothing to draw. */
+export function createWeightedSampler<T extends { readonly weight: number }>(
+  items: readonly T[],
+  random: Random,
+): () => T | undefined {
+  const { length } = items;
+  if (length <= 1) return () => items[0];
+  if (haveEqualWeights(items)) return () => items[Math.floor(random() * length)];
   let total = 0;
-  const cumulative = hosts.map((host) => (total += host.endpoint.weight));
+  const cumulative = items.map(({ weight }) => (total += weight));
   return () => {
     const point = random() * total;
     let low = 0;
@@ -26,6 +25,15 @@ export function createWeightedSampler(hosts: readonly Host[], random: Random): (
       if ((cumulative[middle] ?? 0) <= point) low = middle + 1;
       else high = middle;
     }
-    return hosts[low];
+    return items[low];
   };
+}
+
+export function haveEqualWeights(items: readonly { readonly weight: number }[]): boolean {
+  return items.every(({ weight }) => weight === items[0]?.weight);
+}
+
+/** A request without a hash goes anywhere. */
+export function hashOrRandom(hash: number | undefined, random: Random): number {
+  return hash ?? Math.floor(random() * 2 ** 32);
 }

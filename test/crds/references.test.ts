@@ -149,3 +149,21 @@ describe('a DestinationRule', () => {
     expect(check([subsets('reviews', ['v1'])]).warnings).toBe('spec.host: no service "reviews" is known yet');
   });
 });
+
+describe('a delegate', () => {
+  const root = named('VirtualService', 'root', { hosts: ['reviews'], http: [{ delegate: { name: 'part' } }] });
+  const part = (namespace?: string): SomeResource =>
+    named('VirtualService', 'part', { http: [{ directResponse: { status: 200 } }] }, namespace);
+  const missing =
+    'spec.http[0].delegate: no VirtualService default/part without hosts is known yet: the rule has no effect';
+
+  it('is fine when it is known', () => {
+    expect(check([part(), root])).toEqual(nothing);
+  });
+
+  it('is a warning while it is not, or has hosts, or lives elsewhere', () => {
+    expect(check([root])).toEqual({ errors: '', warnings: missing });
+    expect(check([routes('part', ['a'], { host: 'a' }), root]).warnings).toBe(missing);
+    expect(check([part('shop'), root]).warnings).toBe(missing);
+  });
+});

@@ -34,6 +34,11 @@ export function service(spec: object): object {
   return resource('Service', { ports: [{ port: 80 }], ...spec });
 }
 
+export function rateLimit(spec: object): object {
+  const limit = resource('RateLimit', { host: 'reviews', requests: 10, interval: '1s', ...spec });
+  return { ...limit, apiVersion: 'networking.heddle.dev/v1alpha1' };
+}
+
 /** Every error as `path: message`; empty when the resource is valid. */
 export function errorsOf(input: unknown): string[] {
   return linesOf(validateResource(input).errors);

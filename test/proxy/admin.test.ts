@@ -252,3 +252,25 @@ test('/config_dump has the dynamic resources as they came, with version and stat
     },
   });
 });
+
+test('/clusters tells which hosts outlier detection has ejected', async () => {
+  const backend = closeAfterTest(
+    await Backend.start('failing', (_request, response) => {
+      response.statusCode = 500;
+      response.end();
+    }),
+  );
+  const outlier_detection = { consecutive_5xx: 2, always_eject_one_host: true };
+  const { port, adminPort } = await startProxy(
+    bootstrapText(
+      [httpListener({ name: 'main', routes: routeConfiguration([routeTo('backend')]) })],
+      [staticCluster('backend', [backend.port], { outlier_detection })],
+    ),
+  );
+  const flags = async (): Promise<string | undefined> =>
+    /health_flags::(.+)/.exec((await call(adminPort, { path: '/clusters' })).body)?.[1];
+  await call(port);
+  expect(await flags()).toBe('healthy');
+  await call(port);
+  expect(await flags()).toBe('/failed_outlier_check');
+});

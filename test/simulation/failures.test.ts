@@ -55,12 +55,12 @@ describe('S22: the default retry', () => {
     for (const { attempts } of retried) expect(attempts).toEqual(['10.0.0.1:15006', '10.0.0.2:15006']);
   });
 
-  test('is made twice at most: then 503 with flag UF', async () => {
+  test('is made twice at most: then 503 with flags UF and URX', async () => {
     const mesh = await Simulation.start({
       workloads: [1, 2, 3].map(() => ({ service: 'reviews', behaviour: 'refuses' as const })),
     });
     const { status, flag, attempts } = mesh.call({ host: 'reviews' });
-    expect({ status, flag }).toEqual({ status: 503, flag: 'UF' });
+    expect({ status, flag }).toEqual({ status: 503, flag: 'UF,URX' });
     expect(attempts).toHaveLength(3);
   });
 

@@ -8,6 +8,7 @@ import type { Behaviour } from './simulated-workload.ts';
 /** One request on its way to one host. */
 export interface Attempt {
   readonly address: string;
+  readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +43,7 @@ export class FakeConnections {
     for (const host of hosts) {
       if (this.#connected.has(host)) continue;
       this.#connected.add(host);
-      host.putIdle(new FakeConnection(host, this) as unknown as ClientConnection);
+      host.pool.putIdle(new FakeConnection(host, this) as unknown as ClientConnection);
     }
   }
 
@@ -53,7 +54,7 @@ export class FakeConnections {
 
   /** Called by a connection that was asked. */
   accept(host: Host, head: RequestHead, connection: FakeConnection): void {
-    this.attempts.push({ address: host.address, headers: headersOf(head) });
+    this.attempts.push({ address: host.address, path: head.path, headers: headersOf(head) });
     const behaviour = this.#behaviourOf(host.address);
     if (behaviour === 'is silent') return;
     this.#unsettled.push(() => (behaviour === 'refuses' ? connection.fail() : connection.answer()));
@@ -104,7 +105,7 @@ class FakeConnection implements UpstreamConnection {
 
   abandon(): void {
     this.#decoder = undefined;
-    this.#host.putIdle(this as unknown as ClientConnection);
+    this.#host.pool.putIdle(this as unknown as ClientConnection);
   }
 
   destroy(): void {}
@@ -114,11 +115,15 @@ class FakeConnection implements UpstreamConnection {
   resumeResponse(): void {}
 }
 
-function headersOf({ headers }: RequestHead): Record<string, string> {
+/** As they stand in the head; names in lower case, several of one name joined with a comma. */
+export function headersOf({ headers }: Pick<RequestHead, 'headers'>): Record<string, string> {
   const found: Record<string, string> = {};
+  const put = (name: string, value: string): void => {
+    found[name] = name in found ? `${found[name]},${value}` : value;
+  };
   for (let i = 0; i < headers.count; i++) {
-    if (!headers.isRemovedAt(i)) found[headers.nameAt(i).toLowerCase()] = headers.valueAt(i);
+    if (!headers.isRemovedAt(i)) put(headers.nameAt(i).toLowerCase(), headers.valueAt(i));
   }
-  for (let i = 0; i < headers.addedCount; i++) found[headers.addedNames[i]?.text ?? ''] = headers.addedValues[i] ?? '';
+  for (let i = 0; i < headers.addedCount; i++) put(headers.addedNames[i]?.text ?? '', headers.addedValues[i] ?? '');
   return found;
 }

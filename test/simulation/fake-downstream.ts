@@ -1,14 +1,17 @@
 /** The downstream side of one simulated request: parses its head as the codec does and takes the response. */
 import type { ConnectionManager } from '../../proxy/http/connection-manager.ts';
+import type { DataRun } from '../../proxy/http/filter.ts';
 import type { HttpStream, ServerCodec } from '../../proxy/http/stream.ts';
 import { frameRequest } from '../../proxy/http1/framing.ts';
 import { parseRequestHead } from '../../proxy/http1/head-parser.ts';
 
 export class FakeDownstream implements ServerCodec {
   readonly remoteAddress = '127.0.0.1:40000';
+  readonly localAddress = '127.0.0.1:15001';
   readonly protocol = 'HTTP/1.1';
   readonly isCongested = false;
   readonly #manager: ConnectionManager;
+  readonly #body: Buffer[] = [];
   #isDone = false;
 
   constructor(manager: ConnectionManager) {
@@ -18,6 +21,11 @@ export class FakeDownstream implements ServerCodec {
   /** The response is complete. */
   get isDone(): boolean {
     return this.#isDone;
+  }
+
+  /** Of the response. */
+  get body(): Buffer {
+    return Buffer.concat(this.#body);
   }
 
   /** A whole request without a body. */
@@ -33,8 +41,11 @@ export class FakeDownstream implements ServerCodec {
   }
 
   encodeHeaders(): void {}
-  encodeData(): void {}
+  encodeData({ bytes, start, end }: DataRun): void {
+    this.#body.push(Buffer.from(bytes.subarray(start, end)));
+  }
   flush(): void {}
+  setIdleTimeout(): void {}
   pauseRequest(): void {}
   resumeRequest(): void {}
   abort(): void {}

@@ -1,17 +1,16 @@
 /** The client's proxy with everything real but its sockets. */
 import type { Listener } from '../../proxy/api/listener.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
-import { meshErrors } from '../../proxy/common/errors.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
-import { httpFilters } from '../../proxy/filter/http-filters.ts';
+import { createHttpFilter } from '../../proxy/filter/http-filters.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import { RouteConfigs } from '../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
 import type { XdsSink } from '../../proxy/xds/sink.ts';
-import { FakeConnections } from './fake-connection.ts';
+import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
 import { FakeDownstream } from './fake-downstream.ts';
 import type { Behaviour, SimulatedWorkload } from './simulated-workload.ts';
 
@@ -40,8 +39,15 @@ export interface Landing {
   readonly durationMs: number;
   /** Addresses in the order in which they were tried. */
   readonly attempts: readonly string[];
+  /** Of the request as the workload that was tried last got it; undefined when none was. */
+  readonly upstreamPath: string | undefined;
   /** Of the request as the workload got it; names in lower case. */
   readonly upstreamHeaders: Readonly<Record<string, string>>;
+  /** Copies of the request, known by their Host. */
+  readonly mirrors: readonly Attempt[];
+  /** Of the response as the client got it; names in lower case. */
+  readonly responseHeaders: Readonly<Record<string, string>>;
+  readonly responseBody: Buffer;
 }
 
 export interface SimulatedProxyOptions {
@@ -61,7 +67,12 @@ export class SimulatedProxy {
   readonly #connections: FakeConnections;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
-  #landed: Omit<Landing, 'attempts' | 'upstreamHeaders' | 'service' | 'version'> | undefined;
+  #landed:
+    | Omit<
+        Landing,
+        'attempts' | 'upstreamPath' | 'upstreamHeaders' | 'responseBody' | 'mirrors' | 'service' | 'version'
+      >
+    | undefined;
 
   constructor(options: SimulatedProxyOptions) {
     const { clock, random } = options;
@@ -86,16 +97,25 @@ export class SimulatedProxy {
       this.#connections.settle();
       const landed = downstream.isDone ? this.#landed : undefined;
       if (landed === undefined) return undefined;
-      const attempts = this.#connections.attempts.slice(before);
-      const workload = landed.flag === '-' ? this.#workloadAt(landed.endpoint) : undefined;
+      const sent = this.#connections.attempts.slice(before);
+      const isMirror = ({ headers }: Attempt): boolean => /-shadow(:|$)/.test(headers['host'] ?? '');
+      const attempts = sent.filter((attempt) => !isMirror(attempt));
+      const workload = landed.flag === '-' || landed.flag === 'DI' ? this.#workloadAt(landed.endpoint) : undefined;
       return {
         ...landed,
         service: workload?.service,
         version: workload && (workload.labels?.['version'] ?? workload.version ?? 'v1'),
         attempts: attempts.map(({ address }) => address),
+        upstreamPath: attempts.at(-1)?.path,
         upstreamHeaders: attempts.at(-1)?.headers ?? {},
+        responseBody: downstream.body,
+        mirrors: sent.filter(isMirror),
       };
     };
+  }
+
+  stat(name: string): number | undefined {
+    return this.#stats.entries().find((stat) => stat.name === name)?.value;
   }
 
   #workloadAt(address: string | undefined): SimulatedWorkload | undefined {
@@ -141,17 +161,21 @@ export class SimulatedProxy {
       clusters: this.#clusters,
       timers: this.#timers,
       random,
+      clock,
+      stats: this.#stats,
+      statPrefix: config.statPrefix,
     };
     return new ConnectionManager(config, {
       clock,
       stats: this.#stats,
-      filters: config.httpFilters.map(({ kind }) => httpFilters[kind](context)),
+      filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         {
-          onStreamComplete: ({ response, error, routeName, cluster, host }, durationMs) => {
+          onStreamComplete: ({ response, responseFlags, routeName, cluster, host }, durationMs) => {
             this.#landed = {
               status: response.status,
-              flag: error === undefined ? '-' : meshErrors[error.code].flag,
+              flag: responseFlags,
+              responseHeaders: headersOf(response),
               route: routeName,
               cluster: cluster?.config.name,
               endpoint: host?.address,

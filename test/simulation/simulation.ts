@@ -64,6 +64,11 @@ export class Simulation {
     await pushTo(this.#proxy.configuration, this.#client, push);
   }
 
+  /** Sends one request and lets it run; the returned function tells where it landed, undefined while it has not. */
+  begin(request: SimulatedRequest): () => Landing | undefined {
+    return this.#proxy.send(request);
+  }
+
   /** Where one request lands. The clock is turned for as long as it takes. */
   call(request: SimulatedRequest): Landing {
     const landing = this.#proxy.send(request);
@@ -73,6 +78,11 @@ export class Simulation {
       this.clock.advance(stepMs);
     }
     throw new Error(`nobody answers ${JSON.stringify(request)}`);
+  }
+
+  /** A statistic of the client's proxy. */
+  stat(name: string): number | undefined {
+    return this.#proxy.stat(name);
   }
 
   /** How many of `count` requests each version got; requests that no workload answered count under their flag. */

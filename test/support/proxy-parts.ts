@@ -15,7 +15,6 @@ import { decodeListener } from '../../proxy/api/listener-decoder.ts';
 import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
 import { type Clock, systemClock } from '../../proxy/common/clock.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
-import { meshErrors } from '../../proxy/common/errors.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
 import { onSocketFault } from '../../proxy/common/socket.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
@@ -156,7 +155,7 @@ export class ProxyParts {
               method: request.method,
               path: request.path,
               status: response.status,
-              flag: error === undefined ? '-' : meshErrors[error.code].flag,
+              flag: stream.responseFlags,
               reason: error?.reason ?? '',
               routeName,
               cluster: stream.cluster?.config.name,

@@ -24,6 +24,8 @@ describe('outbound clusters', () => {
         eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } },
         lb_policy: 'LEAST_REQUEST',
         connect_timeout: '10s',
+        // Said in full where limits are tested.
+        circuit_breakers: { thresholds: [expect.any(Object)] },
         metadata: {
           filter_metadata: {
             istio: { services: [{ host: 'reviews.default.svc.cluster.local', name: 'reviews', namespace: 'default' }] },

@@ -12,7 +12,12 @@ function routesOf(yaml: string, { port = 80, host = 'reviews.default.svc.cluster
 }
 
 const actionsOf = (yaml: string): (RouteAction | undefined)[] => routesOf(yaml).map(({ route }) => route);
-const retry_policy = { retry_on: 'connect-failure,refused-stream', num_retries: 2 };
+const retry_policy = {
+  retry_on: 'connect-failure,refused-stream',
+  num_retries: 2,
+  retry_host_predicate: [expect.objectContaining({ name: 'envoy.retry_host_predicates.previous_hosts' })],
+  host_selection_retry_max_attempts: 5,
+};
 
 describe('routes', () => {
   test('without a VirtualService everything goes to all workloads, without a timeout, with safe retries', () => {
@@ -20,7 +25,12 @@ describe('routes', () => {
       {
         name: 'default',
         match: { prefix: '/' },
-        route: { cluster: 'outbound|80||reviews.default.svc.cluster.local', timeout: '0s', retry_policy },
+        route: {
+          cluster: 'outbound|80||reviews.default.svc.cluster.local',
+          timeout: '0s',
+          max_grpc_timeout: '0s',
+          retry_policy,
+        },
       },
     ]);
   });

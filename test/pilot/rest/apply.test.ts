@@ -88,9 +88,9 @@ describe('POST /apply', () => {
     ],
     ['an unknown field', virtualService('a', { htp: [] }), '1 spec.htp: unknown field (did you mean "http"?)'],
     [
-      'no hosts',
-      virtualService('a', { hosts: [] }),
-      '1 spec.hosts: is required: a delegate, which has no hosts, is not supported yet',
+      'what is not in force yet',
+      virtualService('a', { tcp: [{ route: [{ destination: { host: 'reviews' } }] }] }),
+      '1 spec.tcp: is not supported yet',
     ],
     [
       'no destination host',

@@ -155,11 +155,11 @@ describe('single resources', () => {
   });
 
   it('are refused when they are valid but would be ignored', async () => {
-    const http = [{ route: [{ destination: { host: 'a' } }], retries: { attempts: 1 } }];
-    const { status, body } = await api.call('POST', path, virtualService('reviews', { http }));
+    const tcp = [{ route: [{ destination: { host: 'a' } }] }];
+    const { status, body } = await api.call('POST', path, virtualService('reviews', { tcp }));
     expect(status).toBe(422);
     expect(body).toMatchObject({
-      details: { causes: [{ field: 'spec.http[0].retries', message: 'is not supported yet' }] },
+      details: { causes: [{ field: 'spec.tcp', message: 'is not supported yet' }] },
     });
   });
 

@@ -40,6 +40,7 @@ describe('discovery', () => {
       kind: 'APIGroupList',
       groups: [
         { name: 'networking.istio.io', preferredVersion: { groupVersion: 'networking.istio.io/v1', version: 'v1' } },
+        { name: 'networking.heddle.dev' },
       ],
     });
     const { body } = await api.call('GET', '/apis/networking.istio.io');

@@ -17,14 +17,19 @@ function faults(json: Cluster): string {
 
 describe('a cluster', () => {
   test('has the defaults of Envoy', () => {
-    expect(decode(staticClusterJson('a', 8080))).toEqual({
+    const locality = { region: '', zone: '', subZone: '', weight: 0 };
+    const place = { locality, priority: 0 };
+    expect(decode(staticClusterJson('a', 8080))).toMatchObject({
       value: {
         name: 'a',
         discovery: {
           kind: 'static',
           assignment: {
             clusterName: 'a',
-            endpoints: [{ address: '127.0.0.1', port: 8080, isHealthy: true, weight: 1, workload: undefined }],
+            endpoints: [
+              { address: '127.0.0.1', port: 8080, isHealthy: true, weight: 1, ...place, workload: undefined },
+            ],
+            overprovisioningFactor: 140,
           },
         },
         lbPolicy: 'ROUND_ROBIN',
@@ -41,9 +46,12 @@ describe('a cluster', () => {
     expect(decode(edsClusterJson('a', 'b')).value?.discovery).toEqual({ kind: 'eds', serviceName: 'b' });
   });
 
-  test.each(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM'] as const)('may balance by %s', (lb_policy) => {
-    expect(decode({ ...staticClusterJson('a', 1), lb_policy }).value?.lbPolicy).toBe(lb_policy);
-  });
+  test.each(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'] as const)(
+    'may balance by %s',
+    (lb_policy) => {
+      expect(decode({ ...staticClusterJson('a', 1), lb_policy }).value?.lbPolicy).toBe(lb_policy);
+    },
+  );
 
   test('knows the service behind it', () => {
     const service = { host: 'a.default.svc.cluster.local', name: 'a', namespace: 'default' };
@@ -88,8 +96,8 @@ describe('a cluster is refused', () => {
     ],
     [
       'with a policy that is not supported',
-      { ...edsClusterJson('a'), lb_policy: 'MAGLEV' },
-      'lb_policy: "MAGLEV" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM',
+      { ...edsClusterJson('a'), lb_policy: 'CLUSTER_PROVIDED' },
+      'lb_policy: "CLUSTER_PROVIDED" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV',
     ],
     [
       'without time to connect',
@@ -98,13 +106,13 @@ describe('a cluster is refused', () => {
     ],
     [
       'with what would change behaviour',
-      { ...edsClusterJson('a'), outlier_detection: {}, circuit_breakers: {}, health_checks: [{ timeout: '1s' }] },
-      'outlier_detection: is not supported\ncircuit_breakers: is not supported\nhealth_checks: is not supported',
+      { ...edsClusterJson('a'), health_checks: [{ timeout: '1s' }], upstream_bind_config: {} },
+      'health_checks: is not supported\nupstream_bind_config: is not supported',
     ],
     [
-      'with a panic mode',
-      { ...edsClusterJson('a'), common_lb_config: { healthy_panic_threshold: { value: 50 } } },
-      'common_lb_config.healthy_panic_threshold.value: 50 is not supported, only 0 is',
+      'with a panic threshold beyond all hosts',
+      { ...edsClusterJson('a'), common_lb_config: { healthy_panic_threshold: { value: 101 } } },
+      'common_lb_config.healthy_panic_threshold.value: must be from 0 to 100, got 101',
     ],
     [
       'with half a service',
@@ -133,7 +141,7 @@ describe('a cluster load assignment', () => {
     return json;
   }
 
-  test('flattens localities and keeps one endpoint per address', () => {
+  test('lists the endpoints of all localities and keeps one endpoint per address', () => {
     const [first, second] = [assignmentJson('a', 1, 2), assignmentJson('a', 2, 3)];
     const endpoints = [...(first.endpoints ?? []), ...(second.endpoints ?? [])].map((locality, i) => ({
       ...locality,
@@ -168,7 +176,9 @@ describe('a cluster load assignment', () => {
   });
 
   test('without endpoints is one', () => {
-    expect(read({ cluster_name: 'a' })).toEqual({ value: { clusterName: 'a', endpoints: [] } });
+    expect(read({ cluster_name: 'a' })).toEqual({
+      value: { clusterName: 'a', endpoints: [], overprovisioningFactor: 140 },
+    });
   });
 
   test.each<[string, ClusterLoadAssignment, string]>([
@@ -187,11 +197,6 @@ describe('a cluster load assignment', () => {
       'with a port that is none',
       withEndpoint({ endpoint: { address: { socket_address: { address: '::1', port_value: 70_000 } } } }),
       'endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: must be from 1 to 65535, got 70000',
-    ],
-    [
-      'with a second priority',
-      { cluster_name: 'a', endpoints: [{ priority: 1 }] },
-      'endpoints[0].priority: is not supported',
     ],
     [
       'with a workload that is not in five parts',

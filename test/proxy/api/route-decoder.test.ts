@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type {
   HeaderMatcher,
   HeaderValueOption,
+  RedirectAction,
   Route,
   RouteAction,
   RouteConfiguration,
@@ -41,7 +42,7 @@ function routeFaults(route: Route): string[] {
 }
 
 test('a route has the defaults of Envoy', () => {
-  expect(decode(routeConfigurationJson('r', 'c'))).toEqual({
+  expect(decode(routeConfigurationJson('r', 'c'))).toMatchObject({
     value: {
       name: 'r',
       headers: none,
@@ -54,10 +55,10 @@ test('a route has the defaults of Envoy', () => {
             {
               name: '',
               headers: none,
-              match: { path: { kind: 'prefix', value: '/', caseSensitive: true }, headers: [] },
+              match: { path: { kind: 'prefix', value: '/', caseSensitive: true }, headers: [], queryParameters: [] },
               action: {
                 kind: 'route',
-                clusters: [{ name: 'c', weight: 1 }],
+                clusters: [{ name: 'c', weight: 1, headers: none }],
                 timeoutMs: 15_000,
                 retryPolicy: undefined,
               },
@@ -117,7 +118,11 @@ describe('a route match', () => {
     ],
     [{ safe_regex: {} }, 'match.safe_regex.regex: must be set'],
     [{ path_separated_prefix: '/a' }, 'match: must have one of prefix, path and safe_regex'],
-    [{ prefix: '/', query_parameters: [{ name: 'a' }] }, 'match.query_parameters: is not supported'],
+    [{ prefix: '/', query_parameters: [{}] }, 'match.query_parameters[0].name: must be set'],
+    [
+      { prefix: '/', query_parameters: [{ name: 'a', present_match: false }] },
+      'match.query_parameters[0].present_match: false is not supported, only true is',
+    ],
     [{ prefix: '/', headers: [{ exact_match: 'a' }] }, 'match.headers[0].name: must be set'],
     [{ prefix: '/', headers: [{ name: 'a', prefix_match: '' }] }, 'match.headers[0].prefix_match: must be set'],
     [
@@ -131,6 +136,14 @@ describe('a route match', () => {
   ])('%j is refused', (match, fault) => {
     expect(routeFaults({ ...routeJson('c'), match })[0]).toBe(fault);
   });
+});
+
+test('a condition on a parameter of the query is one on its value or on its presence', () => {
+  const query_parameters = [{ name: 'a' }, { name: 'B', string_match: { exact: '' } }];
+  expect(decodedMatch({ prefix: '/', query_parameters })?.queryParameters).toEqual([
+    { name: 'a', matcher: undefined },
+    { name: 'B', matcher: { kind: 'exact', value: '', ignoreCase: false } },
+  ]);
 });
 
 describe('a route action', () => {
@@ -147,7 +160,7 @@ describe('a route action', () => {
   test('without a timeout never times out, with a policy it retries once unless told otherwise', () => {
     expect(
       decodedAction({ cluster: 'c', timeout: '0s', retry_policy: { retry_on: 'reset, connect-failure' } }),
-    ).toEqual({
+    ).toMatchObject({
       kind: 'route',
       clusters: [{ name: 'c', weight: 1 }],
       timeoutMs: 0,
@@ -171,23 +184,21 @@ describe('a route action', () => {
       ['route.weighted_clusters.clusters: must have a sum of weights below 2^32, got 8589934590'],
     ],
     [
-      { cluster: 'c', retry_policy: { retry_on: '5xx,reset,never' } },
+      { cluster: 'c', retry_policy: { retry_priority: {} }, hedge_policy: { initial_requests: 2 } },
       [
-        'route.retry_policy.retry_on: "5xx" is not supported, only connect-failure, refused-stream, reset, reset-before-request',
-        'route.retry_policy.retry_on: "never" is not supported, only connect-failure, refused-stream, reset, reset-before-request',
+        'route.retry_policy.retry_priority: is not supported',
+        'route.hedge_policy.initial_requests: 2 is not supported, only 1 is',
       ],
     ],
     [
       {
         cluster: 'c',
-        retry_policy: { per_try_timeout: '1s' },
-        prefix_rewrite: '/x',
+        prefix_rewrite: '/x y',
         hash_policy: [{ terminal: true }],
       },
       [
-        'route.prefix_rewrite: is not supported',
-        'route.hash_policy: is not supported',
-        'route.retry_policy.per_try_timeout: is not supported',
+        'route.prefix_rewrite: must be printable ASCII without spaces, got "/x y"',
+        'route.hash_policy[0]: must have one of header, cookie, connection_properties and query_parameter',
       ],
     ],
   ])('%j is refused', (route, expected) => {
@@ -197,13 +208,25 @@ describe('a route action', () => {
   test('may be a direct response', () => {
     const response = (body: object) =>
       decodedRoute({ match: { prefix: '/' }, direct_response: { status: 418, body } })?.action;
-    expect(response({ inline_string: 'hé' })).toEqual({ kind: 'direct_response', status: 418, body: 'hé' });
-    expect(response({ inline_bytes: 'aMOp' })).toEqual({ kind: 'direct_response', status: 418, body: 'hé' });
+    expect(response({ inline_string: 'hé' })).toEqual({
+      kind: 'direct_response',
+      status: 418,
+      body: Buffer.from('hé'),
+    });
+    expect(response({ inline_bytes: 'aMOp' })).toEqual({
+      kind: 'direct_response',
+      status: 418,
+      body: Buffer.from('hé'),
+    });
+    expect(response({ inline_bytes: '/wA=' })).toMatchObject({ body: Buffer.from([255, 0]) });
   });
 
   test.each<[Route, string[]]>([
-    [{ match: { prefix: '/' } }, [': must have one of route and direct_response']],
-    [{ match: { prefix: '/' }, redirect: { host_redirect: 'x' } }, ['redirect: is not supported']],
+    [{ match: { prefix: '/' } }, [': must have one of route, redirect and direct_response']],
+    [
+      { match: { prefix: '/' }, redirect: { host_redirect: 'a\r\nb' } },
+      ['redirect.host_redirect: must be printable ASCII without spaces, got "a\\r\\nb"'],
+    ],
     [{ route: { cluster: 'c' } }, ['match: must be set']],
     [
       { match: { prefix: '/' }, direct_response: { status: 99 } },
@@ -222,6 +245,70 @@ describe('a route action', () => {
   });
 });
 
+describe('a rewrite', () => {
+  test('replaces the matched path, occurrences of an expression, and the Host', () => {
+    expect(decodedAction({ cluster: 'c', prefix_rewrite: '/x', host_rewrite_literal: 'b' })).toMatchObject({
+      pathRewrite: { kind: 'prefix', replacement: '/x' },
+      hostRewrite: 'b',
+    });
+    const regex_rewrite = { pattern: { regex: 'a(b)', google_re2: {} }, substitution: '\\1' };
+    expect(decodedAction({ cluster: 'c', regex_rewrite })).toMatchObject({
+      pathRewrite: { kind: 'regex', pattern: 'a(b)', substitution: '\\1' },
+      hostRewrite: undefined,
+    });
+  });
+
+  test.each<[RouteAction, string]>([
+    [
+      { regex_rewrite: { pattern: { regex: '(' }, substitution: '' } },
+      'regex_rewrite: pattern must be an RE2 expression',
+    ],
+    [
+      { regex_rewrite: { pattern: { regex: 'a' }, substitution: '\\1' } },
+      'regex_rewrite: substitution must name one of 0',
+    ],
+    [{ regex_rewrite: { substitution: 'a' } }, 'regex_rewrite.pattern: must be set'],
+    [
+      { prefix_rewrite: '/', regex_rewrite: { pattern: { regex: 'a' }, substitution: 'b' } },
+      'prefix_rewrite: excludes regex_rewrite: only one of them may be set',
+    ],
+    [{ host_rewrite_literal: 'a b' }, 'host_rewrite_literal: must be printable ASCII without spaces, got "a b"'],
+    [{ host_rewrite_header: 'a' }, 'host_rewrite_header: is not supported'],
+  ])('%j is refused', (route, fault) => {
+    expect(routeFaults({ match: { prefix: '/' }, route: { cluster: 'c', ...route } }).join()).toContain(
+      `route.${fault}`,
+    );
+  });
+});
+
+test('a redirect has the defaults of Envoy', () => {
+  const redirect = (action: RedirectAction) => decodedRoute({ match: { prefix: '/' }, redirect: action })?.action;
+  expect(redirect({ host_redirect: 'b' })).toEqual({
+    kind: 'redirect',
+    status: 301,
+    host: 'b',
+    scheme: undefined,
+    port: undefined,
+    path: undefined,
+    stripQuery: false,
+  });
+  expect(
+    redirect({
+      https_redirect: true,
+      port_redirect: 8443,
+      prefix_rewrite: '/b',
+      strip_query: true,
+      response_code: 'FOUND',
+    }),
+  ).toMatchObject({
+    status: 302,
+    scheme: 'https',
+    port: 8443,
+    path: { kind: 'prefix', replacement: '/b' },
+    stripQuery: true,
+  });
+});
+
 describe('header mutations', () => {
   const add = (option: HeaderValueOption) =>
     decodedRoute({ ...routeJson('c'), request_headers_to_add: [option] })?.headers.requestAdd;
@@ -230,7 +317,7 @@ describe('header mutations', () => {
     [{ header: { key: 'X-A', value: 'v' } }, [{ name: 'x-a', value: 'v', appendAction: 'APPEND_IF_EXISTS_OR_ADD' }]],
     [
       { header: { key: 'x', value: '100%%' }, append_action: 'ADD_IF_ABSENT' },
-      [{ name: 'x', value: '100%', appendAction: 'ADD_IF_ABSENT' }],
+      [{ name: 'x', value: '100%%', appendAction: 'ADD_IF_ABSENT' }],
     ],
     [
       { header: { key: 'x', value: 'v' }, append: false },
@@ -243,10 +330,10 @@ describe('header mutations', () => {
     [{ header: { key: 'x' } }, []],
     [
       { header: { key: 'x' }, keep_empty_value: true },
-      [{ name: 'x', value: '', appendAction: 'APPEND_IF_EXISTS_OR_ADD' }],
+      [{ name: 'x', value: '', appendAction: 'APPEND_IF_EXISTS_OR_ADD', keepsEmptyValue: true }],
     ],
   ])('%j', (option, expected) => {
-    expect(add(option)).toEqual(expected);
+    expect(add(option)).toMatchObject(expected);
   });
 
   test('may remove, at every level', () => {
@@ -272,11 +359,8 @@ describe('header mutations', () => {
       { header: { key: 'Transfer-Encoding', value: 'chunked' } },
       'header.key: must not change Transfer-Encoding: each hop frames bodies itself',
     ],
-    [
-      { header: { key: 'a', value: '%PROTOCOL%' } },
-      'header.value: has a %variable%, which is not supported, got "%PROTOCOL%"',
-    ],
-    [{ header: { key: 'a', value: '%%%' } }, 'header.value: has a %variable%, which is not supported, got "%%%"'],
+    [{ header: { key: 'a', value: '%NOBODY%' } }, 'header.value: has the variable %NOBODY%, which is not supported'],
+    [{ header: { key: 'a', value: '%%%' } }, 'header.value: has a "%" that begins no variable; a percent sign is "%%"'],
     [{ header: { key: 'a', value: 'b\r\nc: d' } }, 'header.value: must be one line'],
     [
       { header: { key: 'a', value: 'v' }, append: true, append_action: 'ADD_IF_ABSENT' },
@@ -308,13 +392,13 @@ describe('virtual hosts', () => {
 
   test('with what would change behaviour are refused', () => {
     const virtual_hosts = [
-      { name: 'a', domains: ['*'], require_tls: 'ALL' as const, include_request_attempt_count: true },
+      { name: 'a', domains: ['*'], require_tls: 'ALL' as const, include_attempt_count_in_response: true },
     ];
     expect(faults({ virtual_hosts, validate_clusters: true, vhds: {} })).toEqual([
       'validate_clusters: true is not supported, only false is',
       'vhds: is not supported',
       'virtual_hosts[0].require_tls: is not supported',
-      'virtual_hosts[0].include_request_attempt_count: is not supported',
+      'virtual_hosts[0].include_attempt_count_in_response: is not supported',
     ]);
   });
 });

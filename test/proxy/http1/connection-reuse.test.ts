@@ -86,12 +86,22 @@ describe.each(['RST', 'FIN'] as const)(
       expect(backend.requests.length).toBe(1);
     });
 
-    it('fails PUT with 503 when its body is gone', async () => {
+    it('has PUT sent once more with its whole body', async () => {
       await fillPool(1);
       closePooled(how);
       const { status } = await ask(`${head('PUT / HTTP/1.1', 'Host: a', 'Content-Length: 2')}ab`);
-      expect(status).toBe(503);
-      expect(backend.requests.length).toBe(1);
+      expect(status).toBe(200);
+      expect(backend.requests.at(-1)?.body).toBe('ab');
+    });
+
+    it('has POST sent once more when its Idempotency-Key lets the application recognise it', async () => {
+      await fillPool(1);
+      closePooled(how);
+      const { status } = await ask(
+        `${head('POST / HTTP/1.1', 'Host: a', 'Idempotency-Key: 7', 'Content-Length: 2')}ab`,
+      );
+      expect(status).toBe(200);
+      expect(backend.requests.at(-1)?.body).toBe('ab');
     });
 
     it('costs one repetition, not two: a new connection that fails too is an answer', async () => {

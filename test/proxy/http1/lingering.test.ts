@@ -46,6 +46,8 @@ const config: HttpConnectionManager = {
   httpFilters: [],
   accessLogs: [],
   generateRequestId: false,
+  normalizesPath: false,
+  mergesSlashes: false,
   maxRequestHeadersBytes: 61_440,
   maxHeadersCount: 100,
   requestHeadersTimeoutMs: 0,

@@ -126,7 +126,7 @@ describe.each(Object.entries(responses))('when a response with %s', (framing, re
       } else if (at >= headLength) {
         expectCut(outcome, where);
       } else if (faultName === 'stall') {
-        expectLocalReply(outcome, 504, 'UT');
+        expectLocalReply(outcome, 504, 'SI');
       } else {
         expectLocalReply(outcome, 503, 'UC');
       }

@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Cluster, RouteAction } from '../../../proxy/api/envoy.gen.ts';
+import type { Cluster, Route, RouteAction } from '../../../proxy/api/envoy.gen.ts';
 import type { HttpFilter } from '../../../proxy/http/filter.ts';
 import { Backend, echoOf } from '../../support/backend.ts';
 import { closeAfterTest } from '../../support/closing.ts';
@@ -19,16 +19,17 @@ const startBackend = async (name = 'backend'): Promise<Backend> => closeAfterTes
 
 interface Setting extends Pick<PartsOptions, 'clock' | 'filters'> {
   readonly action?: RouteAction;
+  readonly route?: Route;
   readonly cluster?: Cluster;
 }
 
 async function proxyTo(
   ports: readonly number[],
-  { action = {}, cluster = {}, ...rest }: Setting = {},
+  { action = {}, route = {}, cluster = {}, ...rest }: Setting = {},
 ): Promise<ProxyParts> {
   return closeAfterTest(
     new ProxyParts({
-      routes: routeConfiguration([routeTo('backend', action)]),
+      routes: routeConfiguration([routeTo('backend', action, route)]),
       clusters: [staticCluster('backend', ports, cluster)],
       ...rest,
     }),
@@ -139,11 +140,11 @@ describe('a host that refuses connections', () => {
     expect(proxy.finished).toMatchObject([{ flag: 'UF', host: `127.0.0.1:${dead}` }]);
   });
 
-  test('where no other is left is tried as often as the policy says, then 503, flag UF', async () => {
+  test('where no other is left is tried as often as the policy says, then 503, flags UF and URX', async () => {
     const dead = await unusedPort();
     const proxy = await proxyTo([dead], { action: connectFailure });
     expect((await call(proxy.port())).status).toBe(503);
-    expect(proxy.finished).toMatchObject([{ flag: 'UF' }]);
+    expect(proxy.finished).toMatchObject([{ flag: 'UF,URX' }]);
     expect(proxy.stat('cluster.backend.upstream_rq_total')).toBe(3);
     expect(proxy.stat('cluster.backend.upstream_rq_retry')).toBe(2);
     expect(proxy.stat('cluster.backend.upstream_rq_active')).toBe(0);
@@ -224,7 +225,7 @@ describe('a connection that the host closes', () => {
     expect(connections).toBe(1);
   });
 
-  test('after it took the body is 503, flag UC, also with the policy `reset`: the body is gone', async () => {
+  test('after it took more of the body than may be kept is 503, flag UC, also with the policy `reset`', async () => {
     const bodies: number[] = [];
     const takes = net.createServer((socket) => {
       bodies.push(0);
@@ -235,7 +236,10 @@ describe('a connection that the host closes', () => {
         if ((bodies[nth] ?? 0) > 50_000) socket.resetAndDestroy();
       });
     });
-    const proxy = await proxyTo([await listen(takes)], { action: { retry_policy: { retry_on: 'reset' } } });
+    const proxy = await proxyTo([await listen(takes)], {
+      action: { retry_policy: { retry_on: 'reset' } },
+      route: { per_request_buffer_limit_bytes: 40_000 },
+    });
     // The head alone opens the connection; the body follows on it.
     const client = closeAfterTest(await RawConnection.open(proxy.port()));
     client.send('PUT / HTTP/1.1\r\nhost: test\r\ncontent-length: 60000\r\n\r\n');

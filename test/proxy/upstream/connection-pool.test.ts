@@ -53,14 +53,14 @@ test('the connection used last is used next', async () => {
   const pool = await startPool();
   await openConnections(pool, 3);
   expect(pool.backend.connectionsTotal).toBe(3);
-  const connections = [pool.host.takeIdle(0), pool.host.takeIdle(0), pool.host.takeIdle(0)];
+  const connections = [pool.host.pool.takeIdle(0), pool.host.pool.takeIdle(0), pool.host.pool.takeIdle(0)];
   expect(new Set(connections).size).toBe(3);
-  expect(pool.host.takeIdle(0)).toBeUndefined();
-  for (const connection of connections) pool.host.putIdle(connection!);
-  expect(pool.host.takeIdle(0)).toBe(connections[2]);
-  expect(pool.host.takeIdle(0)).toBe(connections[1]);
-  pool.host.putIdle(connections[2]!);
-  expect(pool.host.takeIdle(0)).toBe(connections[2]);
+  expect(pool.host.pool.takeIdle(0)).toBeUndefined();
+  for (const connection of connections) pool.host.pool.putIdle(connection!);
+  expect(pool.host.pool.takeIdle(0)).toBe(connections[2]);
+  expect(pool.host.pool.takeIdle(0)).toBe(connections[1]);
+  pool.host.pool.putIdle(connections[2]!);
+  expect(pool.host.pool.takeIdle(0)).toBe(connections[2]);
 });
 
 test('connections that were idle for too long are closed, the others stay', async () => {
@@ -87,7 +87,7 @@ test('one whose time is over is not used even before it was swept', async () => 
   pool.clock.advance(999);
   await call(pool.proxy.port());
   expect(pool.backend.connectionsTotal).toBe(1);
-  const idle = pool.host.takeIdle(pool.clock.monotonicMs());
+  const idle = pool.host.pool.takeIdle(pool.clock.monotonicMs());
   expect(idle?.isUsable(pool.clock.monotonicMs() + 999)).toBe(true);
   expect(idle?.isUsable(pool.clock.monotonicMs() + 1_001)).toBe(false);
 });
@@ -97,7 +97,7 @@ test('a connection that the server closes while it is idle is forgotten', async 
   await openConnections(pool, 2);
   for (const socket of pool.backend.sockets) socket.destroy();
   await until(() => pool.host.activeConnections === 0);
-  expect(pool.host.takeIdle(0)).toBeUndefined();
+  expect(pool.host.pool.takeIdle(0)).toBeUndefined();
   expect((await call(pool.proxy.port())).status).toBe(200);
 });
 

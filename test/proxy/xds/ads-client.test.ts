@@ -147,12 +147,13 @@ describe('a bad response', () => {
     const { stream, sink, client } = await connect();
     await configure(stream);
     const before = sink.snapshot();
-    stream.send('CDS', 'c2', edsClusterJson('b'), { ...edsClusterJson('bad'), lb_policy: 'MAGLEV' });
+    stream.send('CDS', 'c2', edsClusterJson('b'), { ...edsClusterJson('bad'), lb_policy: 'CLUSTER_PROVIDED' });
     const refusal = await stream.next();
     expect(refusal).toMatchObject({ name: 'CDS', versionInfo: 'c1', responseNonce: 'nonce-c2' });
     expect(refusal.errorDetail).toEqual({
       code: 3,
-      message: 'bad: lb_policy: "MAGLEV" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM',
+      message:
+        'bad: lb_policy: "CLUSTER_PROVIDED" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV',
     });
     expect(sink.snapshot()).toEqual(before);
     expect(client.describe()[0]).toMatchObject({ version: 'c1', status: { kind: 'nacked' }, resourceNames: ['a'] });

@@ -158,7 +158,7 @@ describe('make before break', () => {
 });
 
 describe('a bad resource', () => {
-  const bad = { ...edsClusterJson('bad'), lb_policy: 'MAGLEV' as const };
+  const bad = { ...edsClusterJson('bad'), lb_policy: 'CLUSTER_PROVIDED' as const };
 
   test('among good ones spoils them all, names every fault, and leaves the last good version in force', async () => {
     const { apply, sink, configuration } = create();
@@ -173,7 +173,7 @@ describe('a bad resource', () => {
     const request = configuration.subscriptions.CDS.request();
     expect(request).toMatchObject({ versionInfo: '1', responseNonce: 'nonce-2', errorDetail: { code: 3 } });
     expect(request.errorDetail?.message.split('\n')).toEqual([
-      'bad: lb_policy: "MAGLEV" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM',
+      'bad: lb_policy: "CLUSTER_PROVIDED" is not supported, only ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV',
       'worse: load_assignment: must be set',
       expect.stringMatching(/^resources\[3\]: must be an encoded envoy.config.cluster.v3.Cluster: /),
     ]);

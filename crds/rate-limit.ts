@@ -1,0 +1,44 @@
+/**
+ * RateLimit: how many requests a sidecar sends to a host. Heddle's own kind: Istio has no resource for Envoy's local rate
+ * limit, only patches of its configuration.
+ */
+import { Type, type Static } from 'typebox';
+import * as s from './schema.ts';
+
+const stringMatch = s.message({ exact: s.string, prefix: s.string, regex: s.string });
+
+export const rateLimitSchema = Type.Object(
+  {
+    host: Type.String({ description: 'The host to which the requests go; a short name is of the namespace.' }),
+    routes: s.optional(
+      Type.Array(Type.String(), { description: "Names of the host's HTTP routes in its VirtualService; default all." }),
+    ),
+    headers: s.optional(
+      Type.Record(Type.String(), stringMatch, {
+        description: 'Only requests of which all these headers match; default all.',
+      }),
+    ),
+    sourceLabels: s.optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Only requests of workloads that have these labels; default all.',
+      }),
+    ),
+    requests: Type.Integer({
+      minimum: 1,
+      maximum: 2 ** 32 - 1,
+      description: 'How many requests each sidecar may send per interval.',
+    }),
+    interval: Type.String({ description: 'At least 50ms; tokens come back once per interval.' }),
+    burst: s.optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2 ** 32 - 1,
+        description: 'How many requests may go at once after a quiet time; default as many as requests.',
+      }),
+    ),
+    mode: s.optional(s.oneOf('ENFORCE', 'SHADOW')),
+  },
+  { additionalProperties: false, description: 'How many requests each sidecar may send to a host.' },
+);
+
+export type RateLimitSpec = Static<typeof rateLimitSchema>;

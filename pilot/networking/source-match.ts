@@ -1,0 +1,41 @@
+/**
+ * Conditions of a VirtualService that are decided when routes are made, because they are about the client and the port
+ * and not about the request (semantics S5, S6).
+ */
+import type { HTTPMatchRequest } from '../../crds/virtual-service.ts';
+import type { PushConfig } from '../model/push-context.ts';
+import { isSelected, type Labels } from '../model/workload.ts';
+import type { RouteContext } from './route-context.ts';
+
+/** Whether `match` concerns the client and the port that routes are made for. */
+export function isForClient(match: HTTPMatchRequest, { client, port }: RouteContext): boolean {
+  if (match.port && match.port !== port) return false;
+  // Who names gateways says where the rule is in force, and then nothing else about the source counts (S5).
+  if (match.gateways?.length) return match.gateways.includes('mesh');
+  if (match.sourceNamespace && match.sourceNamespace !== client.namespace) return false;
+  return isSelected(client.labels ?? {}, match.sourceLabels ?? {});
+}
+
+/** Those of a client's labels that some rule asks for: clients that agree in them have the same routes. */
+export function selectSourceLabels(labels: Labels, config: PushConfig): Labels {
+  const keys = sourceLabelKeys(config);
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => keys.has(key)));
+}
+
+const keysOfConfig = new WeakMap<PushConfig, ReadonlySet<string>>();
+
+function sourceLabelKeys(config: PushConfig): ReadonlySet<string> {
+  const known = keysOfConfig.get(config);
+  if (known !== undefined) return known;
+  const keys = new Set<string>();
+  for (const { spec } of config.virtualServices.all) {
+    for (const { match = [] } of spec.http ?? []) {
+      for (const { sourceLabels = {} } of match) for (const key of Object.keys(sourceLabels)) keys.add(key);
+    }
+  }
+  for (const { spec } of [...config.rateLimits.values()].flat()) {
+    for (const key of Object.keys(spec.sourceLabels ?? {})) keys.add(key);
+  }
+  keysOfConfig.set(config, keys);
+  return keys;
+}

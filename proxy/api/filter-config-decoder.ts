@@ -1,0 +1,20 @@
+/** The one table of the filters that routes configure: type of the message → decoder. */
+import { readCorsPolicy } from './cors-decoder.ts';
+import type { Route as RouteJson } from './envoy.gen.ts';
+import { readFault } from './fault-decoder.ts';
+import type { Fields, TypeTable } from './fields.ts';
+import type { FilterConfig, FilterConfigs } from './filter-config.ts';
+import { readLocalRateLimit } from './rate-limit-decoder.ts';
+
+const filterConfigTypes: TypeTable<FilterConfig> = {
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy': readCorsPolicy,
+  'envoy.extensions.filters.http.fault.v3.HTTPFault': readFault,
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': readLocalRateLimit,
+};
+
+type Configured = Pick<RouteJson, 'typed_per_filter_config'>;
+
+/** Of a route, a virtual host or a route configuration; undefined when it configures no filter. */
+export function readFilterConfigs(fields: Fields<Configured>): FilterConfigs | undefined {
+  return fields.typedMap('typed_per_filter_config', filterConfigTypes);
+}

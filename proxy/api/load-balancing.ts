@@ -1,0 +1,26 @@
+/** How a cluster spreads requests over its hosts, decoded from `envoy.config.cluster.v3.Cluster`, Envoy's defaults filled in. */
+
+export type LbPolicy = 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM' | 'RING_HASH' | 'MAGLEV';
+
+export interface LoadBalancing {
+  /** Points on the ring of RING_HASH; defaults 1,024 and 8,388,608. */
+  readonly minimumRingSize: number;
+  readonly maximumRingSize: number;
+  /** Slots of MAGLEV, a prime; default 65,537. */
+  readonly tableSize: number;
+  /** When fewer hosts than this are healthy, health is not believed and all hosts are used; 0 = never. Default 50. */
+  readonly panicThresholdPercent: number;
+  /** Localities get requests in proportion to their own weights; otherwise they only group hosts. */
+  readonly isLocalityWeighted: boolean;
+  /** ROUND_ROBIN and LEAST_REQUEST: how a new host is led up to its weight; undefined = at once. */
+  readonly slowStart: SlowStart | undefined;
+}
+
+export interface SlowStart {
+  /** From a host's arrival until it has its whole weight. */
+  readonly windowMs: number;
+  /** 1 = in a straight line, more = faster in the beginning; default 1. */
+  readonly aggression: number;
+  /** Part of its weight that a host has at least; default 10. */
+  readonly minWeightPercent: number;
+}

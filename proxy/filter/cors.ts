@@ -1,0 +1,109 @@
+/**
+ * Envoy's `envoy.filters.http.cors`: answers the preflight requests of origins that a route allows, and says on responses
+ * to these origins that scripts there may read them (Fetch standard, CORS protocol).
+ */
+import type { CorsPolicy } from '../api/filter-config.ts';
+import type { HttpFilter as HttpFilterConfig } from '../api/listener.ts';
+import type { Stat } from '../common/stats.ts';
+import type { FilterFactory, FilterStatus, HttpFilter } from '../http/filter.ts';
+import type { HeaderMap } from '../http/header-map.ts';
+import { HeaderName } from '../http/header-name.ts';
+import type { RequestHead, ResponseHead } from '../http/message-head.ts';
+import type { HttpStream } from '../http/stream.ts';
+import { type StringPredicate, compileStringMatcher } from '../router/route-match.ts';
+import { type FilterContext, FilterSlot } from './filter-context.ts';
+
+interface CompiledCors {
+  readonly policy: CorsPolicy;
+  readonly origins: readonly StringPredicate[];
+}
+
+interface CorsScope {
+  readonly slot: FilterSlot<'cors', CompiledCors>;
+  readonly originValid: Stat;
+  readonly originInvalid: Stat;
+}
+
+export function createCorsFactory(context: FilterContext, filter: HttpFilterConfig): FilterFactory {
+  const { stats, statPrefix } = context;
+  const scope: CorsScope = {
+    slot: new FilterSlot(context, filter, { kind: 'cors', compile: compileCors }),
+    originValid: stats.counter(`http.${statPrefix}.cors.origin_valid`),
+    originInvalid: stats.counter(`http.${statPrefix}.cors.origin_invalid`),
+  };
+  return (stream) => new CorsFilter(stream, scope);
+}
+
+function compileCors(policy: CorsPolicy): CompiledCors {
+  return { policy, origins: policy.allowOrigins.map(compileStringMatcher) };
+}
+
+const names = {
+  origin: new HeaderName('origin'),
+  requestMethod: new HeaderName('access-control-request-method'),
+  requestHeaders: new HeaderName('access-control-request-headers'),
+  allowOrigin: new HeaderName('access-control-allow-origin'),
+  allowMethods: new HeaderName('access-control-allow-methods'),
+  allowHeaders: new HeaderName('access-control-allow-headers'),
+  allowCredentials: new HeaderName('access-control-allow-credentials'),
+  exposeHeaders: new HeaderName('access-control-expose-headers'),
+  maxAge: new HeaderName('access-control-max-age'),
+};
+
+class CorsFilter implements HttpFilter {
+  readonly #stream: HttpStream;
+  readonly #scope: CorsScope;
+  /** In force for this request: its origin is allowed. */
+  #policy: CorsPolicy | undefined = undefined;
+  #origin = '';
+
+  constructor(stream: HttpStream, scope: CorsScope) {
+    this.#stream = stream;
+    this.#scope = scope;
+  }
+
+  decodeHeaders(head: RequestHead): FilterStatus {
+    const cors = this.#scope.slot.configOf(this.#stream);
+    if (cors === undefined) return 'continue';
+    const origin = head.headers.get(names.origin) ?? '';
+    if (origin === '') return 'continue';
+    const isAllowed = cors.origins.some((matches) => matches(origin));
+    (isAllowed ? this.#scope.originValid : this.#scope.originInvalid).value += 1;
+    if (isAllowed) {
+      this.#policy = cors.policy;
+      this.#origin = origin;
+    }
+    if (!isPreflight(head) || (!isAllowed && cors.policy.forwardNotMatchingPreflights)) return 'continue';
+    this.#stream.sendDirectResponse(200, '');
+    return 'stop';
+  }
+
+  /** The answer to a preflight passes here too. */
+  encodeHeaders({ headers }: ResponseHead): void {
+    const policy = this.#policy;
+    if (policy === undefined) return;
+    headers.set(names.allowOrigin, this.#origin);
+    if (policy.allowCredentials) headers.set(names.allowCredentials, 'true');
+    const { request } = this.#stream;
+    if (isPreflight(request)) addPreflightAnswer(policy, request, headers);
+    else if (policy.exposeHeaders !== '') headers.set(names.exposeHeaders, policy.exposeHeaders);
+  }
+
+  onDestroy(): void {
+    this.#policy = undefined;
+    this.#origin = '';
+  }
+}
+
+function isPreflight({ method, headers }: RequestHead): boolean {
+  return method === 'OPTIONS' && headers.get(names.requestMethod) !== undefined;
+}
+
+/** `*` is answered with what was asked for: with credentials browsers take it literally. */
+function addPreflightAnswer(policy: CorsPolicy, { headers: asked }: RequestHead, headers: HeaderMap): void {
+  const allowMethods = policy.allowMethods === '*' ? asked.get(names.requestMethod) : policy.allowMethods;
+  const allowHeaders = policy.allowHeaders === '*' ? asked.get(names.requestHeaders) : policy.allowHeaders;
+  if (allowMethods) headers.set(names.allowMethods, allowMethods);
+  if (allowHeaders) headers.set(names.allowHeaders, allowHeaders);
+  if (policy.maxAge !== '') headers.set(names.maxAge, policy.maxAge);
+}

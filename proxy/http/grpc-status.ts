@@ -1,0 +1,30 @@
+/** Answers with a gRPC status, and what that status is in HTTP. */
+import { HeaderName } from './header-name.ts';
+import type { RequestHead } from './message-head.ts';
+import type { HttpStream } from './stream.ts';
+
+const contentType = new HeaderName('content-type');
+const grpcStatus = new HeaderName('grpc-status');
+const grpcMessage = new HeaderName('grpc-message');
+
+/** `application/grpc`, alone or with a `+format` (grpc/grpc doc/PROTOCOL-HTTP2.md). */
+export function isGrpcRequest({ headers }: RequestHead): boolean {
+  const type = headers.get(contentType) ?? '';
+  return type === 'application/grpc' || type.startsWith('application/grpc+');
+}
+
+/** A response without messages: status and message stand in its head. `message` is printable ASCII without `%`. */
+export function sendGrpcStatus(stream: HttpStream, status: number, message: string): void {
+  const { headers } = stream.prepareLocalReply(200);
+  headers.add(contentType, 'application/grpc');
+  headers.add(grpcStatus, String(status));
+  headers.add(grpcMessage, message);
+  stream.encodeHeaders(true);
+}
+
+/** By number of the gRPC status: Envoy's table, `source/common/grpc/status.cc`. */
+const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
+
+export function httpStatusOfGrpc(status: number): number {
+  return httpStatuses[status] ?? 500;
+}

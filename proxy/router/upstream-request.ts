@@ -1,0 +1,245 @@
+/**
+ * One attempt: the request on its way to one host, and the response on its way back, as Envoy's class of this name. One
+ * object lives in each pooled stream and serves its attempts one after the other.
+ */
+import type { MeshError } from '../common/errors.ts';
+import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
+import type { DataRun } from '../http/filter.ts';
+import type { RequestHead, ResponseHead } from '../http/message-head.ts';
+import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
+import type { PoolCallbacks } from '../upstream/connection-pool.ts';
+import type { Host } from '../upstream/host.ts';
+
+/** Who made the attempt: the router. */
+export interface UpstreamRequestCallbacks {
+  /** Monotonic milliseconds, a second old at most. */
+  readonly recentMs: number;
+  /** A connection is there: send what there is of the request. */
+  onUpstreamReady(request: UpstreamRequest): void;
+  onUpstreamHeaders(request: UpstreamRequest, endStream: boolean): void;
+  onUpstreamData(request: UpstreamRequest, data: DataRun, endStream: boolean): void;
+  /** All bytes of one read were delivered. */
+  onUpstreamFlush(): void;
+  /** The host can take more of the body again. */
+  onUpstreamDrained(): void;
+  /** The attempt has ended without a whole response. */
+  onUpstreamReset(request: UpstreamRequest, error: MeshError, failed: FailedAttempt): void;
+  /** The attempt goes on, but has taken longer than the policy wants to wait for the head of its response. */
+  onPerTryTimeout?(request: UpstreamRequest): void;
+  /** The attempt goes on, but not a byte was exchanged for too long. */
+  onPerTryIdleTimeout?(request: UpstreamRequest): void;
+}
+
+export interface FailedAttempt {
+  readonly host: Host;
+  /** The request's head went out, so the application may have seen it. */
+  readonly isSent: boolean;
+  /** On a connection that carried a request before: the reset may be its idle timeout, not an answer (B6). */
+  readonly isReused: boolean;
+}
+
+type State =
+  | 'inactive'
+  /** For a connection. */
+  | 'waiting'
+  /** The request's head went out, that of the response did not come yet. */
+  | 'sent'
+  | 'responding'
+  /** What comes of the response is dropped: another attempt answers. */
+  | 'discarding';
+
+export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
+  readonly responseHead: ResponseHead;
+  readonly #callbacks: UpstreamRequestCallbacks;
+  #host: Host | undefined = undefined;
+  #connection: ClientConnection | undefined = undefined;
+  readonly #timers: TimerWheel;
+  readonly #perTryTimer: WheelTimer;
+  readonly #idleTimer: WheelTimer;
+  #idleTimeoutMs = 0;
+  #state: State = 'inactive';
+
+  constructor(callbacks: UpstreamRequestCallbacks, responseHead: ResponseHead, timers: TimerWheel) {
+    this.#callbacks = callbacks;
+    this.responseHead = responseHead;
+    this.#timers = timers;
+    this.#perTryTimer = new WheelTimer(() => this.#callbacks.onPerTryTimeout?.(this));
+    this.#idleTimer = new WheelTimer(() => this.#callbacks.onPerTryIdleTimeout?.(this));
+  }
+
+  /** Where the attempt goes, or where the last one went. */
+  get host(): Host | undefined {
+    return this.#host;
+  }
+
+  /** A response is waited for or being received. */
+  get isActive(): boolean {
+    return this.#state !== 'inactive' && this.#state !== 'discarding';
+  }
+
+  get isInactive(): boolean {
+    return this.#state === 'inactive';
+  }
+
+  get isWaiting(): boolean {
+    return this.#state === 'waiting';
+  }
+
+  get isAwaitingHeaders(): boolean {
+    return this.#state === 'sent';
+  }
+
+  /** The request's head went out on a connection that takes the body. */
+  get isSent(): boolean {
+    return this.#state === 'sent' || this.#state === 'responding';
+  }
+
+  get recentMs(): number {
+    return this.#callbacks.recentMs;
+  }
+
+  /** Takes an idle connection, or waits for one; `onUpstreamReady` is called at once or later. */
+  start(host: Host, nowMs: number, mayReuse: boolean): void {
+    this.#host = host;
+    this.#state = 'waiting';
+    const connection = host.newStream(this, nowMs, mayReuse);
+    if (connection !== undefined) this.#begin(connection);
+  }
+
+  /** Once the request is complete (`perTryTimeoutMs`) or sent; 0 leaves a timer as it is. */
+  armTimeouts(perTryTimeoutMs: number, idleTimeoutMs: number): void {
+    if (perTryTimeoutMs > 0) this.#timers.arm(this.#perTryTimer, perTryTimeoutMs);
+    if (idleTimeoutMs > 0) this.#idleTimeoutMs = idleTimeoutMs;
+    this.#onProgress();
+  }
+
+  #onProgress(): void {
+    if (this.#idleTimeoutMs > 0) this.#timers.arm(this.#idleTimer, this.#idleTimeoutMs);
+  }
+
+  #begin(connection: ClientConnection): void {
+    this.#connection = connection;
+    connection.attach(this);
+    this.#callbacks.onUpstreamReady(this);
+  }
+
+  // ---- from the pool, when no connection was idle ----
+
+  onPoolReady(connection: ClientConnection): void {
+    this.#begin(connection);
+    // No read from downstream is under way that would end with a flush: the body may be long in coming.
+    this.flush();
+  }
+
+  onPoolFailure(error: MeshError): void {
+    const host = this.#host;
+    if (host === undefined || this.#state !== 'waiting') return;
+    host.recordResult(error);
+    this.#end(host);
+    this.#callbacks.onUpstreamReset(this, error, { host, isSent: false, isReused: false });
+  }
+
+  // ---- the request ----
+
+  encodeHeaders(head: RequestHead, endStream: boolean): void {
+    this.#state = 'sent';
+    this.#connection?.encodeHeaders(head, endStream);
+  }
+
+  encodeData(data: DataRun, endStream: boolean): void {
+    this.#connection?.encodeData(data, endStream);
+    this.#onProgress();
+  }
+
+  flush(): void {
+    if (this.isSent) this.#connection?.flush();
+  }
+
+  get isCongested(): boolean {
+    return this.#connection?.isCongested === true;
+  }
+
+  pauseResponse(): void {
+    this.#connection?.pauseResponse();
+  }
+
+  resumeResponse(): void {
+    this.#connection?.resumeResponse();
+  }
+
+  // ---- from the connection ----
+
+  onRequestDrained(): void {
+    this.#callbacks.onUpstreamDrained();
+  }
+
+  onResponseHeaders(endStream: boolean): void {
+    const host = this.#host;
+    if (host === undefined) return;
+    const counter = host.cluster.stats.responseClasses[(this.responseHead.status / 100) | 0];
+    if (counter !== undefined) counter.value += 1;
+    host.recordResult(this.responseHead.status);
+    this.#timers.disarm(this.#perTryTimer);
+    this.#onProgress();
+    this.#state = 'responding';
+    if (endStream) this.#end(host);
+    this.#callbacks.onUpstreamHeaders(this, endStream);
+  }
+
+  onResponseData(data: DataRun, endStream: boolean): void {
+    const host = this.#host;
+    if (host === undefined) return;
+    const isDiscarding = this.#state === 'discarding';
+    this.#onProgress();
+    if (endStream) this.#end(host);
+    if (!isDiscarding) this.#callbacks.onUpstreamData(this, data, endStream);
+  }
+
+  /** A response that is dropped costs its connection, unless the rest of it has come already. */
+  onResponseFlush(): void {
+    if (this.#state === 'discarding') this.abandon();
+    else this.#callbacks.onUpstreamFlush();
+  }
+
+  onReset(error: MeshError, { isReused }: ClientConnection): void {
+    const host = this.#host;
+    const { isActive, isSent } = this;
+    if (host === undefined || this.#state === 'inactive') return;
+    host.cluster.stats.resets.value += 1;
+    host.recordResult(error);
+    this.#end(host);
+    if (isActive) this.#callbacks.onUpstreamReset(this, error, { host, isSent, isReused });
+  }
+
+  // ---- the end ----
+
+  /** The response whose head has just come is not wanted. */
+  discard(): void {
+    this.responseHead.reset();
+    if (this.#state === 'responding') this.#state = 'discarding';
+  }
+
+  /** Nobody waits for the response any more. */
+  abandon(): void {
+    const host = this.#host;
+    if (host === undefined || this.#state === 'inactive') return;
+    const connection = this.#connection;
+    this.#end(host);
+    connection?.abandon();
+  }
+
+  /** The stream is over, and its next one must not see a host of this one. */
+  reset(): void {
+    this.abandon();
+    this.#host = undefined;
+  }
+
+  #end(host: Host): void {
+    host.endStream(this, this.#connection);
+    this.#connection = undefined;
+    this.#state = 'inactive';
+    this.#timers.disarm(this.#perTryTimer);
+    this.#timers.disarm(this.#idleTimer);
+    this.#idleTimeoutMs = 0;
+  }
+}

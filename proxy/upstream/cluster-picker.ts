@@ -1,0 +1,114 @@
+/** The picker of a whole cluster: priority first, then locality where localities have weights, then the policy's host. */
+import type { Locality } from '../api/cluster.ts';
+import type { LbPolicy } from '../api/load-balancing.ts';
+import type { Host } from './host.ts';
+import { hashPolicies, type Picker, type PickerOptions, pickers, type WeightedHost } from './picker.ts';
+import { healthOf, spreadLoad } from './priority-load.ts';
+import { createWeightedSampler } from './random.ts';
+
+export interface ClusterPickerOptions extends PickerOptions {
+  readonly lbPolicy: LbPolicy;
+  readonly overprovisioningFactor: number;
+  /** Weight of a host now: its own, or less while it starts. */
+  readonly weightOf: (host: Host) => number;
+}
+
+export function createClusterPicker(hosts: readonly Host[], options: ClusterPickerOptions): Picker {
+  const priorities = groupBy(hosts, ({ endpoint }) => endpoint.priority)
+    .sort(([a], [b]) => a - b)
+    .map(([, members]) => members);
+  const { overprovisioningFactor, loadBalancing } = options;
+  const loads = spreadLoad(priorities.map(countHealth), {
+    overprovisioningFactor,
+    panicThresholdPercent: loadBalancing.panicThresholdPercent,
+  });
+  const choices = priorities.flatMap((members, i) => {
+    const { share = 0, isPanic = false } = loads[i] ?? {};
+    return share === 0 ? [] : [{ weight: share, picker: createPriorityPicker(members, isPanic, options) }];
+  });
+  const [only] = choices;
+  if (choices.length <= 1) return only?.picker ?? nobody;
+  const sample = createWeightedSampler(choices, options.random);
+  return {
+    pick(hash, attempt) {
+      const choice = hash === undefined ? sample() : chooseByHash(choices, hash);
+      return choice?.picker.pick(hash, attempt);
+    },
+  };
+}
+
+const nobody: Picker = { pick: () => undefined };
+
+/** Requests with one hash stay in one priority. The prime keeps this choice apart from the one of a host. */
+function chooseByHash<T extends { readonly weight: number }>(choices: readonly T[], hash: number): T | undefined {
+  let point = (hash % 9_973) / 9_973;
+  for (const choice of choices) {
+    if (point < choice.weight) return choice;
+    point -= choice.weight;
+  }
+  return choices.at(-1);
+}
+
+function createPriorityPicker(members: readonly Host[], isPanic: boolean, options: ClusterPickerOptions): Picker {
+  if (isPanic) return createHostPicker(members, options);
+  if (!options.loadBalancing.isLocalityWeighted) return createHostPicker(members.filter(isAvailable), options);
+  const localities = groupBy(members, ({ endpoint }) => endpoint.locality).flatMap(([locality, hosts]) => {
+    const weight = effectiveWeight(locality, hosts, options);
+    return weight === 0 ? [] : [{ weight, hosts: hosts.filter(isAvailable) }];
+  });
+  // Nobody gave weights: as if localities had none to give.
+  if (localities.length === 0) return createHostPicker(members.filter(isAvailable), options);
+  return hashPolicies.has(options.lbPolicy)
+    ? createHashedLocalityPicker(localities, options)
+    : createLocalityPicker(localities, options);
+}
+
+interface WeightedLocality {
+  readonly weight: number;
+  readonly hosts: readonly Host[];
+}
+
+/** A locality that loses hosts hands load to the others, after what overprovisioning covers. */
+function effectiveWeight(locality: Locality, hosts: readonly Host[], options: ClusterPickerOptions): number {
+  return locality.weight * healthOf(countHealth(hosts), options.overprovisioningFactor);
+}
+
+function createLocalityPicker(localities: readonly WeightedLocality[], options: ClusterPickerOptions): Picker {
+  const choices = localities.map(({ weight, hosts }) => ({ weight, picker: createHostPicker(hosts, options) }));
+  const sample = createWeightedSampler(choices, options.random);
+  return { pick: (hash, attempt) => sample()?.picker.pick(hash, attempt) };
+}
+
+/** One ring or table for all localities, because the hash has to decide: hosts weigh their part of their locality's weight. */
+function createHashedLocalityPicker(localities: readonly WeightedLocality[], options: ClusterPickerOptions): Picker {
+  const weighted = localities.flatMap(({ weight, hosts }) => {
+    const own = hosts.map((host): WeightedHost => ({ host, weight: options.weightOf(host) }));
+    const total = own.reduce((sum, { weight }) => sum + weight, 0);
+    return own.map((host): WeightedHost => ({ ...host, weight: (weight * host.weight) / total }));
+  });
+  return pickers[options.lbPolicy](weighted, options);
+}
+
+function createHostPicker(hosts: readonly Host[], options: ClusterPickerOptions): Picker {
+  const weighted = hosts.map((host): WeightedHost => ({ host, weight: options.weightOf(host) }));
+  return pickers[options.lbPolicy](weighted, options);
+}
+
+function countHealth(hosts: readonly Host[]): { available: number; total: number } {
+  return { available: hosts.filter(isAvailable).length, total: hosts.length };
+}
+
+function isAvailable(host: Host): boolean {
+  return host.isAvailable;
+}
+
+function groupBy<K>(hosts: readonly Host[], keyOf: (host: Host) => K): [K, Host[]][] {
+  const groups = new Map<K, Host[]>();
+  for (const host of hosts) {
+    const key = keyOf(host);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [host]);
+    else group.push(host);
+  }
+  return [...groups];
+}

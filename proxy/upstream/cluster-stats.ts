@@ -1,0 +1,92 @@
+/** Envoy's cluster statistics, under Envoy's names. */
+import type { Stat, StatsStore } from '../common/stats.ts';
+
+export class ClusterStats {
+  readonly requests: Stat;
+  readonly requestsActive: Stat;
+  readonly retries: Stat;
+  /** Requests that a retry saved. */
+  readonly retrySuccess: Stat;
+  /** Retries that did not happen because the budget was spent, or all of them had been used up. */
+  readonly retryOverflow: Stat;
+  readonly retryLimitExceeded: Stat;
+  readonly retryBackoffExponential: Stat;
+  readonly retryBackoffRateLimited: Stat;
+  /** Requests whose body became too large to be kept for a retry. */
+  readonly retryAbandoned: Stat;
+  readonly perTryTimeouts: Stat;
+  readonly perTryIdleTimeouts: Stat;
+  readonly resets: Stat;
+  readonly timeouts: Stat;
+  readonly noHealthy: Stat;
+  readonly connections: Stat;
+  readonly connectionsActive: Stat;
+  /** Requests that did not fit into the limit of connections. */
+  readonly connectionOverflow: Stat;
+  /** Connections closed because they had carried, or lived for, as much as is allowed. */
+  readonly connectionMaxRequests: Stat;
+  readonly connectionMaxDuration: Stat;
+  readonly connectionIdleTimeout: Stat;
+  readonly pendingRequests: Stat;
+  readonly pendingRequestsActive: Stat;
+  /** Requests that failed because the circuit breaker was open. */
+  readonly pendingOverflow: Stat;
+  readonly pendingFailures: Stat;
+  readonly connectFailures: Stat;
+  readonly connectTimeouts: Stat;
+  readonly membershipTotal: Stat;
+  readonly membershipHealthy: Stat;
+  /** Index 1–5: `upstream_rq_1xx` … `upstream_rq_5xx`. */
+  readonly responseClasses: readonly Stat[];
+  readonly #all: Stat[] = [];
+
+  constructor(stats: StatsStore, clusterName: string) {
+    const prefix = `cluster.${clusterName}.`;
+    const counter = (name: string): Stat => this.#keep(stats.counter(prefix + name));
+    const gauge = (name: string): Stat => this.#keep(stats.gauge(prefix + name));
+    this.requests = counter('upstream_rq_total');
+    this.requestsActive = gauge('upstream_rq_active');
+    this.retries = counter('upstream_rq_retry');
+    this.retrySuccess = counter('upstream_rq_retry_success');
+    this.retryOverflow = counter('upstream_rq_retry_overflow');
+    this.retryLimitExceeded = counter('upstream_rq_retry_limit_exceeded');
+    this.retryBackoffExponential = counter('upstream_rq_retry_backoff_exponential');
+    this.retryBackoffRateLimited = counter('upstream_rq_retry_backoff_ratelimited');
+    this.retryAbandoned = counter('retry_or_shadow_abandoned');
+    this.perTryTimeouts = counter('upstream_rq_per_try_timeout');
+    this.perTryIdleTimeouts = counter('upstream_rq_per_try_idle_timeout');
+    this.resets = counter('upstream_rq_rx_reset');
+    this.timeouts = counter('upstream_rq_timeout');
+    this.noHealthy = counter('upstream_cx_none_healthy');
+    this.connections = counter('upstream_cx_total');
+    this.connectionsActive = gauge('upstream_cx_active');
+    this.connectionOverflow = counter('upstream_cx_overflow');
+    this.connectionMaxRequests = counter('upstream_cx_max_requests');
+    this.connectionMaxDuration = counter('upstream_cx_max_duration_reached');
+    this.connectionIdleTimeout = counter('upstream_cx_idle_timeout');
+    this.pendingRequests = counter('upstream_rq_pending_total');
+    this.pendingRequestsActive = gauge('upstream_rq_pending_active');
+    this.pendingOverflow = counter('upstream_rq_pending_overflow');
+    this.pendingFailures = counter('upstream_rq_pending_failure_eject');
+    this.connectFailures = counter('upstream_cx_connect_fail');
+    this.connectTimeouts = counter('upstream_cx_connect_timeout');
+    this.membershipTotal = gauge('membership_total');
+    this.membershipHealthy = gauge('membership_healthy');
+    this.responseClasses = [0, 1, 2, 3, 4, 5].map((digit) => counter(`upstream_rq_${digit}xx`));
+  }
+
+  /** Further ones of the same cluster, which go with it. */
+  add(stats: readonly Stat[]): void {
+    this.#all.push(...stats);
+  }
+
+  /** Every one of them, for when the cluster goes. */
+  get all(): readonly Stat[] {
+    return this.#all;
+  }
+
+  #keep(stat: Stat): Stat {
+    this.#all.push(stat);
+    return stat;
+  }
+}

@@ -1,0 +1,79 @@
+import { hostname } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { MeshError } from '../../../proxy/common/errors.ts';
+import { compileFormat } from '../../../proxy/formatter/stream-formatter.ts';
+import { HeaderName } from '../../../proxy/http/header-name.ts';
+import { RequestHead, ResponseHead } from '../../../proxy/http/message-head.ts';
+import { HttpStream } from '../../../proxy/http/stream.ts';
+
+/** A stream as far as formats look at it: two seconds old, answered with 200. */
+function aStream(): HttpStream {
+  const request = new RequestHead();
+  Object.assign(request, { method: 'GET', path: '/a?b=c', authority: 'reviews:80' });
+  request.headers.add(new HeaderName('x-user'), 'ann');
+  const response = new ResponseHead();
+  response.status = 200;
+  response.headers.add(new HeaderName('x-took'), '7');
+  const stream = {
+    request,
+    response,
+    codec: { remoteAddress: '10.0.0.9:5000', localAddress: '::1:15001', protocol: 'HTTP/1.1' },
+    manager: { nowMs: () => 5_000, wallTimeMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) },
+    startMs: 3_000,
+    requestBytes: 11,
+    responseBytes: 22,
+    routeName: 'to v1',
+    responseFlags: '-',
+    cluster: { config: { name: 'outbound|80||reviews' } },
+    host: { address: '10.0.0.1:9080' },
+  };
+  return stream as unknown as HttpStream;
+}
+
+describe('a format', () => {
+  test.each([
+    ['plain text', 'plain text'],
+    ['', ''],
+    ['100%%', '100%'],
+    ['%REQ(x-user)%', 'ann'],
+    ['%REQ(X-USER)%', 'ann'],
+    ['<%REQ(:METHOD)% %REQ(:PATH)% %REQ(:AUTHORITY)% %REQ(:SCHEME)%>', '<GET /a?b=c reviews:80 http>'],
+    ['%REQ(x-nobody?x-user)%', 'ann'],
+    ['%REQ(x-user?:path)%', 'ann'],
+    ['%REQ(x-user):2%', 'an'],
+    ['%REQ(x-user):0%', ''],
+    ['%REQ(x-user):99%', 'ann'],
+    ['[%REQ(x-nobody)%]', '[]'],
+    ['%RESP(x-took)%/%RESP(:STATUS)%/%RESP(x-none)%', '7/200/'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS%', '10.0.0.9:5000'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', '10.0.0.9'],
+    ['%DOWNSTREAM_REMOTE_PORT%', '5000'],
+    ['%DOWNSTREAM_LOCAL_ADDRESS%', '::1:15001'],
+    ['%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%', '::1'],
+    ['%DOWNSTREAM_LOCAL_PORT%', '15001'],
+    [
+      '%UPSTREAM_REMOTE_ADDRESS% %UPSTREAM_HOST% %UPSTREAM_CLUSTER%',
+      '10.0.0.1:9080 10.0.0.1:9080 outbound|80||reviews',
+    ],
+    ['%PROTOCOL% %ROUTE_NAME%', 'HTTP/1.1 to v1'],
+    ['%START_TIME%', '2026-01-02T03:04:05.006Z'],
+    ['%DURATION% %BYTES_RECEIVED% %BYTES_SENT%', '2000 11 22'],
+    ['%RESPONSE_CODE% %RESPONSE_FLAGS%', '200 -'],
+    ['%HOSTNAME%', hostname()],
+    ['%%REQ(x-user)%%', '%REQ(x-user)%'],
+  ])('%j is %j', (source, text) => {
+    expect(compileFormat(source)(aStream())).toBe(text);
+  });
+
+  test('writes the text of its user for what has no value', () => {
+    const stream = Object.assign(aStream(), { host: undefined, codec: undefined, cluster: undefined, routeName: '' });
+    const source = '%UPSTREAM_HOST% %DOWNSTREAM_REMOTE_PORT% %UPSTREAM_CLUSTER% %ROUTE_NAME% %REQ(a?b):3%';
+    expect(compileFormat(source, { missing: '-' })(stream)).toBe('- - - - -');
+  });
+
+  test('reads the flags of a real stream that failed', () => {
+    const stream = Object.create(HttpStream.prototype) as HttpStream;
+    stream.error = new MeshError('no_route', 'no route');
+    expect(compileFormat('%RESPONSE_FLAGS%')(stream)).toBe('NR');
+  });
+});
