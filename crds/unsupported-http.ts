@@ -20,14 +20,9 @@ function isFraming(name: string): boolean {
   return /^(?:content-length|transfer-encoding)$/i.test(name);
 }
 
-/** Names under `remove`. */
-export function unsupportedHeaderRemovals(names: unknown, path: string): FieldError[] {
-  if (!Array.isArray(names)) return [];
-  return names.flatMap((name, i) =>
-    isFraming(String(name))
-      ? [{ path: `${path}[${i}]`, message: 'must not be removed: each sidecar frames bodies itself' }]
-      : [],
-  );
+/** One name under `remove`. */
+export function unsupportedHeaderRemoval(name: unknown, path: string): FieldError[] {
+  return isFraming(String(name)) ? [{ path, message: 'must not be removed: each sidecar frames bodies itself' }] : [];
 }
 
 /** A Host, a path or a piece of one: what ends up in a request's start line, or in a Location. */

@@ -8,7 +8,7 @@ import { loadBalancerFaults } from './load-balancer-support.ts';
 import { isIpAddress } from './names.ts';
 import type { LoadBalancerSettings } from './traffic-policy.ts';
 import {
-  unsupportedHeaderRemovals,
+  unsupportedHeaderRemoval,
   unsupportedHeaderValues,
   unsupportedRegexRewrite,
   unsupportedTarget,
@@ -53,7 +53,7 @@ const headerMatches: Supported = (value, path) =>
 const headerOperations: Supported = {
   set: unsupportedHeaderValues,
   add: unsupportedHeaderValues,
-  remove: unsupportedHeaderRemovals,
+  remove: unsupportedHeaderRemoval,
 };
 const headerRules: Supported = { request: headerOperations, response: headerOperations };
 
