@@ -1,7 +1,7 @@
 /** Envoy's admin interface (Envoy docs `operations/admin`), the part that people and scripts use. It has no authentication. */
 import http from 'node:http';
 import type { Logger } from './common/log.ts';
-import { expositionContentType } from './common/exposition.ts';
+import { expositionContentType, writeExposition } from './common/exposition.ts';
 import { formatFieldErrors } from './common/decoded.ts';
 import { compileRegex } from './common/regex.ts';
 import { describeClusters, describeListeners, describeServer, dumpConfig } from './admin-pages.ts';
@@ -86,7 +86,8 @@ export class AdminServer {
     this.#requestedPort = port;
     this.#server = http.createServer((request, response) => {
       respond(proxy, request, response).catch((cause: unknown) => {
-        logger.error('an admin page failed', { url: request.url, reason: String(cause) });
+        // A client that leaves in the middle is nobody's fault.
+        if (!response.destroyed) logger.error('an admin page failed', { url: request.url, reason: String(cause) });
         response.destroy();
       });
     });
@@ -168,6 +169,6 @@ function sendStats(server: ProxyServer, response: http.ServerResponse, query: UR
 
 async function sendPrometheus(server: ProxyServer, response: http.ServerResponse): Promise<void> {
   response.setHeader('content-type', expositionContentType);
-  for await (const text of prometheusText(server.metrics, server.stats)) response.write(text);
+  await writeExposition(response, prometheusText(server.metrics, server.stats));
   response.end();
 }

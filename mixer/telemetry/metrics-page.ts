@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expositionContentType } from '../../proxy/common/exposition.ts';
+import { expositionContentType, writeExposition } from '../../proxy/common/exposition.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 
 export interface MetricsPageParts {
@@ -53,15 +53,10 @@ export class MetricsPage {
     return this.#parts.isReady() ? reply(response, 200, 'ready') : reply(response, 503, 'draining');
   }
 
-  /** A scraper that reads slowly is waited for; one that leaves ends the writing. */
   async #serveMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.writeHead(200, { 'content-type': expositionContentType });
     if (request.method === 'HEAD') return void response.end();
-    const isGone = new AbortController();
-    response.once('close', () => isGone.abort());
-    for await (const slice of this.#parts.text()) {
-      if (!response.write(slice)) await once(response, 'drain', { signal: isGone.signal });
-    }
+    await writeExposition(response, this.#parts.text());
     response.end();
   }
 }

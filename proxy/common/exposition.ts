@@ -2,6 +2,8 @@
  * Prometheus' text exposition format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats), written in slices so
  * that a scrape of many thousand series never holds the event loop: prom-client renders a whole registry in one go.
  */
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 export const expositionContentType = 'text/plain; version=0.0.4; charset=utf-8';
@@ -101,4 +103,13 @@ function formatNumber(value: number): string {
   if (value === Number.POSITIVE_INFINITY) return '+Inf';
   if (value === Number.NEGATIVE_INFINITY) return '-Inf';
   return String(value);
+}
+
+/** Writes slices as they come: a scraper that reads slowly is waited for, and one that leaves ends the writing. */
+export async function writeExposition(response: ServerResponse, slices: AsyncIterable<string>): Promise<void> {
+  const isGone = new AbortController();
+  response.once('close', () => isGone.abort());
+  for await (const slice of slices) {
+    if (!response.write(slice)) await once(response, 'drain', { signal: isGone.signal });
+  }
 }
