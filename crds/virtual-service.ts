@@ -57,7 +57,7 @@ const httpRewrite = s.message({
   uriRegexRewrite: s.message({ match: s.string, rewrite: s.string }),
 });
 
-const httpRetry = s.message({
+export const httpRetry = s.message({
   attempts: s.count,
   perTryTimeout: s.duration,
   retryOn: s.string,

@@ -1,4 +1,5 @@
 /** What pilot is started with. */
+import type { MeshConfig } from '../crds/mesh-config.ts';
 import { type Clock, systemClock } from '../proxy/common/clock.ts';
 import { createLogger, type Logger } from '../proxy/common/log.ts';
 import type { SocketAddress } from './xds/generators.ts';
@@ -14,6 +15,8 @@ export interface PilotOptions {
   readonly xdsPort?: number;
   /** Where sidecars report to; without one they are told of no mixer. */
   readonly mixerAddress?: SocketAddress;
+  /** What holds where no resource says otherwise; default nothing. */
+  readonly meshConfig?: MeshConfig;
   readonly logger?: Logger;
   readonly clock?: Clock;
 }
@@ -26,6 +29,7 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
     host: options.host ?? '127.0.0.1',
     restPort: options.restPort ?? 15_080,
     xdsPort: options.xdsPort ?? 15_010,
+    meshConfig: options.meshConfig ?? {},
     logger: options.logger ?? createLogger('pilot'),
     clock: options.clock ?? systemClock,
   };

@@ -1,13 +1,13 @@
 /** `heddle proxy`: one proxy from an Envoy bootstrap, with or without a control plane. */
-import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { CommandContext } from './context.ts';
-import { CommandError, exitCodeOfSignal, exitCodes } from './exit-code.ts';
+import { exitCodeOfSignal, exitCodes } from './exit-code.ts';
 import { drainOption, serveUntilStopped, startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
+import { readTextFile } from './text-file.ts';
 
 interface ProxyOptions {
   readonly configPath: string;
@@ -31,7 +31,7 @@ export function registerProxy(program: Command, context: CommandContext): void {
     .addHelpText('after', '\nExamples:\n  heddle proxy -c envoy.yaml\n  heddle proxy -c envoy.yaml --mode validate\n')
     .action(async ({ configPath, mode, drainSeconds }: ProxyOptions) => {
       const { readBootstrap } = await import('../../proxy/bootstrap.ts');
-      const bootstrap = requireValue(readBootstrap(await readText(configPath), configPath), configPath);
+      const bootstrap = requireValue(readBootstrap(await readTextFile(configPath), configPath), configPath);
       if (mode === 'validate') {
         context.stdout.write(`configuration '${configPath}' OK\n`);
         return;
@@ -40,15 +40,6 @@ export function registerProxy(program: Command, context: CommandContext): void {
       const server = new ProxyServer(bootstrap, { logger: createLogger('proxy') });
       context.exitCode = await serve(server, drainSeconds);
     });
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new CommandError(code === 'ENOENT' ? `${path}: no such file` : message);
-  }
 }
 
 /** Until SIGTERM or SIGINT; resolves with the exit code. */

@@ -1,9 +1,13 @@
 /** `heddle up`: pilot and mixer in one process, for one machine. */
 import type { Command } from 'commander';
+import { formatManifestError } from '../../crds/manifest.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { SocketAddress } from '../xds/generators.ts';
 import type { CommandContext } from './context.ts';
+import { CommandError } from './exit-code.ts';
+import { readTextFile } from './text-file.ts';
 import { reachableHost, resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
 import { startServer } from './serving.ts';
@@ -18,6 +22,7 @@ interface UpOptions {
   readonly mixerPort: number;
   /** Where sidecars reach the mixer, when that is not where it listens. */
   readonly mixerAddress?: parse.HostPort;
+  readonly meshConfig?: string;
 }
 
 /** Time for open streams and calls to end after SIGTERM. */
@@ -42,6 +47,7 @@ export function registerUp(program: Command, context: CommandContext): void {
       'where sidecars are told to report to (default: --host, or 127.0.0.1 for a wildcard, and --mixer-port)',
       parse.parseHostPort,
     )
+    .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
       await runControlPlane(options, context);
@@ -53,6 +59,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     import('../server.ts'),
     import('../../mixer/server.ts'),
   ]);
+  const meshConfig = await loadMeshConfig(options.meshConfig);
   const logger = createLogger('up', 'warn');
   const { host } = options;
   const stop = listenForStop();
@@ -68,6 +75,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       restPort: options.restPort,
       xdsPort: options.xdsPort,
       mixerAddress: await advertiseMixer(options, mixer.grpcPort),
+      meshConfig,
       logger,
     });
     started.push(pilot);
@@ -82,6 +90,14 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     stop.dispose();
     for (const server of started.toReversed()) await server.close();
   }
+}
+
+async function loadMeshConfig(file: string | undefined): Promise<MeshConfig> {
+  if (file === undefined) return {};
+  const { readMeshConfig } = await import('../../crds/mesh-config.ts');
+  const decoded = readMeshConfig(await readTextFile(file), file);
+  if (decoded.errors !== undefined) throw new CommandError(decoded.errors.map(formatManifestError).join('\n'));
+  return decoded.value;
 }
 
 /** What sidecars are told. `port`: where the mixer listens. */

@@ -1,4 +1,5 @@
 /** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Service } from './service.ts';
@@ -19,6 +20,7 @@ export interface PushConfig {
   readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;
+  readonly meshConfig: MeshConfig;
 }
 
 /** What a push has to look at, found by comparing two snapshots. */

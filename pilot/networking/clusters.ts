@@ -1,4 +1,5 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
 import { policyOf, type MergedRule, type PolicyBlocks } from '../model/destination-rules.ts';
@@ -16,30 +17,39 @@ export function buildOutboundClusters(config: PushConfig, { namespace }: { names
     const rule = config.destinationRules.find(service, namespace);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>
-      subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset })),
+      subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset, meshConfig: config.meshConfig })),
     );
   });
+}
+
+interface ClusterContext {
+  readonly rule: MergedRule | undefined;
+  readonly subset: Subset | undefined;
+  readonly meshConfig: MeshConfig;
 }
 
 function buildOutboundCluster(
   service: Service,
   port: ServicePort,
-  { rule, subset }: { rule: MergedRule | undefined; subset: Subset | undefined },
+  { rule, subset, meshConfig }: ClusterContext,
 ): Cluster {
   const { hostname, name, namespace } = service;
   return {
     name: outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname }),
     type: 'EDS',
     eds_cluster_config: { eds_config: adsConfigSource },
-    ...buildPolicy(policyOf(rule, subset, port.number)),
+    ...buildPolicy(policyOf(rule, subset, port.number), meshConfig),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };
 }
 
-function buildPolicy({ loadBalancer, connectionPool, outlierDetection, retryBudget }: PolicyBlocks): Cluster {
+function buildPolicy(
+  { loadBalancer, connectionPool, outlierDetection, retryBudget }: PolicyBlocks,
+  meshConfig: MeshConfig,
+): Cluster {
   return {
     ...buildLoadBalancer(loadBalancer),
-    ...buildConnectionPool(connectionPool, retryBudget),
+    ...buildConnectionPool(connectionPool, retryBudget, meshConfig),
     ...buildOutlierDetection(outlierDetection),
   };
 }

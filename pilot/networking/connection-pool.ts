@@ -1,4 +1,5 @@
 /** What a DestinationRule's connectionPool, or its absence, means for a cluster. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { ConnectionPoolSettings, TrafficPolicy } from '../../crds/traffic-policy.ts';
 import type {
   CircuitBreakers_Thresholds,
@@ -9,7 +10,7 @@ import { parseDurationMs } from '../../crds/duration.ts';
 import { protoDurationOf } from './proto-duration.ts';
 import { buildRetryBudget } from './retry-budget.ts';
 
-/** Istio's default for new connections. */
+/** Istio's default for new connections, where the mesh has none of its own. */
 const defaultConnectTimeout = '10s';
 /** Istio lifts all of Envoy's limits that the user did not set (semantics D5). */
 const noLimit = 2 ** 32 - 1;
@@ -22,9 +23,10 @@ type ConnectionFields = Pick<
 export function buildConnectionPool(
   settings: ConnectionPoolSettings = {},
   retryBudget?: TrafficPolicy['retryBudget'],
+  { connectTimeout: meshConnectTimeout }: MeshConfig = {},
 ): ConnectionFields {
   const { tcp, http } = settings;
-  const connectTimeout = tcp?.connectTimeout;
+  const connectTimeout = tcp?.connectTimeout ?? meshConnectTimeout;
   const common = buildProtocolOptions(settings);
   const keepalive = tcp?.tcpKeepalive;
   return {

@@ -28,7 +28,7 @@ function buildAction(rule: HTTPRoute, context: RouteContext): RouteBody {
 /** All requests to all workloads of the service, without a timeout (semantics S20, S21). */
 export function buildDefaultAction(cluster: OutboundCluster, context: HashContext): RouteAction {
   const action = addHashPolicies({ cluster: outboundClusterName(cluster) }, context);
-  return { ...action, ...buildPolicy({}, action) };
+  return { ...action, ...buildPolicy({}, action, context) };
 }
 
 function buildRouteAction(rule: HTTPRoute, context: RouteContext): RouteAction {
@@ -39,7 +39,7 @@ function buildRouteAction(rule: HTTPRoute, context: RouteContext): RouteAction {
     ...action,
     ...buildPathRewrite(rule.rewrite),
     ...(host_rewrite_literal ? { host_rewrite_literal } : {}),
-    ...buildPolicy(rule, action),
+    ...buildPolicy(rule, action, context),
     ...buildMirrorPolicies(rule, context),
   };
 }
@@ -85,8 +85,8 @@ function buildPathRewrite({ uri, uriRegexRewrite }: NonNullable<HTTPRoute['rewri
 }
 
 /** How long and how often it is tried. Callers that speak gRPC may ask for less time, not for more (S21). */
-function buildPolicy({ timeout, retries }: HTTPRoute, action: RouteAction): RouteAction {
+function buildPolicy({ timeout, retries }: HTTPRoute, action: RouteAction, { config }: HashContext): RouteAction {
   const duration = timeout === undefined ? '0s' : protoDurationOf(timeout);
-  const retry_policy = buildRetryPolicy(retries, action);
+  const retry_policy = buildRetryPolicy(retries ?? config.meshConfig.defaultHttpRetryPolicy, action);
   return { timeout: duration, max_grpc_timeout: duration, ...(retry_policy === undefined ? {} : { retry_policy }) };
 }

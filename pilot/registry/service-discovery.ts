@@ -1,4 +1,5 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { DestinationRules, type DestinationRule } from '../model/destination-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
@@ -16,6 +17,8 @@ export interface DiscoveryInput {
   readonly resources: readonly Resource[];
   /** Registered by sidecars. */
   readonly workloads: readonly Workload[];
+  /** Of the process: the same at every call; default nothing set. */
+  readonly meshConfig?: MeshConfig;
 }
 
 /** A push context, with the input that its config was built from. */
@@ -35,9 +38,7 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
     previous !== undefined &&
     previous.revision === input.revision &&
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
-  const config = isConfigKept
-    ? previous.config
-    : buildConfig(input.resources, [...declared.values(), ...implicitServices]);
+  const config = isConfigKept ? previous.config : buildConfig(input, [...declared.values(), ...implicitServices]);
   const index = new WorkloadIndex([
     ...input.workloads,
     ...input.resources.flatMap((resource) => workloadsOf(resource, null)),
@@ -76,7 +77,7 @@ function findImplicitServices(workloads: readonly Workload[], declared: Readonly
   return [...found.values()].sort(byHostname);
 }
 
-function buildConfig(resources: readonly Resource[], services: Service[]): PushConfig {
+function buildConfig({ resources, meshConfig = {} }: DiscoveryInput, services: Service[]): PushConfig {
   const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
   return {
     services: services.sort(byHostname),
@@ -84,6 +85,7 @@ function buildConfig(resources: readonly Resource[], services: Service[]): PushC
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
+    meshConfig,
   };
 }
 

@@ -3,6 +3,7 @@
  * one push; nothing waits longer than that.
  */
 import type { ConfigStore } from '../../crds/config-store.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { reportedHealth } from '../../proxy/api/health.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
@@ -21,6 +22,7 @@ export interface DiscoveryServerOptions {
   readonly store: ConfigStore;
   readonly registry: WorkloadRegistry;
   readonly mixerAddress: SocketAddress | undefined;
+  readonly meshConfig?: MeshConfig;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -123,7 +125,8 @@ export class DiscoveryServer {
   }
 
   #discover(previous?: Discovered): Discovered {
-    const { store, registry } = this.#options;
-    return discover({ revision: store.revision, resources: store.list(), workloads: registry.workloads() }, previous);
+    const { store, registry, meshConfig = {} } = this.#options;
+    const input = { revision: store.revision, resources: store.list(), workloads: registry.workloads(), meshConfig };
+    return discover(input, previous);
   }
 }

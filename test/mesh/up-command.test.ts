@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { fetchText, Mesh } from '../support/mesh.ts';
 
@@ -43,6 +44,16 @@ describe('heddle up', () => {
     expect(code).toBe(1);
     expect(output.split('\n')).toHaveLength(1);
     expect(output).toContain(mesh.dataDir);
+  });
+
+  test('a mesh configuration with a fault is refused with its place, exit 1, and without the file it is named', async () => {
+    const file = `${mesh.dir}/mesh.yaml`;
+    writeFileSync(file, 'connectTimeout: soon\n');
+    const faulty = await mesh.heddle('up', '--mesh-config', file);
+    expect(faulty.code).toBe(1);
+    expect(faulty.output).toMatch(/^heddle: .*mesh\.yaml:1: connectTimeout: .*"soon"$/);
+    const missing = await mesh.heddle('up', '--mesh-config', `${mesh.dir}/none.yaml`);
+    expect(missing).toMatchObject({ code: 1, output: `heddle: ${mesh.dir}/none.yaml: no such file` });
   });
 
   test.each([

@@ -10,6 +10,7 @@ import type { Workload } from '../../pilot/model/workload.ts';
 import { discover } from '../../pilot/registry/service-discovery.ts';
 import { findUnsupported, validateResource } from '../../crds/validate.ts';
 import { parseManifest } from '../../crds/manifest.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
@@ -23,6 +24,7 @@ export interface SimulationInput {
   readonly workloads?: readonly SimulatedWorkload[];
   readonly client?: Partial<NodeMetadata>;
   readonly seed?: number;
+  readonly meshConfig?: MeshConfig;
 }
 
 /** How long a request may take on the simulation's clock. */
@@ -34,10 +36,12 @@ export class Simulation {
   readonly #proxy: SimulatedProxy;
   readonly #client: NodeMetadata;
   readonly #workloads: readonly Workload[];
+  readonly #meshConfig: MeshConfig;
   #revision = 0;
   #yaml: string;
 
-  private constructor({ yaml = '', workloads = [], client = {}, seed = 1 }: SimulationInput) {
+  private constructor({ yaml = '', workloads = [], client = {}, seed = 1, meshConfig = {} }: SimulationInput) {
+    this.#meshConfig = meshConfig;
     this.#yaml = yaml;
     this.#workloads = workloads.map(workloadAt);
     this.#client = clientMetadata(client);
@@ -60,6 +64,7 @@ export class Simulation {
       revision: this.#revision,
       resources: resourcesOf(this.#yaml),
       workloads: this.#workloads,
+      meshConfig: this.#meshConfig,
     });
     await pushTo(this.#proxy.configuration, this.#client, push);
   }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../../proxy/api/envoy.gen.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../../../pilot/networking/clusters.ts';
-import { contextOf, destinationRuleYaml, serviceYaml } from './scenario.ts';
+import { discover } from '../../../pilot/registry/service-discovery.ts';
+import { contextOf, destinationRuleYaml, resourcesOf, serviceYaml } from './scenario.ts';
 
 function clusterOf(trafficPolicy: string): Cluster {
   const rule = destinationRuleYaml(`{ host: reviews, trafficPolicy: ${trafficPolicy} }`);
@@ -18,6 +19,17 @@ describe('connectionPool', () => {
     const [limits] = clusterOf('{ loadBalancer: { simple: RANDOM } }').circuit_breakers?.thresholds ?? [];
     expect(limits).toMatchObject({ ...noLimits, track_remaining: true });
     expect(buildInboundCluster(8080).circuit_breakers?.thresholds?.[0]).toMatchObject(noLimits);
+  });
+
+  test('its connect timeout beats that of the mesh', () => {
+    const timeoutWith = (pool: string): string | undefined => {
+      const rule = destinationRuleYaml(`{ host: reviews, trafficPolicy: { connectionPool: ${pool} } }`);
+      const resources = resourcesOf(serviceYaml('reviews') + rule);
+      const { config } = discover({ revision: 1, resources, workloads: [], meshConfig: { connectTimeout: '3s' } });
+      return buildOutboundClusters(config, { namespace: 'default' })[0]?.connect_timeout;
+    };
+    expect(timeoutWith('{ tcp: { maxConnections: 1 } }')).toBe('3s');
+    expect(timeoutWith('{ tcp: { connectTimeout: 1s } }')).toBe('1s');
   });
 
   test('its limits are thresholds, and zero is "not set" (D9)', () => {

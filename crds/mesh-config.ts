@@ -1,0 +1,50 @@
+/**
+ * Istio's MeshConfig: what holds in the whole mesh where no resource says otherwise. It is a file of its own, not a
+ * resource. Source: istio/api mesh/v1alpha1/config.proto. Only fields that are in force stand in the schema: all others
+ * are refused by name.
+ */
+import type { Static } from 'typebox';
+import { checkRetries } from './checks/http-actions.ts';
+import { durationFault } from './duration.ts';
+import { Findings } from './findings.ts';
+import { SchemaValidator } from './schema-errors.ts';
+import * as s from './schema.ts';
+import { httpRetry } from './virtual-service.ts';
+import type { ManifestError } from './manifest.ts';
+import { parseYaml } from './yaml-document.ts';
+
+const meshConfigSchema = s.message({
+  /** Of routes whose rule has no `retries`; default 2 attempts after `connect-failure,refused-stream`. */
+  defaultHttpRetryPolicy: httpRetry,
+  /** Of clusters whose DestinationRule has none; default 10 s. */
+  connectTimeout: s.duration,
+});
+
+export type MeshConfig = Static<typeof meshConfigSchema>;
+
+const validator = new SchemaValidator(meshConfigSchema);
+
+/** Reads the text of a MeshConfig file, or tells every fault with its line. An empty file sets nothing. */
+export function readMeshConfig(
+  text: string,
+  file: string,
+): { readonly value: MeshConfig; readonly errors?: undefined } | { readonly errors: ManifestError[] } {
+  const { documents, error } = parseYaml(text);
+  if (error !== undefined) return { errors: [{ file, path: '', ...error }] };
+  const [document, second] = documents;
+  if (second !== undefined) {
+    return { errors: [{ file, path: '', line: second.lineOf(''), message: 'must be the only document of the file' }] };
+  }
+  const value = document?.value ?? {};
+  const findings = new Findings();
+  const { errors, isTyped } = validator.check(value, '');
+  findings.errors.push(...errors);
+  if (isTyped) checkMeshConfig(value, findings);
+  if (findings.errors.length === 0) return { value: value };
+  return { errors: findings.errors.map((fault) => ({ ...fault, file, line: document?.lineOf(fault.path) ?? 1 })) };
+}
+
+function checkMeshConfig({ defaultHttpRetryPolicy, connectTimeout }: MeshConfig, findings: Findings): void {
+  if (connectTimeout !== undefined) findings.expect('connectTimeout', durationFault(connectTimeout));
+  checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
+}

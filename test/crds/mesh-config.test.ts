@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { formatManifestError } from '../../crds/manifest.ts';
+import { readMeshConfig } from '../../crds/mesh-config.ts';
+
+const faultsOf = (text: string): string[] => (readMeshConfig(text, 'mesh.yaml').errors ?? []).map(formatManifestError);
+
+describe('a MeshConfig file', () => {
+  test('sets the fields that it names', () => {
+    const text = 'defaultHttpRetryPolicy: { attempts: 0 }\nconnectTimeout: 3s\n';
+    expect(readMeshConfig(text, 'mesh.yaml')).toEqual({
+      value: { defaultHttpRetryPolicy: { attempts: 0 }, connectTimeout: '3s' },
+    });
+  });
+
+  test.each(['', '# nothing yet\n', '{}'])('that is empty sets nothing: %j', (text) => {
+    expect(readMeshConfig(text, 'mesh.yaml')).toEqual({ value: {} });
+  });
+
+  test('is refused with the line, the path and what was meant for every field that is not in force', () => {
+    expect(faultsOf('conectTimeout: 3s\nenableEnvoyAccessLogService: true\n')).toEqual([
+      'mesh.yaml:1: conectTimeout: unknown field (did you mean "connectTimeout"?)',
+      'mesh.yaml:2: enableEnvoyAccessLogService: unknown field',
+    ]);
+  });
+
+  test('is refused for values that a resource could not have either', () => {
+    const text = 'connectTimeout: soon\ndefaultHttpRetryPolicy:\n  attempts: 1\n  retryOn: sometimes\n';
+    const [timeout, retryOn] = faultsOf(text);
+    expect(timeout).toMatch(/^mesh\.yaml:1: connectTimeout: .*soon/);
+    expect(retryOn).toMatch(/^mesh\.yaml:4: defaultHttpRetryPolicy\.retryOn: .*sometimes/);
+  });
+
+  test.each([
+    ['broken YAML', 'a: [', /^mesh\.yaml:1: /],
+    ['a list', '- a', /must be an object/],
+    ['two documents', '{}\n---\n{}\n', /^mesh\.yaml:3: must be the only document/],
+  ])('is refused when it is %s', (_, text, fault) => {
+    expect(faultsOf(text)).toEqual([expect.stringMatching(fault)]);
+  });
+});
