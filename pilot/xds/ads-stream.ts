@@ -136,10 +136,13 @@ export class AdsStream {
   #plan(type: DiscoveryName, subscription: Subscription, dirty: Dirty): Push | undefined {
     const { metadata } = this.node;
     const context = this.#options.context();
-    const { all, lookup } = this.#options.generators[type];
-    const resourcesOf = (names: Iterable<string>) =>
-      [...names].map(lookup(metadata, context)).filter((resource) => resource !== undefined);
-    const { names, isWildcard } = subscription;
+    const { all, lookup, absent } = this.#options.generators[type];
+    const { names, isWildcard, sent } = subscription;
+    const find = lookup(metadata, context);
+    // Endpoints of a cluster that is going stay as they were sent: routes may still lead to it.
+    const standIn = (name: string) => (absent === undefined ? undefined : (sent.get(name) ?? absent(name)));
+    const resourcesOf = (wanted: Iterable<string>) =>
+      [...wanted].map((name) => find(name) ?? standIn(name)).filter((resource) => resource !== undefined);
     if (!resourceTypes[type].isComplete) {
       return planPartial(
         subscription,

@@ -29,6 +29,8 @@ export interface Generator {
   readonly all: (node: NodeMetadata, push: PushContext) => ResourceSet;
   /** Finds resources by name; undefined when there is none of that name for this node. */
   readonly lookup: (node: NodeMetadata, push: PushContext) => ResourceLookup;
+  /** What stands for a resource that does not exist, for a client that would wait for it; without it nothing is sent. */
+  readonly absent?: ResourceLookup;
 }
 
 export type Generators = Readonly<Record<DiscoveryName, Generator>>;
@@ -52,7 +54,11 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
   const none: ResourceSet = new Map();
   return {
     CDS: ofSet((node, { config }) => clusters(node, config)),
-    EDS: { all: () => none, lookup: ({ namespace }, push) => assignments(push, { namespace }) },
+    EDS: {
+      all: () => none,
+      lookup: ({ namespace }, push) => assignments(push, { namespace }),
+      absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
+    },
     LDS: ofSet((node) => listeners(node, null)),
     RDS: {
       all: () => none,
@@ -115,8 +121,7 @@ function hasInbound({ inboundPort, appPort }: NodeMetadata): boolean {
 }
 
 function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {
-  const encode = (assignment: ClusterLoadAssignment): EncodedResource =>
-    encoder.encode(assignment.cluster_name ?? '', resourceTypes.EDS.messageName, assignment);
+  const encode = (assignment: ClusterLoadAssignment): EncodedResource => encodeAssignment(encoder, assignment);
   const selected = memoize((workloads: readonly Workload[], selection: EndpointSelection) =>
     encode(buildLoadAssignment(workloads, selection)),
   );
@@ -128,11 +133,14 @@ function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress
       if (known !== undefined) return known;
       const selection = selectEndpoints(config, name, namespace);
       const candidates = selection && workloads.get(selection.hostname);
-      // A cluster that does not exist has no endpoints; without an answer its client would wait.
-      if (selection === undefined || candidates === undefined) return encode({ cluster_name: name });
+      if (selection === undefined || candidates === undefined) return undefined;
       const assignment = selected(candidates, selection);
       found.set(name, assignment);
       return assignment;
     };
   });
+}
+
+function encodeAssignment(encoder: ResourceEncoder, assignment: ClusterLoadAssignment): EncodedResource {
+  return encoder.encode(assignment.cluster_name ?? '', resourceTypes.EDS.messageName, assignment);
 }

@@ -80,6 +80,25 @@ describe('make before break', () => {
     expect(clusterNames(last)).not.toContain(v1);
   });
 
+  test('one subset for another: the endpoints of the old one stay as they were until the route has moved', async () => {
+    const workload = `
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: { name: a, namespace: default }
+spec: { address: 10.0.0.9, labels: { app: reviews, version: v1 } }
+`;
+    const service = serviceYaml('reviews', { selector: '{ app: reviews }' });
+    controlPlane = await ControlPlane.start(service + workload + subsets('v1') + toSubset('v1'));
+    sidecar = await controlPlane.connectClient();
+    sidecar.isAccepting = false;
+    await controlPlane.apply(subsets('v2') + toSubset('v2'));
+    const both = await sidecar.accept('CDS');
+    sidecar.subscribe('EDS', ['mixer', ...outboundNames(both)]);
+    expect(Object.keys(addressesIn(await sidecar.accept('EDS')))).toEqual([v2]);
+    expect((await sidecar.accept('RDS')).type).toBe('RDS');
+  });
+
   test('a client that never asks for endpoints gets its routes after a while', async () => {
     await connectWithRoutesToV1();
     await controlPlane.apply(subsets('v1', 'v2') + toSubset('v2'));
