@@ -1,0 +1,156 @@
+import net from 'node:net';
+import { expect, test } from 'vitest';
+import { closeAfterTest } from '../support/closing.ts';
+import { destinationRule, reviewsSubsets, reviewsV1AndV2, virtualService } from '../simulation/yaml.ts';
+import { type Instance, LiveMesh } from './live-mesh.ts';
+
+const toReviews = 'route: [{ destination: { host: reviews } }]';
+
+/** Takes the request and cuts the connection instead of answering. */
+const breaksOff: Instance = { service: 'reviews', version: 'broken', respond: ({ socket }) => void socket.destroy() };
+
+test('B1: a request that may have reached an application is repeated only when that changes nothing', async () => {
+  const yaml = virtualService('reviews', `[{ retries: { attempts: 2, retryOn: reset-before-request }, ${toReviews} }]`);
+  const mesh = await LiveMesh.start({ instances: [breaksOff], yaml });
+  expect(await mesh.call({ method: 'POST', body: 'pay' })).toMatchObject({ status: 503, flag: 'UC' });
+  expect(mesh.backends[0]?.requests).toBe(1);
+});
+
+test('B2: retries never become the load: beyond the budget they are not made, and the flag says so', async () => {
+  const yaml = virtualService('reviews', `[{ retries: { attempts: 5, retryOn: 5xx }, ${toReviews} }]`);
+  const fails: Instance = {
+    service: 'reviews',
+    respond: (_, response) => void setTimeout(() => response.writeHead(500).end(), 20),
+  };
+  const mesh = await LiveMesh.start({ instances: [fails], yaml });
+  const answers = await Promise.all(Array.from({ length: 100 }, () => mesh.call({})));
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([500]));
+  // Without a budget there would be 600.
+  expect(mesh.backends[0]?.requests).toBeLessThan(220);
+  expect(
+    await mesh.stat('cluster.outbound|80||reviews.default.svc.cluster.local.upstream_rq_retry_overflow'),
+  ).toBeGreaterThan(0);
+});
+
+test('B4: a second VirtualService for a host is reported by name when it is applied', async () => {
+  const rules = (name: string): string => virtualService('reviews', `[{ ${toReviews} }]`, { name });
+  const mesh = await LiveMesh.start({ instances: [{ service: 'reviews' }], yaml: rules('first') });
+  const warnings = await mesh.apply(rules('second'));
+  expect(warnings.join('\n')).toMatch(/reviews.*first|first.*reviews/s);
+});
+
+test('B5: with a sticky split a user stays with a version, and raising a weight moves users one way only', async () => {
+  const split = (v2: number): string =>
+    virtualService(
+      'reviews',
+      `[{ route: [{ destination: { host: reviews, subset: v1 }, weight: ${100 - v2} }, { destination: { host: reviews, subset: v2 }, weight: ${v2} }] }]`,
+    ).replace('namespace: default }', 'namespace: default, annotations: { heddle.dev/sticky: "header:x-user" } }');
+  const mesh = await LiveMesh.start({ instances: reviewsV1AndV2, yaml: reviewsSubsets + split(10) });
+  const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
+  const versions = async (): Promise<(string | undefined)[]> => {
+    const landed: (string | undefined)[] = [];
+    for (const user of users) landed.push((await mesh.call({ headers: { 'x-user': user } })).landed);
+    return landed;
+  };
+  const before = await versions();
+  expect(await versions()).toEqual(before);
+  await mesh.apply(split(60));
+  const after = await versions();
+  expect(users.filter((_, i) => before[i] === 'reviews-v2' && after[i] !== 'reviews-v2')).toEqual([]);
+  expect(after.filter((version) => version === 'reviews-v2').length).toBeGreaterThan(
+    before.filter((version) => version === 'reviews-v2').length,
+  );
+});
+
+test('B6: a connection that the server closes between two requests never becomes a 503', async () => {
+  let requests = 0;
+  // Says that the connection stays open, and closes it.
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      requests += 1;
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      setTimeout(() => socket.destroy(), Math.random() * 3);
+    });
+  });
+  closeAfterTest(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  const entry = `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: flaky, namespace: default }
+spec:
+  hosts: [flaky.example]
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: 127.0.0.1, ports: { http: ${port} } }]
+`;
+  const mesh = await LiveMesh.start({ instances: [{ service: 'reviews' }], yaml: entry });
+  for (let i = 0; i < 300; i++) expect((await mesh.call({ host: 'flaky.example' })).status).toBe(200);
+  expect(requests).toBeGreaterThanOrEqual(300);
+});
+
+test('B12: an unknown field is an error with its path and what was probably meant', async () => {
+  const mesh = await LiveMesh.start({ instances: [{ service: 'reviews' }] });
+  const refusal = await mesh.refusalOf(virtualService('reviews', `[{ tiemout: 1s, ${toReviews} }]`));
+  expect(refusal.status).toBe(422);
+  expect(refusal.message).toMatch(/spec\.http\[0\]\.tiemout: unknown field.*timeout/);
+});
+
+test('B13: every answer of the sidecar itself says why, in a header', async () => {
+  const rules = `
+  - match: [{ uri: { prefix: /nowhere } }]
+    route: [{ destination: { host: nowhere } }]
+  - match: [{ uri: { prefix: /slow } }]
+    timeout: 30ms
+    route: [{ destination: { host: slow } }]
+  - match: [{ uri: { prefix: /dead } }]
+    retries: { attempts: 0 }
+    route: [{ destination: { host: dead } }]
+  - match: [{ uri: { prefix: /fault } }]
+    fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }
+    ${toReviews}
+  - match: [{ uri: { prefix: /empty } }]
+    route: [{ destination: { host: reviews, subset: empty } }]`;
+  const yaml =
+    virtualService('reviews', rules) +
+    destinationRule('reviews', 'subsets: [{ name: empty, labels: { version: none } }]');
+  const instances: Instance[] = [
+    { service: 'reviews' },
+    { service: 'slow', respond: () => {} },
+    { service: 'dead', respond: 'refuses' },
+  ];
+  const mesh = await LiveMesh.start({ instances, yaml });
+  const reasons: Record<string, string> = {};
+  for (const path of ['/nowhere', '/slow', '/dead', '/fault', '/empty', '/none']) {
+    const host = path === '/none' ? 'unknown' : 'reviews';
+    const { headers, status } = await mesh.call({ path, host });
+    reasons[path] = `${status} ${headers['x-heddle-reason']}`;
+  }
+  expect(reasons).toEqual({
+    '/nowhere': expect.stringMatching(/^503 NC .*nowhere/),
+    '/slow': expect.stringMatching(/^504 UT .*30 ms/),
+    '/dead': expect.stringMatching(/^503 UF .+/),
+    '/fault': expect.stringMatching(/^418 FI .+/),
+    '/empty': expect.stringMatching(/^503 UH .*empty/),
+    '/none': expect.stringMatching(/^404 NR .+/),
+  });
+});
+
+test('B14: a RateLimit lets so many requests through and answers the rest with 429 RL and what is left', async () => {
+  const limit = `
+---
+apiVersion: networking.heddle.dev/v1alpha1
+kind: RateLimit
+metadata: { name: reviews, namespace: default }
+spec: { host: reviews, requests: 3, interval: 60s }
+`;
+  const mesh = await LiveMesh.start({ instances: [{ service: 'reviews' }], yaml: limit });
+  expect(await mesh.share(5)).toEqual({ 'reviews-v1': 3, RL: 2 });
+  const refused = await mesh.call({});
+  expect(refused).toMatchObject({ status: 429, headers: { 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0' } });
+  await mesh.apply(limit.replace('interval: 60s', 'interval: 60s, mode: SHADOW'));
+  expect(await mesh.share(5)).toEqual({ 'reviews-v1': 5 });
+});
