@@ -127,7 +127,7 @@ test('B13: every answer of the sidecar itself says why, in a header', async () =
   for (const path of ['/nowhere', '/slow', '/dead', '/fault', '/empty', '/none']) {
     const host = path === '/none' ? 'unknown' : 'reviews';
     const { headers, status } = await mesh.call({ path, host });
-    reasons[path] = `${status} ${headers['x-heddle-reason']}`;
+    reasons[path] = `${status} ${String(headers['x-heddle-reason'])}`;
   }
   expect(reasons).toEqual({
     '/nowhere': expect.stringMatching(/^503 NC .*nowhere/),
