@@ -95,6 +95,8 @@ const policyBlocks = {
     maxEjectionPercent: true,
     minHealthPercent: true,
   },
+  // Plain text is all there is.
+  tls: { mode: only('DISABLE') },
 } satisfies Supported;
 
 const trafficPolicy: Supported = {

@@ -38,7 +38,8 @@ interface WrittenResource {
 }
 
 /** Istio's verdict: schema and cross-field checks, without regard to what this version puts in force. */
-export function validateResource(input: unknown, defaultNamespace = 'default'): Decoded<ValidResource> {
+export function validateResource(written: unknown, defaultNamespace = 'default'): Decoded<ValidResource> {
+  const input = withoutNullMetadata(written);
   const kind = decodeKind(input);
   if (kind.errors !== undefined) return kind;
   const { errors, isTyped } = envelope.check(input, '');
@@ -60,11 +61,20 @@ export function validateResource(input: unknown, defaultNamespace = 'default'): 
   };
 }
 
+/** `annotations:` with nothing behind it means none, as in Kubernetes. In a spec a null is a fault: it may hide a lost value. */
+function withoutNullMetadata(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null) return input;
+  const metadata: unknown = Reflect.get(input, 'metadata');
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return input;
+  const given = Object.entries(metadata).filter(([, value]) => value !== null);
+  return { ...input, metadata: Object.fromEntries(given) };
+}
+
 /** What is valid but would be ignored. Takes a resource that passed validateResource, as it was written. */
 export function findUnsupported(input: unknown): FieldError[] {
   const { kind, metadata, spec } = input as WrittenResource;
   const inMetadata = unsupportedMetadata
-    .filter((field) => metadata[field] !== undefined)
+    .filter((field) => (metadata[field] ?? undefined) !== undefined)
     .map((field) => ({ path: `metadata.${field}`, message: 'is not supported yet' }));
   return [...inMetadata, ...unsupportedFields(kind, spec)];
 }

@@ -14,8 +14,7 @@ export const metadataSchema = message({
   uid: string,
   resourceVersion: string,
   generation: Type.Integer(),
-  // Null in what `kubectl create --dry-run` prints.
-  creationTimestamp: Type.Unknown(),
+  creationTimestamp: string,
   selfLink: string,
   managedFields: Type.Unknown(),
   generateName: string,

@@ -199,11 +199,15 @@ describe('what Istio knows and this version does not put in force', () => {
       destinationRule({ trafficPolicy: { outlierDetection: { outlierDetectionHttpErrorCodes: [429] } } }),
       `spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes: ${notYet}`,
     ],
-    ['TLS', destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE' } } }), `spec.trafficPolicy.tls: ${notYet}`],
+    [
+      'TLS',
+      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE' } } }),
+      `spec.trafficPolicy.tls.mode: "SIMPLE" ${notYet}, only "DISABLE"`,
+    ],
     [
       'TLS of a port',
-      destinationRule({ trafficPolicy: { portLevelSettings: [{ port: { number: 80 }, tls: {} }] } }),
-      `spec.trafficPolicy.portLevelSettings[0].tls: ${notYet}`,
+      destinationRule({ trafficPolicy: { portLevelSettings: [{ port: { number: 80 }, tls: { sni: 'a' } }] } }),
+      `spec.trafficPolicy.portLevelSettings[0].tls.sni: ${notYet}`,
     ],
     ['DNS', serviceEntry({ resolution: 'DNS' }), `spec.resolution: "DNS" ${notYet}, only "STATIC"`],
     [

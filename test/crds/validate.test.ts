@@ -38,6 +38,12 @@ describe('what every resource needs', () => {
     expect(value?.resource.apiVersion).toBe('networking.istio.io/v1');
   });
 
+  it('takes annotations and labels with nothing behind them for none, as Kubernetes does', () => {
+    const spec = { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] };
+    const { value } = validateResource(resource('VirtualService', spec, { annotations: null, labels: null }));
+    expect(value?.resource.metadata).toEqual({ name: 'case', namespace: 'default' });
+  });
+
   it.each([
     ['no name', { name: undefined }, 'metadata.name: is required'],
     [
