@@ -1,28 +1,36 @@
 /** Words → verb → exit code. */
 import { Command, CommanderError } from 'commander';
-import { registerApply } from './apply.ts';
 import type { CommandContext } from './context.ts';
-import { registerDelete } from './delete.ts';
 import { CommandError, exitCodeHelp, exitCodes } from './exit-code.ts';
-import { registerGet } from './get.ts';
-import { registerProxy } from './proxy.ts';
-import { registerProxyStatus } from './proxy-status.ts';
-import { registerRun } from './run.ts';
-import { registerUp } from './up.ts';
 
-const verbs = [registerUp, registerRun, registerProxy, registerApply, registerGet, registerDelete, registerProxyStatus];
+type RegisterVerb = (program: Command, context: CommandContext) => void;
+
+/**
+ * In the order of the help. Only the verb that is called is loaded: a sidecar is in memory for as long as its
+ * application, and what the other verbs need would be a third of it.
+ */
+const verbs: ReadonlyMap<string, () => Promise<RegisterVerb>> = new Map([
+  ['up', async () => (await import('./up.ts')).registerUp],
+  ['run', async () => (await import('./run.ts')).registerRun],
+  ['proxy', async () => (await import('./proxy.ts')).registerProxy],
+  ['apply', async () => (await import('./apply.ts')).registerApply],
+  ['get', async () => (await import('./get.ts')).registerGet],
+  ['delete', async () => (await import('./delete.ts')).registerDelete],
+  ['proxy-status', async () => (await import('./proxy-status.ts')).registerProxyStatus],
+]);
 
 /** Runs one command; resolves with the exit code of the process, after every message has been written. */
 export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
   try {
-    await buildProgram(context).parseAsync(args, { from: 'user' });
+    await (await buildProgram(args[0] ?? '', context)).parseAsync(args, { from: 'user' });
     return context.exitCode;
   } catch (error) {
     return reportFailure(error, context);
   }
 }
 
-function buildProgram(context: CommandContext): Command {
+/** `word`: the first of the command line; where it is no verb, all of them are there for the help and for a suggestion. */
+async function buildProgram(word: string, context: CommandContext): Promise<Command> {
   const program = new Command('heddle')
     .description('A service mesh: sidecars, a control plane and telemetry, driven by Istio resources.')
     .enablePositionalOptions()
@@ -33,7 +41,8 @@ function buildProgram(context: CommandContext): Command {
       writeErr: (text) => context.stderr.write(text),
     })
     .addHelpText('after', exitCodeHelp);
-  for (const register of verbs) register(program, context);
+  const called = verbs.get(word);
+  for (const load of called === undefined ? verbs.values() : [called]) (await load())(program, context);
   return program;
 }
 

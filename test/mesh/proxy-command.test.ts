@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
 import { compiled, fetchText, Mesh } from '../support/mesh.ts';
@@ -26,6 +28,14 @@ static_resources:
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
 `;
 
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => resolve(true));
+    socket.on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
 describe('heddle proxy', () => {
   let mesh: Mesh;
   let port: number;
@@ -43,6 +53,14 @@ describe('heddle proxy', () => {
     await expect.poll(() => fetchText(`http://127.0.0.1:${port}/`).catch(String), { timeout: 10_000 }).toBe('hello');
     child.kill('SIGTERM');
     expect((await child.exited).code, child.output).toBe(0);
+  });
+
+  test('holds at most 90 MB of memory before its first request', async () => {
+    const child = mesh.start('heddle proxy', [heddle, 'proxy', '-c', await mesh.writeFile('hello.yaml', hello(port))]);
+    await expect.poll(() => canConnect(port), { timeout: 10_000 }).toBe(true);
+    const [, residentKilobytes] =
+      /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${child.pid}/status`, 'utf8')) ?? [];
+    expect(Number(residentKilobytes)).toBeLessThan(90_000);
   });
 
   test('--mode validate says OK and opens no port', async () => {
