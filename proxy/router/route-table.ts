@@ -12,6 +12,7 @@ import { type Redirector, compileRedirect } from './redirect.ts';
 import { type CompiledRetryPolicy, compileRetryPolicy } from './retry-conditions.ts';
 import { type RouteCluster, compileRouteClusters } from './route-cluster.ts';
 import { type Descriptor, compileDescriptor } from './rate-limit-descriptor.ts';
+import { literalOf, minIndexedRoutes, RouteIndex } from './route-index.ts';
 import { type RequestPredicate, compileRouteMatch } from './route-match.ts';
 
 export interface CompiledRoute {
@@ -45,6 +46,8 @@ export interface CompiledRoute {
 interface CompiledVirtualHost {
   readonly name: string;
   readonly routes: readonly CompiledRoute[];
+  /** Undefined when there are only a few routes. */
+  readonly index: RouteIndex | undefined;
 }
 
 interface WildcardDomain {
@@ -82,7 +85,8 @@ export class RouteTable {
   match(head: RequestHead): CompiledRoute | undefined {
     const virtualHost = this.#exact.get(head.authority) ?? this.#findVirtualHost(head.authority.toLowerCase());
     if (virtualHost === undefined) return undefined;
-    const { routes } = virtualHost;
+    const { routes, index } = virtualHost;
+    if (index !== undefined) return index.find(head);
     for (let i = 0; i < routes.length; i++) {
       const route = routes[i];
       if (route?.matches(head) === true) return route;
@@ -105,9 +109,14 @@ export class RouteTable {
 }
 
 function compileVirtualHost(virtualHost: VirtualHost, config: RouteConfiguration): CompiledVirtualHost {
+  const indexed = virtualHost.routes.map((route) => ({
+    route: compileRoute(route, virtualHost, config),
+    literal: literalOf(route.match.path),
+  }));
   return {
     name: virtualHost.name,
-    routes: virtualHost.routes.map((route) => compileRoute(route, virtualHost, config)),
+    routes: indexed.map(({ route }) => route),
+    index: indexed.length < minIndexedRoutes ? undefined : new RouteIndex(indexed),
   };
 }
 
