@@ -18,6 +18,9 @@ export function checkHttpMatch(match: HTTPMatchRequest, path: string, findings: 
   checkHeaderMatches(match.headers ?? {}, `${path}.headers`, findings);
   checkHeaderMatches(match.withoutHeaders ?? {}, `${path}.withoutHeaders`, findings);
   if (match.uri !== undefined) checkStringMatch(match.uri, `${path}.uri`, findings, true);
+  if ((match.uri?.exact ?? match.uri?.prefix)?.includes('?') === true) {
+    findings.warn(`${path}.uri`, 'never matches: a path is compared without its query, which queryParams match');
+  }
   if (match.scheme !== undefined) checkStringMatch(match.scheme, `${path}.scheme`, findings);
   if (match.method !== undefined) checkStringMatch(match.method, `${path}.method`, findings);
   if (match.authority !== undefined) checkStringMatch(match.authority, `${path}.authority`, findings);

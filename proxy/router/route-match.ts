@@ -23,16 +23,20 @@ export function compileRouteMatch(match: RouteMatch): RequestPredicate {
 }
 
 const matchesAll: RequestPredicate = () => true;
+/** Paths are compared without their query, in Envoy too, whatever the comment of `RouteMatch.prefix` says. */
+const matchesNothing: RequestPredicate = () => false;
 
 function compilePathMatch(path: PathMatch): RequestPredicate {
   switch (path.kind) {
     case 'prefix': {
       if (path.value === '/' || path.value === '') return matchesAll;
+      if (path.value.includes('?')) return matchesNothing;
       if (path.caseSensitive) return (head) => head.path.startsWith(path.value);
       const prefix = path.value.toLowerCase();
       return (head) => head.path.slice(0, prefix.length).toLowerCase() === prefix;
     }
     case 'path': {
+      if (path.value.includes('?')) return matchesNothing;
       if (path.caseSensitive) return (head) => isPath(head.path, path.value);
       const exact = path.value.toLowerCase();
       return (head) => isPath(head.path.toLowerCase(), exact);

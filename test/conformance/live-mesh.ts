@@ -2,11 +2,14 @@
  * The whole path in one process, over real sockets: YAML → pilot's REST API → push context → ADS over gRPC → a sidecar →
  * backends on loopback, which are Node's own HTTP servers. Everything ends with the test that started it.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
-import { onTestFinished } from 'vitest';
+import { beforeEach, describe, onTestFinished } from 'vitest';
+import { requireExecutable } from '../../bench/executable.ts';
 import { buildSidecarBootstrap } from '../../pilot/cli/sidecar-bootstrap.ts';
 import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
@@ -19,6 +22,7 @@ import { call, type Answer, type Call } from '../support/http-call.ts';
 import { createProxy } from '../support/in-process-proxy.ts';
 import { eventually } from '../support/mesh.ts';
 import { findMeshPorts } from '../support/mesh-ports.ts';
+import { requirePeers } from '../support/peers.ts';
 
 /** An instance of a service, reached without a sidecar of its own. */
 export interface Instance {
@@ -58,6 +62,25 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** What stands beside the client in the tests at hand. */
+let sidecar: 'heddle' | 'envoy' = 'heddle';
+
+/** Tests that hold beside our sidecar and beside an Envoy too, which pilot drives with the same resources. */
+export function besideEachSidecar(body: () => void): void {
+  describe.each(['heddle', 'envoy'] as const)('%s', (name) => {
+    beforeEach((context) => {
+      if (name === 'envoy') requirePeers(context, 'envoy');
+      sidecar = name;
+    });
+    body();
+  });
+}
+
+/** What the client sees of a local reply: only ours tells its flag. */
+export function localReply(status: number, flag: string): Partial<Landing> {
+  return sidecar === 'heddle' ? { status, flag } : { status };
+}
+
 export class LiveMesh {
   readonly backends: readonly Backend[];
   readonly #pilot: PilotServer;
@@ -72,7 +95,8 @@ export class LiveMesh {
   }
 
   /** Resolves when the client's sidecar has everything. */
-  static async start({ instances, yaml = '', client = {}, pilot: options = {} }: LiveMeshInput): Promise<LiveMesh> {
+  static async start(input: LiveMeshInput): Promise<LiveMesh> {
+    const { instances, yaml = '', client = {}, pilot: options = {} } = input;
     const dataDir = await mkdtemp(join(tmpdir(), 'heddle-live-'));
     onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
     const pilot = new PilotServer({ dataDir, restPort: 0, xdsPort: 0, logger: silentLogger, ...options });
@@ -89,7 +113,8 @@ export class LiveMesh {
       ports: { app: undefined, inbound: undefined, outbound, admin },
       pilot: { host: '127.0.0.1', port: pilot.xdsPort },
     });
-    await createProxy(JSON.stringify(bootstrap)).start();
+    if (sidecar === 'envoy') await startEnvoy(join(dataDir, 'envoy.json'), JSON.stringify(bootstrap), admin);
+    else await createProxy(JSON.stringify(bootstrap)).start();
     await mesh.synced();
     return mesh;
   }
@@ -216,4 +241,21 @@ spec: { ports: [{ name: http, port: 80 }], selector: { app: ${name} } }
 `;
     })
     .join('');
+}
+
+/** Resolves when it has all of its configuration. */
+async function startEnvoy(file: string, bootstrap: string, adminPort: number): Promise<void> {
+  await writeFile(file, bootstrap);
+  const options = ['--concurrency', '1', '--log-level', 'error', '--disable-hot-restart'];
+  const envoy = spawn(requireExecutable('envoy', 'envoy'), ['-c', file, ...options], { stdio: 'ignore' });
+  onTestFinished(async () => {
+    const ended = once(envoy, 'exit');
+    envoy.kill('SIGKILL');
+    await ended;
+  });
+  await eventually(async () => {
+    const { statusCode, body } = await request(`http://127.0.0.1:${adminPort}/ready`);
+    await body.dump();
+    return statusCode === 200 ? true : undefined;
+  });
 }

@@ -69,7 +69,7 @@ describe('conditions', () => {
     expect(versions).toEqual(['v2', 'v2', 'v1']);
   });
 
-  test('S7: exact and regex are compared with the path before its query, prefix with the whole', async () => {
+  test('S7: a path is compared without its query', async () => {
     expect(await versionsOf('[{ uri: { exact: /a } }]', paths('/a?b=c', '/a', '/a/', '/b?/a'))).toEqual([
       'v2',
       'v2',
@@ -77,7 +77,11 @@ describe('conditions', () => {
       'v1',
     ]);
     expect(await versionsOf('[{ uri: { regex: "/a." } }]', paths('/ab?c', '/a?c'))).toEqual(['v2', 'v1']);
-    expect(await versionsOf('[{ uri: { prefix: "/a?b" } }]', paths('/a?bc', '/ab'))).toEqual(['v2', 'v1']);
+    expect(await versionsOf('[{ uri: { prefix: "/a?b" } }]', paths('/a?bc', '/a?b', '/ab'))).toEqual([
+      'v1',
+      'v1',
+      'v1',
+    ]);
   });
 
   test('S8: a prefix is compared character by character, not segment by segment', async () => {

@@ -411,6 +411,13 @@ describe('rules that no request reaches', () => {
     ]);
   });
 
+  it('are paths with a query, which no path is compared with', () => {
+    const uri = { prefix: '/a?x=' };
+    expect(warningsOf(virtualService({ http: [{ match: [{ uri }], route }] }))).toEqual([
+      'spec.http[0].match[0].uri: never matches: a path is compared without its query, which queryParams match',
+    ]);
+  });
+
   it('are longer prefixes behind a shorter one, unless the shorter one asks for more', () => {
     const prefix = (value: string, more: object = {}): object => ({
       match: [{ uri: { prefix: value }, ...more }],
