@@ -136,8 +136,24 @@ export function connectionHas(headers: HeaderMap, token: string): boolean {
   if (value === token) return true;
   if (value === 'keep-alive' || value === 'close') return false;
   if (value.length === token.length) return value.toLowerCase() === token;
-  return value
-    .toLowerCase()
-    .split(',')
-    .some((part) => part.trim() === token);
+  return listMembers(value).includes(token);
 }
+
+/** The members of a header's list (RFC 9110 §5.6.1) in lower case. */
+export function listMembers(value: string): string[] {
+  return value.toLowerCase().split(',').map(trimOws);
+}
+
+/**
+ * Spaces and tabs, and only they, are white space around a member. `String.trim` takes the byte 0xa0 for a no-break
+ * space: the proxy would read a token where other readers see none. A regular expression would be quadratic here.
+ */
+function trimOws(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOws(text.charCodeAt(start))) start++;
+  while (end > start && isOws(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+const isOws = (code: number): boolean => code === 32 || code === 9;

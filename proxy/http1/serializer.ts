@@ -2,6 +2,7 @@
 import { Known, knownHeaders } from '../http/header-name.ts';
 import { type HeaderMap, fieldStride } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody } from '../http/message-head.ts';
+import { listMembers } from './framing.ts';
 
 /**
  * Marks the headers that concern one connection only (RFC 9110 §7.6.1), so that they are not forwarded: Connection and
@@ -36,12 +37,7 @@ function removeConnectionHeaders(headers: HeaderMap): void {
   const value = headers.knownValues(Known.connection) ?? '';
   if (value === 'keep-alive' || value === 'close' || value === 'Keep-Alive' || value === 'Close') return;
   // A set, because a head holds up to 30,000 names: comparing each with each header would cost a second.
-  const named = new Set(
-    value
-      .toLowerCase()
-      .split(',')
-      .map((token) => token.trim()),
-  );
+  const named = new Set(listMembers(value));
   for (const { text } of knownHeaders) named.delete(text);
   for (let i = 0; i < headers.count; i++) if (named.has(headers.nameAt(i).toLowerCase())) headers.removeAt(i);
 }

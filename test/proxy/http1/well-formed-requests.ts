@@ -164,6 +164,10 @@ const connections: readonly RequestCase[] = [
     send: head('GET / HTTP/1.0', 'Host: a', 'Connection: Keep-Alive').repeat(2),
     upstream: [forwarded(['GET / HTTP/1.1', 'Host: a']), forwarded(['GET / HTTP/1.1', 'Host: a'])],
   }),
+  accepted('a name in Connection behind a byte that only Unicode takes for white space', {
+    send: head(...get, 'Connection: \xa0x-a,close\xa0', 'X-A: 1'),
+    upstream: [forwarded([...get, 'X-A: 1'])],
+  }),
   accepted('hop-by-hop headers and those that Connection names', {
     send: head(
       ...get,
