@@ -7,6 +7,8 @@ export interface ReadRequest {
   readonly method: string;
   readonly target: string;
   readonly host: string | undefined;
+  /** Names as sent, in the order in which they came. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
   /** latin1. */
   readonly body: string;
 }
@@ -20,7 +22,8 @@ export function createRecordingServer(onRequest: (request: ReadRequest) => void)
     incoming.on('data', (text: string) => (body += text));
     incoming.on('error', () => {});
     incoming.on('end', () => {
-      onRequest({ method: incoming.method ?? '', target: incoming.url ?? '', host: incoming.headers.host, body });
+      const { method = '', url: target = '', rawHeaders } = incoming;
+      onRequest({ method, target, host: incoming.headers.host, headers: pairs(rawHeaders), body });
       response.setHeader('content-length', 2);
       response.end('ok');
     });
@@ -28,6 +31,12 @@ export function createRecordingServer(onRequest: (request: ReadRequest) => void)
   // A client that sent FIN still gets what it asked for.
   (server as http.Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
   return server;
+}
+
+function pairs(flat: readonly string[]): (readonly [name: string, value: string])[] {
+  const found: (readonly [string, string])[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) found.push([flat[i] ?? '', flat[i + 1] ?? '']);
+  return found;
 }
 
 /** Both ends of a connection without a network. */
@@ -74,12 +83,19 @@ export async function readWithLlhttp(bytes: Buffer): Promise<Reading> {
   return { requests, fault };
 }
 
+export interface ReadResponse {
+  readonly status: number;
+  readonly headers: ReadRequest['headers'];
+  /** latin1. */
+  readonly body: string;
+}
+
 /** What llhttp reads from the bytes of a server that closes behind them; undefined when it is no complete response. */
-export function readResponseWithLlhttp(bytes: Buffer): Promise<{ status: number; body: string } | undefined> {
+export function readResponseWithLlhttp(bytes: Buffer, method = 'GET'): Promise<ReadResponse | undefined> {
   return new Promise((resolve) => {
     const socket = new MemorySocket({ allowHalfOpen: true });
-    const request = http.request({ createConnection: () => socket, agent: false });
-    const finish = (response?: { status: number; body: string }): void => {
+    const request = http.request({ createConnection: () => socket, agent: false, method, maxHeaderSize: 65_536 });
+    const finish = (response?: ReadResponse): void => {
       resolve(response);
       socket.destroy();
     };
@@ -87,11 +103,12 @@ export function readResponseWithLlhttp(bytes: Buffer): Promise<{ status: number;
     request.on('upgrade', () => finish());
     request.on('response', (incoming) => {
       let body = '';
+      const { statusCode: status = 0, rawHeaders } = incoming;
       incoming.setEncoding('latin1');
       incoming.on('data', (text: string) => (body += text));
       incoming.on('error', () => finish());
       incoming.on('aborted', () => finish());
-      incoming.on('end', () => finish(incoming.complete ? { status: incoming.statusCode ?? 0, body } : undefined));
+      incoming.on('end', () => finish(incoming.complete ? { status, headers: pairs(rawHeaders), body } : undefined));
     });
     request.end();
     socket.push(bytes);

@@ -1,5 +1,7 @@
 /** Messages that are nearly right: those of the corpus, joined and damaged at random, the same for the same seed. */
 
+import type { Dice } from './dice.ts';
+
 /** What parsers disagree about. */
 const fragments = [
   '\r\n', '\n', '\r', '\0', '\t', ' ', '\x0b', '\x0c', '\x7f', '\x80', '\xa0', '\xff', ':', ';', ',', '/', '#', '?', '%00', '"',
@@ -12,37 +14,36 @@ const fragments = [
   '0\r\n\r\n', '1\r\nx\r\n', '00\r\n', '0x1\r\n', '-1\r\n', 'ffffffffffffffff\r\n', '5;a=b\r\nhello\r\n', '0;\r\n\r\n', '0\r\nX: y\r\n\r\n',
 ] as const; // prettier-ignore
 
-type Mutation = (text: string, mutator: MessageMutator) => string;
+type Mutation = (text: string, dice: Dice) => string;
 
 const mutations: readonly Mutation[] = [
   // A fragment somewhere.
-  (text, mutator) => splice(text, mutator.below(text.length + 1), 0, mutator.pick(fragments)),
-  (text, mutator) => splice(text, mutator.below(text.length + 1), 0, mutator.pick(fragments)),
+  (text, dice) => splice(text, dice.below(text.length + 1), 0, dice.pick(fragments)),
+  (text, dice) => splice(text, dice.below(text.length + 1), 0, dice.pick(fragments)),
   // A fragment at the end of a line.
-  (text, mutator) => splice(text, mutator.lineEnd(text), 0, mutator.pick(fragments)),
-  (text, mutator) => splice(text, mutator.lineEnd(text) + 2, 0, mutator.pick(fragments)),
+  (text, dice) => splice(text, lineEnd(text, dice), 0, dice.pick(fragments)),
+  (text, dice) => splice(text, lineEnd(text, dice) + 2, 0, dice.pick(fragments)),
   // A fragment instead of something.
-  (text, mutator) => splice(text, mutator.below(text.length), 1 + mutator.below(4), mutator.pick(fragments)),
+  (text, dice) => splice(text, dice.below(text.length), 1 + dice.below(4), dice.pick(fragments)),
   // Any byte instead of another.
-  (text, mutator) => splice(text, mutator.below(text.length), 1, String.fromCharCode(mutator.below(256))),
+  (text, dice) => splice(text, dice.below(text.length), 1, String.fromCharCode(dice.below(256))),
   // One bit the other way.
-  (text, mutator) => {
-    const at = mutator.below(text.length);
-    return splice(text, at, 1, String.fromCharCode((text.charCodeAt(at) ^ (1 << mutator.below(8))) & 255));
+  (text, dice) => {
+    const at = dice.below(text.length);
+    return splice(text, at, 1, String.fromCharCode((text.charCodeAt(at) ^ (1 << dice.below(8))) & 255));
   },
   // Something missing.
-  (text, mutator) => splice(text, mutator.below(text.length), 1 + mutator.below(8), ''),
+  (text, dice) => splice(text, dice.below(text.length), 1 + dice.below(8), ''),
   // Something twice.
-  (text, mutator) => {
-    const at = mutator.below(text.length);
-    return splice(text, at, 0, text.slice(at, at + 1 + mutator.below(40)));
+  (text, dice) => {
+    const at = dice.below(text.length);
+    return splice(text, at, 0, text.slice(at, at + 1 + dice.below(40)));
   },
   // A line that ends otherwise.
-  (text, mutator) =>
-    splice(text, mutator.lineEnd(text), 2, mutator.pick(['\n', '\r', '\r\r\n', '\n\r', ' \r\n', '\0\r\n'])),
+  (text, dice) => splice(text, lineEnd(text, dice), 2, dice.pick(['\n', '\r', '\r\r\n', '\n\r', ' \r\n', '\0\r\n'])),
   // Another case.
-  (text, mutator) => {
-    const at = mutator.below(text.length);
+  (text, dice) => {
+    const at = dice.below(text.length);
     return splice(
       text,
       at,
@@ -51,47 +52,33 @@ const mutations: readonly Mutation[] = [
     );
   },
   // Another number.
-  (text, mutator) =>
+  (text, dice) =>
     text.replace(/\d+(?=\r\n)/, () =>
-      mutator.pick(['0', '1', '+1', '-1', '00005', '5 ', '1e1', '2147483648', '18446744073709551617']),
+      dice.pick(['0', '1', '+1', '-1', '00005', '5 ', '1e1', '2147483648', '18446744073709551617']),
     ),
   // Not all of it.
-  (text, mutator) => text.slice(0, mutator.below(text.length + 1)),
+  (text, dice) => text.slice(0, dice.below(text.length + 1)),
 ];
 
-export class MessageMutator {
-  readonly #random: () => number;
-  readonly #seeds: readonly string[];
+/** Up to `maxMutations` of them, one after the other. */
+export function mutate(text: string, maxMutations: number, dice: Dice): string {
+  let mutated = text;
+  for (let i = dice.below(maxMutations + 1); i > 0 && mutated !== ''; i--)
+    mutated = dice.pick(mutations)(mutated, dice);
+  return mutated;
+}
 
-  /** `random`: uniform in [0, 1). */
-  constructor(seeds: readonly string[], random: () => number) {
-    this.#seeds = seeds;
-    this.#random = random;
-  }
+/** Up to three messages of a corpus, joined and damaged. */
+export function mutatedCorpus(seeds: readonly string[], dice: Dice): string {
+  let text = '';
+  for (let i = 1 + dice.below(3); i > 0; i--) text += dice.pick(seeds);
+  return mutate(text, 3, dice);
+}
 
-  next(): string {
-    let text = '';
-    for (let i = 1 + this.below(3); i > 0; i--) text += this.pick(this.#seeds);
-    for (let i = this.below(4); i > 0 && text !== ''; i--) text = this.pick(mutations)(text, this);
-    return text;
-  }
-
-  /** An integer in [0, limit). */
-  below(limit: number): number {
-    return Math.floor(this.#random() * limit);
-  }
-
-  pick<T>(values: readonly T[]): T {
-    const value = values[this.below(values.length)];
-    if (value === undefined) throw new Error('nothing to choose from');
-    return value;
-  }
-
-  /** Where one of the lines ends. */
-  lineEnd(text: string): number {
-    const found = text.indexOf('\r\n', this.below(text.length));
-    return found < 0 ? text.length : found;
-  }
+/** Where one of the lines ends. */
+function lineEnd(text: string, dice: Dice): number {
+  const found = text.indexOf('\r\n', dice.below(text.length));
+  return found < 0 ? text.length : found;
 }
 
 function splice(text: string, at: number, removed: number, inserted: string): string {
