@@ -5,7 +5,7 @@ export interface FuzzPlan {
   /** The same seed gives the same inputs. */
   readonly seed: number;
   /** Called after every input. */
-  onInput?(done: number): void;
+  readonly onInput?: (done: number) => void;
 }
 
 export interface FuzzResult {
