@@ -14,6 +14,9 @@ export interface Backend {
   readonly ports: readonly [number, number];
 }
 
+/** Where the backend takes spans and drops them. */
+export const tracesPath = '/v1/traces';
+
 /** The path whose response body has this many bytes. */
 export function bodyPath(bodyBytes: number): string {
   return `/${bodyBytes}`;
@@ -54,6 +57,7 @@ export function backendConfig(directory: string, ports: readonly number[], bodie
   server {
     ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join('\n    ')}
     ${locations.join('\n    ')}
+    location = ${tracesPath} { return 200; }
   }`,
   );
 }

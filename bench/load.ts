@@ -20,6 +20,8 @@ export interface LoadPlan {
   readonly connections: number;
   /** Whole. */
   readonly seconds: number;
+  /** Of every request, besides Host: `name: value`. */
+  readonly headers: readonly string[];
 }
 
 /** What wrk counted. Times in microseconds, sizes in bytes with the heads. */
@@ -73,7 +75,7 @@ export class Load {
       '--threads=1',
       `--connections=${plan.connections}`,
       `--duration=${plan.seconds}s`,
-      `--header=Host: ${serviceHost}`,
+      ...[`Host: ${serviceHost}`, ...plan.headers].map((line) => `--header=${line}`),
       `--script=${this.#script}`,
       `http://127.0.0.1:${plan.port}${bodyPath(plan.bodyBytes)}`,
     ]);

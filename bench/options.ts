@@ -1,42 +1,83 @@
-/** What one run of the benchmark measures, from the command line. */
+/** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-export interface BenchOptions {
+/** What all series share. */
+export interface RunOptions {
   /** Peers to measure, by name; undefined means all. */
   readonly only: readonly string[] | undefined;
-  /** Every round starts each peer afresh and measures each body once. */
+  /** Every round starts each peer afresh and measures it once. */
   readonly rounds: number;
   /** Length of one measured series. */
   readonly seconds: number;
   /** Load before each measured series, not counted. */
   readonly warmupSeconds: number;
-  /** Response body sizes in bytes, one table each. */
-  readonly bodies: readonly number[];
   /** Connections that the load generator keeps open. */
   readonly connections: number;
   /** File that receives the report as JSON; undefined writes none. */
   readonly json: string | undefined;
 }
 
-/** The command; `run` gets the decoded options. Faults of the user end the process with one line and exit code 1. */
-export function benchCommand(peerNames: readonly string[], run: (options: BenchOptions) => Promise<void>): Command {
-  return new Command('bench')
-    .description(
-      'Measures Heddle beside other proxies: one run, interleaved rounds, one thread each, one table per body size.',
-    )
-    .option('--rounds <n>', 'interleaved rounds', positiveInteger, 5)
-    .option('--seconds <s>', 'length of one measured series', positiveInteger, 3)
-    .option('--warmup-seconds <s>', 'load before each measured series', positiveInteger, 2)
-    .option('--bodies <bytes,…>', 'response body sizes', listOf(positiveInteger), [100, 65_536])
-    .option('--connections <n>', 'open connections of the load generator', positiveInteger, 64)
-    .addOption(
-      new Option('--only <peer,…>', `measure only these of ${peerNames.join(', ')}`).argParser(peerList(peerNames)),
-    )
-    .option('--json <file>', 'also write the report as JSON')
-    .allowExcessArguments(false)
-    .action((values: Omit<BenchOptions, 'only' | 'json'> & Partial<BenchOptions>) =>
-      run({ ...values, only: values.only, json: values.json }),
-    );
+export interface BenchOptions extends RunOptions {
+  /** Response body sizes in bytes, one table each. */
+  readonly bodies: readonly number[];
+}
+
+export interface OpenLoopOptions extends RunOptions {
+  /** Requests per second; undefined takes `loadPercent` of what the slowest peer can do. */
+  readonly rate: number | undefined;
+  readonly loadPercent: number;
+}
+
+export interface MemoryOptions extends RunOptions {
+  /** Requests of the soak. */
+  readonly soakRequests: number;
+}
+
+/** A series as the command line sees it. */
+export interface SeriesCommand<O extends RunOptions> {
+  readonly peerNames: readonly string[];
+  readonly run: (options: O) => Promise<void>;
+}
+
+export interface SeriesCommands {
+  readonly hop: SeriesCommand<BenchOptions>;
+  readonly features: SeriesCommand<RunOptions>;
+  readonly openLoop: SeriesCommand<OpenLoopOptions>;
+  readonly memory: SeriesCommand<MemoryOptions>;
+}
+
+/** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
+export function benchCommand({ hop, features, openLoop, memory }: SeriesCommands): Command {
+  const program = new Command('bench').description(
+    'Measures Heddle beside other proxies: interleaved rounds in one run.',
+  );
+  seriesCommand('hop', hop)
+    .description('CPU per request of the plain hop, one table per body size (the default)')
+    .option('--bodies <bytes,…>', 'response body sizes', listOf(positiveInteger), [100, 65_536]);
+  seriesCommand('features', features).description('what each feature, switched on alone, costs per request');
+  seriesCommand('open-loop', openLoop)
+    .description('latencies at a fixed rate, counted from the time at which each request was due')
+    .option('--load-percent <percent>', 'rate as a share of what the slowest peer can do', percent, 50)
+    .option('--rate <n>', 'requests per second instead', positiveInteger);
+  seriesCommand('memory', memory)
+    .description('resident memory, idle and while a soak runs')
+    .option('--soak-requests <n>', 'requests of the soak', positiveInteger, 10_000_000);
+  return program;
+
+  function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {
+    return program
+      .command(name, { isDefault: name === 'hop' })
+      .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : 5)
+      .option('--seconds <s>', 'length of one measured series', positiveInteger, 3)
+      .option('--warmup-seconds <s>', 'load before each measured series', positiveInteger, 2)
+      .option('--connections <n>', 'open connections of the load generator', positiveInteger, 64)
+      .addOption(
+        new Option('--only <peer,…>', `measure only these of ${peerNames.join(', ')}`).argParser(peerList(peerNames)),
+      )
+      .option('--json <file>', 'also write the report as JSON')
+      .allowExcessArguments(false)
+      .action(run);
+  }
 }
 
 /** wrk takes whole seconds only, and everything else is a count. */
@@ -45,6 +86,12 @@ function positiveInteger(text: string): number {
   if (!Number.isSafeInteger(value) || value <= 0) {
     throw new InvalidArgumentError(`expected a whole number > 0, got ${text}`);
   }
+  return value;
+}
+
+function percent(text: string): number {
+  const value = positiveInteger(text);
+  if (value > 100) throw new InvalidArgumentError(`expected at most 100, got ${text}`);
   return value;
 }
 

@@ -3,28 +3,41 @@ import { cpus, release } from 'node:os';
 import type { BenchOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import type { Row, Spread } from './summary.ts';
+import { formatTable } from './text-table.ts';
 
-export interface Report {
+/** Where and with what a report's numbers were taken. */
+export interface Setting {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly kernel: string; readonly node: string };
+  readonly peers: readonly { readonly name: string; readonly setup: string; readonly version: string }[];
+}
+
+export interface Report extends Setting {
   readonly options: BenchOptions;
   /** The peer that all ratios are against. */
   readonly reference: string;
-  readonly peers: readonly { readonly name: string; readonly setup: string; readonly version: string }[];
   readonly tables: readonly { readonly bodyBytes: number; readonly rows: readonly Row[] }[];
 }
 
-export function describeMachine(): Report['machine'] {
-  return { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, kernel: release(), node: process.version };
+export function describeSetting(peers: readonly Peer[]): Setting {
+  return {
+    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, kernel: release(), node: process.version },
+    peers: peers.map((peer) => {
+      const probe = peer.probe();
+      return { name: peer.name, setup: peer.setup, version: 'version' in probe ? probe.version : 'missing' };
+    }),
+  };
 }
 
-/** A peer as the report lists it. */
-export function describePeer(peer: Peer): Report['peers'][number] {
-  const probe = peer.probe();
-  return { name: peer.name, setup: peer.setup, version: 'version' in probe ? probe.version : 'missing' };
+/** The lines under every report's tables. */
+export function formatSetting({ machine, peers }: Setting): string[] {
+  return [
+    `${machine.cpu}, ${machine.cores} cores (proxy on one, nginx and load on another), Linux ${machine.kernel}, Node ${machine.node}`,
+    ...peers.map(({ name, version, setup }) => `  ${name} ${version}: ${setup}`),
+  ];
 }
 
 export function formatReport(report: Report): string {
-  const { machine, options, reference, peers, tables } = report;
+  const { options, reference, tables } = report;
   const columns = [
     '',
     'CPU µs/request',
@@ -41,11 +54,10 @@ export function formatReport(report: Report): string {
       formatTable([columns, ...rows.map(formatRow)]),
       '',
     ]),
-    `${machine.cpu}, ${machine.cores} cores (proxy on one, nginx and wrk on another), Linux ${machine.kernel}, Node ${machine.node}`,
-    ...peers.map(({ name, version, setup }) => `  ${name} ${version}: ${setup}`),
+    ...formatSetting(report),
     'CPU µs/request is user + system time of the whole process. Where CPU use is below 100 %, not the proxy set the rate',
     'but nginx and wrk on the other core, or other work on this machine; such rows cost more per request than they need.',
-    'p50 and p99 are those of a closed loop at saturation; latency at a fixed rate (open loop) is not measured.',
+    'p50 and p99 are those of a closed loop at saturation; the open-loop series takes them at a fixed rate.',
   ].join('\n');
 }
 
@@ -66,19 +78,4 @@ function formatRow(row: Row): string[] {
 
 function formatMs({ median }: Spread): string {
   return median.toFixed(median < 10 ? 2 : 1);
-}
-
-/** Names to the left, numbers to the right. A row with fewer cells than columns ends in free text. */
-function formatTable(rows: readonly (readonly string[])[]): string {
-  const [header = []] = rows;
-  const full = rows.filter((row) => row.length === header.length);
-  const widths = header.map((_, column) => Math.max(...full.map((row) => (row[column] ?? '').length)));
-  const nameWidth = Math.max(...rows.map(([name = '']) => name.length));
-  return rows
-    .map(([name = '', ...cells]) => {
-      const isFull = cells.length === header.length - 1;
-      const padded = isFull ? cells.map((cell, index) => cell.padStart(widths[index + 1] ?? 0)) : cells;
-      return [name.padEnd(nameWidth), ...padded].join('  ').trimEnd();
-    })
-    .join('\n');
 }

@@ -4,26 +4,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBackend } from './backend.ts';
 import { Load } from './load.ts';
-import type { BenchOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import { Processes } from './processes.ts';
-import { type Outcome, takeTurn } from './series.ts';
+import type { Stage } from './series.ts';
 
-/** Outcomes of one peer: `outcomes[round][body]`. */
-export type PeerOutcomes = Map<Peer, Outcome[][]>;
-
-export interface RoundsContext {
+export interface RoundsPlan<T> {
+  readonly rounds: number;
+  /** Response body sizes that the backend must be able to send. */
+  readonly bodies: readonly number[];
   readonly abort: AbortSignal;
+  /** Starts the peer, measures it, and stops it. */
+  readonly takeTurn: (stage: Stage, peer: Peer) => Promise<T>;
   /** Called after every turn. */
-  onTurn(round: number, peer: Peer, outcomes: readonly Outcome[]): void;
+  readonly onTurn: (round: number, peer: Peer, outcome: T) => void;
 }
 
-/** Runs `options.rounds` rounds over `peers` and leaves neither a process nor a file behind, whatever happens. */
-export async function runRounds(
-  peers: readonly Peer[],
-  options: BenchOptions,
-  context: RoundsContext,
-): Promise<PeerOutcomes> {
+/**
+ * Runs `plan.rounds` rounds over `peers` and leaves neither a process nor a file behind, whatever happens. The result
+ * has one outcome per round for each peer.
+ */
+export async function runRounds<T>(peers: readonly Peer[], plan: RoundsPlan<T>): Promise<Map<Peer, T[]>> {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'));
   const backendProcesses = new Processes();
   const processes = new Processes();
@@ -33,16 +33,16 @@ export async function runRounds(
     rmSync(directory, { recursive: true, force: true });
   };
   process.once('exit', cleanUp);
-  const outcomesOf: PeerOutcomes = new Map(peers.map((peer) => [peer, []]));
+  const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
   try {
-    const backend = await startBackend(backendProcesses, directory, options.bodies);
-    const load = new Load(directory, context.abort);
-    for (let round = 0; round < options.rounds; round += 1) {
+    const backend = await startBackend(backendProcesses, directory, plan.bodies);
+    const stage = { processes, backend, load: new Load(directory, plan.abort), directory };
+    for (let round = 0; round < plan.rounds; round += 1) {
       for (const peer of rotate(peers, round)) {
-        context.abort.throwIfAborted();
-        const outcomes = await takeTurn({ peer, options, processes, backend, load, directory });
-        outcomesOf.get(peer)?.push(outcomes);
-        context.onTurn(round, peer, outcomes);
+        plan.abort.throwIfAborted();
+        const outcome = await plan.takeTurn(stage, peer);
+        outcomesOf.get(peer)?.push(outcome);
+        plan.onTurn(round, peer, outcome);
       }
     }
     return outcomesOf;

@@ -5,7 +5,6 @@ import { findFreePorts } from '../pilot/cli/free-ports.ts';
 import type { Backend } from './backend.ts';
 import { readCpuMicros } from './cpu-meter.ts';
 import type { Load, LoadPlan } from './load.ts';
-import type { BenchOptions } from './options.ts';
 import type { Peer, Scene } from './peers/peer.ts';
 import { type Child, loadCore, proxyCore, type Processes, waitForPort } from './processes.ts';
 
@@ -21,37 +20,60 @@ export interface Measurement {
 
 export type Outcome = { readonly measurement: Measurement } | { readonly failure: string };
 
-export interface Turn {
-  readonly peer: Peer;
-  readonly options: BenchOptions;
+/** What every turn finds. */
+export interface Stage {
   readonly processes: Processes;
   readonly backend: Backend;
   readonly load: Load;
-  /** Where this turn may write. */
+  /** Where turns may write. */
   readonly directory: string;
 }
 
-/** One outcome per body size, in the order of `options.bodies`. A fault fails that series and those after it. */
-export async function takeTurn(turn: Turn): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  const { options, peer } = turn;
+/** A measured peer while it runs. */
+export interface Running {
+  readonly proxy: Child;
+  readonly port: number;
+}
+
+/** Starts a peer for `measure` and stops it and its helpers afterwards. */
+export async function whileRunning<T>(stage: Stage, peer: Peer, measure: (running: Running) => Promise<T>): Promise<T> {
   try {
     const [port = 0] = await findFreePorts(1);
-    const proxy = await peer.start(openScene(turn, port));
-    for (const bodyBytes of options.bodies) {
-      const plan = { port, bodyBytes, connections: options.connections, seconds: options.seconds };
-      outcomes.push({ measurement: await measureSeries(turn, proxy, plan) });
-    }
-  } catch (error) {
-    const failure = error instanceof Error ? error.message : String(error);
-    while (outcomes.length < options.bodies.length) outcomes.push({ failure });
+    return await measure({ proxy: await peer.start(openScene(stage, port)), port });
   } finally {
-    await turn.processes.stopAll();
+    await stage.processes.stopAll();
+  }
+}
+
+/** What is measured in one turn. */
+export interface TurnPlan extends Omit<LoadPlan, 'port' | 'bodyBytes'> {
+  readonly bodies: readonly number[];
+  readonly warmupSeconds: number;
+}
+
+/** One outcome per body size, in the order of `plan.bodies`. A fault fails that series and those after it. */
+export async function takeTurn(stage: Stage, peer: Peer, plan: TurnPlan): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const { bodies, warmupSeconds, ...load } = plan;
+  try {
+    await whileRunning(stage, peer, async ({ proxy, port }) => {
+      for (const bodyBytes of bodies) {
+        const series = { ...load, port, bodyBytes };
+        outcomes.push({ measurement: await measureSeries(stage.load, proxy, series, warmupSeconds) });
+      }
+    });
+  } catch (error) {
+    const failure = failureOf(error);
+    while (outcomes.length < bodies.length) outcomes.push({ failure });
   }
   return outcomes;
 }
 
-function openScene({ directory, backend, processes }: Turn, port: number): Scene {
+export function failureOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function openScene({ directory, backend, processes }: Stage, port: number): Scene {
   const folder = mkdtempSync(join(directory, 'turn-'));
   const startOn = async (core: number, argv: readonly string[], awaitedPort: number): Promise<Child> => {
     const child = processes.start(core, argv);
@@ -72,9 +94,9 @@ function openScene({ directory, backend, processes }: Turn, port: number): Scene
   };
 }
 
-async function measureSeries({ load, options }: Turn, proxy: Child, plan: LoadPlan): Promise<Measurement> {
+async function measureSeries(load: Load, proxy: Child, plan: LoadPlan, warmupSeconds: number): Promise<Measurement> {
   await load.check(plan);
-  await load.run({ ...plan, seconds: options.warmupSeconds });
+  await load.run({ ...plan, seconds: warmupSeconds });
   const cpuBefore = readCpuMicros(proxy.pid);
   const result = await load.run(plan);
   const cpuMicros = readCpuMicros(proxy.pid) - cpuBefore;

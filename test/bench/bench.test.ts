@@ -7,6 +7,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findExecutable } from '../../bench/executable.ts';
+import type { FeatureReport } from '../../bench/features/report.ts';
+import type { MemoryReport } from '../../bench/memory/report.ts';
+import type { OpenLoopReport } from '../../bench/open-loop/report.ts';
 import type { Report } from '../../bench/report.ts';
 import { requirePeers } from '../support/peers.ts';
 
@@ -89,8 +92,51 @@ describe('npm run bench', () => {
     expect(await leftovers()).toEqual([]);
   }, 60_000);
 
+  it('measures features alone, and says which this build does not have', async (context) => {
+    requirePeers(context, 'nginx', 'haproxy', 'wrk');
+    const json = join(directory, 'report.json');
+    const only = '--only=haproxy,heddle,heddle + retries,heddle + everything';
+    const { code } = await startBench('features', ...shortest.slice(0, 3), only, '--json', json).ended;
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(json, 'utf8')) as FeatureReport;
+    const statuses = rows.map(({ row }) => (row.status === 'measured' ? row.status : row.reason));
+    expect(statuses.slice(0, 3)).toEqual(['measured', 'measured', 'measured']);
+    expect(statuses[3]).toMatch(/^measured$|^not supported by this build: static_resources/);
+    expect(rows[2]?.cost?.micros.median).toEqual(expect.any(Number));
+    expect(rows[2]?.verdict).toMatch(/^met$|^missed$/);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('measures latencies at a fixed rate', async (context) => {
+    requirePeers(context, 'nginx');
+    const json = join(directory, 'report.json');
+    const only = '--only=heddle,no proxy';
+    const { code } = await startBench('open-loop', ...shortest.slice(0, 3), '--rate=500', only, '--json', json).ended;
+    expect(code).toBe(0);
+    const { rows, ratePerSecond } = JSON.parse(await readFile(json, 'utf8')) as OpenLoopReport;
+    expect(ratePerSecond).toBe(500);
+    expect(rows.map(({ status }) => status)).toEqual(['measured', 'measured']);
+    for (const row of rows) expect(row.status === 'measured' && row.rounds[0]?.requests).toBe(500);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('measures memory, idle and over a soak', async (context) => {
+    requirePeers(context, 'nginx', 'haproxy', 'wrk');
+    const json = join(directory, 'report.json');
+    const options = ['--seconds=1', '--soak-requests=1000', '--only=heddle,haproxy'];
+    const { code, stdout } = await startBench('memory', ...options, '--json', json).ended;
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(json, 'utf8')) as MemoryReport;
+    expect(rows.map(({ status }) => status)).toEqual(['measured', 'measured']);
+    expect(stdout).toMatch(/^heddle +\d+\.\d +≤ 90\.0/m);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
   it('says what it can do', async () => {
-    const { code, stdout } = await startBench('--help').ended;
+    const programHelp = await startBench('--help').ended;
+    expect(programHelp.code).toBe(0);
+    for (const series of ['hop', 'features', 'open-loop', 'memory']) expect(programHelp.stdout).toContain(series);
+    const { code, stdout } = await startBench('hop', '--help').ended;
     expect(code).toBe(0);
     for (const option of ['--rounds', '--seconds', '--bodies', '--connections', '--only', '--json']) {
       expect(stdout).toContain(option);

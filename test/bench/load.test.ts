@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Load, type LoadPlan, type LoadResult, loadFault, parseLoadResult } from '../../bench/load.ts';
 import { requirePeers } from '../support/peers.ts';
 
-const plan: LoadPlan = { port: 1, bodyBytes: 100, connections: 64, seconds: 1 };
+const plan: LoadPlan = { port: 1, bodyBytes: 100, connections: 64, seconds: 1, headers: [] };
 const result: LoadResult = { requests: 1_000, durationUs: 1e6, bytes: 250_000, p50Us: 500, p99Us: 900, errors: 0 };
 
 describe('a load result', () => {
@@ -67,6 +67,15 @@ describe('the load generator', () => {
     expect(answered - requests).toBeLessThanOrEqual(plan.connections);
     expect(p50Us).toBeGreaterThan(0);
     expect(p99Us).toBeGreaterThanOrEqual(p50Us);
+  });
+
+  it('sends the headers of the plan with every request', async (context) => {
+    requirePeers(context, 'wrk');
+    const { load, plan } = await loadOn((request, response) => {
+      response.statusCode = request.headers['end-user'] === 'nobody' ? 200 : 500;
+      response.end('x'.repeat(100));
+    });
+    await expect(load.run({ ...plan, headers: ['end-user: nobody'] })).resolves.toMatchObject({ errors: 0 });
   });
 
   it('fails a series in which any response has an error status', async (context) => {

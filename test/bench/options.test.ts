@@ -1,35 +1,48 @@
 import { describe, expect, it } from 'vitest';
-import { type BenchOptions, benchCommand } from '../../bench/options.ts';
+import { benchCommand } from '../../bench/options.ts';
 
-async function parse(...args: string[]): Promise<BenchOptions | undefined> {
-  let options: BenchOptions | undefined;
-  const command = benchCommand(['heddle', 'http-proxy (no agent)'], (decoded) => {
-    options = decoded;
-    return Promise.resolve();
+/** Which series runs with which options. */
+async function parse(...args: string[]): Promise<unknown> {
+  let called: unknown;
+  const series = (name: string) => ({
+    peerNames: ['heddle', 'http-proxy (no agent)'],
+    run: (options: object) => {
+      called = { series: name, ...options };
+      return Promise.resolve();
+    },
   });
-  await command
-    .exitOverride()
-    .configureOutput({ writeErr: () => {}, writeOut: () => {} })
-    .parseAsync(args, { from: 'user' });
-  return options;
+  const program = benchCommand({
+    hop: series('hop'),
+    features: series('features'),
+    openLoop: series('open-loop'),
+    memory: series('memory'),
+  });
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
+  }
+  await program.parseAsync(args, { from: 'user' });
+  return called;
 }
 
+const common = { rounds: 5, seconds: 3, warmupSeconds: 2, connections: 64 };
+
 describe('bench options', () => {
-  it('measure all peers with 100 B and 64 KiB bodies in five rounds when nothing is said', async () => {
-    expect(await parse()).toEqual({
-      only: undefined,
-      rounds: 5,
-      seconds: 3,
-      warmupSeconds: 2,
-      bodies: [100, 65_536],
-      connections: 64,
-      json: undefined,
-    });
+  it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies in five rounds', async (args) => {
+    expect(await parse(...args)).toEqual({ series: 'hop', ...common, bodies: [100, 65_536] });
+  });
+
+  it.each([
+    ['features', common],
+    ['open-loop', { ...common, loadPercent: 50 }],
+    ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],
+  ])('%s has defaults of its own', async (name, options) => {
+    expect(await parse(name)).toEqual({ series: name, ...options });
   });
 
   it('take every value from the command line', async () => {
     const text = '--rounds 7 --seconds 4 --warmup-seconds 1 --bodies 0100,1048576 --connections 1 --json out.json';
     expect(await parse(...text.split(' '), '--only', 'heddle, http-proxy (no agent)')).toEqual({
+      series: 'hop',
       only: ['heddle', 'http-proxy (no agent)'],
       rounds: 7,
       seconds: 4,
@@ -38,12 +51,19 @@ describe('bench options', () => {
       connections: 1,
       json: 'out.json',
     });
+    expect(await parse('open-loop', '--rate', '900', '--load-percent', '70')).toMatchObject({
+      rate: 900,
+      loadPercent: 70,
+    });
+    expect(await parse('memory', '--soak-requests', '1000')).toMatchObject({ soakRequests: 1_000 });
   });
 
   it.each([
     [['--rounds', '0'], 'expected a whole number > 0, got 0'],
     [['--seconds', '1.5'], 'expected a whole number > 0, got 1.5'],
     [['--bodies', '100,many'], 'expected a whole number > 0, got many'],
+    [['features', '--bodies', '100'], "unknown option '--bodies'"],
+    [['open-loop', '--load-percent', '101'], 'expected at most 100, got 101'],
     [['--only', 'heddle,squid'], 'no peer is called squid'],
     [['extra'], 'too many arguments'],
     [['--open-loop'], "unknown option '--open-loop'"],

@@ -61,11 +61,11 @@ describe('the report', () => {
 
   it('names machine, kernel, Node and the version and setup of every peer', () => {
     const text = formatReport(report());
-    expect(text).toContain('Abacus 9, 2 cores (proxy on one, nginx and wrk on another), Linux 6.1, Node v20.20.2');
+    expect(text).toContain('Abacus 9, 2 cores (proxy on one, nginx and load on another), Linux 6.1, Node v20.20.2');
     expect(text).toContain('haproxy 2.6.12: nbthread 1');
   });
 
-  it('says that latency at a fixed rate is not measured', () => {
-    expect(formatReport(report())).toContain('latency at a fixed rate (open loop) is not measured');
+  it('says that its latencies are those of a closed loop', () => {
+    expect(formatReport(report())).toContain('p50 and p99 are those of a closed loop at saturation');
   });
 });

@@ -1,0 +1,38 @@
+/** From outcomes to what a feature costs. Pure. */
+import type { Outcome } from '../series.ts';
+import { type Spread, spread } from '../summary.ts';
+import type { Goal } from './table.ts';
+
+export interface Cost {
+  /** CPU µs per request more than the plain hop in the same round. */
+  readonly micros: Spread;
+  readonly percent: Spread;
+}
+
+/** Only rounds count in which both were measured; undefined when there is none. */
+export function costOf(outcomes: readonly Outcome[], plain: readonly Outcome[] | undefined): Cost | undefined {
+  const pairs = outcomes.flatMap((outcome, round) => {
+    const base = plain?.[round];
+    if (base === undefined || 'failure' in base || 'failure' in outcome) return [];
+    return [{ own: outcome.measurement.cpuMicrosPerRequest, base: base.measurement.cpuMicrosPerRequest }];
+  });
+  if (pairs.length === 0) return undefined;
+  return {
+    micros: spread(pairs.map(({ own, base }) => own - base)),
+    percent: spread(pairs.map(({ own, base }) => (own / base - 1) * 100)),
+  };
+}
+
+export type Verdict = 'met' | 'missed' | 'unknown';
+
+/** `ratio`: CPU per request against the reference peer. */
+export function judge(goal: Goal, cost: Cost | undefined, ratio: number | undefined): Verdict {
+  const value = goal.kind === 'ratio' ? ratio : cost?.[goal.kind].median;
+  if (value === undefined) return 'unknown';
+  return value <= goal.max ? 'met' : 'missed';
+}
+
+export function formatGoal({ kind, max }: Goal): string {
+  if (kind === 'ratio') return `≤ ${max} ×`;
+  return kind === 'percent' ? `≤ ${max} %` : `≤ ${max} µs`;
+}
