@@ -17,7 +17,10 @@ export interface RootMessages {
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
+  'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
@@ -2146,8 +2149,50 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
   separator?: string;
   key?: string;
 }
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
+export interface LocalityLbConfig {
+  zone_aware_lb_config?: LocalityLbConfig_ZoneAwareLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig */
+export type LocalityLbConfig_LocalityWeightedLbConfig = Record<string, never>;
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig */
+export interface LocalityLbConfig_ZoneAwareLbConfig {
+  routing_enabled?: Percent;
+  min_cluster_size?: number;
+  fail_traffic_on_panic?: boolean;
+}
+/** envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig */
+export interface SlowStartConfig {
+  slow_start_window?: string;
+  aggression?: RuntimeDouble;
+  min_weight_percent?: Percent;
+}
+/** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest */
+export interface LeastRequest {
+  choice_count?: number;
+  active_request_bias?: RuntimeDouble;
+  slow_start_config?: SlowStartConfig;
+  locality_lb_config?: LocalityLbConfig;
+  enable_full_scan?: boolean;
+  selection_method?: LeastRequest_SelectionMethod;
+}
+/** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.SelectionMethod */
+export type LeastRequest_SelectionMethod = 'N_CHOICES' | 'FULL_SCAN';
+/** envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma */
+export interface PeakEwma {
+  decay_time?: string;
+  aggregation_interval?: string;
+  max_samples_per_host?: number;
+  default_rtt?: string;
+  penalty_value?: number;
+}
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;
+/** envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig */
+export interface PreviousPrioritiesConfig {
+  update_frequency?: number;
+}
 /** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
 export interface CertificateProviderPluginInstance {
   instance_name?: string;
