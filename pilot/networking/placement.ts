@@ -149,8 +149,11 @@ function regionRank({ region, zone, subZone }: Locality, { locality, to }: Regio
   return subZone === locality.subZone ? 0 : 1;
 }
 
+/** Envoy's limit. */
+const lastPriority = 128;
+
 /** Priorities from 0 without a gap, which Envoy wants. */
 function closeRanks(groups: readonly EndpointGroup[]): EndpointGroup[] {
   const ranks = [...new Set(groups.map(({ priority }) => priority))].sort((a, b) => a - b);
-  return groups.map((group) => ({ ...group, priority: ranks.indexOf(group.priority) }));
+  return groups.map((group) => ({ ...group, priority: Math.min(ranks.indexOf(group.priority), lastPriority) }));
 }
