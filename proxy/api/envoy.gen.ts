@@ -18,7 +18,11 @@ export interface RootMessages {
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
+  'envoy.extensions.load_balancing_policies.random.v3.Random': Random;
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash;
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
@@ -2149,6 +2153,11 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
   separator?: string;
   key?: string;
 }
+/** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
+export interface ConsistentHashingLbConfig {
+  use_hostname_for_hashing?: boolean;
+  hash_balance_factor?: number;
+}
 /** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
 export interface LocalityLbConfig {
   zone_aware_lb_config?: LocalityLbConfig_ZoneAwareLbConfig;
@@ -2179,6 +2188,12 @@ export interface LeastRequest {
 }
 /** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.SelectionMethod */
 export type LeastRequest_SelectionMethod = 'N_CHOICES' | 'FULL_SCAN';
+/** envoy.extensions.load_balancing_policies.maglev.v3.Maglev */
+export interface Maglev {
+  table_size?: number;
+  consistent_hashing_lb_config?: ConsistentHashingLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
 /** envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma */
 export interface PeakEwma {
   decay_time?: string;
@@ -2186,6 +2201,27 @@ export interface PeakEwma {
   max_samples_per_host?: number;
   default_rtt?: string;
   penalty_value?: number;
+}
+/** envoy.extensions.load_balancing_policies.random.v3.Random */
+export interface Random {
+  locality_lb_config?: LocalityLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash */
+export interface RingHash {
+  hash_function?: RingHash_HashFunction;
+  minimum_ring_size?: number;
+  maximum_ring_size?: number;
+  use_hostname_for_hashing?: boolean;
+  hash_balance_factor?: number;
+  consistent_hashing_lb_config?: ConsistentHashingLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash.HashFunction */
+export type RingHash_HashFunction = 'DEFAULT_HASH' | 'XX_HASH' | 'MURMUR_HASH_2';
+/** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
+export interface RoundRobin {
+  slow_start_config?: SlowStartConfig;
+  locality_lb_config?: LocalityLbConfig;
 }
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;

@@ -3,11 +3,13 @@ import type { Cluster as ClusterJson, Cluster_CommonLbConfig as CommonLbConfigJs
 import type { Fields } from './fields.ts';
 import type { LbPolicy, LoadBalancing, SlowStart } from './load-balancing.ts';
 import { readLoadBalancingPolicy } from './load-balancing-policy-decoder.ts';
-import { readSlowStartConfig } from './slow-start-decoder.ts';
-
-/** Envoy's limits, and defaults, of a ring and of a Maglev table. */
-const ringSizeLimit = 8_388_608;
-const tableSizeLimit = 5_000_011;
+import {
+  defaultRing,
+  defaultTableSize,
+  readRing,
+  readSlowStartConfig,
+  readTableSize,
+} from './policy-settings-decoder.ts';
 
 export interface Balancing {
   readonly lbPolicy: LbPolicy;
@@ -32,50 +34,25 @@ export function readBalancing(fields: Fields<ClusterJson>): Balancing {
   return { lbPolicy, loadBalancing: { ...defaults, ...common, ...settings } };
 }
 
-const defaults = {
-  minimumRingSize: 1_024,
-  maximumRingSize: ringSizeLimit,
-  tableSize: 65_537,
+type PolicySettings = Omit<LoadBalancing, 'panicThresholdPercent' | 'isLocalityWeighted'>;
+
+const defaults: PolicySettings = {
+  ...defaultRing,
+  tableSize: defaultTableSize,
   slowStart: undefined,
   peakEwma: undefined,
 };
 
 /** Settings of a policy other than the cluster's own are not taken, and so reported. */
-function readLoadBalancing(fields: Fields<ClusterJson>, lbPolicy: LbPolicy) {
-  return {
-    ...readRing(fields, lbPolicy),
-    tableSize: readTableSize(fields, lbPolicy),
-    slowStart: readSlowStart(fields, lbPolicy),
-    peakEwma: undefined,
-  };
-}
-
-function readRing(
-  fields: Fields<ClusterJson>,
-  lbPolicy: LbPolicy,
-): Pick<LoadBalancing, 'minimumRingSize' | 'maximumRingSize'> {
+function readLoadBalancing(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): PolicySettings {
   const ring = lbPolicy === 'RING_HASH' ? fields.message('ring_hash_lb_config') : undefined;
-  const minimumRingSize =
-    ring?.number('minimum_ring_size', { defaultValue: 1_024, min: 1, max: ringSizeLimit }) ?? 1_024;
-  const maximumRingSize =
-    ring?.number('maximum_ring_size', { defaultValue: ringSizeLimit, min: 1, max: ringSizeLimit }) ?? ringSizeLimit;
-  if (maximumRingSize < minimumRingSize) {
-    ring?.fail('maximum_ring_size', `must be at least minimum_ring_size, ${minimumRingSize}, got ${maximumRingSize}`);
-  }
-  return { minimumRingSize, maximumRingSize };
-}
-
-function readTableSize(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): number {
   const maglev = lbPolicy === 'MAGLEV' ? fields.message('maglev_lb_config') : undefined;
-  if (maglev === undefined) return 65_537;
-  const size = maglev.number('table_size', { defaultValue: 65_537, min: 2, max: tableSizeLimit });
-  if (!isPrime(size)) maglev.fail('table_size', `must be a prime, got ${size}`);
-  return size;
-}
-
-function isPrime(value: number): boolean {
-  for (let factor = 2; factor * factor <= value; factor += 1) if (value % factor === 0) return false;
-  return value > 1;
+  return {
+    ...defaults,
+    ...(ring && readRing(ring)),
+    ...(maglev && { tableSize: readTableSize(maglev) }),
+    slowStart: readSlowStart(fields, lbPolicy),
+  };
 }
 
 function readCommon(

@@ -5,22 +5,45 @@
 import type {
   LeastRequest as LeastRequestJson,
   LoadBalancingPolicy as LoadBalancingPolicyJson,
+  LocalityLbConfig as LocalityLbConfigJson,
   PeakEwma as PeakEwmaJson,
 } from './envoy.gen.ts';
 import type { Fields, TypeTable } from './fields.ts';
 import type { LbPolicy, LoadBalancing, PeakEwma } from './load-balancing.ts';
-import { readSlowStartConfig } from './slow-start-decoder.ts';
+import { readRing, readSlowStartConfig, readTableSize } from './policy-settings-decoder.ts';
 
-interface ExtensionPolicy extends Partial<Pick<LoadBalancing, 'isLocalityWeighted' | 'slowStart' | 'peakEwma'>> {
+interface ExtensionPolicy extends Partial<Omit<LoadBalancing, 'panicThresholdPercent'>> {
   readonly lbPolicy: LbPolicy;
 }
 
 const policyTypes: TypeTable<ExtensionPolicy> = {
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': readLeastRequest,
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': (fields) => ({
+    lbPolicy: 'MAGLEV',
+    tableSize: readTableSize(fields),
+    isLocalityWeighted: fields.message('locality_weighted_lb_config') !== undefined,
+  }),
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': (fields) => ({
     lbPolicy: 'PEAK_EWMA',
     peakEwma: readPeakEwma(fields),
   }),
+  'envoy.extensions.load_balancing_policies.random.v3.Random': (fields) => ({
+    lbPolicy: 'RANDOM',
+    isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+  }),
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': (fields) => ({
+    lbPolicy: 'RING_HASH',
+    ...readRing(fields),
+    isLocalityWeighted: fields.message('locality_weighted_lb_config') !== undefined,
+  }),
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': (fields) => {
+    const slowStart = fields.message('slow_start_config');
+    return {
+      lbPolicy: 'ROUND_ROBIN',
+      isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+      slowStart: slowStart && readSlowStartConfig(slowStart),
+    };
+  },
 };
 
 const fallback: ExtensionPolicy = { lbPolicy: 'LEAST_REQUEST' };
@@ -43,9 +66,16 @@ function readLeastRequest(fields: Fields<LeastRequestJson>): ExtensionPolicy {
   fields.only('selection_method', 'N_CHOICES');
   fields.only('enable_full_scan', false);
   const slowStart = fields.message('slow_start_config');
-  const locality = fields.message('locality_lb_config');
-  const isLocalityWeighted = locality?.message('locality_weighted_lb_config') !== undefined;
-  return { lbPolicy: 'LEAST_REQUEST', isLocalityWeighted, slowStart: slowStart && readSlowStartConfig(slowStart) };
+  return {
+    lbPolicy: 'LEAST_REQUEST',
+    isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+    slowStart: slowStart && readSlowStartConfig(slowStart),
+  };
+}
+
+/** Whether localities have weights; the other way, by zones, is not taken. */
+function readLocality(fields: Fields<LocalityLbConfigJson> | undefined): boolean {
+  return fields?.message('locality_weighted_lb_config') !== undefined;
 }
 
 /** One thread measures and picks, so nothing is gathered from others. */

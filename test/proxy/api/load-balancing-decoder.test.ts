@@ -182,7 +182,44 @@ describe('load_balancing_policy', () => {
     });
   });
 
+  const policyOf = (type: string, config: object): Cluster => {
+    const typed_config = { '@type': `type.googleapis.com/envoy.extensions.load_balancing_policies.${type}`, ...config };
+    return { load_balancing_policy: { policies: [{ typed_extension_config: { name: 'any', typed_config } }] } };
+  };
+
+  test.each<[string, object, object]>([
+    [
+      'round_robin.v3.RoundRobin',
+      { slow_start_config: { slow_start_window: '5s' }, locality_lb_config: { locality_weighted_lb_config: {} } },
+      {
+        lbPolicy: 'ROUND_ROBIN',
+        slowStart: { windowMs: 5_000, aggression: 1, minWeightPercent: 10 },
+        isLocalityWeighted: true,
+      },
+    ],
+    ['random.v3.Random', {}, { lbPolicy: 'RANDOM', isLocalityWeighted: false }],
+    [
+      'ring_hash.v3.RingHash',
+      { minimum_ring_size: 10, maximum_ring_size: 20, locality_weighted_lb_config: {} },
+      { lbPolicy: 'RING_HASH', minimumRingSize: 10, maximumRingSize: 20, isLocalityWeighted: true },
+    ],
+    ['maglev.v3.Maglev', { table_size: 503 }, { lbPolicy: 'MAGLEV', tableSize: 503, isLocalityWeighted: false }],
+  ])('may be %s', (type, config, expected) => {
+    expect(balancingOf(policyOf(type, config))).toMatchObject(expected);
+  });
+
   test.each<[string, Cluster, RegExp]>([
+    ['a ring too small', policyOf('ring_hash.v3.RingHash', { maximum_ring_size: 9 }), /maximum_ring_size: must be at/],
+    [
+      'another hash',
+      policyOf('ring_hash.v3.RingHash', { hash_function: 'MURMUR_HASH_2' }),
+      /hash_function: is not sup/,
+    ],
+    [
+      'bounded loads',
+      policyOf('maglev.v3.Maglev', { consistent_hashing_lb_config: {} }),
+      /consistent_hashing.*not sup/,
+    ],
     ['nothing', { load_balancing_policy: {} }, /load_balancing_policy\.policies: must have at least one policy/],
     [
       'what stands beside another policy',
