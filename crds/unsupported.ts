@@ -76,6 +76,7 @@ const loadBalancer: Supported = {
   consistentHash: true,
   warmup: true,
   warmupDurationSecs: true,
+  localityLbSetting: true,
 };
 
 /** What a policy, a subset's and a port's have in common. */
@@ -105,7 +106,13 @@ const trafficPolicy: Supported = {
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
 };
 
-const workload: Supported = { address: literalAddress, ports: true, labels: true, weight: true };
+/** Istio reads three parts and drops the rest. */
+const locality: Supported = (value, path) =>
+  /^[^/*]+(\/[^/*]+){0,2}$/.test(String(value)) || value === ''
+    ? []
+    : [{ path, message: `must be region/zone/subzone, shortened from the right, got ${show(value)}` }];
+
+const workload: Supported = { address: literalAddress, ports: true, labels: true, weight: true, locality };
 
 const supported: Readonly<Record<string, Supported>> = {
   VirtualService: {
@@ -168,13 +175,14 @@ const supported: Readonly<Record<string, Supported>> = {
         retryOn: true,
         retryIgnorePreviousHosts: true,
         backoff: true,
-        retryRemoteLocalities: only(false),
+        retryRemoteLocalities: true,
       },
     },
   },
   DestinationRule: {
     host: true,
-    exportTo: only('*'),
+    exportTo: true,
+    workloadSelector: true,
     trafficPolicy,
     subsets: { name: true, labels: true, trafficPolicy },
   },

@@ -21,13 +21,18 @@ export function describeClusters(server: ProxyServer): string {
     lines.push(`${name}::lb_policy::${lbPolicy}`, `${name}::observability_name::${name}`);
     for (const host of cluster.hosts) {
       const prefix = `${name}::${host.address}`;
+      const { weight, priority, locality } = host.endpoint;
       lines.push(
         `${prefix}::cx_active::${host.activeConnections}`,
         `${prefix}::cx_connect_fail::${host.connectFailuresTotal}`,
         `${prefix}::rq_active::${host.activeRequests}`,
         `${prefix}::rq_total::${host.requestsTotal}`,
         `${prefix}::health_flags::${healthFlagsOf(host)}`,
-        `${prefix}::weight::${host.endpoint.weight}`,
+        `${prefix}::weight::${weight}`,
+        `${prefix}::region::${locality.region}`,
+        `${prefix}::zone::${locality.zone}`,
+        `${prefix}::sub_zone::${locality.subZone}`,
+        `${prefix}::priority::${priority}`,
       );
     }
   }

@@ -1,6 +1,7 @@
 /** DestinationRule as a whole. Source of the rules: istio/istio pkg/config/validation. */
 import type { DestinationRuleSpec } from '../destination-rule.ts';
 import { show } from '../findings.ts';
+import { checkLoadBalancerAnnotation, loadBalancerAnnotation } from '../peak-ewma.ts';
 import { dnsLabelFault, wildcardDomainFault } from '../names.ts';
 import type { Check } from './check.ts';
 import { checkExportTo } from './export-to.ts';
@@ -22,5 +23,7 @@ export const checkDestinationRule: Check<DestinationRuleSpec> = (spec, metadata,
   }
   const { workloadSelector: selector } = spec;
   if (selector !== undefined) checkSelector(selector.matchLabels, 'spec.workloadSelector.matchLabels', findings);
+  const balancing = metadata.annotations[loadBalancerAnnotation];
+  if (balancing !== undefined) checkLoadBalancerAnnotation(balancing, spec, findings);
   checkExportTo(spec.exportTo ?? [], metadata, findings, { onlyOwnNamespace: selector !== undefined });
 };

@@ -79,6 +79,9 @@ export function checkRetries(retries: HTTPRoute['retries'], path: string, findin
       'must be at least 1 when other fields of retries are given: 0 turns retries off',
     );
   }
+  if (retryRemoteLocalities === true && attempts === 1) {
+    findings.warn(`${path}.retryRemoteLocalities`, 'has no effect: the first retry stays near, and attempts is 1');
+  }
   if (perTryTimeout !== undefined) findings.expect(`${path}.perTryTimeout`, durationFault(perTryTimeout));
   if (backoff !== undefined) findings.expect(`${path}.backoff`, durationFault(backoff));
   for (const condition of retryOn ? retryOn.split(',') : []) {

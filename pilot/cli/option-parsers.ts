@@ -1,6 +1,7 @@
 /** Parsers of option values. A wrong value is a usage error that says what was expected and what came. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import type { NodeLocality } from '../../proxy/api/node.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -38,6 +39,15 @@ export function parseLabels(text: string): Record<string, string> {
     labels[match[1] ?? ''] = match[2] ?? '';
   }
   return labels;
+}
+
+/** `REGION/ZONE/SUBZONE`, shortened from the right. */
+export function parseLocality(text: string): NodeLocality {
+  if (!/^[\w.-]+(?:\/[\w.-]+){0,2}$/.test(text)) {
+    throw new InvalidArgumentError('REGION/ZONE/SUBZONE is expected, or a part of it from the left.');
+  }
+  const [region = '', zone = '', subZone = ''] = text.split('/');
+  return { region, zone, subZone };
 }
 
 /** Whole or decimal seconds >= 0, as milliseconds. */

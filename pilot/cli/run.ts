@@ -1,5 +1,6 @@
 /** `heddle run`: one sidecar and, when it is ready, the application next to it. */
 import { Option, type Command } from 'commander';
+import type { NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
 import { findFreePorts } from './free-ports.ts';
 import { resolveHost } from './host-address.ts';
@@ -12,6 +13,7 @@ interface RunOptions {
   readonly namespace: string;
   readonly version?: string;
   readonly labels?: Record<string, string>;
+  readonly locality?: NodeLocality;
   readonly port?: number;
   readonly outboundPort?: number;
   readonly inboundPort?: number;
@@ -36,6 +38,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
     .option('--version <version>', 'version of the application, a label that subsets select', parse.parseLabelValue)
     .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
+    .option('--locality <region/zone/subzone>', 'where it runs, for rules about localities', parse.parseLocality)
     .option('--port <port>', 'port on which the application listens', parse.parsePort)
     .option(
       '--outbound-port <port>',
@@ -74,7 +77,7 @@ Examples:
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, version, labels = {}, address, port: app } = options;
+  const { service, namespace, version, labels = {}, locality, address, port: app } = options;
   // The application does not listen yet: its port looks free.
   const named = [app, options.outboundPort, options.inboundPort, options.adminPort].filter(
     (port) => port !== undefined,
@@ -82,7 +85,7 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const free = await findFreePorts(3, address, named);
   const [outbound = 0, admin = 0, inbound = 0] = free;
   return {
-    identity: { service, namespace, version, labels, address, instance: process.pid.toString(36) },
+    identity: { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) },
     ports: {
       app,
       outbound: options.outboundPort ?? outbound,

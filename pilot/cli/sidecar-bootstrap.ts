@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
-import { encodeNode, sidecarNodeId, type Node } from '../../proxy/api/node.ts';
+import { encodeNode, sidecarNodeId, type Node, type NodeLocality } from '../../proxy/api/node.ts';
 import type { HostPort } from './option-parsers.ts';
 
 export interface SidecarIdentity {
@@ -12,6 +12,7 @@ export interface SidecarIdentity {
   readonly namespace: string;
   readonly version: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
+  readonly locality?: NodeLocality | undefined;
   /** Tells instances of one workload apart, for example the process id. */
   readonly instance: string;
   /** Where other sidecars reach this one: an IP address. */
@@ -63,6 +64,7 @@ function describeNode(identity: SidecarIdentity, ports: SidecarPorts): Node {
     service: ports.app === undefined ? '' : service,
     workloadName,
     labels: { app: service, ...(version === undefined ? {} : { version }), ...identity.labels },
+    locality: identity.locality,
     clusterId: 'Kubernetes',
     address,
     appPort: ports.app ?? 0,

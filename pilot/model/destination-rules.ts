@@ -1,25 +1,20 @@
-/** Which DestinationRule applies to a host, seen from a client's namespace, and what policy it means for one cluster. */
+/** Which DestinationRule applies to a host, seen from a client, and what policy it means for one cluster. */
 import type { DestinationRuleSpec, Subset } from '../../crds/destination-rule.ts';
-import { resolveShortName } from '../../crds/host.ts';
-import type { Resource } from '../../crds/resource.ts';
+import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { TrafficPolicy } from '../../crds/traffic-policy.ts';
-import { HostTable } from './host-table.ts';
+import type { Client } from './client.ts';
+import { type DestinationRule, type MergedRule, NamespaceRules, selectorOf } from './namespace-rules.ts';
 import type { Service } from './service.ts';
-
-export type DestinationRule = Resource<DestinationRuleSpec>;
-
-/** All rules of one namespace for one host, merged. */
-export interface MergedRule {
-  readonly trafficPolicy: TrafficPolicy | undefined;
-  /** Names are unique. */
-  readonly subsets: readonly Subset[];
-}
 
 /** Istio's root namespace: rules there apply to all clients that no other rule applies to. */
 export const rootNamespace = 'istio-system';
 
 export class DestinationRules {
-  readonly #byNamespace: ReadonlyMap<string, HostTable<MergedRule>>;
+  /** Labels of clients that a `workloadSelector` asks for. */
+  readonly selectorLabels: ReadonlySet<string>;
+  /** Labels of clients that a `failoverPriority` compares with those of endpoints. */
+  readonly failoverLabels: ReadonlySet<string>;
+  readonly #byNamespace: ReadonlyMap<string, NamespaceRules>;
 
   /** `resources` come oldest first. */
   constructor(resources: readonly DestinationRule[]) {
@@ -28,42 +23,50 @@ export class DestinationRules {
       const { namespace } = resource.metadata;
       byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), resource]);
     }
-    this.#byNamespace = new Map([...byNamespace].map(([namespace, rules]) => [namespace, mergeByHost(rules)]));
+    this.#byNamespace = new Map([...byNamespace].map(([namespace, rules]) => [namespace, new NamespaceRules(rules)]));
+    this.selectorLabels = new Set(resources.flatMap(({ spec }) => Object.keys(selectorOf(spec) ?? {})));
+    this.failoverLabels = new Set(resources.flatMap(({ spec }) => policiesOf(spec).flatMap(failoverLabelsOf)));
   }
 
-  /** Looks in the client's namespace, the service's, then the root namespace; the first that has a rule decides (D1). */
-  find(service: Service, clientNamespace: string): MergedRule | undefined {
-    for (const namespace of [clientNamespace, service.namespace, rootNamespace]) {
-      const rule = this.#byNamespace.get(namespace)?.find(service.hostname);
+  /**
+   * Looks in the client's namespace, the service's, then the root namespace; the first that has a rule for this client
+   * decides (D1).
+   */
+  find(service: Service, client: Client): MergedRule | undefined {
+    for (const namespace of [client.namespace, service.namespace, rootNamespace]) {
+      const rule = this.#byNamespace.get(namespace)?.find(service.hostname, client);
       if (rule !== undefined) return rule;
     }
     return undefined;
   }
 }
 
-/** Subsets are concatenated, of duplicate names the first stays; the first top-level policy wins (D2). */
-function mergeByHost(rules: readonly DestinationRule[]): HostTable<MergedRule> {
-  const byHost = new Map<string, MergedRule>();
-  for (const { metadata, spec } of rules) {
-    const hostname = resolveShortName(spec.host, metadata.namespace).toLowerCase();
-    const { trafficPolicy, subsets } = byHost.get(hostname) ?? { trafficPolicy: undefined, subsets: [] };
-    const known = new Set(subsets.map(({ name }) => name));
-    const added = (spec.subsets ?? []).filter(({ name }) => !known.has(name) && known.add(name));
-    byHost.set(hostname, { trafficPolicy: trafficPolicy ?? spec.trafficPolicy, subsets: [...subsets, ...added] });
-  }
-  return new HostTable(byHost);
+function policiesOf({ trafficPolicy, subsets = [] }: DestinationRuleSpec): readonly TrafficPolicy[] {
+  return [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].filter((policy) => policy !== undefined);
+}
+
+/** `label` is compared with the client's, `label=value` with that value. */
+function failoverLabelsOf({ loadBalancer, portLevelSettings = [] }: TrafficPolicy): string[] {
+  const balancers = [loadBalancer, ...portLevelSettings.map((port) => port.loadBalancer)];
+  const entries = balancers.flatMap((balancer) => balancer?.localityLbSetting?.failoverPriority ?? []);
+  return entries.filter((entry) => !entry.includes('='));
 }
 
 /** The blocks of a policy that clusters are built from. */
-export type PolicyBlocks = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'retryBudget'>;
+export interface PolicyBlocks extends TrafficBlocks {
+  readonly peakEwma?: PeakEwmaSettings;
+}
+
+type TrafficBlocks = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'retryBudget'>;
 
 /** The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). */
 export function policyOf(rule: MergedRule | undefined, subset: Subset | undefined, port: number): PolicyBlocks {
-  return overridePolicy(overridePolicy({}, rule?.trafficPolicy, port), subset?.trafficPolicy, port);
+  const blocks = overridePolicy(overridePolicy({}, rule?.trafficPolicy, port), subset?.trafficPolicy, port);
+  return rule?.peakEwma === undefined ? blocks : { ...blocks, peakEwma: rule.peakEwma };
 }
 
 /** Settings for the port replace all blocks; a block they omit falls back to its defaults, not to the policy's (D4). */
-function overridePolicy(base: PolicyBlocks, policy: TrafficPolicy | undefined, port: number): PolicyBlocks {
+function overridePolicy(base: TrafficBlocks, policy: TrafficPolicy | undefined, port: number): TrafficBlocks {
   if (policy === undefined) return base;
   const forPort = policy.portLevelSettings?.find((settings) => settings.port.number === port);
   const inherited = { ...base, ...blocksOf(policy) };
@@ -72,9 +75,9 @@ function overridePolicy(base: PolicyBlocks, policy: TrafficPolicy | undefined, p
   return blocksOf({ ...forPort, retryBudget: inherited.retryBudget });
 }
 
-type Blocks = { readonly [K in keyof PolicyBlocks]: PolicyBlocks[K] | undefined };
+type Blocks = { readonly [K in keyof TrafficBlocks]: TrafficBlocks[K] | undefined };
 
-function blocksOf({ loadBalancer, connectionPool, outlierDetection, retryBudget }: Blocks): PolicyBlocks {
+function blocksOf({ loadBalancer, connectionPool, outlierDetection, retryBudget }: Blocks): TrafficBlocks {
   return {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),

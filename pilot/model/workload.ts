@@ -1,5 +1,6 @@
 /** Workload: one instance that serves requests, known by its sidecar's ADS stream or listed by a user. */
 import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { type Locality, localityOfLabels, withTopologyLabels } from './locality.ts';
 import type { ServicePort } from './service.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -12,7 +13,9 @@ export interface Workload {
   readonly workloadName: string;
   /** Short name of the service it says it belongs to; empty when it says none. */
   readonly service: string;
+  /** Those of its place among them. */
   readonly labels: Labels;
+  readonly locality: Locality;
   readonly clusterId: string;
   /** IP address where others reach it. */
   readonly address: string;
@@ -29,10 +32,16 @@ export type WorkloadPorts =
 
 /** The workload of a sidecar; undefined for a pure client, which serves nothing. */
 export function workloadOf(metadata: NodeMetadata): Workload | undefined {
-  const { name, namespace, workloadName, service, labels, clusterId, address, inboundPort, appPort } = metadata;
+  const { name, namespace, workloadName, service, clusterId, address, inboundPort, appPort } = metadata;
   if (inboundPort === 0 || appPort === 0) return undefined;
   const ports = { kind: 'sidecar', inboundPort, appPort } as const;
-  return { name, namespace, workloadName, service, labels, clusterId, address, weight: 1, ports };
+  return { name, namespace, workloadName, service, ...placeOf(metadata), clusterId, address, weight: 1, ports };
+}
+
+/** Where a sidecar runs, and its labels. What it says itself counts more than labels. */
+export function placeOf({ locality, labels, clusterId }: NodeMetadata): Pick<Workload, 'locality' | 'labels'> {
+  const place = locality ?? localityOfLabels(labels);
+  return { locality: place, labels: withTopologyLabels(labels, place, clusterId) };
 }
 
 /** The port of a workload that serves `port` of a service. */

@@ -2,19 +2,21 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
-import { policyOf, type MergedRule, type PolicyBlocks } from '../model/destination-rules.ts';
+import type { Client } from '../model/client.ts';
+import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
+import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildConnectionPool } from './connection-pool.ts';
-import { buildLoadBalancer } from './load-balancer.ts';
+import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
-/** In the order of the services' hostnames. `namespace`: the client's. */
-export function buildOutboundClusters(config: PushConfig, { namespace }: { namespace: string }): Cluster[] {
+/** In the order of the services' hostnames. */
+export function buildOutboundClusters(config: PushConfig, client: Client): Cluster[] {
   return config.services.flatMap((service) => {
-    const rule = config.destinationRules.find(service, namespace);
+    const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>
       subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset, meshConfig: config.meshConfig })),
@@ -43,14 +45,12 @@ function buildOutboundCluster(
   };
 }
 
-function buildPolicy(
-  { loadBalancer, connectionPool, outlierDetection, retryBudget }: PolicyBlocks,
-  meshConfig: MeshConfig,
-): Cluster {
+function buildPolicy(policy: PolicyBlocks, meshConfig: MeshConfig): Cluster {
   return {
-    ...buildLoadBalancer(loadBalancer),
-    ...buildConnectionPool(connectionPool, retryBudget, meshConfig),
-    ...buildOutlierDetection(outlierDetection),
+    ...buildLoadBalancer(policy),
+    ...buildCommonLoadBalancing(policy),
+    ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
+    ...buildOutlierDetection(policy.outlierDetection),
   };
 }
 

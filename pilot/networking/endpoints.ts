@@ -1,10 +1,19 @@
 /** Endpoints: which addresses stand behind an outbound cluster. */
-import type { ClusterLoadAssignment, LbEndpoint } from '../../proxy/api/envoy.gen.ts';
+import type {
+  ClusterLoadAssignment,
+  LbEndpoint,
+  Locality as LocalityJson,
+  LocalityLbEndpoints,
+} from '../../proxy/api/envoy.gen.ts';
 import { workloadIdentity } from '../../proxy/api/peer-metadata.ts';
+import type { LocatedClient } from '../model/client.ts';
+import { policyOf } from '../model/destination-rules.ts';
+import { formatLocality, type Locality } from '../model/locality.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type ServicePort } from '../model/service.ts';
 import { isSelected, targetPortOf, type Labels, type Workload } from '../model/workload.ts';
 import { parseOutboundClusterName } from './cluster-name.ts';
+import { type EndpointGroup, place, type Placement, placementFor } from './placement.ts';
 
 /** What an assignment depends on besides the service's workloads. */
 export interface EndpointSelection {
@@ -13,36 +22,73 @@ export interface EndpointSelection {
   readonly port: ServicePort;
   /** Of the subset; empty: all workloads. */
   readonly labels: Labels;
+  /** Undefined: it is the same wherever its client runs. */
+  readonly placement: Placement | undefined;
 }
 
-/** Undefined when the cluster does not exist for clients in this namespace. */
+/** Undefined when the cluster does not exist for this client. */
 export function selectEndpoints(
   config: PushConfig,
   clusterName: string,
-  namespace: string,
+  client: LocatedClient,
 ): EndpointSelection | undefined {
   const cluster = parseOutboundClusterName(clusterName);
   const service = cluster && config.serviceByHostname.get(cluster.hostname);
   if (cluster === undefined || service === undefined) return undefined;
   const port = httpPorts(service).find(({ number }) => number === cluster.port);
   if (port === undefined) return undefined;
-  const { hostname } = service;
-  if (cluster.subset === '') return { clusterName, hostname, port, labels: {} };
-  const rule = config.destinationRules.find(service, namespace);
+  const rule = config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);
-  return subset && { clusterName, hostname, port, labels: subset.labels ?? {} };
+  if (cluster.subset !== '' && subset === undefined) return undefined;
+  const placement = placementFor(policyOf(rule, subset, port.number), client);
+  return { clusterName, hostname: service.hostname, port, labels: subset?.labels ?? {}, placement };
 }
 
 /** gRPC clients want a locality and its weight on every group of endpoints, even when there is one group only. */
 export function buildLoadAssignment(
   workloads: readonly Workload[],
-  { clusterName, port, labels }: EndpointSelection,
+  { clusterName, port, labels, placement }: EndpointSelection,
 ): ClusterLoadAssignment {
   const selected = workloads.filter((workload) => isSelected(workload.labels, labels));
   if (selected.length === 0) return { cluster_name: clusterName };
-  const totalWeight = selected.reduce((sum, { weight }) => sum + weight, 0);
-  const lb_endpoints = selected.map((workload) => buildEndpoint(workload, port));
-  return { cluster_name: clusterName, endpoints: [{ locality: {}, load_balancing_weight: totalWeight, lb_endpoints }] };
+  const groups = place(groupByLocality(selected), placement);
+  return { cluster_name: clusterName, endpoints: groups.map((group) => buildGroup(group, port)) };
+}
+
+/** Sorted by locality. */
+function groupByLocality(workloads: readonly Workload[]): EndpointGroup[] {
+  const groups = new Map<string, Workload[]>();
+  for (const workload of workloads) {
+    const key = formatLocality(workload.locality);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [workload]);
+    else group.push(workload);
+  }
+  return [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, members]) => ({
+      locality: members[0]?.locality ?? { region: '', zone: '', subZone: '' },
+      priority: 0,
+      weight: members.reduce((sum, { weight }) => sum + weight, 0),
+      workloads: members,
+    }));
+}
+
+function buildGroup({ locality, priority, weight, workloads }: EndpointGroup, port: ServicePort): LocalityLbEndpoints {
+  return {
+    locality: buildLocality(locality),
+    ...(priority === 0 ? {} : { priority }),
+    load_balancing_weight: weight,
+    lb_endpoints: workloads.map((workload) => buildEndpoint(workload, port)),
+  };
+}
+
+function buildLocality({ region, zone, subZone }: Locality): LocalityJson {
+  return {
+    ...(region === '' ? {} : { region }),
+    ...(zone === '' ? {} : { zone }),
+    ...(subZone === '' ? {} : { sub_zone: subZone }),
+  };
 }
 
 /** The metadata is Istio's: `workload;namespace;canonicalService;canonicalRevision;cluster`, read by the client's telemetry. */

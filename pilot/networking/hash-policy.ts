@@ -7,12 +7,12 @@ import type {
   WeightedCluster_ClusterWeight as ClusterWeight,
 } from '../../proxy/api/envoy.gen.ts';
 import { formatProtoDuration } from '../../proxy/common/duration.ts';
+import type { Client } from '../model/client.ts';
 import { policyOf } from '../model/destination-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { parseOutboundClusterName } from './cluster-name.ts';
 import { protoDurationOf } from './proto-duration.ts';
-import type { Client } from './route-context.ts';
 
 export interface HashContext {
   readonly config: PushConfig;
@@ -70,7 +70,7 @@ function buildClusterPolicies(clusterName: string, { config, client }: HashConte
   const cluster = parseOutboundClusterName(clusterName);
   const service = cluster && config.serviceByHostname.get(cluster.hostname);
   if (cluster === undefined || service === undefined) return [];
-  const rule = config.destinationRules.find(service, client.namespace);
+  const rule = config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);
   const { consistentHash } = policyOf(rule, subset, cluster.port).loadBalancer ?? {};
   return consistentHash === undefined ? [] : buildConsistentHashPolicy(consistentHash);

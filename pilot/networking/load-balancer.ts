@@ -1,6 +1,16 @@
-/** Load balancing of a cluster, from a DestinationRule's `loadBalancer`. */
+/** Load balancing of a cluster, from a DestinationRule's `loadBalancer` and what stands beside it. */
+import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { ConsistentHash, LoadBalancerSettings } from '../../crds/traffic-policy.ts';
-import type { Cluster, Cluster_LbPolicy, Cluster_SlowStartConfig as SlowStart } from '../../proxy/api/envoy.gen.ts';
+import type {
+  Cluster,
+  Cluster_LbPolicy,
+  Cluster_SlowStartConfig as SlowStart,
+  PeakEwma,
+} from '../../proxy/api/envoy.gen.ts';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import { formatProtoDuration } from '../../proxy/common/duration.ts';
+import type { PolicyBlocks } from '../model/destination-rules.ts';
+import { weighsLocalities } from './placement.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
 const lbPolicies: Readonly<Record<NonNullable<LoadBalancerSettings['simple']>, Cluster_LbPolicy | undefined>> = {
@@ -13,13 +23,74 @@ const lbPolicies: Readonly<Record<NonNullable<LoadBalancerSettings['simple']>, C
 };
 
 /** LEAST_REQUEST unless the rule says otherwise, as in Istio. */
-export function buildLoadBalancer(settings: LoadBalancerSettings | undefined): Cluster {
+export function buildLoadBalancer(policy: PolicyBlocks): Cluster {
+  const { loadBalancer: settings } = policy;
+  const peakEwma = peakEwmaOf(policy);
+  if (peakEwma !== undefined) return buildPeakEwma(peakEwma);
   if (settings?.consistentHash !== undefined) return buildConsistentHash(settings.consistentHash);
   const lb_policy = lbPolicies[settings?.simple ?? 'UNSPECIFIED'] ?? 'LEAST_REQUEST';
   const slow_start_config = buildSlowStart(settings);
   if (slow_start_config === undefined) return { lb_policy };
   if (lb_policy === 'ROUND_ROBIN') return { lb_policy, round_robin_lb_config: { slow_start_config } };
   return lb_policy === 'LEAST_REQUEST' ? { lb_policy, least_request_lb_config: { slow_start_config } } : { lb_policy };
+}
+
+/**
+ * What counts for all policies. With outlier detection there is no panic mode unless `minHealthPercent` asks for one (D7).
+ * Envoy refuses weights of localities beside a policy that is an extension; there only priorities are in force.
+ */
+export function buildCommonLoadBalancing(policy: PolicyBlocks): Pick<Cluster, 'common_lb_config'> {
+  const { outlierDetection } = policy;
+  const isWeighted = weighsLocalities(policy) && peakEwmaOf(policy) === undefined;
+  if (outlierDetection === undefined && !isWeighted) return {};
+  return {
+    common_lb_config: {
+      ...(outlierDetection === undefined
+        ? {}
+        : { healthy_panic_threshold: { value: outlierDetection.minHealthPercent ?? 0 } }),
+      ...(isWeighted ? { locality_weighted_lb_config: {} } : {}),
+    },
+  };
+}
+
+/** A subset of another rule may want something else. */
+function peakEwmaOf({ peakEwma, loadBalancer }: PolicyBlocks): PeakEwmaSettings | undefined {
+  const { simple = 'UNSPECIFIED', consistentHash, localityLbSetting } = loadBalancer ?? {};
+  const isElse = simple !== 'UNSPECIFIED' || consistentHash !== undefined || localityLbSetting?.distribute?.length;
+  return isElse ? undefined : peakEwma;
+}
+
+/**
+ * Envoy has the policy in its contrib build, where it also needs its HTTP filter to measure; any other takes the next one
+ * of the list. Envoy believes that a host takes 10 ms before it has answered, and faster hosts would keep it from ever
+ * being asked; with nothing it is asked at once, and then not again before it has answered (as in Finagle).
+ */
+function buildPeakEwma({ decayMs }: PeakEwmaSettings): Cluster {
+  const decay = decayMs === undefined ? {} : { decay_time: formatProtoDuration(decayMs) };
+  const config: PeakEwma = { ...decay, default_rtt: '0s' };
+  return {
+    load_balancing_policy: {
+      policies: [
+        {
+          typed_extension_config: {
+            name: 'envoy.load_balancing_policies.peak_ewma',
+            typed_config: {
+              '@type': typeUrlOf('envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma'),
+              ...config,
+            },
+          },
+        },
+        {
+          typed_extension_config: {
+            name: 'envoy.load_balancing_policies.least_request',
+            typed_config: {
+              '@type': typeUrlOf('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest'),
+            },
+          },
+        },
+      ],
+    },
+  };
 }
 
 /** A ring unless Maglev is asked for; 0 stands for the default (D9). */

@@ -3,10 +3,9 @@ import type { OutlierDetection as OutlierDetectionSettings } from '../../crds/tr
 import type { Cluster, OutlierDetection } from '../../proxy/api/envoy.gen.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
-type OutlierFields = Pick<Cluster, 'outlier_detection' | 'common_lb_config'>;
-
-/** With detection there is no panic mode unless `minHealthPercent` asks for one (semantics D7). */
-export function buildOutlierDetection(settings: OutlierDetectionSettings | undefined): OutlierFields {
+export function buildOutlierDetection(
+  settings: OutlierDetectionSettings | undefined,
+): Pick<Cluster, 'outlier_detection'> {
   if (settings === undefined) return {};
   return {
     outlier_detection: {
@@ -16,7 +15,6 @@ export function buildOutlierDetection(settings: OutlierDetectionSettings | undef
       ...buildLocalOriginRules(settings),
       ...buildEjection(settings),
     },
-    common_lb_config: { healthy_panic_threshold: { value: settings.minHealthPercent ?? 0 } },
   };
 }
 

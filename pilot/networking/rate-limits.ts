@@ -12,10 +12,10 @@ import type {
   VirtualHost,
 } from '../../proxy/api/envoy.gen.ts';
 import { formatProtoDuration } from '../../proxy/common/duration.ts';
+import type { Client } from '../model/client.ts';
 import type { RateLimit } from '../model/rate-limits.ts';
 import { isSelected } from '../model/workload.ts';
 import { rateLimitFilterName, shadowRateLimitFilterName } from './http-filters.ts';
-import type { Client } from './route-context.ts';
 import { buildHeaderMatcher } from './route-match.ts';
 import { fractionOf } from './fraction.ts';
 

@@ -19,7 +19,13 @@ type Retries = NonNullable<HTTPRoute['retries']>;
  * would choose the same again, so there previous hosts are not avoided (semantics S22).
  */
 export function buildRetryPolicy(retries: Retries | undefined, action: RouteAction): RetryPolicy | undefined {
-  const { attempts = 0, perTryTimeout, backoff, retryIgnorePreviousHosts = true } = retries ?? {};
+  const {
+    attempts = 0,
+    perTryTimeout,
+    backoff,
+    retryIgnorePreviousHosts = true,
+    retryRemoteLocalities,
+  } = retries ?? {};
   if (retries !== undefined && attempts === 0) return undefined;
   const avoidsPrevious = retryIgnorePreviousHosts && action.hash_policy === undefined;
   return {
@@ -28,6 +34,7 @@ export function buildRetryPolicy(retries: Retries | undefined, action: RouteActi
     ...(perTryTimeout === undefined ? {} : { per_try_timeout: protoDurationOf(perTryTimeout) }),
     ...(backoff === undefined ? {} : { retry_back_off: { base_interval: protoDurationOf(backoff) } }),
     ...(avoidsPrevious ? avoidPreviousHosts : {}),
+    ...(retryRemoteLocalities === true ? { retry_priority: avoidPreviousPriorities } : {}),
   };
 }
 
@@ -53,6 +60,15 @@ const avoidPreviousHosts: RetryPolicy = {
     },
   ],
   host_selection_retry_max_attempts: 5,
+};
+
+/** As in Istio: the first retry stays where it is nearest, from the second on other priorities are tried first. */
+const avoidPreviousPriorities: NonNullable<RetryPolicy['retry_priority']> = {
+  name: 'envoy.retry_priorities.previous_priorities',
+  typed_config: {
+    '@type': typeUrlOf('envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig'),
+    update_frequency: 2,
+  },
 };
 
 /** Numbers among the conditions are statuses, which have a field of their own (semantics S23). */

@@ -1,17 +1,10 @@
 /** What the routes of one virtual host are made for, and the clusters that its rules name. */
 import { resolveShortName } from '../../crds/host.ts';
 import type { Destination } from '../../crds/virtual-service.ts';
+import type { Client } from '../model/client.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
-import type { Labels } from '../model/workload.ts';
 import { outboundClusterName } from './cluster-name.ts';
-
-/** The sidecar that asks. */
-export interface Client {
-  readonly namespace: string;
-  /** At least those that some rule selects by; none when no rule does. */
-  readonly labels?: Labels;
-}
 
 export interface RouteContext {
   readonly rules: VirtualService;

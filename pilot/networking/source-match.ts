@@ -4,7 +4,7 @@
  */
 import type { HTTPMatchRequest } from '../../crds/virtual-service.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { isSelected, type Labels } from '../model/workload.ts';
+import { isSelected } from '../model/workload.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Whether `match` concerns the client and the port that routes are made for. */
@@ -16,18 +16,14 @@ export function isForClient(match: HTTPMatchRequest, { client, port }: RouteCont
   return isSelected(client.labels ?? {}, match.sourceLabels ?? {});
 }
 
-/** Those of a client's labels that some rule asks for: clients that agree in them have the same routes. */
-export function selectSourceLabels(labels: Labels, config: PushConfig): Labels {
-  const keys = sourceLabelKeys(config);
-  return Object.fromEntries(Object.entries(labels).filter(([key]) => keys.has(key)));
-}
-
 const keysOfConfig = new WeakMap<PushConfig, ReadonlySet<string>>();
 
-function sourceLabelKeys(config: PushConfig): ReadonlySet<string> {
+/** The labels that some rule asks clients for: those who agree in them have the same routes. */
+export function sourceLabelKeys(config: PushConfig): ReadonlySet<string> {
   const known = keysOfConfig.get(config);
   if (known !== undefined) return known;
-  const keys = new Set<string>();
+  // The load balancing of a destination may want its requests hashed.
+  const keys = new Set(config.destinationRules.selectorLabels);
   for (const { spec } of config.virtualServices.all) {
     for (const { match = [] } of spec.http ?? []) {
       for (const { sourceLabels = {} } of match) for (const key of Object.keys(sourceLabels)) keys.add(key);

@@ -1,12 +1,13 @@
 /** Virtual hosts of the outbound listener: one per port of each service, and one per host that only rules know. */
 import { isHostCoveredBy } from '../../crds/host.ts';
 import type { Route, VirtualHost } from '../../proxy/api/envoy.gen.ts';
+import type { Client } from '../model/client.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service } from '../model/service.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
 import { limitVirtualHost } from './rate-limits.ts';
-import { type Client, destinationHostname } from './route-context.ts';
+import { destinationHostname } from './route-context.ts';
 import { buildDefaultRoute, buildRoutes } from './routes.ts';
 
 export interface OutboundHost {

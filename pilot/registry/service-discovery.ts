@@ -1,7 +1,8 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
-import { DestinationRules, type DestinationRule } from '../model/destination-rules.ts';
+import { DestinationRules } from '../model/destination-rules.ts';
+import type { DestinationRule } from '../model/namespace-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
 import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';

@@ -5,6 +5,7 @@ import type { KubernetesServicePort, ServiceSpec } from '../../crds/service.ts';
 import type { WorkloadEntrySpec } from '../../crds/workload-entry.ts';
 import { clusterDomain } from '../../crds/host.ts';
 import { isIpAddress } from '../../crds/names.ts';
+import { localityOfLabels, parseLocality, withTopologyLabels } from '../model/locality.ts';
 import { memoize } from '../model/memoize.ts';
 import { clusterHostname, protocolOf, type Service, type ServicePort } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
@@ -83,13 +84,15 @@ function listedWorkloads(
     const { address = '', labels = {}, weight = 1, ports = {} } = entry;
     if (!isIpAddress(address)) return [];
     const name = nameAt(index);
+    const locality = entry.locality ? parseLocality(entry.locality) : localityOfLabels(labels);
     return [
       {
         name,
         namespace,
         workloadName: name,
         service: '',
-        labels,
+        labels: withTopologyLabels(labels, locality, defaultClusterId),
+        locality,
         clusterId: defaultClusterId,
         address,
         weight: Math.max(1, weight),

@@ -2,6 +2,7 @@
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
+import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import type { Workload } from '../model/workload.ts';
@@ -13,8 +14,7 @@ import {
   selectEndpoints,
 } from '../networking/endpoints.ts';
 import { buildInboundListener, buildOutboundListener, outboundRouteName } from '../networking/listeners.ts';
-import type { Client } from '../networking/route-context.ts';
-import { selectSourceLabels } from '../networking/source-match.ts';
+import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -56,24 +56,24 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
     CDS: ofSet((node, { config }) => clusters(node, config)),
     EDS: {
       all: () => none,
-      lookup: ({ namespace }, push) => assignments(push, { namespace }),
+      lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
     LDS: ofSet((node) => listeners(node, null)),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
-        const labels = selectSourceLabels(node.labels, config);
-        const shared = sharedRoutes(config, { namespace: node.namespace, labels });
+        const shared = sharedRoutes(config, clientOf(node, sourceLabelKeys(config)));
         return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
       },
     },
   };
 }
 
-/** All that a namespace's sidecars do not share lies in the node; what they share depends on nothing else of it. */
-interface Namespace {
-  readonly namespace: string;
+/** The labels of a client that endpoints may depend on. */
+function endpointKeys({ config: { destinationRules } }: PushContext): ReadonlySet<string> {
+  const { selectorLabels, failoverLabels } = destinationRules;
+  return failoverLabels.size === 0 ? selectorLabels : new Set([...selectorLabels, ...failoverLabels]);
 }
 
 /** Types of which a sidecar takes all there are; others may ask for some of them by name. */
@@ -94,12 +94,12 @@ function setOf(resources: readonly EncodedResource[]): ResourceSet {
 function createClusterSets(encoder: ResourceEncoder) {
   const encode = (cluster: Cluster): EncodedResource =>
     encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster);
-  const outbound = memoize((config: PushConfig, key: Namespace) => buildOutboundClusters(config, key).map(encode));
+  const outbound = memoize((config: PushConfig, key: Client) => buildOutboundClusters(config, key).map(encode));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
     hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
   );
   return (node: NodeMetadata, config: PushConfig): ResourceSet =>
-    setOf([...outbound(config, { namespace: node.namespace }), ...inbound(node, null)]);
+    setOf([...outbound(config, clientOf(node, config.destinationRules.selectorLabels)), ...inbound(node, null)]);
 }
 
 /** Listeners depend on the node alone: no push ever touches them. */
@@ -126,12 +126,12 @@ function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress
     encode(buildLoadAssignment(workloads, selection)),
   );
   const mixer = encode(buildAddressAssignment(mixerClusterName, mixerAddress));
-  return memoize(({ config, workloads }: PushContext, { namespace }: Namespace): ResourceLookup => {
+  return memoize(({ config, workloads }: PushContext, client: LocatedClient): ResourceLookup => {
     const found = new Map([[mixerClusterName, mixer]]);
     return (name) => {
       const known = found.get(name);
       if (known !== undefined) return known;
-      const selection = selectEndpoints(config, name, namespace);
+      const selection = selectEndpoints(config, name, client);
       const candidates = selection && workloads.get(selection.hostname);
       if (selection === undefined || candidates === undefined) return undefined;
       const assignment = selected(candidates, selection);

@@ -13,7 +13,7 @@ import type {
 import { decodeFields, type Fields } from './fields.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
-import { readLoadBalancing } from './load-balancing-decoder.ts';
+import { readBalancing } from './load-balancing-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
@@ -25,19 +25,15 @@ export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
   });
 }
 
-const lbPolicies = ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'] as const;
-
 /** Any cluster: the bootstrap also has those behind gRPC services, which speak HTTP/2. */
 export function readCluster(fields: Fields<ClusterJson>): Cluster {
   fields.ignore('alt_stat_name');
   const name = fields.name('name');
   const outlierDetection = fields.message('outlier_detection');
-  const lbPolicy = fields.choice('lb_policy', lbPolicies);
   return {
     name,
     discovery: readDiscovery(fields, name),
-    lbPolicy,
-    loadBalancing: readLoadBalancing(fields, lbPolicy),
+    ...readBalancing(fields),
     connectTimeoutMs: readConnectTimeout(fields),
     ...readProtocol(fields),
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),

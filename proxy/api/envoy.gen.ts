@@ -17,7 +17,14 @@ export interface RootMessages {
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
+  'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
+  'envoy.extensions.load_balancing_policies.random.v3.Random': Random;
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash;
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
@@ -2146,8 +2153,82 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
   separator?: string;
   key?: string;
 }
+/** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
+export interface ConsistentHashingLbConfig {
+  use_hostname_for_hashing?: boolean;
+  hash_balance_factor?: number;
+}
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig */
+export interface LocalityLbConfig {
+  zone_aware_lb_config?: LocalityLbConfig_ZoneAwareLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig */
+export type LocalityLbConfig_LocalityWeightedLbConfig = Record<string, never>;
+/** envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig */
+export interface LocalityLbConfig_ZoneAwareLbConfig {
+  routing_enabled?: Percent;
+  min_cluster_size?: number;
+  fail_traffic_on_panic?: boolean;
+}
+/** envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig */
+export interface SlowStartConfig {
+  slow_start_window?: string;
+  aggression?: RuntimeDouble;
+  min_weight_percent?: Percent;
+}
+/** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest */
+export interface LeastRequest {
+  choice_count?: number;
+  active_request_bias?: RuntimeDouble;
+  slow_start_config?: SlowStartConfig;
+  locality_lb_config?: LocalityLbConfig;
+  enable_full_scan?: boolean;
+  selection_method?: LeastRequest_SelectionMethod;
+}
+/** envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.SelectionMethod */
+export type LeastRequest_SelectionMethod = 'N_CHOICES' | 'FULL_SCAN';
+/** envoy.extensions.load_balancing_policies.maglev.v3.Maglev */
+export interface Maglev {
+  table_size?: number;
+  consistent_hashing_lb_config?: ConsistentHashingLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma */
+export interface PeakEwma {
+  decay_time?: string;
+  aggregation_interval?: string;
+  max_samples_per_host?: number;
+  default_rtt?: string;
+  penalty_value?: number;
+}
+/** envoy.extensions.load_balancing_policies.random.v3.Random */
+export interface Random {
+  locality_lb_config?: LocalityLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash */
+export interface RingHash {
+  hash_function?: RingHash_HashFunction;
+  minimum_ring_size?: number;
+  maximum_ring_size?: number;
+  use_hostname_for_hashing?: boolean;
+  hash_balance_factor?: number;
+  consistent_hashing_lb_config?: ConsistentHashingLbConfig;
+  locality_weighted_lb_config?: LocalityLbConfig_LocalityWeightedLbConfig;
+}
+/** envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash.HashFunction */
+export type RingHash_HashFunction = 'DEFAULT_HASH' | 'XX_HASH' | 'MURMUR_HASH_2';
+/** envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin */
+export interface RoundRobin {
+  slow_start_config?: SlowStartConfig;
+  locality_lb_config?: LocalityLbConfig;
+}
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;
+/** envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig */
+export interface PreviousPrioritiesConfig {
+  update_frequency?: number;
+}
 /** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
 export interface CertificateProviderPluginInstance {
   instance_name?: string;

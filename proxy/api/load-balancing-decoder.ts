@@ -1,52 +1,58 @@
 /** Decodes what `envoy.config.cluster.v3.Cluster` says about load balancing. */
-import type {
-  Cluster as ClusterJson,
-  Cluster_CommonLbConfig as CommonLbConfigJson,
-  Cluster_SlowStartConfig as SlowStartJson,
-} from './envoy.gen.ts';
+import type { Cluster as ClusterJson, Cluster_CommonLbConfig as CommonLbConfigJson } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import type { LbPolicy, LoadBalancing, SlowStart } from './load-balancing.ts';
+import { readLoadBalancingPolicy } from './load-balancing-policy-decoder.ts';
+import {
+  defaultRing,
+  defaultTableSize,
+  readRing,
+  readSlowStartConfig,
+  readTableSize,
+} from './policy-settings-decoder.ts';
 
-/** Envoy's limits, and defaults, of a ring and of a Maglev table. */
-const ringSizeLimit = 8_388_608;
-const tableSizeLimit = 5_000_011;
+export interface Balancing {
+  readonly lbPolicy: LbPolicy;
+  readonly loadBalancing: LoadBalancing;
+}
+
+const lbPolicies = ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'] as const;
+
+/** `load_balancing_policy` supersedes `lb_policy` and what belongs to that. */
+export function readBalancing(fields: Fields<ClusterJson>): Balancing {
+  const common = readCommon(fields.message('common_lb_config'));
+  const extensions = fields.message('load_balancing_policy');
+  if (extensions === undefined) {
+    const lbPolicy = fields.choice('lb_policy', lbPolicies);
+    return { lbPolicy, loadBalancing: { ...common, ...readLoadBalancing(fields, lbPolicy) } };
+  }
+  fields.ignore('lb_policy');
+  if (common.isLocalityWeighted) {
+    fields.fail('common_lb_config', 'must not have locality_weighted_lb_config beside load_balancing_policy');
+  }
+  const { lbPolicy, ...settings } = readLoadBalancingPolicy(extensions);
+  return { lbPolicy, loadBalancing: { ...defaults, ...common, ...settings } };
+}
+
+type PolicySettings = Omit<LoadBalancing, 'panicThresholdPercent' | 'isLocalityWeighted'>;
+
+const defaults: PolicySettings = {
+  ...defaultRing,
+  tableSize: defaultTableSize,
+  slowStart: undefined,
+  peakEwma: undefined,
+};
 
 /** Settings of a policy other than the cluster's own are not taken, and so reported. */
-export function readLoadBalancing(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): LoadBalancing {
+function readLoadBalancing(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): PolicySettings {
+  const ring = lbPolicy === 'RING_HASH' ? fields.message('ring_hash_lb_config') : undefined;
+  const maglev = lbPolicy === 'MAGLEV' ? fields.message('maglev_lb_config') : undefined;
   return {
-    ...readRing(fields, lbPolicy),
-    tableSize: readTableSize(fields, lbPolicy),
-    ...readCommon(fields.message('common_lb_config')),
+    ...defaults,
+    ...(ring && readRing(ring)),
+    ...(maglev && { tableSize: readTableSize(maglev) }),
     slowStart: readSlowStart(fields, lbPolicy),
   };
-}
-
-function readRing(
-  fields: Fields<ClusterJson>,
-  lbPolicy: LbPolicy,
-): Pick<LoadBalancing, 'minimumRingSize' | 'maximumRingSize'> {
-  const ring = lbPolicy === 'RING_HASH' ? fields.message('ring_hash_lb_config') : undefined;
-  const minimumRingSize =
-    ring?.number('minimum_ring_size', { defaultValue: 1_024, min: 1, max: ringSizeLimit }) ?? 1_024;
-  const maximumRingSize =
-    ring?.number('maximum_ring_size', { defaultValue: ringSizeLimit, min: 1, max: ringSizeLimit }) ?? ringSizeLimit;
-  if (maximumRingSize < minimumRingSize) {
-    ring?.fail('maximum_ring_size', `must be at least minimum_ring_size, ${minimumRingSize}, got ${maximumRingSize}`);
-  }
-  return { minimumRingSize, maximumRingSize };
-}
-
-function readTableSize(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): number {
-  const maglev = lbPolicy === 'MAGLEV' ? fields.message('maglev_lb_config') : undefined;
-  if (maglev === undefined) return 65_537;
-  const size = maglev.number('table_size', { defaultValue: 65_537, min: 2, max: tableSizeLimit });
-  if (!isPrime(size)) maglev.fail('table_size', `must be a prime, got ${size}`);
-  return size;
-}
-
-function isPrime(value: number): boolean {
-  for (let factor = 2; factor * factor <= value; factor += 1) if (value % factor === 0) return false;
-  return value > 1;
 }
 
 function readCommon(
@@ -69,16 +75,4 @@ function readSlowStart(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): SlowSta
       ? leastRequest?.message('slow_start_config')
       : roundRobin?.message('slow_start_config');
   return slowStart && readSlowStartConfig(slowStart);
-}
-
-function readSlowStartConfig(fields: Fields<SlowStartJson>): SlowStart | undefined {
-  const windowMs = fields.durationMs('slow_start_window', 0);
-  const aggression = fields.message('aggression');
-  // Names the key of a runtime that could override the value; Heddle has no runtime.
-  aggression?.ignore('runtime_key');
-  const steepness = aggression?.number('default_value', { defaultValue: 0 }) ?? 1;
-  if (steepness <= 0) aggression?.fail('default_value', `must be more than 0, got ${steepness}`);
-  const minimum = fields.message('min_weight_percent')?.number('value', { defaultValue: 0, max: 100 }) ?? 10;
-  // A window of nothing switches it off, as in Envoy.
-  return windowMs === 0 ? undefined : { windowMs, aggression: steepness, minWeightPercent: minimum };
 }

@@ -1,6 +1,7 @@
 /** How a cluster spreads requests over its hosts, decoded from `envoy.config.cluster.v3.Cluster`, Envoy's defaults filled in. */
 
-export type LbPolicy = 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM' | 'RING_HASH' | 'MAGLEV';
+/** Envoy's names in `lb_policy`; PEAK_EWMA is an extension there, which only `load_balancing_policy` can name. */
+export type LbPolicy = 'ROUND_ROBIN' | 'LEAST_REQUEST' | 'RANDOM' | 'RING_HASH' | 'MAGLEV' | 'PEAK_EWMA';
 
 export interface LoadBalancing {
   /** Points on the ring of RING_HASH; defaults 1,024 and 8,388,608. */
@@ -14,6 +15,18 @@ export interface LoadBalancing {
   readonly isLocalityWeighted: boolean;
   /** ROUND_ROBIN and LEAST_REQUEST: how a new host is led up to its weight; undefined = at once. */
   readonly slowStart: SlowStart | undefined;
+  /** Set with PEAK_EWMA only. */
+  readonly peakEwma: PeakEwma | undefined;
+}
+
+/** `envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma`. */
+export interface PeakEwma {
+  /** Time in which a measurement loses all but 1/e of its weight; default 10,000. */
+  readonly decayMs: number;
+  /** The latency that a host is believed to have before anything was measured; default 10. */
+  readonly defaultRttMs: number;
+  /** Cost of a host that was asked and has never answered; default 1,000,000. */
+  readonly penalty: number;
 }
 
 export interface SlowStart {

@@ -11,7 +11,13 @@ export const wireFiles: readonly string[] = [
   'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
   'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
+  'envoy/extensions/load_balancing_policies/maglev/v3/maglev.proto',
+  'envoy/extensions/load_balancing_policies/random/v3/random.proto',
+  'envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash.proto',
+  'envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto',
   'envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto',
+  'envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'envoy/service/discovery/v3/discovery.proto',
   'envoy/service/metrics/v3/metrics_service.proto',
@@ -35,7 +41,14 @@ export const rootMessages: readonly string[] = [
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
   'envoy.extensions.filters.http.router.v3.Router',
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
+  'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma',
+  'envoy.extensions.load_balancing_policies.random.v3.Random',
+  'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
+  'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+  'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
   'envoy.service.discovery.v3.DiscoveryRequest',
   'envoy.service.discovery.v3.DiscoveryResponse',
@@ -81,4 +94,17 @@ message Metric {
   int64 timestamp_ms = 6; Histogram histogram = 7;
 }
 message MetricFamily { string name = 1; string help = 2; MetricType type = 3; repeated Metric metric = 4; }
+`;
+
+/** A policy of Envoy's contrib build, whose .proto files the development dependency does not have. */
+export const peakEwmaProto = `
+syntax = "proto3";
+package envoy.extensions.load_balancing_policies.peak_ewma.v3alpha;
+import "google/protobuf/duration.proto";
+import "google/protobuf/wrappers.proto";
+message PeakEwma {
+  google.protobuf.Duration decay_time = 1; google.protobuf.Duration aggregation_interval = 2;
+  google.protobuf.UInt32Value max_samples_per_host = 3; google.protobuf.Duration default_rtt = 4;
+  google.protobuf.DoubleValue penalty_value = 5;
+}
 `;

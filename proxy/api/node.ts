@@ -1,5 +1,5 @@
 import type { Decoded, FieldError } from '../common/decoded.ts';
-import type { Node as NodeJson } from './envoy.gen.ts';
+import type { Locality as LocalityJson, Node as NodeJson } from './envoy.gen.ts';
 import { fieldPath, show } from './field-path.ts';
 
 /**
@@ -35,11 +35,20 @@ export interface NodeMetadata {
   readonly inboundPort: number;
   /** OUTBOUND_PORT: the sidecar's outbound listener. */
   readonly outboundPort: number;
+  /** Where it runs. On the wire beside the metadata, as Envoy's `node.locality`; undefined when nobody said. */
+  readonly locality?: NodeLocality | undefined;
   /**
    * PROXY_CONFIG.readinessProbe: announces that this sidecar reports the health of its application. Others are sent to it
    * from its first healthy report on. Undefined: it reports nothing and is ready when it has its listeners.
    */
   readonly readinessProbe?: ReadinessProbe | undefined;
+}
+
+/** `envoy.config.core.v3.Locality`; what is not said is empty. */
+export interface NodeLocality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
 }
 
 /** Of Istio's ProxyConfig. Its other forms are for other agents than Heddle's proxy. */
@@ -55,6 +64,7 @@ export function encodeNode(node: Node): NodeJson {
     id: node.id,
     cluster: node.cluster,
     user_agent_name: 'heddle',
+    ...encodeLocality(metadata.locality),
     metadata: {
       NAME: metadata.name,
       NAMESPACE: metadata.namespace,
@@ -91,6 +101,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      locality: decodeLocality(json.locality),
       readinessProbe: metadata.readinessProbe(),
     },
   };
@@ -103,6 +114,19 @@ export function sidecarNodeId({ address, name, namespace }: NodeMetadata): strin
 }
 
 const unknown = 'unknown';
+
+function encodeLocality(locality: NodeLocality | undefined): { locality?: LocalityJson } {
+  if (locality === undefined) return {};
+  const { region, zone, subZone } = locality;
+  return { locality: { region, zone, sub_zone: subZone } };
+}
+
+/** An empty one says nothing. */
+function decodeLocality({ region = '', zone = '', sub_zone: subZone = '' }: LocalityJson = {}):
+  | NodeLocality
+  | undefined {
+  return region + zone + subZone === '' ? undefined : { region, zone, subZone };
+}
 
 function encodeProxyConfig(probe: ReadinessProbe | undefined): { PROXY_CONFIG?: object } {
   if (probe === undefined) return {};

@@ -28,6 +28,7 @@ export function readRetryPolicy(fields: Fields<RetryPolicyJson>): RetryPolicy {
     rateLimitedBackOff: readRateLimitedBackOff(fields.message('rate_limited_retry_back_off')),
     avoidsPreviousHosts: fields.list('retry_host_predicate', readHostPredicate).length > 0,
     hostSelectionAttempts: fields.number('host_selection_retry_max_attempts', { defaultValue: 1 }),
+    priorityUpdateFrequency: readRetryPriority(fields.message('retry_priority')),
   };
 }
 
@@ -74,4 +75,14 @@ function readHostPredicate(fields: Fields<NonNullable<RetryPolicyJson['retry_hos
     'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': () => true,
   });
   return true;
+}
+
+function readRetryPriority(
+  fields: Fields<NonNullable<RetryPolicyJson['retry_priority']>> | undefined,
+): number | undefined {
+  fields?.name('name');
+  return fields?.typed<number>('typed_config', {
+    'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': (config) =>
+      config.number('update_frequency', { defaultValue: 0, min: 1 }),
+  });
 }

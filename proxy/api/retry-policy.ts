@@ -42,6 +42,11 @@ export interface RetryPolicy {
   readonly avoidsPreviousHosts: boolean;
   /** How often a host is chosen again because the one before must be avoided. Envoy's default is 1. */
   readonly hostSelectionAttempts: number;
+  /**
+   * After so many attempts, and each time there were as many more, the priorities of the hosts that were tried are passed
+   * over; undefined: never. Envoy's `previous_priorities`.
+   */
+  readonly priorityUpdateFrequency: number | undefined;
 }
 
 /** Full jitter: uniform in [0, min(max, (2^n − 1) · base)) before the n-th retry (semantics S24). */

@@ -9,6 +9,7 @@ import type { Host } from '../upstream/host.ts';
 import type { Random } from '../upstream/picker.ts';
 import { requestedDelayMs } from './rate-limited-back-off.ts';
 import type { CompiledRetryPolicy } from './retry-conditions.ts';
+import { PreviousPriorities } from './previous-priorities.ts';
 import type { FailedAttempt } from './upstream-request.ts';
 
 /** Safe to send twice because once more changes nothing (RFC 9110 §9.2.2). */
@@ -41,6 +42,8 @@ export class RetryState {
   #isImmediate = false;
   /** Undefined instead of empty: most requests fail nowhere. */
   #previousHosts: Host[] | undefined = undefined;
+  /** Undefined as long as the policy does not ask for it. */
+  #previousPriorities: PreviousPriorities | undefined = undefined;
   /** Where the retry under way counts. */
   #circuitBreaker: CircuitBreaker | undefined = undefined;
   #delayMs = 0;
@@ -93,14 +96,15 @@ export class RetryState {
   }
 
   /**
-   * Asks `pick` again while it names a host that failed, as often as the policy wants, and then takes what there is. It is
-   * told how often it was asked before: where a hash decides, that leads to other hosts.
+   * Asks again while the picker names a host that failed, as often as the policy wants, and then takes what there is. The
+   * picker is told how often it was asked before: where a hash decides, that leads to other hosts.
    */
-  chooseHost(pick: (attempt: number) => Host | undefined): Host | undefined {
-    let host = pick(0);
+  chooseHost(cluster: UpstreamCluster, hash: number | undefined): Host | undefined {
+    const picker = this.#previousPriorities?.pickerOf(cluster) ?? cluster;
+    let host = picker.pick(hash, 0);
     const attempts = this.#compiled?.policy.hostSelectionAttempts ?? 0;
     for (let i = 0; i < attempts && host !== undefined && this.#previousHosts?.includes(host) === true; i++) {
-      host = pick(i + 1);
+      host = picker.pick(hash, i + 1);
     }
     return host;
   }
@@ -156,6 +160,8 @@ export class RetryState {
     this.#circuitBreaker = circuitBreaker;
     this.#retries += 1;
     if (policy.avoidsPreviousHosts) (this.#previousHosts ??= []).push(host);
+    const { priorityUpdateFrequency: frequency } = policy;
+    if (frequency !== undefined) (this.#previousPriorities ??= new PreviousPriorities(frequency)).add(host);
     this.#isImmediate = false;
     this.#delayMs = this.#chooseDelay(cluster, requestedMs);
     return 'retry';
@@ -185,6 +191,7 @@ export class RetryState {
     this.#compiled = undefined;
     this.#request = undefined;
     this.#previousHosts = undefined;
+    this.#previousPriorities = undefined;
   }
 
   #release(): void {

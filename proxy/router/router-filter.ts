@@ -208,7 +208,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     // The cluster may have been replaced meanwhile; what is in force now knows which hosts are left.
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
-    const host = this.#retry.chooseHost((attempt) => current.pick(this.#hash.value, attempt));
+    const host = this.#retry.chooseHost(current, this.#hash.value);
     if (host !== undefined) {
       this.#startAttempt(host);
       this.decodeFlush();

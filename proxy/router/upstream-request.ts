@@ -9,6 +9,7 @@ import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
 import type { PoolCallbacks } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
+import type { LatencyEstimate } from '../upstream/latency-estimate.ts';
 
 /** Who made the attempt: the router. */
 export interface UpstreamRequestCallbacks {
@@ -57,6 +58,8 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   readonly #perTryTimer: WheelTimer;
   readonly #idleTimer: WheelTimer;
   #idleTimeoutMs = 0;
+  /** Since when its host has all that it needs to answer, where hosts are chosen by their latency; else -1. */
+  #requestedMs = -1;
   #state: State = 'inactive';
 
   constructor(callbacks: UpstreamRequestCallbacks, responseHead: ResponseHead, timers: TimerWheel) {
@@ -102,6 +105,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   start(host: Host, nowMs: number, mayReuse: boolean): void {
     this.#host = host;
     this.#state = 'waiting';
+    if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);
     if (connection !== undefined) this.#begin(connection);
   }
@@ -135,6 +139,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     const host = this.#host;
     if (host === undefined || this.#state !== 'waiting') return;
     host.recordResult(error);
+    if (host.latency !== undefined && error.code !== 'overflow') this.#recordLatency(host, host.latency, 'failure');
     this.#end(host);
     this.#callbacks.onUpstreamReset(this, error, { host, isSent: false, isReused: false });
   }
@@ -143,10 +148,15 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
 
   encodeHeaders(head: RequestHead, endStream: boolean): void {
     this.#state = 'sent';
+    // How long the client takes for the body says nothing about the host.
+    if (!endStream) this.#requestedMs = -1;
     this.#connection?.encodeHeaders(head, endStream);
   }
 
   encodeData(data: DataRun, endStream: boolean): void {
+    if (endStream && this.#state === 'sent' && this.#host?.latency !== undefined) {
+      this.#requestedMs = this.#host.cluster.context.clock.monotonicMs();
+    }
     this.#connection?.encodeData(data, endStream);
     this.#onProgress();
   }
@@ -182,8 +192,19 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     this.#timers.disarm(this.#perTryTimer);
     this.#onProgress();
     this.#state = 'responding';
+    if (host.latency !== undefined) this.#recordLatency(host, host.latency, 'answer');
     if (endStream) this.#end(host);
     this.#callbacks.onUpstreamHeaders(this, endStream);
+  }
+
+  #recordLatency({ cluster }: Host, latency: LatencyEstimate, end: 'answer' | 'failure' | 'abandon'): void {
+    if (this.#requestedMs < 0) return;
+    const nowMs = cluster.context.clock.monotonicMs();
+    const rttMs = nowMs - this.#requestedMs;
+    this.#requestedMs = -1;
+    if (end === 'answer') latency.record(rttMs, nowMs);
+    else if (end === 'failure') latency.recordFailure(rttMs, nowMs);
+    else latency.recordAtLeast(rttMs, nowMs);
   }
 
   onResponseData(data: DataRun, endStream: boolean): void {
@@ -207,6 +228,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     if (host === undefined || this.#state === 'inactive') return;
     host.cluster.stats.resets.value += 1;
     host.recordResult(error);
+    if (host.latency !== undefined) this.#recordLatency(host, host.latency, 'failure');
     this.#end(host);
     if (isActive) this.#callbacks.onUpstreamReset(this, error, { host, isSent, isReused });
   }
@@ -235,6 +257,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   }
 
   #end(host: Host): void {
+    if (host.latency !== undefined) this.#recordLatency(host, host.latency, 'abandon');
     host.endStream(this, this.#connection);
     this.#connection = undefined;
     this.#state = 'inactive';

@@ -2,8 +2,8 @@
 import type { Locality } from '../api/cluster.ts';
 import type { LbPolicy } from '../api/load-balancing.ts';
 import type { Host } from './host.ts';
-import { hashPolicies, type Picker, type PickerOptions, pickers, type WeightedHost } from './picker.ts';
-import { healthOf, spreadLoad } from './priority-load.ts';
+import { hashPolicies, type Picker, type PickerOptions, pickers, type Random, type WeightedHost } from './picker.ts';
+import { healthOf, type LoadRules, type PriorityLoad, spreadLoad } from './priority-load.ts';
 import { createWeightedSampler } from './random.ts';
 
 export interface ClusterPickerOptions extends PickerOptions {
@@ -13,28 +13,69 @@ export interface ClusterPickerOptions extends PickerOptions {
   readonly weightOf: (host: Host) => number;
 }
 
-export function createClusterPicker(hosts: readonly Host[], options: ClusterPickerOptions): Picker {
-  const priorities = groupBy(hosts, ({ endpoint }) => endpoint.priority)
-    .sort(([a], [b]) => a - b)
-    .map(([, members]) => members);
-  const { overprovisioningFactor, loadBalancing } = options;
-  const loads = spreadLoad(priorities.map(countHealth), {
-    overprovisioningFactor,
-    panicThresholdPercent: loadBalancing.panicThresholdPercent,
+export interface ClusterPicker {
+  /** Of every first attempt. */
+  readonly picker: Picker;
+  /**
+   * For a retry that wants to go elsewhere: the load of the priorities in `passedOver` is spread over the others. Undefined
+   * when these have no healthy host.
+   */
+  pickerWithout(passedOver: ReadonlySet<number>): Picker | undefined;
+}
+
+export function createClusterPicker(hosts: readonly Host[], options: ClusterPickerOptions): ClusterPicker {
+  const groups = groupBy(hosts, ({ endpoint }) => endpoint.priority).sort(([a], [b]) => a - b);
+  const counts = groups.map(([, members]) => countHealth(members));
+  const rules: LoadRules = {
+    overprovisioningFactor: options.overprovisioningFactor,
+    panicThresholdPercent: options.loadBalancing.panicThresholdPercent,
+  };
+  const loads = spreadLoad(counts, rules);
+  const priorities = groups.map(([, members], i): Priority => {
+    const isPanic = loads[i]?.isPanic === true;
+    return { picker: once(() => createPriorityPicker(members, isPanic, options)) };
   });
-  const choices = priorities.flatMap((members, i) => {
-    const { share = 0, isPanic = false } = loads[i] ?? {};
-    return share === 0 ? [] : [{ weight: share, picker: createPriorityPicker(members, isPanic, options) }];
+  const without = new Map<string, Picker | undefined>();
+  return {
+    picker: joinPriorities(priorities, loads, options.random),
+    pickerWithout(passedOver) {
+      const key = [...passedOver].sort((a, b) => a - b).join();
+      if (!without.has(key)) {
+        const left = counts.map((count, i) =>
+          passedOver.has(groups[i]?.[0] ?? 0) ? { ...count, available: 0 } : count,
+        );
+        const isAny = left.some(({ available }) => available > 0);
+        without.set(key, isAny ? joinPriorities(priorities, spreadLoad(left, rules), options.random) : undefined);
+      }
+      return without.get(key);
+    },
+  };
+}
+
+interface Priority {
+  /** Rings and tables cost time to build: only those in use are. */
+  readonly picker: () => Picker;
+}
+
+function joinPriorities(priorities: readonly Priority[], loads: readonly PriorityLoad[], random: Random): Picker {
+  const choices = priorities.flatMap(({ picker }, i) => {
+    const share = loads[i]?.share ?? 0;
+    return share === 0 ? [] : [{ weight: share, picker: picker() }];
   });
   const [only] = choices;
   if (choices.length <= 1) return only?.picker ?? nobody;
-  const sample = createWeightedSampler(choices, options.random);
+  const sample = createWeightedSampler(choices, random);
   return {
     pick(hash, attempt) {
       const choice = hash === undefined ? sample() : chooseByHash(choices, hash);
       return choice?.picker.pick(hash, attempt);
     },
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 const nobody: Picker = { pick: () => undefined };

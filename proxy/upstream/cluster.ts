@@ -9,7 +9,7 @@ import { ClusterStats } from './cluster-stats.ts';
 import { Host } from './host.ts';
 import { OutlierDetector } from './outlier/outlier-detector.ts';
 import { OutlierStats } from './outlier/outlier-stats.ts';
-import { createClusterPicker } from './cluster-picker.ts';
+import { type ClusterPicker, createClusterPicker } from './cluster-picker.ts';
 import type { Picker, Random } from './picker.ts';
 import { slowStartFactor } from './slow-start.ts';
 
@@ -28,6 +28,7 @@ export class UpstreamCluster {
   readonly circuitBreaker: CircuitBreaker;
   readonly #outlierDetector: OutlierDetector | undefined;
   #hosts = new Map<string, Host>();
+  #clusterPicker: ClusterPicker;
   #picker: Picker;
   #overprovisioningFactor = 140;
   /** Monotonic; until then new hosts are led up to their weights; 0 when there are none. */
@@ -42,7 +43,8 @@ export class UpstreamCluster {
     this.circuitBreaker = new CircuitBreaker(config.circuitBreakers, this.stats);
     this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
     this.#outlierDetector = this.#createOutlierDetector();
-    this.#picker = this.#createPicker();
+    this.#clusterPicker = this.#createPicker();
+    this.#picker = this.#clusterPicker.picker;
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
   }
 
@@ -77,15 +79,22 @@ export class UpstreamCluster {
     const available = this.hosts.filter((host) => host.isAvailable);
     this.stats.membershipTotal.value = this.#hosts.size;
     this.stats.membershipHealthy.value = available.length;
-    this.#picker = this.#createPicker();
+    this.#replacePicker();
   }
 
-  #createPicker(): Picker {
+  #replacePicker(): void {
+    this.#clusterPicker = this.#createPicker();
+    this.#picker = this.#clusterPicker.picker;
+  }
+
+  #createPicker(): ClusterPicker {
     const { lbPolicy, loadBalancing } = this.config;
+    const { clock, random } = this.context;
     return createClusterPicker(this.hosts, {
       lbPolicy,
       loadBalancing,
-      random: this.context.random,
+      clock,
+      random,
       overprovisioningFactor: this.#overprovisioningFactor,
       weightOf: this.#createWeigher(),
     });
@@ -112,11 +121,16 @@ export class UpstreamCluster {
     return this.#picker.pick(hash, attempt);
   }
 
+  /** For retries that pass over priorities; undefined when no other has a healthy host. */
+  pickerWithout(priorities: ReadonlySet<number>): Picker | undefined {
+    return this.#clusterPicker.pickerWithout(priorities);
+  }
+
   /** Called once a second: closes what was idle for too long, and leads new hosts on. */
   sweepIdle(nowMs: number): void {
     if (this.#slowStartEndMs > 0) {
       this.#slowStartEndMs = 0;
-      this.#picker = this.#createPicker();
+      this.#replacePicker();
     }
     for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
   }

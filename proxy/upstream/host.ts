@@ -5,6 +5,7 @@ import type { MetricScope } from '../telemetry/metric-scope.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
 import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
+import { LatencyEstimate } from './latency-estimate.ts';
 import type { HostMonitor } from './outlier/host-monitor.ts';
 
 export class Host {
@@ -21,6 +22,8 @@ export class Host {
   isRemoved = false;
   /** Set by the cluster's outlier detection; undefined without one. */
   monitor: HostMonitor | undefined = undefined;
+  /** Of clusters that are balanced by it. */
+  readonly latency: LatencyEstimate | undefined;
   #isEjected = false;
   /** Where requests to this host are counted; resolved at the first one. */
   metricScope: MetricScope | undefined = undefined;
@@ -31,6 +34,8 @@ export class Host {
     this.address = `${endpoint.address}:${endpoint.port}`;
     this.pool = new ConnectionPool(this);
     this.createdMs = cluster.context.clock.monotonicMs();
+    const { peakEwma } = cluster.config.loadBalancing;
+    this.latency = peakEwma && new LatencyEstimate(peakEwma, this.createdMs);
   }
 
   /** Whether pickers may choose it. Changes only together with the cluster's picker. */

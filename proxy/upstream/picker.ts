@@ -1,8 +1,10 @@
 /** Shape 1 for load balancing: a picker is built from one list of hosts and replaced, never changed, when the list changes. */
 import type { LbPolicy, LoadBalancing } from '../api/load-balancing.ts';
+import type { Clock } from '../common/clock.ts';
 import type { Host } from './host.ts';
 import { createLeastRequestPicker } from './least-request.ts';
 import { createMaglevPicker } from './maglev.ts';
+import { createPeakEwmaPicker } from './peak-ewma.ts';
 import { createRandomPicker } from './random.ts';
 import { createRingHashPicker } from './ring-hash.ts';
 import { createRoundRobinPicker } from './round-robin.ts';
@@ -25,6 +27,7 @@ export interface WeightedHost {
 }
 
 export interface PickerOptions {
+  readonly clock: Clock;
   readonly random: Random;
   readonly loadBalancing: LoadBalancing;
 }
@@ -38,6 +41,7 @@ export const pickers: Readonly<Record<LbPolicy, PickerFactory>> = {
   RANDOM: createRandomPicker,
   RING_HASH: createRingHashPicker,
   MAGLEV: createMaglevPicker,
+  PEAK_EWMA: createPeakEwmaPicker,
 };
 
 /** Policies by which the hash of a request decides. */

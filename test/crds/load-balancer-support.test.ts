@@ -20,6 +20,7 @@ describe('a load balancer that is in force', () => {
   test.each([
     { simple: 'ROUND_ROBIN', warmup: { duration: '30s', minimumPercent: 5, aggression: 2 } },
     { warmupDurationSecs: '30s' },
+    { localityLbSetting: { enabled: false } },
     { consistentHash: { httpHeaderName: 'x-user' } },
     { consistentHash: { useSourceIp: true, ringHash: { minimumRingSize: 4096 } } },
     { consistentHash: { httpQueryParameterName: 'user', maglev: { tableSize: 101 } } },
@@ -51,7 +52,7 @@ describe('a load balancer that would not do what it says', () => {
       '….consistentHash.ringHash.minimumRingSize: must',
     ],
     [{ consistentHash: { minimumRingSize: 8_388_609 } }, '….consistentHash.minimumRingSize: must be at most 8388608'],
-    [{ localityLbSetting: { enabled: true } }, '….localityLbSetting: is not supported yet'],
+    [{ zoneAwareLbSetting: { enabled: true } }, '….zoneAwareLbSetting: is not supported yet'],
   ])('%j is refused', (loadBalancer, fault) => {
     expect(faultsOf(loadBalancer)).toContain(fault);
   });

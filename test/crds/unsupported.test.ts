@@ -62,8 +62,12 @@ describe('what is in force', () => {
     [
       'a DestinationRule',
       destinationRule({
+        exportTo: ['.', 'shop'],
         trafficPolicy: {
-          loadBalancer: { simple: 'ROUND_ROBIN' },
+          loadBalancer: {
+            simple: 'ROUND_ROBIN',
+            localityLbSetting: { distribute: [{ from: 'a/*', to: { 'a/b': 80, c: 20 } }] },
+          },
           connectionPool: { tcp: { connectTimeout: '1s' }, http: { idleTimeout: '30s' } },
         },
         subsets: [{ name: 'v1', labels: { version: 'v1' }, trafficPolicy: { loadBalancer: { simple: 'LEAST_CONN' } } }],
@@ -76,10 +80,27 @@ describe('what is in force', () => {
         endpoints: [{ address: '10.0.0.1', ports: { http: 8080 }, labels: { version: 'v1' }, weight: 3 }],
       }),
     ],
+    [
+      'a DestinationRule for some clients',
+      destinationRule({
+        exportTo: ['.'],
+        workloadSelector: { matchLabels: { app: 'web' } },
+        trafficPolicy: {
+          loadBalancer: { localityLbSetting: { failover: [{ from: 'a', to: 'b' }], failoverPriority: ['app', 'v=1'] } },
+          outlierDetection: {},
+        },
+      }),
+    ],
     ['a ServiceEntry with a selector', serviceEntry({ workloadSelector: { labels: { app: 'a' } } })],
     [
       'a WorkloadEntry',
-      resource('WorkloadEntry', { address: '10.0.0.1', ports: { http: 8080 }, labels: { app: 'a' }, weight: 2 }),
+      resource('WorkloadEntry', {
+        address: '10.0.0.1',
+        ports: { http: 8080 },
+        labels: { app: 'a' },
+        weight: 2,
+        locality: 'region/zone/subzone',
+      }),
     ],
     [
       'a Service',
@@ -113,11 +134,6 @@ describe('what is in force', () => {
 
 describe('what Istio knows and this version does not put in force', () => {
   it.each([
-    [
-      'retries that prefer other localities',
-      { retries: { attempts: 3, retryRemoteLocalities: true } },
-      `spec.http[0].retries.retryRemoteLocalities: true ${notYet}, only false`,
-    ],
     [
       'a rule that sets framing',
       { headers: { response: { set: { 'Content-Length': '5' } } } },
@@ -180,9 +196,9 @@ describe('what Istio knows and this version does not put in force', () => {
     ],
     ['TCP', virtualService({ tcp: [{ route: [{ destination: { host: 'a' } }] }] }), `spec.tcp: ${notYet}`],
     [
-      'localities',
-      destinationRule({ trafficPolicy: { loadBalancer: { localityLbSetting: { enabled: true } } } }),
-      `spec.trafficPolicy.loadBalancer.localityLbSetting: ${notYet}`,
+      'zone-aware routing',
+      destinationRule({ trafficPolicy: { loadBalancer: { zoneAwareLbSetting: { enabled: true } } } }),
+      `spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: ${notYet}`,
     ],
     [
       'pass-through',
@@ -232,7 +248,16 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.network: ${notYet}`,
       `spec.address: is required: a workload behind a network's gateway ${notYet}`,
     ],
-    ['localities', resource('WorkloadEntry', { address: '10.0.0.1', locality: 'a/b' }), `spec.locality: ${notYet}`],
+    [
+      'localities of more than three parts',
+      resource('WorkloadEntry', { address: '10.0.0.1', locality: 'a/b/c/d' }),
+      'spec.locality: must be region/zone/subzone, shortened from the right, got "a/b/c/d"',
+    ],
+    [
+      'localities without a region',
+      serviceEntry({ endpoints: [{ address: '10.0.0.1', locality: '/b' }] }),
+      'spec.endpoints[0].locality: must be region/zone/subzone, shortened from the right, got "/b"',
+    ],
     ['UDP', service({ ports: [{ port: 53, protocol: 'UDP' }] }), `spec.ports[0].protocol: "UDP" ${notYet}, only "TCP"`],
     [
       'named target ports',

@@ -31,11 +31,14 @@ type UpstreamConnection = Pick<
 export class FakeConnections {
   readonly attempts: Attempt[] = [];
   readonly #behaviourOf: (address: string) => Behaviour;
+  readonly #latencyOf: (address: string) => number;
   readonly #connected = new WeakSet<Host>();
   readonly #unsettled: (() => void)[] = [];
 
-  constructor(behaviourOf: (address: string) => Behaviour) {
+  /** `latencyOf`: milliseconds until the host there answers. */
+  constructor(behaviourOf: (address: string) => Behaviour, latencyOf: (address: string) => number) {
     this.#behaviourOf = behaviourOf;
+    this.#latencyOf = latencyOf;
   }
 
   /** Puts a connection in each host that has none. */
@@ -57,6 +60,11 @@ export class FakeConnections {
     this.attempts.push({ address: host.address, path: head.path, headers: headersOf(head) });
     const behaviour = this.#behaviourOf(host.address);
     if (behaviour === 'is silent') return;
+    const latencyMs = this.#latencyOf(host.address);
+    if (behaviour === 'answers' && latencyMs > 0) {
+      connection.answerLater(latencyMs);
+      return;
+    }
     this.#unsettled.push(() => (behaviour === 'refuses' ? connection.fail() : connection.answer()));
   }
 }
@@ -90,6 +98,13 @@ class FakeConnection implements UpstreamConnection {
     if (decoder === undefined) return;
     decoder.responseHead.status = 200;
     decoder.onResponseHeaders(true);
+  }
+
+  answerLater(latencyMs: number): void {
+    const decoder = this.#decoder;
+    this.#host.cluster.context.clock.setTimer(() => {
+      if (this.#decoder === decoder) this.answer();
+    }, latencyMs);
   }
 
   fail(): void {

@@ -79,7 +79,10 @@ export class SimulatedProxy {
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     this.#clusters = new ClusterManager({ clock, timers: this.#timers, random, stats: this.#stats }, []);
-    this.#connections = new FakeConnections((address) => this.#behaviourOf(address));
+    this.#connections = new FakeConnections(
+      (address) => this.#behaviourOf(address),
+      (address) => this.#workloadAt(address)?.latencyMs ?? 0,
+    );
     const noStaticResources = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
     this.configuration = new DynamicConfiguration(noStaticResources, this.#sink());
   }

@@ -1,5 +1,6 @@
 /** Who takes part in a simulation: the workloads that registered themselves, and the client whose proxy is looked at. */
 import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { parseLocality } from '../../pilot/model/locality.ts';
 import { workloadOf, type Workload } from '../../pilot/model/workload.ts';
 
 /** How the application there behaves; it answers unless told otherwise. */
@@ -16,20 +17,25 @@ export interface SimulatedWorkload {
   readonly version?: string;
   readonly namespace?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** `region/zone/subzone`. */
+  readonly locality?: string;
   readonly behaviour?: Behaviour;
+  /** Until it answers; default 0. */
+  readonly latencyMs?: number;
 }
 
 const inboundPort = 15006;
 
 /** The `index`-th workload of a simulation, at 10.0.0.(index + 1). */
 export function workloadAt(given: SimulatedWorkload, index: number): Workload {
-  const { service, version = 'v1', namespace = 'default', labels = {} } = given;
+  const { service, version = 'v1', namespace = 'default', labels = {}, locality } = given;
   const workload = workloadOf({
     name: `${service}-${version}-${index}`,
     namespace,
     service,
     workloadName: `${service}-${version}`,
     labels: { app: service, version, ...labels },
+    locality: locality === undefined ? undefined : parseLocality(locality),
     clusterId: 'Kubernetes',
     address: `10.0.0.${index + 1}`,
     appPort: 8080,

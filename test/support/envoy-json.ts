@@ -7,6 +7,7 @@ import type {
   HttpConnectionManager,
   LbEndpoint,
   Listener,
+  PeakEwma,
   Route,
   RouteAction,
   RouteConfiguration,
@@ -32,6 +33,14 @@ export function staticCluster(name: string, endpoints: readonly EndpointJson[], 
 export function edsCluster(name: string, rest: Cluster = {}): Cluster {
   const eds_config = { ads: {}, resource_api_version: 'V3' } as const;
   return { name, type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config }, ...rest };
+}
+
+/** The policy of Envoy's contrib build. */
+export function peakEwmaPolicy(config: PeakEwma = {}): Cluster {
+  const typeUrl = typeUrlOf('envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma');
+  const typed_config = { '@type': typeUrl, ...config };
+  const typed_extension_config = { name: 'envoy.load_balancing_policies.peak_ewma', typed_config };
+  return { load_balancing_policy: { policies: [{ typed_extension_config }] } };
 }
 
 /** Everything to one cluster, without the timeout that Envoy sets by default. */

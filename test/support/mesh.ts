@@ -29,6 +29,8 @@ export interface CommandResult {
 export interface SidecarOptions {
   readonly service: string;
   readonly version?: string;
+  /** `region/zone/subzone`. */
+  readonly locality?: string;
   /** Whether an echo application runs next to the sidecar; without one the sidecar only makes calls. */
   readonly hasApplication?: boolean;
   /** How long the application is busy before it listens; default 0. */
@@ -89,7 +91,7 @@ export class Mesh {
 
   /** `heddle run`, ready, its application listening and in rotation. */
   async startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
-    const { service, version = 'v1', hasApplication = true, listenDelayMs = 0 } = options;
+    const { service, version = 'v1', locality, hasApplication = true, listenDelayMs = 0 } = options;
     const [port = 0] = await findMeshPorts(1);
     const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
     const application = [
@@ -98,8 +100,9 @@ export class Mesh {
       version,
       String(listenDelayMs),
     ];
+    const place = locality === undefined ? [] : ['--locality', locality];
     const rest = hasApplication ? ['--port', String(port), '--', ...application] : [];
-    const child = this.start(`${service} ${version}`, [heddle, 'run', ...identity, ...rest]);
+    const child = this.start(`${service} ${version}`, [heddle, 'run', ...identity, ...place, ...rest]);
     const [, outboundUrl = '', inbound, adminUrl = ''] = await child.waitForLine(
       /is ready: outbound (\S+)(?: inbound (\S+))? admin (\S+)/,
     );

@@ -233,6 +233,15 @@ describe('the match of an HTTP route', () => {
 });
 
 describe('faults, retries, redirects and CORS', () => {
+  it('warns of retries elsewhere that never come', () => {
+    const warned = (attempts: number): string[] =>
+      warningsOf(httpRoute({ retries: { attempts, retryRemoteLocalities: true } }));
+    expect(warned(1)).toEqual([
+      'spec.http[0].retries.retryRemoteLocalities: has no effect: the first retry stays near, and attempts is 1',
+    ]);
+    expect(warned(2)).toEqual([]);
+  });
+
   it.each([
     ['an empty fault', { fault: {} }, 'spec.http[0].fault: must have abort, delay or both'],
     [

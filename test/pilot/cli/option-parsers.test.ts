@@ -21,6 +21,13 @@ describe('option values', () => {
     expect(() => parse.parseLabels('app=web,')).toThrow('"" is no label');
   });
 
+  test('a locality has up to three parts', () => {
+    expect(parse.parseLocality('r1/z1/s1')).toEqual({ region: 'r1', zone: 'z1', subZone: 's1' });
+    expect(parse.parseLocality('eu-west.1')).toEqual({ region: 'eu-west.1', zone: '', subZone: '' });
+    for (const text of ['', '/z', 'r/', 'r//s', 'r/z/s/x', 'r z', '*'])
+      expect(() => parse.parseLocality(text), text).toThrow('REGION/ZONE/SUBZONE is expected');
+  });
+
   test('seconds become milliseconds', () => {
     expect([parse.parseSeconds('5'), parse.parseSeconds('0.25')]).toEqual([5000, 250]);
     for (const text of ['-1', '5s', '']) expect(() => parse.parseSeconds(text), text).toThrow(/seconds/);

@@ -28,6 +28,14 @@ const decode = (input: SidecarPlan) => {
 };
 
 describe('the bootstrap of a sidecar', () => {
+  test('says where it runs, when it was told', () => {
+    const locality = { region: 'r1', zone: 'z1', subZone: '' };
+    const placed = { ...plan, identity: { ...plan.identity, locality } };
+    expect(buildSidecarBootstrap(placed).node?.locality).toEqual({ region: 'r1', zone: 'z1', sub_zone: '' });
+    expect(decode(placed)?.node.metadata.locality).toEqual(locality);
+    expect(buildSidecarBootstrap(plan).node).not.toHaveProperty('locality');
+  });
+
   test('is one that the proxy reads without a fault', () => {
     expect(decode(plan)).toMatchObject({
       admin: { address: '127.0.0.1', port: 20_003 },

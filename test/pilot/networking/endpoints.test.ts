@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LbEndpoint } from '../../../proxy/api/envoy.gen.ts';
 import { buildLoadAssignment, selectEndpoints } from '../../../pilot/networking/endpoints.ts';
 import type { Workload } from '../../../pilot/model/workload.ts';
-import { contextOf, destinationRuleYaml, serviceYaml, sidecarWorkload } from './scenario.ts';
+import { clientAt, contextOf, destinationRuleYaml, serviceYaml, sidecarWorkload } from './scenario.ts';
 
 const hostname = 'reviews.default.svc.cluster.local';
 
@@ -12,7 +12,7 @@ function endpointsOf(
   { subset = '', port = 80, host = hostname } = {},
 ): LbEndpoint[] {
   const { config, workloads: byHostname } = contextOf(yaml, workloads);
-  const selection = selectEndpoints(config, `outbound|${port}|${subset}|${host}`, 'default');
+  const selection = selectEndpoints(config, `outbound|${port}|${subset}|${host}`, clientAt());
   if (selection === undefined) throw new Error('there is no such cluster');
   return buildLoadAssignment(byHostname.get(host) ?? [], selection).endpoints?.[0]?.lb_endpoints ?? [];
 }
@@ -105,7 +105,7 @@ spec: { hosts: [api.example.com], ports: [{ number: 80, name: http, protocol: HT
 
   test('an assignment carries the weight of its locality, and no locality when it is empty', () => {
     const { config, workloads } = contextOf(serviceYaml('reviews'), [v1, v2]);
-    const selection = selectEndpoints(config, `outbound|80||${hostname}`, 'default')!;
+    const selection = selectEndpoints(config, `outbound|80||${hostname}`, clientAt())!;
     expect(buildLoadAssignment(workloads.get(hostname) ?? [], selection).endpoints).toMatchObject([
       { locality: {}, load_balancing_weight: 2 },
     ]);
@@ -118,6 +118,6 @@ spec: { hosts: [api.example.com], ports: [{ number: 80, name: http, protocol: HT
     ['an unknown subset', `outbound|80|v9|${hostname}`],
     ['another kind of name', 'inbound|8080||'],
   ])('%s selects nothing', (_name, clusterName) => {
-    expect(selectEndpoints(contextOf(serviceYaml('reviews')).config, clusterName, 'default')).toBeUndefined();
+    expect(selectEndpoints(contextOf(serviceYaml('reviews')).config, clusterName, clientAt())).toBeUndefined();
   });
 });

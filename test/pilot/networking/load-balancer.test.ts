@@ -41,7 +41,7 @@ describe('the load balancer of a cluster', () => {
       },
     ],
   ])('for %j', (settings, expected) => {
-    expect(buildLoadBalancer(settings)).toEqual(expected);
+    expect(buildLoadBalancer(settings === undefined ? {} : { loadBalancer: settings })).toEqual(expected);
   });
 });
 

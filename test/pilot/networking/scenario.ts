@@ -4,7 +4,9 @@ import { findUnsupported, validateResource } from '../../../crds/validate.ts';
 import type { Resource } from '../../../crds/resource.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
-import { workloadOf, type Workload } from '../../../pilot/model/workload.ts';
+import type { LocatedClient } from '../../../pilot/model/client.ts';
+import { parseLocality } from '../../../pilot/model/locality.ts';
+import { type Labels, workloadOf, type Workload } from '../../../pilot/model/workload.ts';
 import { discover, type Discovered } from '../../../pilot/registry/service-discovery.ts';
 
 /** The resources of a YAML stream, checked as `apply` checks them; each is a second younger than the one before. */
@@ -54,6 +56,11 @@ export function sidecarWorkload(given: Partial<NodeMetadata> = {}): Workload {
   const workload = workloadOf(metadataOf(given));
   if (workload === undefined) throw new Error('the metadata describe a pure client');
   return workload;
+}
+
+/** A client in `default`, in a place such as `region/zone/subzone`. */
+export function clientAt(place = '', labels: Labels = {}): LocatedClient {
+  return { namespace: 'default', labels, locality: parseLocality(place) };
 }
 
 /** A Kubernetes Service; `ports` as in YAML's flow style. */

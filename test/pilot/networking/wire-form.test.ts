@@ -19,6 +19,7 @@ import { buildInboundListener, buildOutboundListener } from '../../../pilot/netw
 import { buildOutboundHosts } from '../../../pilot/networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from '../../../pilot/xds/outbound-routes.ts';
 import {
+  clientAt,
   contextOf,
   destinationRuleYaml,
   metadataOf,
@@ -31,6 +32,21 @@ import {
 const yaml =
   serviceYaml('reviews', { ports: '[{ name: http, port: 80 }, { name: http-b, port: 8080 }]' }) +
   serviceYaml('ratings') +
+  serviceYaml('details') +
+  destinationRuleYaml(
+    `
+  host: details
+  trafficPolicy:
+    loadBalancer: { localityLbSetting: { failoverPriority: [app, topology.kubernetes.io/region] } }
+    outlierDetection: { minHealthPercent: 10 }
+    portLevelSettings:
+    - { port: { number: 80 }, loadBalancer: { localityLbSetting: { distribute: [{ from: "*", to: { "r/a": 80, "r/b": 20 } }] } } }`,
+    { name: 'places' },
+  ) +
+  destinationRuleYaml('{ host: ratings }', { name: 'latency' }).replace(
+    'namespace: default }',
+    'namespace: default, annotations: { heddle.dev/load-balancer: "peak-ewma;decay=5s" } }',
+  ) +
   destinationRuleYaml(`
   host: reviews
   trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN }, connectionPool: { tcp: { connectTimeout: 1s }, http: { idleTimeout: 5s } } }
@@ -42,6 +58,7 @@ const yaml =
     - { uri: { regex: "/b/[0-9]+" }, withoutHeaders: { e: { exact: z }, f: {} } }
     route: [{ destination: { host: reviews, subset: v2 } }]
     timeout: 2s
+    retries: { attempts: 3, retryRemoteLocalities: true }
   - route:
     - { destination: { host: reviews, subset: v1 }, weight: 95 }
     - { destination: { host: reviews, subset: v2 }, weight: 5 }`) +
@@ -59,10 +76,18 @@ function translate(): Translated {
   const { config, workloads } = contextOf(yaml, [
     sidecarWorkload(),
     sidecarWorkload({ name: 'other', address: '10.0.0.2' }),
+    ...['a', 'b'].map((zone, i) =>
+      sidecarWorkload({
+        service: 'details',
+        name: zone,
+        address: `10.0.0.${i + 3}`,
+        locality: { region: 'r', zone, subZone: '' },
+      }),
+    ),
   ]);
   const outbound = buildOutboundClusters(config, metadata);
   const assignments = outbound.map(({ name = '' }) => {
-    const selection = selectEndpoints(config, name, 'default')!;
+    const selection = selectEndpoints(config, name, clientAt())!;
     return buildLoadAssignment(workloads.get(selection.hostname) ?? [], selection);
   });
   const shared = encodeSharedRoutes(buildOutboundHosts(config, metadata));
@@ -118,8 +143,9 @@ describe('generated resources', () => {
   test.skipIf(!hasEnvoy)('are accepted by a real Envoy, when there is one on this machine', () => {
     const dir = mkdtempSync(join(tmpdir(), 'heddle-envoy-'));
     try {
-      const file = join(dir, 'bootstrap.json');
-      writeFileSync(file, JSON.stringify(staticBootstrap(translate())));
+      // In bytes, as on the wire: an Envoy cannot read the JSON of an extension that it was built without.
+      const file = join(dir, 'bootstrap.pb');
+      writeFileSync(file, encode('envoy.config.bootstrap.v3.Bootstrap', staticBootstrap(translate())));
       expect(execFileSync('envoy', ['--mode', 'validate', '-c', file, '-l', 'error'], { encoding: 'utf8' })).toMatch(
         /OK/,
       );

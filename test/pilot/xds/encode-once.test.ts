@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { serviceYaml, virtualServiceYaml } from '../networking/scenario.ts';
+import { destinationRuleYaml, serviceYaml, virtualServiceYaml } from '../networking/scenario.ts';
 import { ControlPlane, turn } from './control-plane.ts';
 import { addressesIn, type FakeSidecar, resourcesIn } from './fake-sidecar.ts';
 
@@ -101,5 +101,81 @@ describe('encode once', () => {
     await controlPlane.delete('VirtualService', 'rules');
     expect((await sidecar.next('RDS')).response.versionInfo).toBe(original);
     await turn();
+  });
+
+  describe('clients in several places', () => {
+    const at = (zone: string) => ({ region: 'r', zone, subZone: '' });
+    const ranked = destinationRuleYaml('{ host: s7, trafficPolicy: { outlierDetection: {} } }');
+    const groupsOf = ({
+      received,
+    }: FakeSidecar): (readonly (readonly [zone: string | undefined, priority: number])[])[] =>
+      received
+        .filter(({ type }) => type === 'EDS')
+        .flatMap((each) => resourcesIn('EDS', each))
+        .filter(({ cluster_name, endpoints }) => cluster_name === hostname(7) && endpoints?.length)
+        .map(({ endpoints = [] }) =>
+          endpoints.map(({ locality, priority = 0 }) => [locality?.zone, priority] as const),
+        );
+
+    async function connectServers(): Promise<void> {
+      for (const zone of ['a', 'b']) {
+        const address = zone === 'a' ? '10.0.0.1' : '10.0.0.2';
+        await controlPlane.connectSynced({ service: 's7', name: `s7-${zone}`, address, locality: at(zone) });
+      }
+    }
+
+    test('share all bytes while no rule looks at places', async () => {
+      await startWithManyServices();
+      await connectServers();
+      const first = await controlPlane.connectSynced({ ...client('first'), locality: at('a') });
+      const { encodedTotal } = controlPlane.discovery.encoder;
+      const second = await controlPlane.connectSynced({ ...client('second'), locality: at('b') });
+      expect(controlPlane.discovery.encoder.encodedTotal - encodedTotal).toBeLessThan(5);
+      expect(groupsOf(first)).toEqual([
+        [
+          ['a', 0],
+          ['b', 0],
+        ],
+      ]);
+      expect(groupsOf(second)).toEqual(groupsOf(first));
+    });
+
+    test('get an order of their own for a service whose rule ranks places, and share it with those in the same place', async () => {
+      await startWithManyServices();
+      await controlPlane.apply(ranked);
+      await connectServers();
+      const near = await controlPlane.connectSynced({ ...client('near'), locality: at('a') });
+      const { encodedTotal } = controlPlane.discovery.encoder;
+      const alike = await controlPlane.connectSynced({ ...client('alike'), locality: at('a') });
+      // The barriers of the test alone.
+      expect(controlPlane.discovery.encoder.encodedTotal - encodedTotal).toBeLessThan(5);
+      const far = await controlPlane.connectSynced({ ...client('far'), locality: at('b') });
+      expect(groupsOf(near)).toEqual([
+        [
+          ['a', 0],
+          ['b', 1],
+        ],
+      ]);
+      expect(groupsOf(alike)).toEqual(groupsOf(near));
+      expect(groupsOf(far)).toEqual([
+        [
+          ['a', 1],
+          ['b', 0],
+        ],
+      ]);
+    });
+
+    test('are sent the new order, and nothing else, when a rule begins to rank places', async () => {
+      await startWithManyServices();
+      await connectServers();
+      const near = await controlPlane.connectSynced({ ...client('near'), locality: at('a') });
+      await controlPlane.apply(ranked);
+      await near.next('CDS');
+      expect(Object.keys(addressesIn(await near.next('EDS')))).toEqual([hostname(7)]);
+      expect(groupsOf(near).at(-1)).toEqual([
+        ['a', 0],
+        ['b', 1],
+      ]);
+    });
   });
 });

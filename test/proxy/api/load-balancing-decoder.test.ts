@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
 import { decodeClusterLoadAssignment } from '../../../proxy/api/endpoint-decoder.ts';
-import type { Cluster, ClusterLoadAssignment } from '../../../proxy/api/envoy.gen.ts';
+import type { Cluster, ClusterLoadAssignment, LeastRequest } from '../../../proxy/api/envoy.gen.ts';
 import { readJson } from '../../../proxy/api/protojson.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
-import { edsCluster, loadAssignment } from '../../support/envoy-json.ts';
+import { edsCluster, loadAssignment, peakEwmaPolicy } from '../../support/envoy-json.ts';
 
 function decode(json: Cluster) {
   return decodeCluster(requireValue(readJson('envoy.config.cluster.v3.Cluster', edsCluster('a', json)), 'sample'));
@@ -21,6 +21,7 @@ describe('load balancing', () => {
       panicThresholdPercent: 50,
       isLocalityWeighted: false,
       slowStart: undefined,
+      peakEwma: undefined,
     });
   });
 
@@ -129,5 +130,117 @@ describe('endpoints', () => {
     expect(formatFieldErrors(none.errors ?? [])).toMatch(/policy\.overprovisioning_factor: must be from 1/);
     const late = read({ cluster_name: 'a', endpoints: [{ priority: 129 }] });
     expect(formatFieldErrors(late.errors ?? [])).toMatch(/endpoints\[0\]\.priority: must be from 0 to 128/);
+  });
+});
+
+describe('load_balancing_policy', () => {
+  const leastRequestPolicy = (config: LeastRequest = {}) => ({
+    typed_extension_config: {
+      name: 'envoy.load_balancing_policies.least_request',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
+        ...config,
+      },
+    },
+  });
+  const [peakEwma = {}] = peakEwmaPolicy().load_balancing_policy?.policies ?? [];
+  const balancingOf = (json: Cluster) => {
+    const { lbPolicy, loadBalancing } = requireValue(decode(json), 'cluster');
+    return { lbPolicy, ...loadBalancing };
+  };
+
+  test('names PEAK_EWMA, with the defaults of Envoy', () => {
+    expect(balancingOf(peakEwmaPolicy())).toMatchObject({
+      lbPolicy: 'PEAK_EWMA',
+      peakEwma: { decayMs: 10_000, defaultRttMs: 10, penalty: 1_000_000 },
+      panicThresholdPercent: 50,
+    });
+    const config = { decay_time: '2s', default_rtt: '0.5s', penalty_value: 7.5 };
+    expect(balancingOf(peakEwmaPolicy(config)).peakEwma).toEqual({ decayMs: 2_000, defaultRttMs: 500, penalty: 7.5 });
+  });
+
+  test('goes before lb_policy, and of several the first counts', () => {
+    expect(balancingOf({ lb_policy: 'RANDOM', ...peakEwmaPolicy() }).lbPolicy).toBe('PEAK_EWMA');
+    const policies = [leastRequestPolicy(), peakEwma];
+    expect(balancingOf({ load_balancing_policy: { policies } })).toMatchObject({
+      lbPolicy: 'LEAST_REQUEST',
+      peakEwma: undefined,
+    });
+    expect(balancingOf({ load_balancing_policy: { policies: policies.toReversed() } }).lbPolicy).toBe('PEAK_EWMA');
+  });
+
+  test('may be LEAST_REQUEST with slow start and weights of localities', () => {
+    const policy = leastRequestPolicy({
+      choice_count: 2,
+      slow_start_config: { slow_start_window: '30s' },
+      locality_lb_config: { locality_weighted_lb_config: {} },
+    });
+    expect(balancingOf({ load_balancing_policy: { policies: [policy] } })).toMatchObject({
+      lbPolicy: 'LEAST_REQUEST',
+      isLocalityWeighted: true,
+      slowStart: { windowMs: 30_000, aggression: 1, minWeightPercent: 10 },
+    });
+  });
+
+  const policyOf = (type: string, config: object): Cluster => {
+    const typed_config = { '@type': `type.googleapis.com/envoy.extensions.load_balancing_policies.${type}`, ...config };
+    return { load_balancing_policy: { policies: [{ typed_extension_config: { name: 'any', typed_config } }] } };
+  };
+
+  test.each<[string, object, object]>([
+    [
+      'round_robin.v3.RoundRobin',
+      { slow_start_config: { slow_start_window: '5s' }, locality_lb_config: { locality_weighted_lb_config: {} } },
+      {
+        lbPolicy: 'ROUND_ROBIN',
+        slowStart: { windowMs: 5_000, aggression: 1, minWeightPercent: 10 },
+        isLocalityWeighted: true,
+      },
+    ],
+    ['random.v3.Random', {}, { lbPolicy: 'RANDOM', isLocalityWeighted: false }],
+    [
+      'ring_hash.v3.RingHash',
+      { minimum_ring_size: 10, maximum_ring_size: 20, locality_weighted_lb_config: {} },
+      { lbPolicy: 'RING_HASH', minimumRingSize: 10, maximumRingSize: 20, isLocalityWeighted: true },
+    ],
+    ['maglev.v3.Maglev', { table_size: 503 }, { lbPolicy: 'MAGLEV', tableSize: 503, isLocalityWeighted: false }],
+  ])('may be %s', (type, config, expected) => {
+    expect(balancingOf(policyOf(type, config))).toMatchObject(expected);
+  });
+
+  test.each<[string, Cluster, RegExp]>([
+    ['a ring too small', policyOf('ring_hash.v3.RingHash', { maximum_ring_size: 9 }), /maximum_ring_size: must be at/],
+    [
+      'another hash',
+      policyOf('ring_hash.v3.RingHash', { hash_function: 'MURMUR_HASH_2' }),
+      /hash_function: is not sup/,
+    ],
+    [
+      'bounded loads',
+      policyOf('maglev.v3.Maglev', { consistent_hashing_lb_config: {} }),
+      /consistent_hashing.*not sup/,
+    ],
+    ['nothing', { load_balancing_policy: {} }, /load_balancing_policy\.policies: must have at least one policy/],
+    [
+      'what stands beside another policy',
+      { ...peakEwmaPolicy(), common_lb_config: { locality_weighted_lb_config: {} } },
+      /common_lb_config: must not have locality_weighted_lb_config beside load_balancing_policy/,
+    ],
+    ['settings of lb_policy', { ...peakEwmaPolicy(), round_robin_lb_config: {} }, /round_robin_lb_config: is not supp/],
+    ['no decay', peakEwmaPolicy({ decay_time: '0s' }), /typed_config\.decay_time: must be more than 0s/],
+    [
+      'three choices',
+      { load_balancing_policy: { policies: [leastRequestPolicy({ choice_count: 3 })] } },
+      /choice_count: 3 is not supported, only 2/,
+    ],
+    [
+      'zones',
+      {
+        load_balancing_policy: { policies: [leastRequestPolicy({ locality_lb_config: { zone_aware_lb_config: {} } })] },
+      },
+      /locality_lb_config\.zone_aware_lb_config: is not supported/,
+    ],
+  ])('is refused with %s', (_, json, fault) => {
+    expect(formatFieldErrors(decode(json).errors ?? [])).toMatch(fault);
   });
 });

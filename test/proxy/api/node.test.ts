@@ -26,6 +26,20 @@ describe('a node', () => {
     expect(decodeNode(json.value ?? {})).toEqual({ value: node });
   });
 
+  test('may say where it runs, beside its metadata; an empty place is none', () => {
+    const placed: Node = { ...node, metadata: { ...metadata, locality: { region: 'r', zone: 'z', subZone: 's' } } };
+    expect(encodeNode(placed).locality).toEqual({ region: 'r', zone: 'z', sub_zone: 's' });
+    const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(placed)));
+    expect(decodeNode(json.value ?? {})).toEqual({ value: placed });
+    expect(encodeNode(node)).not.toHaveProperty('locality');
+    expect(decodeNode({ locality: {} }).value?.metadata.locality).toBeUndefined();
+    expect(decodeNode({ locality: { zone: 'z' } }).value?.metadata.locality).toEqual({
+      region: '',
+      zone: 'z',
+      subZone: '',
+    });
+  });
+
   test('that says nothing is unknown', () => {
     expect(decodeNode({}).value).toEqual({
       id: 'unknown',

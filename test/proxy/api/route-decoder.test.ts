@@ -186,7 +186,8 @@ describe('a route action', () => {
     [
       { cluster: 'c', retry_policy: { retry_priority: {} }, hedge_policy: { initial_requests: 2 } },
       [
-        'route.retry_policy.retry_priority: is not supported',
+        'route.retry_policy.retry_priority.name: must be set',
+        'route.retry_policy.retry_priority.typed_config: must be set',
         'route.hedge_policy.initial_requests: 2 is not supported, only 1 is',
       ],
     ],

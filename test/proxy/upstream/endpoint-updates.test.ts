@@ -4,6 +4,7 @@ import { closeAfterTest } from '../../support/closing.ts';
 import { edsCluster, loadAssignment, routeConfiguration, routeTo } from '../../support/envoy-json.ts';
 import { type Answer, call } from '../../support/http-call.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
+import { RawClient } from '../../support/raw-client.ts';
 import { until } from '../../support/turns.ts';
 
 interface Setting {
@@ -81,6 +82,76 @@ test('a removed host finishes its request and then loses its connection; new req
   expect({ connections: host.activeConnections, requests: host.activeRequests }).toEqual({
     connections: 0,
     requests: 0,
+  });
+});
+
+describe('an endpoint that is DRAINING', () => {
+  const drain = (proxy: ProxyParts, draining: Backend, ...others: readonly Backend[]): void => {
+    const endpoints = [{ port: draining.port, health_status: 'DRAINING' } as const, ...others.map(({ port }) => port)];
+    proxy.updateAssignment(loadAssignment('reviews', endpoints));
+  };
+
+  test('finishes what it has, request and response, and gets nothing new', async () => {
+    const { proxy, backends } = await start('leaving', 'staying');
+    const [leaving, staying] = backends as [Backend, Backend];
+    drain(proxy, staying, leaving);
+    let received = '';
+    leaving.respond = (request, response) => {
+      response.write('begun ');
+      request.setEncoding('utf8');
+      request.on('data', (chunk: string) => (received += chunk));
+      request.on('end', () => response.end('and finished'));
+    };
+    const client = closeAfterTest(await RawClient.connect(proxy.port()));
+    client.send('POST / HTTP/1.1\r\nhost: reviews\r\ncontent-length: 9\r\n\r\nfirst');
+    await until(() => received === 'first');
+    drain(proxy, leaving, staying);
+    for (let i = 0; i < 20; i++) expect(echoOf(await call(proxy.port())).name).toBe('staying');
+    client.send('last');
+    await until(() => client.text.endsWith('0\r\n\r\n'));
+    expect(client.text).toContain('and finished');
+    expect({ received, requests: leaving.requests, connections: leaving.connectionsTotal }).toEqual({
+      received: 'firstlast',
+      requests: 1,
+      connections: 1,
+    });
+  });
+
+  test('is asked again when it is healthy again, on the connection that it kept', async () => {
+    const { proxy, backends, setEndpoints } = await start('leaving', 'staying');
+    const [leaving, staying] = backends as [Backend, Backend];
+    setEndpoints(leaving);
+    await call(proxy.port());
+    drain(proxy, leaving, staying);
+    for (let i = 0; i < 5; i++) expect(echoOf(await call(proxy.port())).name).toBe('staying');
+    setEndpoints(leaving);
+    expect(echoOf(await call(proxy.port())).name).toBe('leaving');
+    expect(leaving.connectionsTotal).toBe(1);
+  });
+
+  test('and the only one: 503 with UH where there is no panic, else it is asked as the best there is', async () => {
+    const { proxy, backends } = await start('leaving');
+    const [leaving] = backends as [Backend];
+    drain(proxy, leaving);
+    expect((await call(proxy.port())).status).toBe(200);
+    const common_lb_config = { healthy_panic_threshold: { value: 0 } };
+    proxy.replaceClusters([edsCluster('reviews', { common_lb_config })]);
+    expect((await call(proxy.port())).headers['x-heddle-reason']).toMatch(/^UH /);
+  });
+
+  test('while requests flow: none fails, and from then on none arrives', async () => {
+    const { proxy, backends } = await start('leaving', 'staying');
+    const [leaving, staying] = backends as [Backend, Backend];
+    const { answers, stop } = keepCalling(proxy.port());
+    await until(() => leaving.requests > 50);
+    drain(proxy, leaving, staying);
+    await until(() => proxy.clusters.get('reviews')?.hosts[0]?.activeRequests === 0);
+    const { requests } = leaving;
+    const count = answers.length;
+    await until(() => answers.length > count + 100);
+    await stop();
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(leaving.requests).toBe(requests);
   });
 });
 

@@ -7,7 +7,7 @@ import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
 import { UpstreamCluster } from '../../../proxy/upstream/cluster.ts';
 import type { Cluster, ClusterLoadAssignment } from '../../../proxy/api/envoy.gen.ts';
-import { edsCluster, type EndpointJson, loadAssignment } from '../../support/envoy-json.ts';
+import { edsCluster, type EndpointJson, loadAssignment, peakEwmaPolicy } from '../../support/envoy-json.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 
@@ -26,7 +26,8 @@ export class HostedCluster {
   ) {
     const { clock } = this;
     const context = { clock, timers: new TimerWheel(clock), random: seededRandom(seed), stats: new StatsStore() };
-    const config = requireValue(decodeCluster(edsCluster('cluster', { lb_policy: lbPolicy, ...rest })), 'cluster');
+    const policy = lbPolicy === 'PEAK_EWMA' ? peakEwmaPolicy() : { lb_policy: lbPolicy };
+    const config = requireValue(decodeCluster(edsCluster('cluster', { ...policy, ...rest })), 'cluster');
     this.cluster = new UpstreamCluster(config, context);
     this.setEndpoints(endpoints);
   }

@@ -57,7 +57,7 @@ test('when nobody is healthy all hosts are used, in proportion to their number',
   ]);
 });
 
-test('with threshold 0 nobody panics, and without a healthy host nobody gets anything', () => {
+test('D7: with threshold 0 nobody panics, and without a healthy host nobody gets anything', () => {
   expect(loads([0, 0], { panicThresholdPercent: 0 })).toEqual(['0', '0']);
   expect(loads([1, 0], { panicThresholdPercent: 0 })).toEqual(['100', '0']);
 });

@@ -1,0 +1,29 @@
+/** The sidecar that asks, as far as rules look at it. */
+import type { NodeMetadata } from '../../proxy/api/node.ts';
+import type { Locality } from './locality.ts';
+import { type Labels, placeOf } from './workload.ts';
+
+export interface Client {
+  readonly namespace: string;
+  /** At least those that some rule selects by; none when no rule does. */
+  readonly labels?: Labels;
+}
+
+/** Endpoints also depend on where their client runs. */
+export interface LocatedClient extends Client {
+  readonly locality: Locality;
+}
+
+/** With those labels only that `keys` names, so that clients who differ in others share what is made for them. */
+export function clientOf(node: NodeMetadata, keys: ReadonlySet<string>): Client {
+  const { labels } = placeOf(node);
+  const selected = [...keys].flatMap((key) => {
+    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  return { namespace: node.namespace, labels: Object.fromEntries(selected) };
+}
+
+export function locatedClientOf(node: NodeMetadata, keys: ReadonlySet<string>): LocatedClient {
+  return { ...clientOf(node, keys), locality: placeOf(node).locality };
+}
