@@ -15,6 +15,7 @@ import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
 import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
+import { leaveRotation } from './leave-rotation.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { RouteConfigs } from './router/route-configs.ts';
@@ -32,9 +33,6 @@ export interface ProxyOptions {
   /** Uniform in [0, 1). */
   readonly random?: () => number;
 }
-
-/** While draining, callers learn for this long that the endpoint is gone before connections are refused (B10). */
-const drainNoticeMs = 500;
 
 export class ProxyServer implements Lifecycle {
   readonly bootstrap: Bootstrap;
@@ -109,19 +107,20 @@ export class ProxyServer implements Lifecycle {
   }
 
   /**
-   * Leaves in one deadline: the control plane is told first, then responses ask callers to reconnect elsewhere, then
-   * nothing is accepted any more and what runs finishes.
+   * Leaves in one deadline (B10): the control plane is told, nobody is sent here any more, then nothing is accepted and
+   * what runs finishes. Configuration is followed to the end: what runs may make calls of its own.
    */
   async drain(deadlineMs: number): Promise<void> {
     if (this.#state === 'draining' || this.#state === 'closed') return;
     this.#state = 'draining';
-    const startMs = this.#clock.monotonicMs();
+    const endMs = this.#clock.monotonicMs() + deadlineMs;
+    const leftMs = (): number => Math.max(0, endMs - this.#clock.monotonicMs());
     await this.#healthReporter?.close();
-    await this.ads?.drain(deadlineMs);
-    const noticeMs = this.ads === undefined ? 0 : Math.min(drainNoticeMs, deadlineMs / 4);
-    await this.listeners.drain(deadlineMs, noticeMs);
-    const leftMs = Math.max(0, deadlineMs - (this.#clock.monotonicMs() - startMs));
-    for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs, 1_000));
+    if (this.ads !== undefined) {
+      await leaveRotation({ ads: this.ads, listeners: this.listeners, clock: this.#clock }, deadlineMs);
+    }
+    await this.listeners.drain(leftMs());
+    for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs(), 1_000));
     await this.close();
   }
 

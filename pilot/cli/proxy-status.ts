@@ -19,7 +19,7 @@ export function registerProxyStatus(program: Command, context: CommandContext): 
       'One line per connected sidecar, one column per type of resource. SYNCED: it accepted the latest. STALE: the latest is ' +
         'on its way. NACK: it refused the latest and keeps what it had; the reason follows. NOT SENT: it did not ask. ' +
         'WORKLOAD tells whether others are sent to it. IN ROTATION: they are. WAITING: not yet. UNHEALTHY: its application ' +
-        'is not ready; the reason follows. CLIENT: it serves nothing.',
+        'is not ready; the reason follows. DRAINING: it is about to end. CLIENT: it serves nothing.',
     )
     .addOption(new Option('-o, --output <format>', 'other than a table').choices(['json']))
     .addOption(serverOption())

@@ -4,6 +4,7 @@
  * each when the client has answered the ones before it, and clusters are removed last: make before break.
  */
 import { type DiscoveryRequest, encodeDiscoveryResponse } from '../../proxy/api/discovery.ts';
+import { encodeWithdrawal } from '../../proxy/api/health.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import { type DiscoveryName, discoveryNameOf, discoveryNames, resourceTypes } from '../../proxy/api/resource-types.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
@@ -12,6 +13,7 @@ import type { PushContext } from '../model/push-context.ts';
 import type { Generators } from './generators.ts';
 import { changedNames, planComplete, planPartial } from './push-plan.ts';
 import { contentHash } from './resource-encoder.ts';
+import { PendingAnswers } from './pending-answers.ts';
 import { type Dirty, type Push, Subscription } from './subscription.ts';
 import { WarmingClusters } from './warming-clusters.ts';
 
@@ -37,6 +39,7 @@ export class AdsStream {
   readonly subscriptions = new Map<DiscoveryName, Subscription>();
   readonly #options: AdsStreamOptions;
   readonly #warming: WarmingClusters;
+  readonly #pendingAnswers = new PendingAnswers();
   #hasDeferredRemovals = false;
   #isWritable = true;
   #isClosed = false;
@@ -74,6 +77,17 @@ export class AdsStream {
     this.#flush();
   }
 
+  /** Calls back once the client has answered everything that is due to it now, or is gone. */
+  onceAnswered(callback: () => void): void {
+    if (this.#isClosed) return callback();
+    this.#pendingAnswers.add(this.subscriptions.values(), callback);
+  }
+
+  /** Tells the client that nobody else sends to its workload any more. */
+  confirmWithdrawal(): void {
+    if (!this.#isClosed) this.#isWritable = this.#options.write(encodeWithdrawal(String(++this.#responses)));
+  }
+
   /** The transport takes responses again. */
   resume(): void {
     this.#isWritable = true;
@@ -83,6 +97,7 @@ export class AdsStream {
   close(): void {
     this.#isClosed = true;
     this.#warming.end();
+    this.#pendingAnswers.end();
     this.#options.onEndpointNames(this.subscriptions.get('EDS')?.names ?? noNames, noNames);
   }
 
@@ -96,6 +111,7 @@ export class AdsStream {
 
   #flush(): void {
     for (const type of discoveryNames) this.#pushType(type);
+    this.#pendingAnswers.check();
     if (!this.#hasDeferredRemovals || this.#areClustersInUse()) return;
     this.subscriptions.get('CDS')?.markDirty('all');
     this.#pushType('CDS');

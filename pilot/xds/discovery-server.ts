@@ -39,6 +39,7 @@ export class DiscoveryServer {
   readonly #unsubscribe: (() => void)[] = [];
   #context: Discovered = discover({ revision: 0, resources: [], workloads: [] });
   #isPushScheduled = false;
+  readonly #afterNextPush: (() => void)[] = [];
 
   constructor(options: DiscoveryServerOptions) {
     this.#options = options;
@@ -78,8 +79,9 @@ export class DiscoveryServer {
     return {
       receive: (request) => {
         const health = reportedHealth(request);
-        if (health === undefined) stream.receive(request);
-        else registration.report(health);
+        if (health === undefined) return stream.receive(request);
+        registration.report(health);
+        if (health.kind === 'draining') this.#afterPush(() => this.#confirmWithdrawal(stream));
       },
       resume: () => stream.resume(),
       close: () => {
@@ -102,12 +104,32 @@ export class DiscoveryServer {
       .sort((a, b) => (a.proxy < b.proxy ? -1 : 1));
   }
 
+  /** Tells a draining sidecar when all others have answered what was sent to them because of that. */
+  #confirmWithdrawal(stream: AdsStream): void {
+    const others = [...this.#streams.keys()].filter((other) => other !== stream);
+    let waiting = others.length;
+    if (waiting === 0) stream.confirmWithdrawal();
+    for (const other of others) {
+      other.onceAnswered(() => {
+        waiting -= 1;
+        if (waiting === 0) stream.confirmWithdrawal();
+      });
+    }
+  }
+
+  /** Calls back when what changed until now has been handed to the streams. */
+  #afterPush(callback: () => void): void {
+    this.#afterNextPush.push(callback);
+    this.#schedulePush();
+  }
+
   #schedulePush(): void {
     if (this.#isPushScheduled) return;
     this.#isPushScheduled = true;
     setImmediate(() => {
       this.#isPushScheduled = false;
       this.#push();
+      for (const callback of this.#afterNextPush.splice(0)) callback();
     });
   }
 

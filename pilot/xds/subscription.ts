@@ -35,6 +35,7 @@ export class Subscription {
   lastAcked: Delivery | undefined;
   #sent = new Map<string, EncodedResource>();
   #dirty: Dirty = 'all';
+  #sentCount = 0;
   #hasNamedSome = false;
 
   /** By name, as last sent; a client that rejected them keeps what it had before. */
@@ -52,7 +53,21 @@ export class Subscription {
 
   /** Nothing to look at and nothing under way. */
   get isSettled(): boolean {
-    return !this.isAwaitingAck && this.#dirty !== 'all' && this.#dirty.size === 0;
+    return !this.isAwaitingAck && !this.#isDirty;
+  }
+
+  /** Number of the response whose answer tells that the client has what is in force now; see `hasAnswered`. */
+  get dueResponse(): number {
+    return this.#isDirty ? this.#sentCount + 1 : this.#sentCount;
+  }
+
+  /** Whether the client accepted or rejected that response, or there was nothing to send after all. */
+  hasAnswered(response: number): boolean {
+    return this.isSettled || (this.isAwaitingAck ? this.#sentCount - 1 : this.#sentCount) >= response;
+  }
+
+  get #isDirty(): boolean {
+    return this.#dirty === 'all' || this.#dirty.size > 0;
   }
 
   markDirty(dirty: Dirty): void {
@@ -69,6 +84,7 @@ export class Subscription {
   }
 
   recordSent(delivery: Omit<Delivery, 'outcome'>, push: Push): void {
+    this.#sentCount += 1;
     this.last = { ...delivery, outcome: { kind: 'awaiting' } };
     if (push.isComplete) this.#sent = new Map();
     for (const resource of push.resources) this.#sent.set(resource.name, resource);

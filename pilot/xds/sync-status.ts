@@ -16,9 +16,10 @@ export interface ProxySyncStatus {
 export interface WorkloadSyncStatus {
   /**
    * `IN ROTATION`: others are sent to it. `WAITING`: not yet, its listeners or its first health report are missing.
-   * `UNHEALTHY`: its sidecar reports that it is not ready. `CLIENT`: it serves nothing.
+   * `UNHEALTHY`: its sidecar reports that it is not ready. `DRAINING`: that it is about to end. `CLIENT`: it serves
+   * nothing.
    */
-  readonly status: 'IN ROTATION' | 'WAITING' | 'UNHEALTHY' | 'CLIENT';
+  readonly status: 'IN ROTATION' | 'WAITING' | 'UNHEALTHY' | 'DRAINING' | 'CLIENT';
   /** The sidecar's words, when the status is `UNHEALTHY`. */
   readonly reason?: string;
 }

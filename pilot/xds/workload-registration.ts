@@ -61,6 +61,7 @@ export class WorkloadRegistration {
     const { node, registry } = this.#options;
     if (workloadOf(node.metadata) === undefined) return { status: 'CLIENT' };
     if (registry.isRegistered(node)) return { status: 'IN ROTATION' };
+    if (this.#health?.kind === 'draining') return { status: 'DRAINING' };
     return this.#health?.kind === 'unhealthy'
       ? { status: 'UNHEALTHY', reason: this.#health.reason }
       : { status: 'WAITING' };

@@ -21,7 +21,6 @@ const warmingTimeoutMs = 15_000;
 /** How often a drain looks whether the last connection is gone. */
 const drainPollMs = 20;
 
-/** Implements Lifecycle; draining takes a notice besides. */
 export class ListenerManager implements Lifecycle {
   readonly #dependencies: ListenerManagerDependencies;
   readonly #staticConfigs: readonly Listener[];
@@ -133,16 +132,19 @@ export class ListenerManager implements Lifecycle {
     for (const each of this.#draining) if (each.connectionCount === 0) this.#draining.delete(each);
   }
 
+  /** Connections are still accepted, but every response asks to reconnect elsewhere. */
+  announceDrain(): void {
+    for (const listener of [...this.#active.values(), ...this.#draining]) listener.announceDrain();
+  }
+
   /**
-   * For `noticeMs` connections are still accepted while every response asks to reconnect elsewhere; then inbound
-   * listeners stop and finish, then outbound ones, because finishing an inbound request may need outbound ones.
+   * Inbound listeners stop and finish, then outbound ones, because finishing an inbound request may need outbound ones.
    */
-  async drain(deadlineMs: number, noticeMs = 0): Promise<void> {
+  async drain(deadlineMs: number): Promise<void> {
     this.#isDraining = true;
     const endMs = this.#dependencies.clock.monotonicMs() + deadlineMs;
+    this.announceDrain();
     const all = [...this.#active.values(), ...this.#draining];
-    for (const listener of all) listener.announceDrain();
-    await this.#sleep(noticeMs);
     const isOutbound = (listener: ActiveListener): boolean => listener.config.trafficDirection === 'OUTBOUND';
     await this.#finish(
       all.filter((listener) => !isOutbound(listener)),

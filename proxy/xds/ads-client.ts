@@ -4,7 +4,7 @@
  */
 import type { Endpoint } from '../api/cluster.ts';
 import type { DiscoveryResponse } from '../api/discovery.ts';
-import { type Health, healthRequest } from '../api/health.ts';
+import { type Health, healthRequest, isWithdrawal } from '../api/health.ts';
 import { encodeNode } from '../api/node.ts';
 import { decode } from '../api/protojson.ts';
 import { type DiscoveryName, discoveryNameOf, discoveryNames } from '../api/resource-types.ts';
@@ -65,6 +65,8 @@ export class AdsClient implements Lifecycle {
   #applying: Promise<void> = Promise.resolve();
   #cancelRetry: () => void = () => {};
   #cancelInitialFetch: (() => void) | undefined;
+  /** Who waits for the control plane to say that nobody sends to this proxy any more. */
+  #onWithdrawn: () => void = () => {};
   #hasInitialConfiguration = false;
   #waiters: { readonly resolve: () => void; readonly reject: (reason: Error) => void }[] = [];
 
@@ -123,6 +125,7 @@ export class AdsClient implements Lifecycle {
     this.#cancelInitialFetch?.();
     this.#stream?.close();
     this.#stream = undefined;
+    this.#onWithdrawn();
     for (const { reject } of this.#waiters.splice(0)) reject(new Error('closed before the first configuration came'));
   }
 
@@ -130,6 +133,17 @@ export class AdsClient implements Lifecycle {
   reportHealth(health: Health): void {
     this.#health = health;
     this.#stream?.send(healthRequest(health));
+  }
+
+  /**
+   * Asks the control plane to send nobody here any more. Resolves when it says that all others know, or on `close`: a
+   * control plane that is away, or is not Heddle's, says nothing.
+   */
+  withdraw(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve();
+    const withdrawn = new Promise<void>((resolve) => (this.#onWithdrawn = resolve));
+    this.reportHealth({ kind: 'draining' });
+    return withdrawn;
   }
 
   /** Per discovery service, in apply order. */
@@ -191,6 +205,10 @@ export class AdsClient implements Lifecycle {
 
   async #receive(stream: AdsStream, response: DiscoveryResponse): Promise<void> {
     if (stream.isOver) return;
+    if (isWithdrawal(response)) {
+      this.#onWithdrawn();
+      return;
+    }
     const name = discoveryNameOf(response.typeUrl);
     if (name === undefined || !this.#configuration.subscriptions[name].isWanted) {
       this.#logger.warn('ADS response of a type that was not asked for', { typeUrl: response.typeUrl });

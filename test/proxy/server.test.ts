@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Backend, echo, echoOf } from '../support/backend.ts';
+import { encodeWithdrawal, reportedHealth } from '../../proxy/api/health.ts';
+import { Backend, echoOf } from '../support/backend.ts';
 import { adsBootstrapText } from '../support/ads-bootstrap.ts';
 import { closeAfterTest } from '../support/closing.ts';
 import {
@@ -177,17 +178,63 @@ describe('a proxy with a control plane', () => {
     expect((await call(port)).status).toBe(200);
   });
 
-  test('a drain tells the control plane first, then callers, and accepts all the while', async () => {
-    const { stream, port, server, backend } = await start();
-    const client = closeAfterTest(await RawConnection.open(port));
-    await client.get();
-    const drained = server.drain(2_000);
-    await stream.closed;
-    backend.respond = echo;
-    expect((await call(port)).headers['connection']).toBe('close');
-    expect((await client.get()).headers['connection']).toBe('close');
-    await drained;
-    await expect(call(port)).rejects.toThrow('ECONNREFUSED');
+  describe('B10: a drain', () => {
+    async function untilReported(stream: FakeAdsStream): Promise<void> {
+      for (;;) if (reportedHealth(await stream.next())?.kind === 'draining') return;
+    }
+
+    test('tells the control plane, serves as ever until that answers, and then asks callers to go', async () => {
+      const { stream, port, server } = await start();
+      const client = closeAfterTest(await RawConnection.open(port));
+      const drained = server.drain(60_000);
+      await untilReported(stream);
+      expect(server.state).toBe('draining');
+      for (let i = 0; i < 20; i++) expect((await client.get()).headers['connection']).toBeUndefined();
+      expect((await call(port)).status).toBe(200);
+      stream.sendBytes(encodeWithdrawal('1'));
+      // Half of the deadline would be a minute: only the answer can end the wait.
+      await drained;
+      await client.waitForEnd();
+      await expect(call(port)).rejects.toThrow('ECONNREFUSED');
+    });
+
+    test('follows the control plane while a request still runs', async () => {
+      const { stream, port, server, backend } = await start();
+      const second = await startBackend('second');
+      let finish = (): void => {};
+      backend.respond = (_request, response) => (finish = () => void response.end('finished'));
+      const answer = call(port);
+      await until(() => backend.requests === 1);
+      const drained = server.drain(60_000);
+      await untilReported(stream);
+      stream.sendBytes(encodeWithdrawal('1'));
+      stream.send('EDS', '2', loadAssignment('reviews', [second.port]));
+      await until(() => server.clusters.get('reviews')?.hosts[0]?.endpoint.port === second.port);
+      finish();
+      expect(await answer).toMatchObject({ status: 200, body: 'finished' });
+      await drained;
+    });
+
+    test('without an answer, from one that is not Heddle, waits for half of a short deadline', async () => {
+      const { port, server, stream } = await start();
+      const client = closeAfterTest(await RawConnection.open(port));
+      const drained = server.drain(400);
+      await untilReported(stream);
+      let { headers } = await client.get();
+      while (headers['connection'] === undefined) ({ headers } = await client.get());
+      expect(headers['connection']).toBe('close');
+      await drained;
+      await expect(call(port)).rejects.toThrow('ECONNREFUSED');
+    });
+
+    test('that is broken off closes everything at once', async () => {
+      const { server, stream, port } = await start();
+      const drained = server.drain(60_000);
+      await untilReported(stream);
+      await server.close();
+      await drained;
+      await expect(call(port)).rejects.toThrow('ECONNREFUSED');
+    });
   });
 
   test('without its control plane goes on with what it has', async () => {

@@ -248,16 +248,16 @@ describe('a drain', () => {
     await expect(call(outboundPort)).rejects.toThrow('ECONNREFUSED');
   });
 
-  test('accepts for the time of its notice, while every response asks to reconnect', async () => {
+  test('accepts on once it is announced, while every response asks to reconnect', async () => {
     const { proxy } = await start();
     const kept = closeAfterTest(await RawConnection.open(proxy.port()));
     await kept.get();
-    const drained = proxy.listeners.drain(5_000, 150);
+    proxy.listeners.announceDrain();
     expect((await call(proxy.port())).headers['connection']).toBe('close');
     const { headers, body } = await kept.get();
     expect(headers['connection']).toBe('close');
     expect(echoOf({ body }).url).toBe('/');
-    await drained;
+    await proxy.listeners.drain(5_000);
   });
 
   test('closes idle connections', async () => {
