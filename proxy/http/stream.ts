@@ -2,6 +2,7 @@
  * One request and its response, whatever codecs carry them. Streams are pooled by their connection manager: an object of
  * one fixed shape with its filters inside, made as new by `release`.
  */
+import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type MeshError, meshErrors } from '../common/errors.ts';
 import type { CompiledRoute } from '../router/route-table.ts';
 import type { Host } from '../upstream/host.ts';
@@ -62,7 +63,9 @@ export class HttpStream {
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;
   /** Body bytes that came while a filter held the request. */
-  #held: Buffer | undefined = undefined;
+  readonly #held = new ByteBuffer();
+  /** Some came, or their end: the body is not over with the head. */
+  #isBodyHeld = false;
 
   constructor(manager: ConnectionManager, factories: readonly FilterFactory[]) {
     this.manager = manager;
@@ -89,13 +92,12 @@ export class HttpStream {
     const next = this.#stoppedAt + 1;
     if (next === 0) return;
     this.#stoppedAt = -1;
-    const held = this.#held;
-    this.#runDecodeHeaders(next, this.isRequestComplete && held === undefined);
+    this.#runDecodeHeaders(next, this.isRequestComplete && !this.#isBodyHeld);
     if (this.#stoppedAt >= 0 || this.codec === undefined) return;
     // Before the held bytes go on: whoever cannot take them pauses again.
     this.codec.resumeRequest();
-    if (held !== undefined) {
-      this.#held = undefined;
+    if (this.#isBodyHeld) {
+      const held = this.#takeHeld();
       this.#runDecodeData({ bytes: held, start: 0, end: held.length }, this.isRequestComplete);
     }
     this.decodeFlush();
@@ -130,10 +132,17 @@ export class HttpStream {
   }
 
   #hold({ bytes, start, end }: DataRun): void {
-    const held = this.#held ?? Buffer.alloc(0);
-    this.#held = Buffer.concat([held, bytes.subarray(start, end)]);
+    this.#isBodyHeld = true;
+    this.#held.append(bytes, start, end);
     // Of a whole request nothing more can come but its end, which a socket that is not read from does not notice.
     if (!this.isRequestComplete) this.codec?.pauseRequest();
+  }
+
+  #takeHeld(): Buffer {
+    const { bytes } = this.#held;
+    this.#held.clear();
+    this.#isBodyHeld = false;
+    return bytes;
   }
 
   /** The codec has handed over all bytes of one read. */
@@ -221,6 +230,6 @@ export class HttpStream {
     this.cluster = undefined;
     this.host = undefined;
     this.#stoppedAt = -1;
-    this.#held = undefined;
+    if (this.#isBodyHeld) this.#takeHeld();
   }
 }

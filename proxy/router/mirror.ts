@@ -3,6 +3,7 @@
  * lives on its own: whatever becomes of it, the request that it copies goes its way, and neither waits for the other.
  */
 import type { RouteAction } from '../api/route.ts';
+import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -68,8 +69,9 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
   readonly #timeoutMs: number;
   #connection: ClientConnection | undefined = undefined;
   /** Body bytes that the host cannot take yet. */
-  #waiting: Buffer[] = [];
-  #waitingBytes = 0;
+  readonly #waiting = new ByteBuffer();
+  /** Bytes of the body wait, or its end. */
+  #isBodyWaiting = false;
   #isRequestComplete: boolean;
   #isOver = false;
 
@@ -96,18 +98,22 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
     this.#isRequestComplete = endStream;
     if (endStream) this.#timers.arm(this.#timer, this.#timeoutMs);
     const connection = this.#connection;
-    if (connection === undefined || connection.isCongested || this.#waiting.length > 0) {
+    if (connection === undefined || connection.isCongested || this.#isBodyWaiting) {
       this.#keepWaiting(data);
     } else {
       connection.encodeData(data, endStream);
-      connection.flush();
     }
   }
 
+  /** All bytes of one read were handed over: one write for many small runs. */
+  flush(): void {
+    this.#connection?.flush();
+  }
+
   #keepWaiting({ bytes, start, end }: DataRun): void {
-    this.#waitingBytes += end - start;
-    this.#waiting.push(Buffer.from(bytes.subarray(start, end)));
-    if (this.#waitingBytes > maxWaitingBytes) this.#abandon();
+    this.#isBodyWaiting = true;
+    this.#waiting.append(bytes, start, end);
+    if (this.#waiting.length > maxWaitingBytes) this.#abandon();
   }
 
   /** The stream of the request is over: a request that did not come whole is not one to repeat. */
@@ -120,7 +126,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
   onPoolReady(connection: ClientConnection): void {
     this.#connection = connection;
     connection.attach(this);
-    connection.encodeHeaders(this.#head, this.#isRequestComplete && this.#waiting.length === 0);
+    connection.encodeHeaders(this.#head, this.#isRequestComplete && !this.#isBodyWaiting);
     this.#sendWaiting(connection);
   }
 
@@ -137,13 +143,12 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
   }
 
   #sendWaiting(connection: ClientConnection): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    const last = waiting.length - 1;
-    waiting.forEach((bytes, i) => {
-      connection.encodeData({ bytes, start: 0, end: bytes.length }, this.#isRequestComplete && i === last);
-    });
+    const { bytes } = this.#waiting;
+    if (this.#isBodyWaiting) {
+      this.#waiting.clear();
+      this.#isBodyWaiting = false;
+      connection.encodeData({ bytes, start: 0, end: bytes.length }, this.#isRequestComplete);
+    }
     connection.flush();
   }
 
@@ -177,7 +182,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
     this.#isOver = true;
     this.#host.endStream(this, this.#connection);
     this.#connection = undefined;
-    this.#waiting = [];
+    this.#waiting.clear();
     this.#timers.disarm(this.#timer);
   }
 }

@@ -1,16 +1,14 @@
 /** The beginning of a request's body, kept for the attempt to come or for one that repeats it. */
 import type { DataRun } from '../http/filter.ts';
+import { ByteBuffer } from '../common/byte-buffer.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
-const nothing = Buffer.alloc(0);
-
 export class RetainedBody {
-  readonly #runs: Buffer[] = [];
-  #length = 0;
+  readonly #kept = new ByteBuffer();
   #isWhole = true;
 
   get length(): number {
-    return this.#length;
+    return this.#kept.length;
   }
 
   /** Nothing that came was let go: the request can be sent from its beginning. */
@@ -25,36 +23,23 @@ export class RetainedBody {
       this.release();
       return;
     }
-    this.#runs.push(Buffer.from(bytes.subarray(start, end)));
-    this.#length += end - start;
+    this.#kept.append(bytes, start, end);
   }
 
   /** `isComplete`: the body ends with what is kept. */
   sendTo(upstream: UpstreamRequest, isComplete: boolean): void {
-    if (this.#runs.length === 0) {
-      upstream.encodeData({ bytes: nothing, start: 0, end: 0 }, isComplete);
-      return;
-    }
-    const last = this.#runs.length - 1;
-    this.#runs.forEach((bytes, i) => {
-      upstream.encodeData({ bytes, start: 0, end: bytes.length }, isComplete && i === last);
-    });
+    const { bytes } = this.#kept;
+    upstream.encodeData({ bytes, start: 0, end: bytes.length }, isComplete);
   }
 
   /** The body went out and will not be repeated. */
   release(): void {
-    this.#clear();
+    this.#kept.clear();
     this.#isWhole = false;
   }
 
   reset(): void {
-    this.#clear();
+    this.#kept.clear();
     this.#isWhole = true;
-  }
-
-  #clear(): void {
-    if (this.#length === 0) return;
-    this.#runs.length = 0;
-    this.#length = 0;
   }
 }

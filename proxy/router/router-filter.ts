@@ -147,6 +147,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   decodeFlush(): void {
     this.#upstream.flush();
+    if (this.#mirrors.length > 0) for (const mirror of this.#mirrors) mirror.flush();
   }
 
   onDownstreamDrained(): void {

@@ -54,6 +54,20 @@ describe('a mirror', () => {
     expect(mirror.requests[0]?.body).toBe('abcdef');
   });
 
+  test('gets a body of no bytes in chunks whole, and one of many small chunks in few writes', async () => {
+    const { proxy, mirror } = await start();
+    let pieces = 0;
+    mirror.onBytes = () => (pieces += 1);
+    for (const chunks of [0, 3_000]) {
+      const client = closeAfterTest(await RawConnection.open(proxy.port()));
+      const body = `${'1\r\nx\r\n'.repeat(chunks)}0\r\n\r\n`;
+      client.send(`POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n${body}`);
+      expect((await client.readResponse()).status).toBe(200);
+      await until(() => mirror.requests.at(-1)?.body.length === chunks);
+    }
+    expect(pieces).toBeLessThan(100);
+  });
+
   test('uses its connection again for the next copy', async () => {
     const { proxy, mirror } = await start();
     for (let i = 1; i <= 3; i++) {
