@@ -7,51 +7,22 @@ import {
   assignmentJson,
   edsClusterJson,
   listenerJson,
+  managerJson,
   rdsListenerJson,
   routeConfigurationJson,
   staticClusterJson,
   typed,
 } from '../api/samples.ts';
+import { richCluster, richFilters, richManager, richRoutes } from '../rich-resources.ts';
 import { RecordingSink } from './recording-sink.ts';
 import { type JsonOf, responseOf } from './responses.ts';
 
-const routes: JsonOf<'RDS'> = {
-  name: 'mutated',
-  virtual_hosts: [
-    {
-      name: 'v',
-      domains: ['a.com', '*'],
-      routes: [
-        {
-          match: { prefix: '/', headers: [{ name: 'testuser', string_match: { safe_regex: { regex: '^.+$' } } }] },
-          route: { cluster: 'a', timeout: '1.5s', retry_policy: { retry_on: 'connect-failure', num_retries: 2 } },
-        },
-        {
-          match: { safe_regex: { regex: '/(a|b)+/[0-9]*' } },
-          route: {
-            weighted_clusters: {
-              clusters: [
-                { name: 'a', weight: 95 },
-                { name: 'b', weight: 5 },
-              ],
-            },
-          },
-          response_headers_to_add: [{ header: { key: 'x', value: '%%' }, append_action: 'ADD_IF_ABSENT' }],
-        },
-      ],
-    },
-  ],
-};
+const routes: JsonOf<'RDS'> = { ...richRoutes, name: 'mutated' };
 
 /** Per service: a rich resource to be mutated, and a new good one that travels in the same response. */
 const resources: { readonly [D in DiscoveryName]: { readonly rich: JsonOf<D>; readonly good: JsonOf<D> } } = {
   CDS: {
-    rich: {
-      ...staticClusterJson('mutated', 80, 81),
-      connect_timeout: '0.25s',
-      lb_policy: 'LEAST_REQUEST',
-      metadata: { filter_metadata: { istio: { services: [{ host: 'h', name: 'n', namespace: 'ns' }] } } },
-    },
+    rich: { ...staticClusterJson('mutated', 80, 81), ...richCluster },
     good: edsClusterJson('good'),
   },
   EDS: {
@@ -60,8 +31,9 @@ const resources: { readonly [D in DiscoveryName]: { readonly rich: JsonOf<D>; re
   },
   LDS: {
     rich: listenerJson('mutated', {
+      ...richManager,
       route_config: routes,
-      common_http_protocol_options: { idle_timeout: '60s' },
+      http_filters: [...richFilters, ...(managerJson({}).http_filters ?? [])],
       access_log: [
         { name: 'a', typed_config: typed('envoy.extensions.access_loggers.file.v3.FileAccessLog', { path: '/x' }) },
       ],
