@@ -109,7 +109,7 @@ describe('R5: a response of a hundred megabytes of', () => {
   it('interim responses ends with the timeout of the route', async () => {
     const peakBefore = proxy.peakRssBytes;
     const connection = await request();
-    const interim = `${head('HTTP/1.1 103 Early Hints', 'Link: x')}`;
+    const interim = head('HTTP/1.1 103 Early Hints', 'Link: x');
     let sent = 0;
     await until(() => {
       if (connection.socket.writableLength === 0) connection.send(interim.repeat(1_000));
