@@ -33,6 +33,7 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
     maxRequestHeadersBytes: 1024 * fields.number('max_request_headers_kb', { defaultValue: 60, min: 1, max: 8192 }),
     maxHeadersCount: common?.number('max_headers_count', { defaultValue: 100, min: 1 }) ?? 100,
     requestHeadersTimeoutMs: fields.durationMs('request_headers_timeout', 0),
+    requestTimeoutMs: fields.durationMs('request_timeout', 0),
     streamIdleTimeoutMs: fields.durationMs('stream_idle_timeout', 300_000),
     idleTimeoutMs: common?.durationMs('idle_timeout', 3_600_000) ?? 3_600_000,
   };

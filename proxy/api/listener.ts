@@ -36,6 +36,8 @@ export interface HttpConnectionManager {
   readonly maxHeadersCount: number;
   /** Time from the first byte of a request to the end of its head; 0 = unlimited. */
   readonly requestHeadersTimeoutMs: number;
+  /** Time from the first byte of a request to its last, however steadily they come; 0 = unlimited, Envoy's default. */
+  readonly requestTimeoutMs: number;
   /** Time without any byte on a stream; 0 = unlimited. Envoy's default is 300,000. */
   readonly streamIdleTimeoutMs: number;
   /** Close a connection without streams after this long; 0 = never. Envoy's default is 3,600,000. */

@@ -48,8 +48,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   #isPeerDone = false;
   #isChunkedResponse = false;
   #isHttp10 = false;
-  /** Monotonic milliseconds after which the manager's sweep calls `onDeadline`; 0 = none. */
-  deadlineMs = 0;
+  /** Monotonic milliseconds at which too little has happened; 0 = never. */
+  #idleDeadlineMs = 0;
+  /** At which the request must have come whole, however many bytes come; 0 = never. Looked at by the sweep alone. */
+  #requestDeadlineMs = 0;
   /** Monotonic milliseconds of the last byte either way, kept by the sweep's granularity. */
   #isActiveSinceSweep = false;
   /** Of the stream at hand: the connection manager's, or its route's. */
@@ -70,6 +72,13 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   get localAddress(): string {
     return `${this.#socket.localAddress ?? '-'}:${this.#socket.localPort ?? 0}`;
+  }
+
+  get deadlineMs(): number {
+    const request = this.#requestDeadlineMs;
+    return request !== 0 && (this.#idleDeadlineMs === 0 || request < this.#idleDeadlineMs)
+      ? request
+      : this.#idleDeadlineMs;
   }
 
   get protocol(): 'HTTP/1.0' | 'HTTP/1.1' {
@@ -108,9 +117,27 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   /** The manager's sweep found `deadlineMs` in the past. */
   onDeadline(nowMs: number): void {
+    if (this.#requestDeadlineMs !== 0 && this.#requestDeadlineMs <= nowMs) {
+      this.#requestDeadlineMs = 0;
+      this.#onRequestDeadline();
+    } else {
+      this.#onIdleDeadline(nowMs);
+    }
+  }
+
+  /** Nothing to do where the request came whole in time, or was answered before. */
+  #onRequestDeadline(): void {
+    const stream = this.#stream;
+    if (this.#state === 'lingering' || stream?.isRequestComplete === true || stream?.isResponseStarted === true) return;
+    const error = new MeshError('downstream_timeout', 'the request did not arrive in time');
+    if (stream !== undefined) this.#fail(error);
+    else if (!this.#pending.isEmpty) this.#refuse(error);
+  }
+
+  #onIdleDeadline(nowMs: number): void {
     if (this.#stream !== undefined && this.#state !== 'lingering') {
       const code = this.#stream.isRequestComplete ? 'response_idle_timeout' : 'request_idle_timeout';
-      if (this.#isActiveSinceSweep) this.deadlineMs = nowMs + this.#streamIdleTimeoutMs;
+      if (this.#isActiveSinceSweep) this.#idleDeadlineMs = nowMs + this.#streamIdleTimeoutMs;
       else this.#fail(new MeshError(code, 'no byte was exchanged for too long'));
       this.#isActiveSinceSweep = false;
     } else if (this.#state === 'head' && !this.#pending.isEmpty) {
@@ -118,7 +145,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     } else if (this.#socket.writableLength !== 0 && this.#socket.writableLength !== this.#unsentBytes) {
       // A slow reader may take its time for the end of an answer, as long as it goes on taking it.
       this.#unsentBytes = this.#socket.writableLength;
-      this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.streamIdleTimeoutMs);
+      this.#idleDeadlineMs = this.#manager.deadlineMs(this.#manager.config.streamIdleTimeoutMs);
     } else if (this.#socket.writableLength !== 0) {
       // Not an end, which would make a cut answer look complete.
       this.#socket.resetAndDestroy();
@@ -184,9 +211,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   #keepIncompleteHead(bytes: Buffer, at: number, length: number): void {
     if (!this.#isHeadStarted) {
       // Without a limit of its own the head counts as the beginning of a stream, as in Envoy.
-      const { requestHeadersTimeoutMs, streamIdleTimeoutMs } = this.#manager.config;
+      const { requestHeadersTimeoutMs, requestTimeoutMs, streamIdleTimeoutMs } = this.#manager.config;
       this.#isHeadStarted = true;
-      this.deadlineMs = this.#manager.deadlineMs(requestHeadersTimeoutMs || streamIdleTimeoutMs);
+      this.#requestDeadlineMs = this.#manager.deadlineMs(requestTimeoutMs);
+      this.#idleDeadlineMs = this.#manager.deadlineMs(requestHeadersTimeoutMs || streamIdleTimeoutMs);
     }
     this.#pending.append(bytes, at, length);
     this.#pending.isWorthParsing();
@@ -218,6 +246,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #beginStream(stream: HttpStream): void {
     this.#stream = stream;
+    if (!this.#isHeadStarted) this.#requestDeadlineMs = this.#manager.deadlineMs(this.#manager.config.requestTimeoutMs);
     this.#isHeadStarted = false;
     this.#isActiveSinceSweep = false;
     this.#manager.beginStream(stream, this);
@@ -308,7 +337,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   setIdleTimeout(timeoutMs: number): void {
     this.#streamIdleTimeoutMs = timeoutMs;
-    this.deadlineMs = this.#manager.deadlineMs(timeoutMs);
+    this.#idleDeadlineMs = this.#manager.deadlineMs(timeoutMs);
   }
 
   get isCongested(): boolean {
@@ -366,13 +395,13 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   #linger(): void {
     this.#writer.flush();
     this.#state = 'lingering';
-    this.deadlineMs = this.#manager.deadlineMs(lingerMs);
+    this.#idleDeadlineMs = this.#manager.deadlineMs(lingerMs);
     this.#socket.end();
     if (this.#isPeerDone) this.#socket.destroySoon();
     else this.resumeRequest();
   }
 
   #armIdle(): void {
-    this.deadlineMs = this.#manager.deadlineMs(this.#manager.config.idleTimeoutMs);
+    this.#idleDeadlineMs = this.#manager.deadlineMs(this.#manager.config.idleTimeoutMs);
   }
 }

@@ -145,6 +145,7 @@ export const richManager: HttpConnectionManager = {
   max_request_headers_kb: 8,
   common_http_protocol_options: { idle_timeout: '60s', max_headers_count: 50 },
   request_headers_timeout: '5s',
+  request_timeout: '20s',
   stream_idle_timeout: '30s',
 };
 

@@ -51,6 +51,7 @@ describe('a listener', () => {
             maxRequestHeadersBytes: 61_440,
             maxHeadersCount: 100,
             requestHeadersTimeoutMs: 0,
+            requestTimeoutMs: 0,
             streamIdleTimeoutMs: 300_000,
             idleTimeoutMs: 3_600_000,
           },
@@ -125,6 +126,7 @@ describe('an HTTP connection manager', () => {
       decodedManager({
         max_request_headers_kb: 8,
         request_headers_timeout: '5s',
+        request_timeout: '90s',
         stream_idle_timeout: '0s',
         generate_request_id: false,
         normalize_path: true,
@@ -134,6 +136,7 @@ describe('an HTTP connection manager', () => {
     ).toMatchObject({
       maxRequestHeadersBytes: 8192,
       requestHeadersTimeoutMs: 5_000,
+      requestTimeoutMs: 90_000,
       streamIdleTimeoutMs: 0,
       normalizesPath: true,
       mergesSlashes: true,

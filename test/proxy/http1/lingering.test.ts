@@ -51,6 +51,7 @@ const config: HttpConnectionManager = {
   maxRequestHeadersBytes: 61_440,
   maxHeadersCount: 100,
   requestHeadersTimeoutMs: 0,
+  requestTimeoutMs: 0,
   streamIdleTimeoutMs: 60_000,
   idleTimeoutMs: 600_000,
 };

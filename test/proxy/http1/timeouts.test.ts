@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CodecProxy } from '../../support/codec-proxy.ts';
-import { statusOf } from '../../support/http-message.ts';
+import { headerOf, statusOf } from '../../support/http-message.ts';
 import { RawBackend } from '../../support/raw-backend.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { turns, until } from '../../support/turns.ts';
@@ -10,6 +10,7 @@ const get = head('GET / HTTP/1.1', 'Host: a');
 const backend = new RawBackend();
 let proxy: CodecProxy;
 let strict: CodecProxy;
+let hurried: CodecProxy;
 
 beforeAll(async () => {
   await backend.start();
@@ -18,11 +19,13 @@ beforeAll(async () => {
     manager: { stream_idle_timeout: '60s', common_http_protocol_options: { idle_timeout: '600s' } },
   });
   strict = await CodecProxy.start({ upstreamPorts: [backend.port], manager: { request_headers_timeout: '10s' } });
+  hurried = await CodecProxy.start({ upstreamPorts: [backend.port], manager: { request_timeout: '30s' } });
 });
 beforeEach(() => backend.clear());
 afterAll(async () => {
   await proxy.close();
   await strict.close();
+  await hurried.close();
   await backend.close();
 });
 
@@ -83,6 +86,65 @@ describe('a request head that comes byte by byte', () => {
     expect(client.responses().map(statusOf)).toEqual([200, 408]);
     client.destroy();
     await strict.untilQuiet();
+  });
+});
+
+describe('a request that comes byte by byte where requests have a timeout', () => {
+  /** A byte a second of a body that is longer than that. */
+  const drip = async (seconds: number): Promise<RawClient> => {
+    const client = await RawClient.connect(hurried.port);
+    client.send(head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 40'));
+    await turns(2);
+    for (let i = 0; i < seconds && !client.isOver; i++) {
+      client.send('x');
+      await pass(hurried, 1);
+    }
+    return client;
+  };
+
+  it('is given up with 408, however steadily its body comes, and the upstream never sees it whole', async () => {
+    const client = await drip(40);
+    await client.untilOver();
+    expect(client.responses().map(statusOf)).toEqual([408]);
+    expect(headerOf(client.responses()[0] ?? { headers: [] }, 'x-heddle-reason')).toContain('did not arrive in time');
+    expect(backend.requests).toEqual([]);
+    client.destroy();
+    await hurried.untilQuiet();
+  });
+
+  it('has its time from the first byte of its head', async () => {
+    const client = await RawClient.connect(hurried.port);
+    client.send('POST / HTTP/1.1\r\nHost: a\r\n');
+    await turns(2);
+    await pass(hurried, 20);
+    client.send('Content-Length: 40\r\n\r\nx');
+    await turns(2);
+    await pass(hurried, 8);
+    expect(client.isOver).toBe(false);
+    client.send('x');
+    await pass(hurried, 4);
+    expect(client.responses().map(statusOf)).toEqual([408]);
+    client.destroy();
+    await hurried.untilQuiet();
+  });
+
+  it('is served when it came in time, however long the response takes, and so is the next', async () => {
+    const client = await drip(25);
+    backend.onRequest = () => {};
+    client.send('x'.repeat(15));
+    await until(
+      () => backend.requests.length === 1,
+      () => 'the request at the upstream',
+    );
+    await pass(hurried, 20);
+    backend.connections.at(-1)?.send(head('HTTP/1.1 200 OK', 'Content-Length: 0'));
+    await client.untilResponses(1);
+    await pass(hurried, 20);
+    backend.clear();
+    client.send(get);
+    expect((await client.untilResponses(2)).map(statusOf)).toEqual([200, 200]);
+    client.destroy();
+    await hurried.untilQuiet();
   });
 });
 
