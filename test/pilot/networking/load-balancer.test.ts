@@ -75,7 +75,7 @@ describe('what counts for all policies', () => {
       noPanic,
     ],
   ])('%s', (_, policy, expected) => {
-    expect(buildCommonLoadBalancing(policy).common_lb_config).toEqual(expected);
+    expect(buildCommonLoadBalancing(policy, {}).common_lb_config).toEqual(expected);
   });
 
   test('latency is asked for first, and what every Envoy has second', () => {
