@@ -5,10 +5,12 @@
  */
 import type { Static } from 'typebox';
 import { checkRetries } from './checks/http-actions.ts';
+import { checkLocality } from './checks/load-balancer.ts';
 import { durationFault } from './duration.ts';
 import { Findings } from './findings.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import * as s from './schema.ts';
+import { localityLbSetting } from './traffic-policy.ts';
 import { httpRetry } from './virtual-service.ts';
 import type { ManifestError } from './manifest.ts';
 import { parseYaml } from './yaml-document.ts';
@@ -18,6 +20,8 @@ const meshConfigSchema = s.message({
   defaultHttpRetryPolicy: httpRetry,
   /** Of clusters whose DestinationRule has none; default 10 s. */
   connectTimeout: s.duration,
+  /** Of clusters whose DestinationRule has none; default enabled, which counts with outlier detection (D7). */
+  localityLbSetting,
 });
 
 export type MeshConfig = Static<typeof meshConfigSchema>;
@@ -44,7 +48,11 @@ export function readMeshConfig(
   return { errors: findings.errors.map((fault) => ({ ...fault, file, line: document?.lineOf(fault.path) ?? 1 })) };
 }
 
-function checkMeshConfig({ defaultHttpRetryPolicy, connectTimeout }: MeshConfig, findings: Findings): void {
+function checkMeshConfig(
+  { defaultHttpRetryPolicy, connectTimeout, localityLbSetting }: MeshConfig,
+  findings: Findings,
+): void {
   if (connectTimeout !== undefined) findings.expect('connectTimeout', durationFault(connectTimeout));
+  if (localityLbSetting !== undefined) checkLocality(localityLbSetting, 'localityLbSetting', findings);
   checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
 }

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox';
 import * as s from './schema.ts';
 
-const localityLbSetting = s.message({
+export const localityLbSetting = s.message({
   distribute: s.listOf(s.message({ from: s.string, to: s.mapOf(s.uint32) })),
   failover: s.listOf(s.message({ from: s.string, to: s.string })),
   failoverPriority: s.strings,

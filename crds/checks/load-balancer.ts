@@ -18,11 +18,11 @@ export function checkLoadBalancer(
   }
   for (const [field, locality] of Object.entries({ localityLbSetting, zoneAwareLbSetting })) {
     if (locality === undefined) continue;
-    checkFailover(locality, `${path}.${field}`, findings);
     const hasFailover = (locality.failover?.length ?? 0) + (locality.failoverPriority?.length ?? 0) > 0;
     if (hasFailover && !hasOutlierDetection) findings.warn(`${path}.${field}`, 'fails over only with outlierDetection');
   }
   if (localityLbSetting !== undefined) checkLocality(localityLbSetting, `${path}.localityLbSetting`, findings);
+  if (zoneAwareLbSetting !== undefined) checkFailover(zoneAwareLbSetting, `${path}.zoneAwareLbSetting`, findings);
   for (const [nth, label] of (zoneAwareLbSetting?.failoverPriority ?? []).entries()) {
     if (!topologyLabels.has(label)) continue;
     findings.error(
@@ -87,7 +87,8 @@ function checkFailover(setting: Pick<LocalityLbSetting, 'failover'>, path: strin
   }
 }
 
-function checkLocality(setting: LocalityLbSetting, path: string, findings: Findings): void {
+export function checkLocality(setting: LocalityLbSetting, path: string, findings: Findings): void {
+  checkFailover(setting, path, findings);
   const { distribute = [], failover = [], failoverPriority = [] } = setting;
   if (distribute.length > 0 && failover.length > 0)
     findings.error(path, 'must have only one of distribute and failover');

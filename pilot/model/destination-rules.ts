@@ -1,7 +1,8 @@
 /** Which DestinationRule applies to a host, seen from a client, and what policy it means for one cluster. */
 import type { DestinationRuleSpec, Subset } from '../../crds/destination-rule.ts';
 import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
-import type { TrafficPolicy } from '../../crds/traffic-policy.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
+import type { LocalityLbSetting, TrafficPolicy } from '../../crds/traffic-policy.ts';
 import type { Client } from './client.ts';
 import { type DestinationRule, type MergedRule, NamespaceRules, selectorOf } from './namespace-rules.ts';
 import type { Service } from './service.ts';
@@ -17,7 +18,7 @@ export class DestinationRules {
   readonly #byNamespace: ReadonlyMap<string, NamespaceRules>;
 
   /** `resources` come oldest first. */
-  constructor(resources: readonly DestinationRule[]) {
+  constructor(resources: readonly DestinationRule[], { localityLbSetting }: MeshConfig = {}) {
     const byNamespace = new Map<string, DestinationRule[]>();
     for (const resource of resources) {
       const { namespace } = resource.metadata;
@@ -25,7 +26,8 @@ export class DestinationRules {
     }
     this.#byNamespace = new Map([...byNamespace].map(([namespace, rules]) => [namespace, new NamespaceRules(rules)]));
     this.selectorLabels = new Set(resources.flatMap(({ spec }) => Object.keys(selectorOf(spec) ?? {})));
-    this.failoverLabels = new Set(resources.flatMap(({ spec }) => policiesOf(spec).flatMap(failoverLabelsOf)));
+    const settings = resources.flatMap(({ spec }) => policiesOf(spec).flatMap(localitySettingsOf));
+    this.failoverLabels = new Set([localityLbSetting, ...settings].flatMap(failoverLabelsOf));
   }
 
   /**
@@ -45,11 +47,16 @@ function policiesOf({ trafficPolicy, subsets = [] }: DestinationRuleSpec): reado
   return [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].filter((policy) => policy !== undefined);
 }
 
+function localitySettingsOf({
+  loadBalancer,
+  portLevelSettings = [],
+}: TrafficPolicy): (LocalityLbSetting | undefined)[] {
+  return [loadBalancer, ...portLevelSettings.map((port) => port.loadBalancer)].map((each) => each?.localityLbSetting);
+}
+
 /** `label` is compared with the client's, `label=value` with that value. */
-function failoverLabelsOf({ loadBalancer, portLevelSettings = [] }: TrafficPolicy): string[] {
-  const balancers = [loadBalancer, ...portLevelSettings.map((port) => port.loadBalancer)];
-  const entries = balancers.flatMap((balancer) => balancer?.localityLbSetting?.failoverPriority ?? []);
-  return entries.filter((entry) => !entry.includes('='));
+function failoverLabelsOf(setting: LocalityLbSetting | undefined): string[] {
+  return (setting?.failoverPriority ?? []).filter((entry) => !entry.includes('='));
 }
 
 /** The blocks of a policy that clusters are built from. */

@@ -48,7 +48,7 @@ function buildOutboundCluster(
 function buildPolicy(policy: PolicyBlocks, meshConfig: MeshConfig): Cluster {
   return {
     ...buildLoadBalancer(policy),
-    ...buildCommonLoadBalancing(policy),
+    ...buildCommonLoadBalancing(policy, meshConfig),
     ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
     ...buildOutlierDetection(policy.outlierDetection),
   };

@@ -40,7 +40,7 @@ export function selectEndpoints(
   const rule = config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);
   if (cluster.subset !== '' && subset === undefined) return undefined;
-  const placement = placementFor(policyOf(rule, subset, port.number), client);
+  const placement = placementFor(policyOf(rule, subset, port.number), client, config.meshConfig);
   return { clusterName, hostname: service.hostname, port, labels: subset?.labels ?? {}, placement };
 }
 

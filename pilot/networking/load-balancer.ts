@@ -1,4 +1,5 @@
 /** Load balancing of a cluster, from a DestinationRule's `loadBalancer` and what stands beside it. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { ConsistentHash, LoadBalancerSettings } from '../../crds/traffic-policy.ts';
 import type {
@@ -39,9 +40,12 @@ export function buildLoadBalancer(policy: PolicyBlocks): Cluster {
  * What counts for all policies. With outlier detection there is no panic mode unless `minHealthPercent` asks for one (D7).
  * Envoy refuses weights of localities beside a policy that is an extension; there only priorities are in force.
  */
-export function buildCommonLoadBalancing(policy: PolicyBlocks): Pick<Cluster, 'common_lb_config'> {
+export function buildCommonLoadBalancing(
+  policy: PolicyBlocks,
+  meshConfig: MeshConfig,
+): Pick<Cluster, 'common_lb_config'> {
   const { outlierDetection } = policy;
-  const isWeighted = weighsLocalities(policy) && peakEwmaOf(policy) === undefined;
+  const isWeighted = weighsLocalities(policy, meshConfig) && peakEwmaOf(policy) === undefined;
   if (outlierDetection === undefined && !isWeighted) return {};
   return {
     common_lb_config: {

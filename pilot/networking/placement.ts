@@ -3,6 +3,7 @@
  * preference (`failover`, `failoverPriority`). Source: istio.io, "Locality Load Balancing"; istio/istio
  * `pilot/pkg/networking/core/loadbalancer`.
  */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { LocalityLbSetting } from '../../crds/traffic-policy.ts';
 import type { LocatedClient } from '../model/client.ts';
 import type { PolicyBlocks } from '../model/destination-rules.ts';
@@ -44,9 +45,12 @@ export interface EndpointGroup {
  * Undefined where the place of the client makes no difference. Without outlier detection nobody would notice that the
  * preferred endpoints fail, so there is no failover; with it there is one even if the rule names none (D7).
  */
-export function placementFor(policy: PolicyBlocks, client: LocatedClient): Placement | undefined {
-  const setting = policy.loadBalancer?.localityLbSetting ?? {};
-  const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = setting;
+export function placementFor(
+  policy: PolicyBlocks,
+  client: LocatedClient,
+  meshConfig: MeshConfig,
+): Placement | undefined {
+  const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = settingOf(policy, meshConfig);
   if (!enabled) return undefined;
   if (distribute.length > 0) {
     const found = distribute.find(({ from = '' }) => isLocalityCovered(client.locality, from));
@@ -62,15 +66,19 @@ export function placementFor(policy: PolicyBlocks, client: LocatedClient): Place
 }
 
 /** Whether localities get requests by weights of their own, which an Envoy does not do by itself. */
-export function weighsLocalities({ loadBalancer, outlierDetection }: PolicyBlocks): boolean {
-  const {
-    enabled = true,
-    distribute = [],
-    failover = [],
-    failoverPriority = [],
-  } = loadBalancer?.localityLbSetting ?? {};
-  const failsOver = outlierDetection !== undefined && failover.length + failoverPriority.length > 0;
+export function weighsLocalities(policy: PolicyBlocks, meshConfig: MeshConfig): boolean {
+  const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = settingOf(policy, meshConfig);
+  const failsOver = policy.outlierDetection !== undefined && failover.length + failoverPriority.length > 0;
   return enabled && (distribute.length > 0 || failsOver);
+}
+
+/** The rule's, else the mesh's. A rule that goes by latency leaves no room for shares that the mesh gives. */
+function settingOf(
+  { loadBalancer, peakEwma }: PolicyBlocks,
+  { localityLbSetting = {} }: MeshConfig,
+): LocalityLbSetting {
+  if (loadBalancer?.localityLbSetting !== undefined) return loadBalancer.localityLbSetting;
+  return peakEwma === undefined ? localityLbSetting : { ...localityLbSetting, distribute: [] };
 }
 
 /** `name` stands for the client's own value, `name=value` for that value. */

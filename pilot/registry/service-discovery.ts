@@ -84,7 +84,7 @@ function buildConfig({ resources, meshConfig = {} }: DiscoveryInput, services: S
     services: services.sort(byHostname),
     serviceByHostname: new Map(services.map((service) => [service.hostname, service])),
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
-    destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[]),
+    destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
     meshConfig,
   };

@@ -30,6 +30,19 @@ describe('a MeshConfig file', () => {
     expect(retryOn).toMatch(/^mesh\.yaml:4: defaultHttpRetryPolicy\.retryOn: .*sometimes/);
   });
 
+  test('may say what places mean, within the limits of a DestinationRule', () => {
+    const text = 'localityLbSetting: { distribute: [{ from: a, to: { a: 80, b: 20 } }] }';
+    expect(readMeshConfig(text, 'mesh.yaml')).toEqual({
+      value: { localityLbSetting: { distribute: [{ from: 'a', to: { a: 80, b: 20 } }] } },
+    });
+    expect(faultsOf(text.replace('80', '90'))).toEqual([
+      expect.stringContaining('localityLbSetting.distribute[0].to: must sum to 100, got 110'),
+    ]);
+    expect(faultsOf('localityLbSetting: { failover: [{ from: a, to: a }] }')).toEqual([
+      expect.stringContaining('localityLbSetting.failover[0]: must name two regions'),
+    ]);
+  });
+
   test.each([
     ['broken YAML', 'a: [', /^mesh\.yaml:1: /],
     ['a list', '- a', /must be an object/],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
+import type { LocalityLbSetting } from '../../crds/traffic-policy.ts';
 import { parseLocality } from '../../pilot/model/locality.ts';
 import type { SimulatedWorkload } from './simulated-workload.ts';
 import { Simulation } from './simulation.ts';
@@ -222,6 +223,55 @@ describe('localityLbSetting.distribute', () => {
     expect(users.map((user) => mesh.call(user).endpoint)).toEqual(places);
     const near = places.filter((place) => place?.startsWith('10.0.0.1:')).length / users.length;
     expect(Math.abs(near - 0.7)).toBeLessThan(0.07);
+  });
+});
+
+describe('localityLbSetting of the mesh', () => {
+  const workloads = placedAt('r1/a', 'r1/b', 'r2');
+  const distribute = { distribute: [{ from: 'r1', to: { r1: 20, r2: 80 } }] };
+  const startIn = (yaml: string, localityLbSetting: LocalityLbSetting): Promise<Simulation> =>
+    Simulation.start({
+      yaml,
+      workloads,
+      client: { locality: parseLocality('r1/a'), labels: { tier: 'gold' } },
+      meshConfig: { localityLbSetting },
+    });
+
+  test('holds for rules that have none, and for services without a rule', async () => {
+    const all = { 'r1.a': 30, 'r1.b': 30, r2: 30 };
+    const shared = { 'r1.a': 10, 'r1.b': 10, r2: 80 };
+    expect(shares(await startIn(rule('', outliers), { enabled: false }))).toEqual(all);
+    expect(shares(await startIn(rule(''), distribute), 800)).toEqual(shared);
+    expect(shares(await startIn('', distribute), 800)).toEqual(shared);
+  });
+
+  test('gives way to that of a rule as a whole', async () => {
+    expect(shares(await startIn(rule('{ enabled: true }', outliers), distribute))).toEqual({ 'r1.a': 100 });
+    expect(shares(await startIn(rule('{ enabled: true }', outliers), { enabled: false }))).toEqual({ 'r1.a': 100 });
+  });
+
+  test('may compare labels of the client', async () => {
+    const tiers = [
+      { service: 'reviews', version: 'v1', labels: { tier: 'gold' } },
+      { service: 'reviews', version: 'v2', labels: { tier: 'tin' } },
+    ];
+    const mesh = await Simulation.start({
+      yaml: rule('', outliers),
+      workloads: tiers,
+      client: { labels: { tier: 'gold' } },
+      meshConfig: { localityLbSetting: { failoverPriority: ['tier'] } },
+    });
+    expect(shares(mesh)).toEqual({ v1: 100 });
+  });
+
+  test('gives no shares to a rule that goes by latency', async () => {
+    const byLatency = rule('', outliers)
+      .replace('simple: ROUND_ROBIN', '')
+      .replace(
+        'name: rule, namespace: default }',
+        'name: rule, namespace: default, annotations: { heddle.dev/load-balancer: peak-ewma } }',
+      );
+    expect(shares(await startIn(byLatency, distribute))).toEqual({ 'r1.a': 100 });
   });
 });
 

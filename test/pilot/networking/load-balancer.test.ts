@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { LoadBalancerSettings } from '../../../crds/traffic-policy.ts';
 import type { RouteAction } from '../../../proxy/api/envoy.gen.ts';
-import { buildLoadBalancer } from '../../../pilot/networking/load-balancer.ts';
+import type { PolicyBlocks } from '../../../pilot/model/destination-rules.ts';
+import { buildCommonLoadBalancing, buildLoadBalancer } from '../../../pilot/networking/load-balancer.ts';
 import { buildOutboundHosts } from '../../../pilot/networking/virtual-hosts.ts';
 import { contextOf, destinationRuleYaml, serviceYaml, virtualServiceYaml } from './scenario.ts';
 
@@ -42,6 +43,58 @@ describe('the load balancer of a cluster', () => {
     ],
   ])('for %j', (settings, expected) => {
     expect(buildLoadBalancer(settings === undefined ? {} : { loadBalancer: settings })).toEqual(expected);
+  });
+});
+
+describe('what counts for all policies', () => {
+  const failover = [{ from: 'a', to: 'b' }];
+  const distribute = [{ from: '*', to: { a: 100 } }];
+  const weighted = { locality_weighted_lb_config: {} };
+  const noPanic = { healthy_panic_threshold: { value: 0 } };
+
+  test.each<[string, PolicyBlocks, object | undefined]>([
+    ['nothing', {}, undefined],
+    ['D7: outlier detection', { outlierDetection: {} }, noPanic],
+    ['D7: a least health', { outlierDetection: { minHealthPercent: 30 } }, { healthy_panic_threshold: { value: 30 } }],
+    ['distribute', { loadBalancer: { localityLbSetting: { distribute } } }, weighted],
+    ['distribute, switched off', { loadBalancer: { localityLbSetting: { distribute, enabled: false } } }, undefined],
+    ['failover that nothing triggers', { loadBalancer: { localityLbSetting: { failover } } }, undefined],
+    [
+      'failover',
+      { outlierDetection: {}, loadBalancer: { localityLbSetting: { failover } } },
+      { ...noPanic, ...weighted },
+    ],
+    [
+      'failoverPriority',
+      { outlierDetection: {}, loadBalancer: { localityLbSetting: { failoverPriority: ['app'] } } },
+      { ...noPanic, ...weighted },
+    ],
+    [
+      'failover beside a policy that is an extension',
+      { outlierDetection: {}, loadBalancer: { localityLbSetting: { failover } }, peakEwma: { decayMs: undefined } },
+      noPanic,
+    ],
+  ])('%s', (_, policy, expected) => {
+    expect(buildCommonLoadBalancing(policy, {}).common_lb_config).toEqual(expected);
+  });
+
+  test('latency is asked for first, and what every Envoy has second', () => {
+    const { lb_policy, load_balancing_policy } = buildLoadBalancer({ peakEwma: { decayMs: 1_500 } });
+    const extensions = load_balancing_policy?.policies?.map((policy) => policy.typed_extension_config);
+    expect(lb_policy).toBeUndefined();
+    expect(extensions).toMatchObject([
+      { name: 'envoy.load_balancing_policies.peak_ewma', typed_config: { decay_time: '1.5s', default_rtt: '0s' } },
+      { name: 'envoy.load_balancing_policies.least_request' },
+    ]);
+  });
+
+  test.each<PolicyBlocks['loadBalancer'] & object>([
+    { simple: 'RANDOM' },
+    { consistentHash: { useSourceIp: true } },
+    { localityLbSetting: { distribute } },
+  ])('a subset of another rule that wants %j gets it', (loadBalancer) => {
+    const { load_balancing_policy } = buildLoadBalancer({ loadBalancer, peakEwma: { decayMs: undefined } });
+    expect(load_balancing_policy).toBeUndefined();
   });
 });
 
