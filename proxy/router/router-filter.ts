@@ -71,13 +71,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   // ---- the request, from downstream ----
 
-  decodeHeaders(_head: RequestHead, endStream: boolean): FilterStatus {
+  decodeHeaders(head: RequestHead, endStream: boolean): FilterStatus {
     const route = currentRoute(this.#stream, this.#context.routes);
     if (route === undefined) {
       this.#stream.sendLocalReply(new MeshError('no_route', 'no route matches the request'));
       return 'continue';
     }
-    this.#route = route;
     this.#route = route;
     this.#stream.routeName = route.name;
     this.#headers = route.headers;
@@ -86,8 +85,19 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return 'continue';
     }
     this.#action = route.action;
+    if (head.upgrade !== '' && !this.#allowsUpgrade(head.upgrade, route.action)) return 'continue';
     this.#routeRequest(route, route.action, endStream);
     return 'continue';
+  }
+
+  #allowsUpgrade(protocol: string, { upgradeConfigs }: RouteAction): boolean {
+    const isAllowed = this.#stream.manager.allowsUpgrade(protocol, upgradeConfigs);
+    if (!isAllowed) {
+      this.#stream.sendLocalReply(
+        new MeshError('upgrade_rejected', 'switching to the protocol asked for is not allowed'),
+      );
+    }
+    return isAllowed;
   }
 
   #routeRequest(route: CompiledRoute, action: RouteAction, endStream: boolean): void {
@@ -108,7 +118,9 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     }
     this.#headers = chosen.headers;
     prepareRequest(stream, chosen, route.rewritePath);
-    if (action.requestMirrorPolicies.length > 0) this.#mirrors = startMirrors(stream, action, this.#context, endStream);
+    // A copy would leave its mirror waiting for what only the client's own connection carries.
+    if (action.requestMirrorPolicies.length > 0 && stream.request.upgrade === '')
+      this.#mirrors = startMirrors(stream, action, this.#context, endStream);
     this.#retry.begin(route.retryPolicy, stream.request);
     this.#timeoutMs = requestTimeoutMs(action, stream.request);
     announceTimeout(route, this.#timeoutMs, stream.request.headers);
@@ -132,6 +144,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   #onRequestComplete(): void {
     this.#isRequestComplete = true;
+    if (this.#stream.isUpgraded) return;
     this.#armRouteTimeout(this.#stream.manager.nowMs());
     this.#armPerTryTimeout(this.#upstream);
   }
@@ -239,6 +252,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
     headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
     stream.encodeHeaders(endStream);
+    // Neither a request nor its answer are under way any more.
+    if (stream.isUpgraded) this.#context.timers.disarm(this.#routeTimer);
   }
 
   /** Whether the response whose head has come goes downstream. One that should be retried does when it is the last. */
@@ -264,6 +279,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const stream = this.#stream;
     stream.encodeData(data, endStream);
     if (!endStream && stream.codec?.isCongested === true) upstream.pauseResponse();
+  }
+
+  onUpstreamHalfClosed(): void {
+    this.#stream.codec?.halfClose();
   }
 
   onUpstreamFlush(): void {

@@ -53,6 +53,7 @@ const config: HttpConnectionManager = {
   requestHeadersTimeoutMs: 0,
   streamIdleTimeoutMs: 60_000,
   idleTimeoutMs: 600_000,
+  upgradeConfigs: new Map(),
 };
 
 /** More than one write. */
