@@ -173,9 +173,8 @@ export class HttpStream {
    * Answers without an upstream: with `error`'s status before the response began, by aborting afterwards and where
    * nobody is left to read an answer.
    */
-  sendLocalReply(error: MeshError): void {
+  sendLocalReply(error: MeshError, status: number = meshErrors[error.code].status): void {
     this.error ??= error;
-    const { status } = meshErrors[error.code];
     if (this.isResponseStarted || status === 0) {
       this.codec?.abort();
       this.#finish();
