@@ -143,14 +143,15 @@ function helpText(): string {
   return `admin commands are:\n${lines.join('')}`;
 }
 
-/** JSON has no sets and would show them as empty objects. */
-function listsForSets(_key: string, value: unknown): unknown {
+/** JSON has no sets and no maps, and would show them as empty objects. */
+function plainCollections(_key: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value as ReadonlyMap<string, unknown>);
   return value instanceof Set ? [...(value as ReadonlySet<unknown>)] : value;
 }
 
 function sendJson(response: http.ServerResponse, value: unknown): void {
   response.setHeader('content-type', 'application/json');
-  response.end(`${JSON.stringify(value, listsForSets, 1)}\n`);
+  response.end(`${JSON.stringify(value, plainCollections, 1)}\n`);
 }
 
 function sendStats(server: ProxyServer, response: http.ServerResponse, query: URLSearchParams): void {

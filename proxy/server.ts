@@ -147,6 +147,7 @@ export class ProxyServer implements Lifecycle {
       clock: this.#clock,
       stats: this.stats,
       statPrefix: config.statPrefix,
+      isInternal: listener.trafficDirection === 'OUTBOUND',
     };
     return new ConnectionManager(config, {
       clock: this.#clock,

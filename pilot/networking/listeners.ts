@@ -77,6 +77,7 @@ function buildListener({ name, address, port, direction, manager }: ListenerPlan
     normalize_path: true,
     stream_idle_timeout: '0s',
     request_headers_timeout: '10s',
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
     http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };

@@ -13,6 +13,7 @@ import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
 import type { HttpConnectionManager, HttpFilter } from './listener.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
+import { readUpgradeConfigs } from './upgrade-decoder.ts';
 
 type Json = HttpConnectionManagerJson;
 
@@ -35,6 +36,7 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
     requestHeadersTimeoutMs: fields.durationMs('request_headers_timeout', 0),
     requestTimeoutMs: fields.durationMs('request_timeout', 0),
     streamIdleTimeoutMs: fields.durationMs('stream_idle_timeout', 300_000),
+    upgradeConfigs: readUpgradeConfigs(fields),
     idleTimeoutMs: common?.durationMs('idle_timeout', 3_600_000) ?? 3_600_000,
   };
 }

@@ -1,6 +1,6 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
 import type { FilterConfig } from './filter-config.ts';
-import type { RouteConfiguration } from './route.ts';
+import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 
 export interface Listener {
   readonly name: string;
@@ -42,6 +42,8 @@ export interface HttpConnectionManager {
   readonly streamIdleTimeoutMs: number;
   /** Close a connection without streams after this long; 0 = never. Envoy's default is 3,600,000. */
   readonly idleTimeoutMs: number;
+  /** For routes that say nothing; what is not there is not allowed. */
+  readonly upgradeConfigs: UpgradeConfigs;
 }
 
 export interface HttpFilter {

@@ -12,6 +12,7 @@ import { readHost, readPathRewrite } from './path-rewrite-decoder.ts';
 import { readRouteRateLimit } from './rate-limit-decoder.ts';
 import { readRetryPolicy } from './retry-policy-decoder.ts';
 import type { RouteAction, WeightedCluster } from './route.ts';
+import { readUpgradeConfigs } from './upgrade-decoder.ts';
 
 export function readRouteAction(fields: Fields<RouteActionJson>): RouteAction {
   const retryPolicy = fields.message('retry_policy');
@@ -26,6 +27,7 @@ export function readRouteAction(fields: Fields<RouteActionJson>): RouteAction {
     retryPolicy: retryPolicy && readRetryPolicy(retryPolicy),
     hedgesOnPerTryTimeout: readHedging(fields.message('hedge_policy')),
     rateLimits: fields.list('rate_limits', readRouteRateLimit),
+    upgradeConfigs: fields.has('upgrade_configs') ? readUpgradeConfigs(fields) : undefined,
     requestMirrorPolicies: fields.list('request_mirror_policies', readRequestMirrorPolicy),
     pathRewrite: readPathRewrite(fields),
     hostRewrite: readHost(fields, 'host_rewrite_literal'),

@@ -88,6 +88,8 @@ export interface RouteAction {
   readonly hedgesOnPerTryTimeout: boolean;
   readonly requestMirrorPolicies: readonly RequestMirrorPolicy[];
   readonly rateLimits: readonly RouteRateLimit[];
+  /** Undefined leaves it to the connection manager which upgrades are allowed. */
+  readonly upgradeConfigs: UpgradeConfigs | undefined;
   /** What takes the place of the path; undefined leaves it as it is. */
   readonly pathRewrite: PathRewrite | undefined;
   /** What takes the place of the Host; undefined leaves it as it is. */
@@ -95,6 +97,9 @@ export interface RouteAction {
   /** What requests are hashed by; undefined when nothing asks for a hash. */
   readonly hash: RouteHash | undefined;
 }
+
+/** Protocol in lower case, as in the header Upgrade → whether requests may switch to it. */
+export type UpgradeConfigs = ReadonlyMap<string, boolean>;
 
 /** The query always stays. */
 export type PathRewrite =

@@ -6,6 +6,7 @@ export type MeshErrorCode =
   | 'bad_request'
   | 'headers_too_large'
   | 'not_implemented'
+  | 'upgrade_rejected'
   | 'downstream_closed'
   | 'downstream_timeout'
   | 'request_idle_timeout'
@@ -40,6 +41,7 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   bad_request: row(400, 'DPE', 'downstream', 'never', 'http1.codec_error'),
   headers_too_large: row(431, 'DPE', 'downstream', 'never', 'request_headers_too_large'),
   not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.unsupported_transfer_encoding'),
+  upgrade_rejected: row(403, '-', 'downstream', 'never', 'upgrade_failed'),
   downstream_closed: row(0, 'DC', 'downstream', 'never', 'downstream_remote_disconnect'),
   downstream_timeout: row(408, 'DT', 'downstream', 'never', 'request_header_timeout'),
   request_idle_timeout: row(408, 'SI', 'downstream', 'never', 'stream_idle_timeout'),

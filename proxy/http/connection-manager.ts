@@ -3,6 +3,7 @@
  * a new one (routes are read through the router's table); a listener change does, for connections accepted afterwards.
  */
 import type { HttpConnectionManager } from '../api/listener.ts';
+import type { UpgradeConfigs } from '../api/route.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
@@ -157,6 +158,20 @@ export class ConnectionManager {
     if (!headers.hasKnown(Known.forwardedProto)) headers.add(forwardedProtoName, 'http');
   }
 
+  /** A stream switches protocols. */
+  onUpgrade(): void {
+    this.#stats.upgrades.value += 1;
+    this.#stats.upgradesActive.value += 1;
+  }
+
+  /** Whether requests may switch to `protocol`; `ofRoute` comes first where it has a say (Envoy docs `http/upgrades`). */
+  allowsUpgrade(protocol: string, ofRoute: UpgradeConfigs | undefined): boolean {
+    const type = protocol.toLowerCase();
+    const isAllowed = ofRoute?.get(type) ?? this.config.upgradeConfigs.get(type) ?? false;
+    if (!isAllowed) this.#stats.upgradesRejected.value += 1;
+    return isAllowed;
+  }
+
   #replacePath(head: RequestHead, path: string): void {
     if (path === head.path) return;
     head.path = path;
@@ -168,6 +183,7 @@ export class ConnectionManager {
     const counter = this.#stats.responseClasses[(stream.response.status / 100) | 0];
     if (counter !== undefined) counter.value += 1;
     this.#stats.requestsActive.value -= 1;
+    if (stream.isUpgraded) this.#stats.upgradesActive.value -= 1;
     for (const observer of this.#observers) observer.onStreamComplete(stream, durationMs);
   }
 }
@@ -176,6 +192,9 @@ export class ConnectionManager {
 class ConnectionManagerStats {
   readonly connections: Stat;
   readonly connectionsActive: Stat;
+  readonly upgrades: Stat;
+  readonly upgradesActive: Stat;
+  readonly upgradesRejected: Stat;
   readonly requests: Stat;
   readonly requestsActive: Stat;
   /** Index 1–5; 0 counts streams that ended without a response. */
@@ -185,6 +204,9 @@ class ConnectionManagerStats {
     const prefix = `http.${statPrefix}.`;
     this.connections = stats.counter(`${prefix}downstream_cx_total`);
     this.connectionsActive = stats.gauge(`${prefix}downstream_cx_active`);
+    this.upgrades = stats.counter(`${prefix}downstream_cx_upgrades_total`);
+    this.upgradesActive = stats.gauge(`${prefix}downstream_cx_upgrades_active`);
+    this.upgradesRejected = stats.counter(`${prefix}downstream_rq_ws_on_non_ws_route`);
     this.requests = stats.counter(`${prefix}downstream_rq_total`);
     this.requestsActive = stats.gauge(`${prefix}downstream_rq_active`);
     this.responseClasses = [

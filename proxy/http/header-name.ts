@@ -91,6 +91,28 @@ export const Known = {
 
 export const knownHeaderCount: number = knownHeaders.length;
 
+/**
+ * With these a request steers how it is treated (Envoy docs `http_filters/router_filter`). All of them share one bit of
+ * `HeaderMap.knownMask`: most requests carry none, and whoever sees the bit looks for each.
+ */
+export const controlHeaders = {
+  maxRetries: new HeaderName('x-envoy-max-retries'),
+  retryOn: new HeaderName('x-envoy-retry-on'),
+  retryGrpcOn: new HeaderName('x-envoy-retry-grpc-on'),
+  retriableStatusCodes: new HeaderName('x-envoy-retriable-status-codes'),
+  retriableHeaderNames: new HeaderName('x-envoy-retriable-header-names'),
+  timeout: new HeaderName('x-envoy-upstream-rq-timeout-ms'),
+  perTryTimeout: new HeaderName('x-envoy-upstream-rq-per-try-timeout-ms'),
+  timeoutAltResponse: new HeaderName('x-envoy-upstream-rq-timeout-alt-response'),
+  hedgeOnPerTryTimeout: new HeaderName('x-envoy-hedge-on-per-try-timeout'),
+} as const;
+
+/** Bit of `HeaderMap.knownMask` that any of `controlHeaders` sets. */
+export const controlBit = 31;
+
+/** What has a slot in the table of hashes: `Known` headers first. */
+export const notedHeaders: readonly HeaderName[] = [...knownHeaders, ...Object.values(controlHeaders)];
+
 const tableBits = 10;
 const tableMask = (1 << tableBits) - 1;
 /** hash & tableMask → 1 + index, 0 when no known header has these bits. */
@@ -98,7 +120,7 @@ const knownByHash = buildTable();
 
 function buildTable(): Uint8Array {
   const table = new Uint8Array(tableMask + 1);
-  knownHeaders.forEach((name, index) => {
+  notedHeaders.forEach((name, index) => {
     const slot = name.hash & tableMask;
     if (table[slot] !== 0) throw new Error(`known headers ${name.text} and another share slot ${slot}`);
     table[slot] = index + 1;
@@ -106,7 +128,7 @@ function buildTable(): Uint8Array {
   return table;
 }
 
-/** Index of the known header with this hash, or -1. The caller confirms on the text. */
+/** Index in `notedHeaders` of the header with this hash, or -1. The caller confirms on the text. */
 export function knownHeaderIndex(hash: number): number {
   return (knownByHash[hash & tableMask] ?? 0) - 1;
 }

@@ -24,6 +24,7 @@ export function prepareLocalReply(
   if (!isBodiless) head.headers.add(names.contentLength, String(bytes.length));
   if (bytes.length > 0) head.headers.add(names.contentType, 'text/plain');
   if (error !== undefined) head.headers.add(names.reason, `${meshErrors[error.code].flag} ${error.reason}`);
+  if (error?.code === 'overflow') head.headers.add(names.overloaded, 'true');
   head.headers.add(names.date, httpDate());
   head.headers.add(names.server, 'heddle');
   return bytes;
@@ -34,6 +35,8 @@ const noBytes = Buffer.alloc(0);
 const names = {
   contentLength: new HeaderName('content-length'),
   contentType: new HeaderName('content-type'),
+  /** Envoy's word to clients for a request that a circuit breaker kept back. */
+  overloaded: new HeaderName('x-envoy-overloaded'),
   reason: new HeaderName('x-heddle-reason'),
   date: new HeaderName('date'),
   server: new HeaderName('server'),

@@ -13,6 +13,8 @@ export class RequestHead {
   /** Declared body: bytes, `chunkedBody`, or 0. */
   contentLength = 0;
   expectsContinue = false;
+  /** The protocol that the client asks to switch to, as received; empty when it does not ask. */
+  upgrade = '';
   /** The received start line can be forwarded as it is: HTTP/1.1, origin form, nothing rewritten. */
   hasOriginalStartLine = false;
 
@@ -25,6 +27,7 @@ export class RequestHead {
     this.minorVersion = other.minorVersion;
     this.contentLength = other.contentLength;
     this.expectsContinue = other.expectsContinue;
+    this.upgrade = other.upgrade;
     this.hasOriginalStartLine = other.hasOriginalStartLine;
   }
 
@@ -36,6 +39,7 @@ export class RequestHead {
     this.minorVersion = 1;
     this.contentLength = 0;
     this.expectsContinue = false;
+    this.upgrade = '';
     this.hasOriginalStartLine = false;
   }
 }

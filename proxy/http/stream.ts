@@ -25,6 +25,8 @@ export interface ServerCodec {
   flush(): void;
   /** More is waiting to be written than should be: hold the response back until `onDownstreamDrained`. */
   readonly isCongested: boolean;
+  /** Ends the upgraded response's direction; the request's goes on. */
+  halfClose(): void;
   /** From now on this long without a byte either way ends the stream; 0 = never. */
   setIdleTimeout(timeoutMs: number): void;
   pauseRequest(): void;
@@ -49,6 +51,8 @@ export class HttpStream {
   responseBytes = 0;
   isRequestComplete = false;
   isResponseStarted = false;
+  /** Both directions are raw bytes of another protocol: what follows is no request and no response. */
+  isUpgraded = false;
   /** Why the stream failed, for flags, access log and metrics. */
   error: MeshError | undefined = undefined;
   /** Looked up by the first filter that wants it; see `currentRoute`. */
@@ -178,9 +182,8 @@ export class HttpStream {
    * Answers without an upstream: with `error`'s status before the response began, by aborting afterwards and where
    * nobody is left to read an answer.
    */
-  sendLocalReply(error: MeshError): void {
+  sendLocalReply(error: MeshError, status: number = meshErrors[error.code].status): void {
     this.error ??= error;
-    const { status } = meshErrors[error.code];
     if (this.isResponseStarted || status === 0) {
       this.codec?.abort();
       this.#finish();
@@ -222,6 +225,7 @@ export class HttpStream {
     this.responseBytes = 0;
     this.isRequestComplete = false;
     this.isResponseStarted = false;
+    this.isUpgraded = false;
     this.error = undefined;
     this.route = undefined;
     this.routeName = '';

@@ -6,7 +6,7 @@ import { WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
-import { type RequestHead, type ResponseHead, chunkedBody } from '../http/message-head.ts';
+import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 import type { Host } from '../upstream/host.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
@@ -25,6 +25,8 @@ export interface ResponseDecoder {
   onResponseData(data: DataRun, endStream: boolean): void;
   /** All bytes of one read were delivered. */
   onResponseFlush(): void;
+  /** The upstream of an upgraded connection has said all it had to say; it still listens. */
+  onResponseHalfClosed?(): void;
   onRequestDrained(): void;
   /** The connection is gone and no more will come. `isReused`: it had carried a request before. */
   onReset(error: MeshError, connection: ClientConnection): void;
@@ -48,6 +50,11 @@ export class ClientConnection implements SocketHandler {
   #decoder: ResponseDecoder | undefined = undefined;
   #method = '';
   #isRequestChunked = false;
+  /** The protocol that the request asks for; empty for none. */
+  #upgrade = '';
+  /** Both directions are raw bytes now, each until its own end. */
+  #isUpgraded = false;
+  #isPeerDone = false;
   #isRequestComplete = false;
   #isKeptAlive = true;
   #isReading = true;
@@ -117,6 +124,7 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'head';
     this.#requestCount += 1;
     this.#method = head.method;
+    this.#upgrade = head.upgrade;
     this.#isKeptAlive = true;
     this.#isRequestChunked = head.contentLength === chunkedBody;
     this.#isRequestComplete = endStream;
@@ -129,6 +137,14 @@ export class ClientConnection implements SocketHandler {
     if (!endStream) return;
     this.#isRequestComplete = true;
     this.#writer.flush();
+    if (this.#isUpgraded) this.#endUpgradedRequest();
+  }
+
+  #endUpgradedRequest(): void {
+    this.#socket.end();
+    if (!this.#isPeerDone) return;
+    this.#body.end();
+    this.#finish(false);
   }
 
   flush(): void {
@@ -142,7 +158,9 @@ export class ClientConnection implements SocketHandler {
   /** Nobody waits for the response any more: the connection cannot be used again. */
   abandon(): void {
     this.#decoder = undefined;
-    this.#socket.destroy();
+    // A protocol that we do not know may take FIN for the end of a message that was cut.
+    if (this.#isUpgraded) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   pauseResponse(): void {
@@ -185,7 +203,12 @@ export class ClientConnection implements SocketHandler {
 
   onEnd(): void {
     const decoder = this.#decoder;
+    this.#isPeerDone = true;
     if (this.#state === 'body' && this.#body.endsWithConnection && decoder !== undefined) {
+      if (this.#isUpgraded && !this.#isRequestComplete) {
+        decoder.onResponseHalfClosed?.();
+        return;
+      }
       this.#body.end();
       this.#isKeptAlive = false;
       this.#finish(false);
@@ -280,17 +303,33 @@ export class ClientConnection implements SocketHandler {
       this.#breakOff(error);
       return -1;
     }
-    // Interim responses end at this hop: the request's Expect was answered here, and none was asked to upgrade.
-    if (head.status === 101) {
-      this.#breakOff(new MeshError('upstream_protocol_error', `${this.host.address} switched protocols unasked`));
-      return -1;
-    }
+    if (head.status === 101) return this.#switchProtocols(decoder, head) ? consumed : -1;
+    // Interim responses end at this hop: the request's Expect was answered here.
     if (head.status < 200) {
       head.reset();
       return consumed;
     }
     this.#beginBody(decoder, head, at + consumed < length);
     return consumed;
+  }
+
+  /** Only to what was asked for (RFC 9110 §15.2.2). Returns false when the connection was broken off instead. */
+  #switchProtocols(decoder: ResponseDecoder, head: ResponseHead): boolean {
+    const { headers } = head;
+    const protocol = connectionHas(headers, 'upgrade') ? (headers.knownValues(Known.upgrade) ?? '') : '';
+    const isAskedFor = this.#upgrade !== '' && protocol.toLowerCase() === this.#upgrade.toLowerCase();
+    if (!isAskedFor || announcesBody(headers)) {
+      this.#breakOff(new MeshError('upstream_protocol_error', `${this.host.address} switched protocols unasked`));
+      return false;
+    }
+    this.#isUpgraded = true;
+    this.#isKeptAlive = false;
+    this.#isRequestComplete = false;
+    removeHopByHop(headers);
+    this.#body.begin(untilClose);
+    this.#state = 'body';
+    decoder.onResponseHeaders(false);
+    return true;
   }
 
   #beginBody(decoder: ResponseDecoder, head: ResponseHead, hasMoreBytes: boolean): void {
@@ -343,7 +382,9 @@ export class ClientConnection implements SocketHandler {
     this.#decoder = undefined;
     if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete || this.#isUsedUp(nowMs)) {
       this.#state = 'closed';
-      this.#socket.destroy();
+      // What was written last on an upgraded connection is still to be sent.
+      if (this.#isUpgraded) this.#socket.destroySoon();
+      else this.#socket.destroy();
       return;
     }
     this.#state = 'idle';

@@ -4,7 +4,7 @@ import { HeaderName, Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 
-/** Sets authority, path, contentLength and expectsContinue of a parsed request; an error when it must be refused. */
+/** Sets authority, path, contentLength, expectsContinue and upgrade of a parsed request; an error when it must be refused. */
 export function frameRequest(head: RequestHead): MeshError | undefined {
   const { headers } = head;
   const hostError = readAuthority(head);
@@ -26,6 +26,21 @@ export function frameRequest(head: RequestHead): MeshError | undefined {
     }
     head.expectsContinue = head.contentLength !== 0;
   }
+  return headers.hasKnown(Known.upgrade) ? readUpgrade(head) : undefined;
+}
+
+/**
+ * RFC 9110 §7.8: an Upgrade counts when Connection names it, and never in HTTP/1.0. What many clients offer in every
+ * request, HTTP/2 without TLS, is passed over, as in Envoy.
+ */
+function readUpgrade(head: RequestHead): MeshError | undefined {
+  const { headers } = head;
+  if (head.minorVersion === 0 || !connectionHas(headers, 'upgrade')) return undefined;
+  const protocol = headers.knownValues(Known.upgrade) ?? '';
+  if (protocol === '' || protocol.toLowerCase() === 'h2c') return undefined;
+  // Two readings of where the new protocol begins are how requests are smuggled.
+  if (head.contentLength !== 0) return malformed('a request that asks for another protocol must not have content');
+  head.upgrade = protocol;
   return undefined;
 }
 

@@ -4,7 +4,14 @@
  * control bytes) is refused. The text is cut out once, afterwards.
  */
 import { latin1 } from '../common/latin1.ts';
-import { knownHeaderIndex, knownHeaders, isHeaderName, hashStep } from '../http/header-name.ts';
+import {
+  controlBit,
+  hashStep,
+  isHeaderName,
+  knownHeaderCount,
+  knownHeaderIndex,
+  notedHeaders,
+} from '../http/header-name.ts';
 import { type HeaderMap, fieldStride } from '../http/header-map.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 
@@ -218,7 +225,11 @@ function confirmKnown(headers: HeaderMap): boolean {
   for (let i = 0, slot = 0; i < headers.count; i++, slot += fieldStride) {
     const index = knownHeaderIndex(fields[slot + 4] ?? 0);
     if (index < 0) continue;
-    if (!isHeaderName(text, fields[slot] ?? 0, fields[slot + 1] ?? 0, knownHeaders[index]?.text ?? '')) continue;
+    if (!isHeaderName(text, fields[slot] ?? 0, fields[slot + 1] ?? 0, notedHeaders[index]?.text ?? '')) continue;
+    if (index >= knownHeaderCount) {
+      mask |= 1 << controlBit;
+      continue;
+    }
     if ((mask & (1 << index)) !== 0) {
       if (index <= lastSingleton) return false;
       repeatedMask |= 1 << index;

@@ -47,7 +47,13 @@ export function serializeRequest(head: RequestHead): string {
   const startLine = head.hasOriginalStartLine ? '' : `${head.method} ${head.path} HTTP/1.1\r\n`;
   const host = head.headers.hasKnown(Known.host) ? '' : `host: ${head.authority}\r\n`;
   const framing = head.contentLength === chunkedBody ? 'transfer-encoding: chunked\r\n\r\n' : '\r\n';
-  return startLine + spliceHeaders(head.headers, head.hasOriginalStartLine) + host + framing;
+  const upgrade = head.upgrade === '' ? '' : upgradeLines(head.upgrade);
+  return startLine + spliceHeaders(head.headers, head.hasOriginalStartLine) + host + upgrade + framing;
+}
+
+/** What asks for another protocol, and what grants it (RFC 9110 §7.8). */
+export function upgradeLines(protocol: string): string {
+  return `connection: upgrade\r\nupgrade: ${protocol}\r\n`;
 }
 
 /** A response head as HTTP/1.1, complete with the empty line; `framing` holds the lines that frame the body. */

@@ -13,7 +13,7 @@ import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameRequest } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { headIncomplete, headTooLarge, parseRequestHead } from './head-parser.ts';
-import { removeHopByHop, serializeResponse } from './serializer.ts';
+import { removeHopByHop, serializeResponse, upgradeLines } from './serializer.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** What the next byte from the peer belongs to. */
@@ -28,6 +28,16 @@ type ReadState =
   | 'lingering';
 
 const lingerMs = 1_000;
+/**
+ * How long a client that sent FIN behind its request is believed to wait for an answer that does not come or go on. Most
+ * that do so have given up, and Envoy ends their requests at once; some have only said all they had to say.
+ */
+const abandonedMs = 2_000;
+/**
+ * How long the other direction of an upgraded stream may be silent after one has ended, where streams may otherwise idle
+ * for ever: its peer may have forgotten it. Envoy's default for idle streams.
+ */
+const halfClosedIdleMs = 300_000;
 const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 export class ServerConnection implements SocketHandler, ServerCodec {
@@ -101,7 +111,15 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#isPeerDone = true;
     if (this.#state === 'lingering') this.#socket.destroySoon();
     else if (this.#stream === undefined) this.#socket.end();
+    else if (this.#stream.isUpgraded) this.#endUpgradedRequest(this.#stream);
     else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
+    else this.setIdleTimeout(Math.min(this.#streamIdleTimeoutMs || Infinity, abandonedMs));
+  }
+
+  #endUpgradedRequest(stream: HttpStream): void {
+    if (this.#streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
+    this.#body.end();
+    stream.decodeData(this.#body.data, true);
   }
 
   onDrain(): void {
@@ -136,9 +154,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #onIdleDeadline(nowMs: number): void {
     if (this.#stream !== undefined && this.#state !== 'lingering') {
-      const code = this.#stream.isRequestComplete ? 'response_idle_timeout' : 'request_idle_timeout';
       if (this.#isActiveSinceSweep) this.#idleDeadlineMs = nowMs + this.#streamIdleTimeoutMs;
-      else this.#fail(new MeshError(code, 'no byte was exchanged for too long'));
+      else this.#fail(this.#idleError(this.#stream));
       this.#isActiveSinceSweep = false;
     } else if (this.#state === 'head' && !this.#pending.isEmpty) {
       this.#refuse(new MeshError('downstream_timeout', 'the request head did not arrive in time'));
@@ -152,6 +169,13 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     } else {
       this.#socket.destroy();
     }
+  }
+
+  #idleError({ isUpgraded, isRequestComplete }: HttpStream): MeshError {
+    if (this.#isPeerDone && !isUpgraded)
+      return new MeshError('downstream_closed', 'the client closed and did not wait');
+    const code = isRequestComplete ? 'response_idle_timeout' : 'request_idle_timeout';
+    return new MeshError(code, 'no byte was exchanged for too long');
   }
 
   /** Finish the current request, if any, and close. */
@@ -304,6 +328,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   encodeHeaders(head: ResponseHead, endStream: boolean): void {
     this.#isActiveSinceSweep = true;
+    if (head.status === 101) {
+      this.#switchProtocols(head);
+      return;
+    }
     let framing = '';
     const isLengthUnknown = head.contentLength === chunkedBody || head.contentLength === untilClose;
     if (isLengthUnknown && !endStream) {
@@ -324,6 +352,29 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       framing += 'connection: keep-alive\r\n';
     }
     this.#writer.writeText(serializeResponse(head, framing));
+  }
+
+  /** From here on both directions are raw bytes; what the client sent early is the beginning of its own. */
+  #switchProtocols(head: ResponseHead): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    stream.isUpgraded = true;
+    stream.isRequestComplete = false;
+    this.#manager.onUpgrade();
+    this.#isClosingAfterResponse = true;
+    this.#writer.writeText(serializeResponse(head, upgradeLines(stream.request.upgrade)));
+    this.#body.begin(untilClose);
+    this.#state = 'body';
+    if (!this.#pending.isEmpty) this.#processPending();
+    if (this.#isPeerDone) this.#endUpgradedRequest(stream);
+    this.#updateReading();
+  }
+
+  /** The upstream of an upgraded stream has ended its direction: so does ours. */
+  halfClose(): void {
+    if (this.#streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
+    this.#writer.flush();
+    this.#socket.end();
   }
 
   encodeData(data: DataRun, endStream: boolean): void {

@@ -28,7 +28,7 @@ const grpcStatus = new HeaderName('grpc-status');
 const harmless: ReadonlySet<RetryOn> = new Set(['connect-failure', 'refused-stream', 'reset-before-request']);
 
 /** Statuses of gRPC, as they stand in `grpc-status`. */
-const grpcConditions: readonly (readonly [RetryOn, string])[] = [
+export const grpcConditions: readonly (readonly [RetryOn, string])[] = [
   ['cancelled', '1'],
   ['deadline-exceeded', '4'],
   ['resource-exhausted', '8'],

@@ -1,7 +1,7 @@
 /** What a request tells its upstream about time and attempts (Envoy docs `http_filters/router_filter`). */
 import type { HeaderMap } from '../http/header-map.ts';
 import { HeaderName } from '../http/header-name.ts';
-import type { CompiledRoute } from './route-table.ts';
+import type { CompiledRetryPolicy } from './retry-conditions.ts';
 
 const attemptCount = new HeaderName('x-envoy-attempt-count');
 const expectedTimeout = new HeaderName('x-envoy-expected-rq-timeout-ms');
@@ -12,7 +12,11 @@ export function announceAttempt(attempts: number, headers: HeaderMap): void {
 }
 
 /** How long the answer will be waited for: of one attempt where that is limited, else of the request. */
-export function announceTimeout({ retryPolicy }: CompiledRoute, timeoutMs: number, headers: HeaderMap): void {
+export function announceTimeout(
+  retryPolicy: CompiledRetryPolicy | undefined,
+  timeoutMs: number,
+  headers: HeaderMap,
+): void {
   const perTryMs = retryPolicy?.policy.perTryTimeoutMs ?? 0;
   const isPerTry = perTryMs > 0 && (timeoutMs === 0 || perTryMs < timeoutMs);
   const expectedMs = isPerTry ? perTryMs : timeoutMs;

@@ -6,7 +6,7 @@ import type { RouteAction } from '../api/route.ts';
 import { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun, FilterFactory, FilterStatus, HttpFilter } from '../http/filter.ts';
-import { HeaderName, Known } from '../http/header-name.ts';
+import { controlBit, HeaderName, Known } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
@@ -19,7 +19,9 @@ import { answerLocally } from './local-answer.ts';
 import { prepareRequest } from './request-rewrite.ts';
 import { type RequestMirror, startMirrors } from './mirror.ts';
 import { RetainedBody } from './retained-body.ts';
+import { type RequestControls, removeRequestControls, takeRequestControls } from './request-controls.ts';
 import { announceAttempt, announceTimeout } from './retry-headers.ts';
+import type { CompiledRetryPolicy } from './retry-conditions.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import { requestTimeoutMs } from './request-timeout.ts';
 import { type CompiledRoute, type RouteTable, chooseCluster } from './route-table.ts';
@@ -33,6 +35,8 @@ export interface RouterContext {
   readonly clusters: ClusterManager;
   readonly timers: TimerWheel;
   readonly random: Random;
+  /** Requests come from this workload's own application, and may say themselves how they are treated. Default false. */
+  readonly isInternal?: boolean;
 }
 
 export function createRouterFactory(context: RouterContext): FilterFactory {
@@ -55,6 +59,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   /** Of the chosen cluster, or of a route that leads to none. */
   #headers: HeaderRules | undefined = undefined;
   #hash: RequestHash = noHash;
+  /** The route's, unless the request itself says otherwise. */
+  #retryPolicy: CompiledRetryPolicy | undefined = undefined;
+  /** Undefined for most requests, which say nothing. */
+  #controls: RequestControls | undefined = undefined;
   /** Of the whole request; 0 = none. */
   #timeoutMs = 0;
   #isBodiless = false;
@@ -71,13 +79,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   // ---- the request, from downstream ----
 
-  decodeHeaders(_head: RequestHead, endStream: boolean): FilterStatus {
+  decodeHeaders(head: RequestHead, endStream: boolean): FilterStatus {
     const route = currentRoute(this.#stream, this.#context.routes);
     if (route === undefined) {
       this.#stream.sendLocalReply(new MeshError('no_route', 'no route matches the request'));
       return 'continue';
     }
-    this.#route = route;
     this.#route = route;
     this.#stream.routeName = route.name;
     this.#headers = route.headers;
@@ -86,8 +93,19 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return 'continue';
     }
     this.#action = route.action;
+    if (head.upgrade !== '' && !this.#allowsUpgrade(head.upgrade, route.action)) return 'continue';
     this.#routeRequest(route, route.action, endStream);
     return 'continue';
+  }
+
+  #allowsUpgrade(protocol: string, { upgradeConfigs }: RouteAction): boolean {
+    const isAllowed = this.#stream.manager.allowsUpgrade(protocol, upgradeConfigs);
+    if (!isAllowed) {
+      this.#stream.sendLocalReply(
+        new MeshError('upgrade_rejected', 'switching to the protocol asked for is not allowed'),
+      );
+    }
+    return isAllowed;
   }
 
   #routeRequest(route: CompiledRoute, action: RouteAction, endStream: boolean): void {
@@ -107,16 +125,30 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return;
     }
     this.#headers = chosen.headers;
+    this.#retryPolicy = route.retryPolicy;
+    if (stream.request.headers.hasKnown(controlBit)) this.#readControls(route, action);
     prepareRequest(stream, chosen, route.rewritePath);
-    if (action.requestMirrorPolicies.length > 0) this.#mirrors = startMirrors(stream, action, this.#context, endStream);
-    this.#retry.begin(route.retryPolicy, stream.request);
-    this.#timeoutMs = requestTimeoutMs(action, stream.request);
-    announceTimeout(route, this.#timeoutMs, stream.request.headers);
+    // A copy would leave its mirror waiting for what only the client's own connection carries.
+    if (action.requestMirrorPolicies.length > 0 && stream.request.upgrade === '')
+      this.#mirrors = startMirrors(stream, action, this.#context, endStream);
+    this.#retry.begin(this.#retryPolicy, stream.request);
+    this.#timeoutMs = this.#controls?.timeoutMs ?? requestTimeoutMs(action, stream.request);
+    announceTimeout(this.#retryPolicy, this.#timeoutMs, stream.request.headers);
     if (action.idleTimeoutMs !== undefined) stream.codec?.setIdleTimeout(action.idleTimeoutMs);
     this.#isBodiless = endStream;
     this.#isRequestComplete = endStream;
     if (endStream) this.#armRouteTimeout(stream.startMs);
     this.#startAttempt(host);
+  }
+
+  #readControls(route: CompiledRoute, action: RouteAction): void {
+    const { headers } = this.#stream.request;
+    if (this.#context.isInternal !== true) {
+      removeRequestControls(headers);
+      return;
+    }
+    this.#controls = takeRequestControls(headers, route, action);
+    this.#retryPolicy = this.#controls.retryPolicy;
   }
 
   decodeData(data: DataRun, endStream: boolean): void {
@@ -132,6 +164,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   #onRequestComplete(): void {
     this.#isRequestComplete = true;
+    if (this.#stream.isUpgraded) return;
     this.#armRouteTimeout(this.#stream.manager.nowMs());
     this.#armPerTryTimeout(this.#upstream);
   }
@@ -193,7 +226,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (this.#retry.isPending) return;
     const decision = this.#body.isWhole ? this.#retry.onReset(cluster, error, failed) : 'no';
     if (this.#isRetried(decision) || this.#upstream.isAnyActive) return;
-    stream.sendLocalReply(error);
+    stream.sendLocalReply(error, error.code === 'upstream_timeout' ? this.#controls?.timeoutStatus : undefined);
   }
 
   /** Whether another attempt follows; when it does not although one should, the flags say so. */
@@ -240,6 +273,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
     headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
     stream.encodeHeaders(endStream);
+    // Neither a request nor its answer are under way any more.
+    if (stream.isUpgraded) this.#context.timers.disarm(this.#routeTimer);
   }
 
   /** Whether the response whose head has come goes downstream. One that should be retried does when it is the last. */
@@ -267,6 +302,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (!endStream && stream.codec?.isCongested === true) upstream.pauseResponse();
   }
 
+  onUpstreamHalfClosed(): void {
+    this.#stream.codec?.halfClose();
+  }
+
   onUpstreamFlush(): void {
     this.#stream.codec?.flush();
   }
@@ -283,12 +322,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (cluster !== undefined) cluster.stats.timeouts.value += 1;
     const error = new MeshError('upstream_timeout', `no response within ${this.#timeoutMs} ms`);
     this.#upstream.recordTimeout(error);
-    this.#stream.sendLocalReply(error);
+    this.#stream.sendLocalReply(error, this.#controls?.timeoutStatus);
   }
 
   /** Of one attempt, or of all there are: also from the end of the request. */
   #armPerTryTimeout(upstream: UpstreamRequest | UpstreamRequests): void {
-    const { policy } = this.#route?.retryPolicy ?? {};
+    const { policy } = this.#retryPolicy ?? {};
     if (policy === undefined || this.#stream.isResponseStarted) return;
     const { perTryTimeoutMs, perTryIdleTimeoutMs } = policy;
     const isShorter = this.#timeoutMs === 0 || perTryTimeoutMs < this.#timeoutMs;
@@ -300,16 +339,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const { host } = upstream;
     if (cluster === undefined || host === undefined) return;
     cluster.stats.perTryTimeouts.value += 1;
-    if (this.#action?.hedgesOnPerTryTimeout === true) {
+    if ((this.#controls ?? this.#action)?.hedgesOnPerTryTimeout === true) {
       // The slow attempt may still win.
       if (this.#body.isWhole && !this.#retry.isPending) this.#isRetried(this.#retry.onHedge(cluster, host));
       return;
     }
-    this.#giveUp(
-      upstream,
-      host,
-      `no response to one attempt within ${this.#route?.retryPolicy?.policy.perTryTimeoutMs} ms`,
-    );
+    this.#giveUp(upstream, host, `no response to one attempt within ${this.#retryPolicy?.policy.perTryTimeoutMs} ms`);
   }
 
   onPerTryIdleTimeout(upstream: UpstreamRequest): void {
@@ -337,6 +372,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     this.#headers = undefined;
     this.#action = undefined;
     this.#hash = noHash;
+    this.#retryPolicy = undefined;
+    this.#controls = undefined;
     this.#timeoutMs = 0;
     this.#isBodiless = false;
     this.#isRequestComplete = false;

@@ -21,6 +21,8 @@ export interface UpstreamRequestCallbacks {
   onUpstreamData(request: UpstreamRequest, data: DataRun, endStream: boolean): void;
   /** All bytes of one read were delivered. */
   onUpstreamFlush(): void;
+  /** The host has ended its direction of an upgraded connection. */
+  onUpstreamHalfClosed?(): void;
   /** The host can take more of the body again. */
   onUpstreamDrained(): void;
   /** The attempt has ended without a whole response. */
@@ -220,6 +222,10 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   onResponseFlush(): void {
     if (this.#state === 'discarding') this.abandon();
     else this.#callbacks.onUpstreamFlush();
+  }
+
+  onResponseHalfClosed(): void {
+    this.#callbacks.onUpstreamHalfClosed?.();
   }
 
   onReset(error: MeshError, { isReused }: ClientConnection): void {

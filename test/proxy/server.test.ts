@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { HttpConnectionManager } from '../../proxy/api/envoy.gen.ts';
 import { encodeWithdrawal, reportedHealth } from '../../proxy/api/health.ts';
 import { Backend, echoOf } from '../support/backend.ts';
 import { adsBootstrapText } from '../support/ads-bootstrap.ts';
@@ -97,11 +100,12 @@ describe('a proxy with a control plane', () => {
     readonly backend: Backend;
   }
 
-  const listenerWithRds = (port: number, statPrefix = 'rds') =>
+  const listenerWithRds = (port: number, statPrefix = 'rds', manager: HttpConnectionManager = {}) =>
     httpListener({
       name: 'outbound',
       port,
       manager: {
+        ...manager,
         stat_prefix: statPrefix,
         rds: { route_config_name: 'routes', config_source: { ads: {}, resource_api_version: 'V3' } },
       },
@@ -166,6 +170,54 @@ describe('a proxy with a control plane', () => {
     expect(statuses.filter((status) => status !== 200)).toEqual([]);
     expect(clients.filter(({ isEnded }) => isEnded)).toEqual([]);
     expect(server.ads?.describe().map(({ status }) => status.kind)).toEqual(['acked', 'acked', 'acked', 'acked']);
+  });
+
+  test('B7: a WebSocket and a long response outlive any number of pushes of every kind', async () => {
+    const { stream, port, backend, server } = await start();
+    const sockets = closeAfterTest(new WebSocketServer({ server: backend.server }));
+    sockets.on('connection', (socket) =>
+      socket.on('message', (data: Buffer) => socket.send(`echo ${data.toString()}`)),
+    );
+    let finish = (): void => {};
+    backend.respond = (_request, response) => {
+      response.write('begin\n');
+      finish = () => void response.end('end\n');
+    };
+    const websocket = (upgrade_type: string) => ({ upgrade_configs: [{ upgrade_type }] });
+    stream.send('LDS', '2', listenerWithRds(port, 'with-websocket', websocket('websocket')));
+    await until(
+      () => server.listeners.list()[0]?.config.filterChains[0]?.httpConnectionManager.statPrefix === 'with-websocket',
+    );
+
+    const socket = closeAfterTest(new WebSocket(`ws://127.0.0.1:${port}/chat`));
+    const messages: string[] = [];
+    const ends: string[] = [];
+    socket.on('message', (data: Buffer) => messages.push(data.toString()));
+    socket.on('close', () => ends.push('the WebSocket'));
+    socket.on('error', () => ends.push('the WebSocket'));
+    await once(socket, 'open');
+    const long = closeAfterTest(await RawConnection.open(port));
+    long.send('GET /long HTTP/1.1\r\nhost: test\r\n\r\n');
+    await until(() => long.unread.includes('begin'));
+
+    const second = await startBackend('second');
+    for (let i = 3; i < 103; i++) {
+      // The last of them takes away all that the two streams rely on.
+      const isLast = i === 102;
+      stream.send('EDS', `${i}`, loadAssignment('reviews', isLast || i % 2 === 0 ? [second.port] : [backend.port]));
+      stream.send('CDS', `${i}`, edsCluster('reviews', { connect_timeout: `${i}s` }));
+      stream.send('RDS', `${i}`, isLast || i % 3 === 0 ? directly('direct') : routeConfiguration([routeTo('reviews')]));
+      stream.send('LDS', `${i}`, listenerWithRds(port, `pushed-${i}`, websocket(isLast ? 'none' : 'websocket')));
+      socket.send(`${i}`);
+      await until(() => messages.length === i - 2);
+    }
+    await until(() => server.ads?.describe().every(({ version }) => version === '102') === true);
+    expect((await call(port)).body).toBe('direct');
+    socket.send('after');
+    await until(() => messages.at(-1) === 'echo after');
+    finish();
+    expect((await long.readResponse()).body).toBe('begin\nend\n');
+    expect(ends).toEqual([]);
   });
 
   test('a resource that is refused leaves everything as it was', async () => {

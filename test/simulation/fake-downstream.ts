@@ -45,6 +45,7 @@ export class FakeDownstream implements ServerCodec {
     this.#body.push(Buffer.from(bytes.subarray(start, end)));
   }
   flush(): void {}
+  halfClose(): void {}
   setIdleTimeout(): void {}
   pauseRequest(): void {}
   resumeRequest(): void {}

@@ -153,7 +153,7 @@ export class SimulatedProxy {
     };
   }
 
-  #createManager({ filterChains }: Listener): ConnectionManager {
+  #createManager({ filterChains, trafficDirection }: Listener): ConnectionManager {
     const config = filterChains[0]?.httpConnectionManager;
     if (config === undefined) throw new Error('a listener has a filter chain');
     const { clock, random } = this.#options;
@@ -167,6 +167,7 @@ export class SimulatedProxy {
       clock,
       stats: this.#stats,
       statPrefix: config.statPrefix,
+      isInternal: trafficDirection === 'OUTBOUND',
     };
     return new ConnectionManager(config, {
       clock,

@@ -31,17 +31,17 @@ export class Backend {
   respond: Responder;
   readonly sockets = new Set<Socket>();
   connectionsTotal = 0;
-  readonly #server: http.Server;
+  readonly server: http.Server;
 
   private constructor(name: string, respond: Responder) {
     this.name = name;
     this.respond = respond;
-    this.#server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    this.server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
       this.requests += 1;
       response.sendDate = false;
       this.respond(request, response, this);
     });
-    this.#server.on('connection', (socket: Socket) => {
+    this.server.on('connection', (socket: Socket) => {
       this.connectionsTotal += 1;
       this.sockets.add(socket);
       socket.on('close', () => this.sockets.delete(socket));
@@ -50,19 +50,19 @@ export class Backend {
 
   static async start(name = 'backend', respond: Responder = echo): Promise<Backend> {
     const backend = new Backend(name, respond);
-    await new Promise<void>((resolve) => backend.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => backend.server.listen(0, '127.0.0.1', resolve));
     return backend;
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port;
+    return (this.server.address() as AddressInfo).port;
   }
 
   /** Refuses new connections and ends the open ones. */
   close(): Promise<void> {
     return new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
+      this.server.close(() => resolve());
+      this.server.closeAllConnections();
     });
   }
 }

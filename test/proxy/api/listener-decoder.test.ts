@@ -53,6 +53,7 @@ describe('a listener', () => {
             requestHeadersTimeoutMs: 0,
             requestTimeoutMs: 0,
             streamIdleTimeoutMs: 300_000,
+            upgradeConfigs: new Map(),
             idleTimeoutMs: 3_600_000,
           },
         },
@@ -204,12 +205,12 @@ describe('an HTTP connection manager', () => {
     ],
     [
       'with what would change behaviour',
-      { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'websocket' }] },
+      { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
       [
         'hcm.use_remote_address: true is not supported, only false is',
         'hcm.tracing: is not supported',
         'hcm.server_name: is not supported',
-        'hcm.upgrade_configs: is not supported',
+        'hcm.upgrade_configs[0].upgrade_type: CONNECT is not supported',
       ],
     ],
   ])('%s is refused', (_what, manager, expected) => {
@@ -228,6 +229,28 @@ describe('an HTTP connection manager', () => {
   test('reports faults of its routes with their whole path', () => {
     expect(faults(listenerJson('l', { route_config: { virtual_hosts: [{ name: 'a' }] } }))).toEqual([
       'hcm.route_config.virtual_hosts[0].domains: must name at least one domain',
+    ]);
+  });
+});
+
+describe('upgrades', () => {
+  test('are allowed by their name in any case, unless they are switched off', () => {
+    const upgrade_configs = [{ upgrade_type: 'WebSocket' }, { upgrade_type: 'irc', enabled: false }];
+    expect(decodedManager({ upgrade_configs })?.upgradeConfigs).toEqual(
+      new Map([
+        ['websocket', true],
+        ['irc', false],
+      ]),
+    );
+  });
+
+  test('with filters of their own, twice or without a name are refused', () => {
+    const filters = [{ name: 'envoy.filters.http.router' }];
+    const upgrade_configs = [{ upgrade_type: 'a', filters }, { upgrade_type: 'A' }, {}];
+    expect(faults(withManager({ upgrade_configs }))).toEqual([
+      'hcm.upgrade_configs[1].upgrade_type: must be unique, got a twice',
+      'hcm.upgrade_configs[2].upgrade_type: must be set',
+      'hcm.upgrade_configs[0].filters: is not supported',
     ]);
   });
 });

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CodecProxy } from '../../support/codec-proxy.ts';
 import { statusOf } from '../../support/http-message.ts';
-import { RawBackend } from '../../support/raw-backend.ts';
+import { type BackendConnection, okResponse, RawBackend } from '../../support/raw-backend.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { turns, until } from '../../support/turns.ts';
 import { head } from './request-case.ts';
@@ -183,4 +183,48 @@ describe('when the client goes away while it waits for the response', () => {
       await proxy.untilQuiet();
     },
   );
+});
+
+describe('a client that sends FIN behind its request', () => {
+  async function halfClosed(answer: (connection: BackendConnection) => void): Promise<RawClient> {
+    backend.clear();
+    backend.onRequest = answer;
+    const client = await connect();
+    client.send(head('GET / HTTP/1.1', 'Host: a'));
+    await until(() => backend.requests.length === 1);
+    client.end();
+    await turns(5);
+    return client;
+  }
+
+  it('has its answer when that comes soon', async () => {
+    let connection: BackendConnection | undefined;
+    const client = await halfClosed((asked) => (connection = asked));
+    proxy.clock.advance(500);
+    connection?.send(okResponse);
+    await client.untilOver();
+    expect(client.responses().map(statusOf)).toEqual([200]);
+    await expectCleanEnd(client, 1);
+  });
+
+  it('has all of it when it goes on coming', async () => {
+    const client = await halfClosed((asked) => asked.send(head('HTTP/1.1 200 OK', 'Content-Length: 5')));
+    for (let i = 1; i <= 5; i++) {
+      await until(() => client.text.endsWith(`\r\n\r\n${'.'.repeat(i - 1)}`));
+      proxy.clock.advance(1_500);
+      backend.openConnections[0]?.send('.');
+    }
+    await client.untilOver();
+    expect(client.responses().map(({ body }) => body)).toEqual(['.....']);
+    await expectCleanEnd(client, 1);
+  });
+
+  it('is believed to have gone when nothing comes: its upstream is not kept busy', async () => {
+    const client = await halfClosed(() => {});
+    proxy.clock.advance(4_000);
+    await client.untilOver();
+    expect(client.responses()).toEqual([]);
+    await until(() => backend.openConnections.length === 0);
+    await expectCleanEnd(client, 1);
+  });
 });

@@ -54,6 +54,7 @@ const config: HttpConnectionManager = {
   requestTimeoutMs: 0,
   streamIdleTimeoutMs: 60_000,
   idleTimeoutMs: 600_000,
+  upgradeConfigs: new Map(),
 };
 
 /** More than one write. */
