@@ -270,7 +270,7 @@ describe('a proxy with a control plane', () => {
     test('without an answer, from one that is not Heddle, waits for half of a short deadline', async () => {
       const { port, server, stream } = await start();
       const client = closeAfterTest(await RawConnection.open(port));
-      const drained = server.drain(400);
+      const drained = server.drain(2_000);
       await untilReported(stream);
       let { headers } = await client.get();
       while (headers['connection'] === undefined) ({ headers } = await client.get());
