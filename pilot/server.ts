@@ -2,14 +2,22 @@
 import { join } from 'node:path';
 import type { ConfigStore } from '../crds/config-store.ts';
 import { FileStore } from '../crds/file-store.ts';
+import type { MeshConfig } from '../crds/mesh-config.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { Workload } from './model/workload.ts';
 import { findListening } from './registry/listening-workloads.ts';
 import { WorkloadFile } from './registry/workload-file.ts';
 import { WorkloadRegistry } from './registry/workload-registry.ts';
 import { RestServer } from './rest/rest-server.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { DiscoveryServer } from './xds/discovery-server.ts';
+
+/** Answer of `/debug/registryz`. */
+export interface RegistryAnswer {
+  readonly workloads: readonly Workload[];
+  readonly meshConfig: MeshConfig;
+}
 
 /** Longer than the longest back-off of a sidecar that reconnects. */
 const reconnectGraceMs = 30_000;
@@ -41,8 +49,17 @@ export class PilotServer implements Lifecycle {
       logger,
       clock,
       references: { serviceExists: (hostname) => this.#discovery.hasService(hostname) },
-      routes: [{ method: 'GET', pattern: '/debug/syncz', handle: () => ({ body: this.#discovery.syncStatus() }) }],
+      routes: [
+        { method: 'GET', pattern: '/debug/syncz', handle: () => ({ body: this.#discovery.syncStatus() }) },
+        { method: 'GET', pattern: '/debug/registryz', handle: () => ({ body: this.#registryAnswer() }) },
+      ],
     });
+  }
+
+  /** What sidecars' configuration is made of beside the stored resources. */
+  #registryAnswer(): RegistryAnswer {
+    const { meshConfig = {} } = this.#options;
+    return { workloads: this.#registry.workloads(), meshConfig };
   }
 
   /** The REST API's port; 0 before the start. */

@@ -5,6 +5,23 @@ import { mergeMatches } from './match-merge.ts';
 import { isVisibleTo } from './visibility.ts';
 import type { VirtualService } from './virtual-services.ts';
 
+/** Where a rule was written, when that is not where it stands. */
+export interface RuleOrigin {
+  /** Of the rule in the root that includes it. */
+  readonly rootIndex: number;
+  /** `NAMESPACE/NAME`; undefined for a rule of the root itself. */
+  readonly delegate: string | undefined;
+  /** Of the rule in the delegate. */
+  readonly delegateIndex: number;
+}
+
+const origins = new WeakMap<HTTPRoute, RuleOrigin>();
+
+/** Undefined for rules of a VirtualService without delegates: they are where they were written. */
+export function originOf(rule: HTTPRoute): RuleOrigin | undefined {
+  return origins.get(rule);
+}
+
 /** Those with hosts, their delegates' rules put in. A rule whose delegate is not there, or not visible, is left out. */
 export function includeDelegates(resources: readonly VirtualService[]): VirtualService[] {
   const delegates = new Map(
@@ -14,7 +31,12 @@ export function includeDelegates(resources: readonly VirtualService[]): VirtualS
     .filter(({ spec }) => spec.hosts?.length)
     .map((root) => {
       if (!root.spec.http?.some(({ delegate }) => delegate !== undefined)) return root;
-      const http = root.spec.http.flatMap((rule) => include(rule, root, delegates));
+      const http = root.spec.http.flatMap((rule, rootIndex) =>
+        include(rule, root, delegates).map(({ rule: included, ...origin }) => {
+          origins.set(included, { rootIndex, ...origin });
+          return included;
+        }),
+      );
       return { ...root, spec: { ...root.spec, http } };
     });
 }
@@ -23,13 +45,18 @@ function keyOf({ name, namespace }: { readonly name: string; readonly namespace:
   return `${namespace}/${name}`;
 }
 
-function include(rule: HTTPRoute, root: VirtualService, delegates: ReadonlyMap<string, VirtualService>): HTTPRoute[] {
-  if (rule.delegate === undefined) return [rule];
+type Included = { readonly rule: HTTPRoute } & Omit<RuleOrigin, 'rootIndex'>;
+
+function include(rule: HTTPRoute, root: VirtualService, delegates: ReadonlyMap<string, VirtualService>): Included[] {
+  if (rule.delegate === undefined) return [{ rule, delegate: undefined, delegateIndex: 0 }];
   const { namespace } = root.metadata;
   const name = { name: rule.delegate.name ?? '', namespace: rule.delegate.namespace || namespace };
   const delegate = delegates.get(keyOf(name));
   if (delegate === undefined || !isVisibleTo(delegate, namespace)) return [];
-  return (delegate.spec.http ?? []).flatMap((part) => merge(rule, resolveHosts(part, name.namespace)) ?? []);
+  return (delegate.spec.http ?? []).flatMap((part, delegateIndex) => {
+    const merged = merge(rule, resolveHosts(part, name.namespace));
+    return merged === undefined ? [] : [{ rule: merged, delegate: keyOf(name), delegateIndex }];
+  });
 }
 
 /** The delegate's own word counts; what it does not say is inherited. Undefined when their conditions exclude each other. */

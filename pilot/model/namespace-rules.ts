@@ -18,6 +18,8 @@ export interface MergedRule {
   readonly peakEwma: PeakEwmaSettings | undefined;
   /** Names are unique. */
   readonly subsets: readonly Subset[];
+  /** `NAMESPACE/NAME` of each, oldest first. */
+  readonly sources: readonly string[];
 }
 
 export class NamespaceRules {
@@ -94,6 +96,7 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
     trafficPolicy: first?.spec.trafficPolicy,
     peakEwma: first && peakEwmaOf(first),
     subsets: [...subsets.values()],
+    sources: rules.map(({ metadata: { namespace, name } }) => `${namespace}/${name}`),
   };
 }
 

@@ -13,15 +13,37 @@ export function buildDefaultRoute(cluster: OutboundCluster, context: HashContext
   return { name: 'default', match: { prefix: '/' }, route: buildDefaultAction(cluster, context) };
 }
 
+/** What becomes of one match of one rule; a rule without matches has one that asks for nothing. */
+export interface PlannedRoute {
+  readonly rule: HTTPRoute;
+  /** Undefined for a rule without matches. */
+  readonly match: HTTPMatchRequest | undefined;
+  /** `unreachable`: a route before it takes every request (S3). */
+  readonly fate: 'in force' | 'not for this client' | 'unreachable';
+  readonly route: Route;
+}
+
 /** The rules in order, one route per match (S1, S2), up to the first that every request matches (S3). */
 export function buildRoutes(context: RouteContext): Route[] {
-  const routes = (context.rules.spec.http ?? []).flatMap((rule) => {
+  return planRoutes(context).flatMap(({ fate, route }) => (fate === 'in force' ? route : []));
+}
+
+/** Every match of every rule in order, with those that give no route to this client. */
+export function planRoutes(context: RouteContext): PlannedRoute[] {
+  let isCaught = false;
+  return (context.rules.spec.http ?? []).flatMap((rule) => {
     const body = buildRouteBody(rule, context);
-    const matches = rule.match?.length ? rule.match.filter((match) => isForClient(match, context)) : [undefined];
-    return matches.map((match): Route => ({ ...nameOf(rule, match), match: buildRouteMatch(match), ...body }));
+    const matches = rule.match?.length ? rule.match : [undefined];
+    return matches.map((match): PlannedRoute => {
+      const route: Route = { ...nameOf(rule, match), match: buildRouteMatch(match), ...body };
+      if (isCaught) return { rule, match, fate: 'unreachable', route };
+      if (match !== undefined && !isForClient(match, context)) {
+        return { rule, match, fate: 'not for this client', route };
+      }
+      isCaught = isCatchAll(route.match ?? {});
+      return { rule, match, fate: 'in force', route };
+    });
   });
-  const last = routes.findIndex(({ match = {} }) => isCatchAll(match));
-  return last < 0 ? routes : routes.slice(0, last + 1);
 }
 
 function nameOf(rule: HTTPRoute, match: HTTPMatchRequest | undefined): Pick<Route, 'name'> {

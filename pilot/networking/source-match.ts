@@ -8,12 +8,20 @@ import { isSelected } from '../model/workload.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Whether `match` concerns the client and the port that routes are made for. */
-export function isForClient(match: HTTPMatchRequest, { client, port }: RouteContext): boolean {
-  if (match.port && match.port !== port) return false;
+export function isForClient(match: HTTPMatchRequest, context: RouteContext): boolean {
+  return failedSourceCondition(match, context) === undefined;
+}
+
+/** The condition by which `match` does not concern the client or the port. */
+export function failedSourceCondition(
+  match: HTTPMatchRequest,
+  { client, port }: RouteContext,
+): 'port' | 'gateways' | 'sourceNamespace' | 'sourceLabels' | undefined {
+  if (match.port && match.port !== port) return 'port';
   // Who names gateways says where the rule is in force, and then nothing else about the source counts (S5).
-  if (match.gateways?.length) return match.gateways.includes('mesh');
-  if (match.sourceNamespace && match.sourceNamespace !== client.namespace) return false;
-  return isSelected(client.labels ?? {}, match.sourceLabels ?? {});
+  if (match.gateways?.length) return match.gateways.includes('mesh') ? undefined : 'gateways';
+  if (match.sourceNamespace && match.sourceNamespace !== client.namespace) return 'sourceNamespace';
+  return isSelected(client.labels ?? {}, match.sourceLabels ?? {}) ? undefined : 'sourceLabels';
 }
 
 const keysOfConfig = new WeakMap<PushConfig, ReadonlySet<string>>();

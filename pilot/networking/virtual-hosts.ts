@@ -14,6 +14,9 @@ export interface OutboundHost {
   readonly virtualHost: VirtualHost;
   /** Sidecars are on the other side: they are told who calls. */
   readonly isMeshInternal: boolean;
+  /** What the routes are made from; undefined where no rules are in force (S20). */
+  readonly rules: VirtualService | undefined;
+  readonly port: number;
 }
 
 interface HostPort {
@@ -23,6 +26,7 @@ interface HostPort {
   readonly isDefaultPort: boolean;
   readonly routes: readonly Route[];
   readonly isMeshInternal: boolean;
+  readonly rules: VirtualService | undefined;
 }
 
 /** Where a host is served that rules name and no service declares. */
@@ -47,7 +51,8 @@ export function buildOutboundHosts(config: PushConfig, client: Client): Outbound
     // As Istio sets it: an application can tell a retry from a first attempt.
     const virtualHost = { name, domains, routes: [...host.routes], include_request_attempt_count: true };
     const limits = config.rateLimits.get(host.hostname) ?? [];
-    return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal: host.isMeshInternal };
+    const { isMeshInternal, rules, port } = host;
+    return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal, rules, port };
   });
 }
 
@@ -61,6 +66,7 @@ function serviceHosts(service: Service, config: PushConfig, client: Client): Hos
     port: port.number,
     isDefaultPort: port === defaultPort,
     isMeshInternal: !service.isMeshExternal,
+    rules,
     routes:
       rules === undefined
         ? [buildDefaultRoute({ port: port.number, subset: '', hostname }, { config, client })]
@@ -79,6 +85,7 @@ function ruleHosts(config: PushConfig, client: Client): HostPort[] {
       port: defaultHttpPort,
       isDefaultPort: true,
       isMeshInternal: isRoutedIntoMesh(rules, config),
+      rules,
       routes: buildRoutes({ rules, config, client, port: defaultHttpPort }),
     });
   }

@@ -9,13 +9,27 @@ import { firstQueryValue, withoutQuery } from './request-path.ts';
 export type StringPredicate = (value: string) => boolean;
 export type RequestPredicate = (head: RequestHead) => boolean;
 
-/** All conditions of `match` as one predicate; the path first, because it is the cheapest to fail. */
+/** One condition of a route with what it was made from, so that people can be told what it asks for. */
+export type RouteCondition = { readonly holds: RequestPredicate } & (
+  | { readonly part: 'path'; readonly match: PathMatch }
+  | { readonly part: 'header'; readonly match: HeaderMatch }
+  | { readonly part: 'query'; readonly match: QueryParameterMatch }
+);
+
+/** In the order in which they are asked: the path first, because it is the cheapest to fail. */
+export function compileConditions({ path, headers, queryParameters }: RouteMatch): RouteCondition[] {
+  return [
+    { part: 'path', match: path, holds: compilePathMatch(path) },
+    ...headers.map((match) => ({ part: 'header', match, holds: compileHeaderMatch(match) }) as const),
+    ...queryParameters.map((match) => ({ part: 'query', match, holds: compileQueryParameterMatch(match) }) as const),
+  ];
+}
+
+/** All conditions of `match` as one predicate. */
 export function compileRouteMatch(match: RouteMatch): RequestPredicate {
-  const conditions = [
-    compilePathMatch(match.path),
-    ...match.headers.map(compileHeaderMatch),
-    ...match.queryParameters.map(compileQueryParameterMatch),
-  ].filter((condition) => condition !== matchesAll);
+  const conditions = compileConditions(match)
+    .map(({ holds }) => holds)
+    .filter((condition) => condition !== matchesAll);
   const [first, second] = conditions;
   if (first === undefined) return matchesAll;
   if (second === undefined) return first;

@@ -50,6 +50,12 @@ interface CompiledVirtualHost {
   readonly index: RouteIndex | undefined;
 }
 
+export interface FoundVirtualHost {
+  readonly name: string;
+  readonly domain: string;
+  readonly routes: readonly CompiledRoute[];
+}
+
 interface WildcardDomain {
   /** The literal part: `.foo.com` of `*.foo.com`, `foo.` of `foo.*`. */
   readonly literal: string;
@@ -94,17 +100,33 @@ export class RouteTable {
     return undefined;
   }
 
-  /** `host` is lower case. A wildcard never stands for nothing. */
+  /** For people: the virtual host of a Host, and the domain by which it is found. */
+  virtualHostOf(authority: string): FoundVirtualHost | undefined {
+    const host = authority.toLowerCase();
+    const virtualHost = this.#findVirtualHost(host);
+    if (virtualHost === undefined) return undefined;
+    const { name, routes } = virtualHost;
+    if (this.#exact.has(host)) return { name, routes, domain: host };
+    const wildcard = this.#findWildcard(host);
+    if (wildcard === undefined) return { name, routes, domain: '*' };
+    const { literal } = wildcard;
+    return { name, routes, domain: this.#suffixes.includes(wildcard) ? `*${literal}` : `${literal}*` };
+  }
+
+  /** `host` is lower case. */
   #findVirtualHost(host: string): CompiledVirtualHost | undefined {
-    const exact = this.#exact.get(host);
-    if (exact !== undefined) return exact;
-    for (const { literal, virtualHost } of this.#suffixes) {
-      if (host.length > literal.length && host.endsWith(literal)) return virtualHost;
+    return this.#exact.get(host) ?? this.#findWildcard(host)?.virtualHost ?? this.#catchAll;
+  }
+
+  /** A wildcard never stands for nothing. */
+  #findWildcard(host: string): WildcardDomain | undefined {
+    for (const wildcard of this.#suffixes) {
+      if (host.length > wildcard.literal.length && host.endsWith(wildcard.literal)) return wildcard;
     }
-    for (const { literal, virtualHost } of this.#prefixes) {
-      if (host.length > literal.length && host.startsWith(literal)) return virtualHost;
+    for (const wildcard of this.#prefixes) {
+      if (host.length > wildcard.literal.length && host.startsWith(wildcard.literal)) return wildcard;
     }
-    return this.#catchAll;
+    return undefined;
   }
 }
 

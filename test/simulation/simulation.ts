@@ -16,7 +16,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { clientMetadata, type SimulatedWorkload, workloadAt } from './simulated-workload.ts';
 import { type Landing, SimulatedProxy, type SimulatedRequest } from './simulated-proxy.ts';
-import { pushTo } from './push.ts';
+import { pushTo } from '../../pilot/cli/explain/push.ts';
 
 export interface SimulationInput {
   /** Documents in YAML; each is a second younger than the one before it. */

@@ -1,12 +1,16 @@
 /** One push as the ADS stream carries it: pilot's resources as bytes in, ACKs out. A NACK is an error here. */
-import { type DiscoveryRequest, decodeDiscoveryResponse, encodeDiscoveryResponse } from '../../proxy/api/discovery.ts';
-import type { NodeMetadata } from '../../proxy/api/node.ts';
-import { type DiscoveryName, discoveryNames, resourceTypes } from '../../proxy/api/resource-types.ts';
-import { requireValue } from '../../proxy/common/decoded.ts';
-import type { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
-import type { PushContext } from '../../pilot/model/push-context.ts';
-import { createGenerators } from '../../pilot/xds/generators.ts';
-import { ResourceEncoder } from '../../pilot/xds/resource-encoder.ts';
+import {
+  type DiscoveryRequest,
+  decodeDiscoveryResponse,
+  encodeDiscoveryResponse,
+} from '../../../proxy/api/discovery.ts';
+import type { NodeMetadata } from '../../../proxy/api/node.ts';
+import { type DiscoveryName, discoveryNames, resourceTypes } from '../../../proxy/api/resource-types.ts';
+import { requireValue } from '../../../proxy/common/decoded.ts';
+import type { DynamicConfiguration } from '../../../proxy/xds/dynamic-configuration.ts';
+import type { PushContext } from '../../model/push-context.ts';
+import { createGenerators } from '../../xds/generators.ts';
+import { ResourceEncoder } from '../../xds/resource-encoder.ts';
 
 /** Until the proxy asks for nothing more: in apply order, and again for what its new configuration refers to. */
 export async function pushTo(
