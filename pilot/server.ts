@@ -58,7 +58,7 @@ export class PilotServer implements Lifecycle {
 
   /** What sidecars' configuration is made of beside the stored resources. */
   #registryAnswer(): RegistryAnswer {
-    const { meshConfig = {} } = this.#options;
+    const { meshConfig } = this.#options;
     return { workloads: this.#registry.workloads(), meshConfig };
   }
 

@@ -17,6 +17,7 @@ const verbs: ReadonlyMap<string, () => Promise<RegisterVerb>> = new Map([
   ['get', async () => (await import('./get.ts')).registerGet],
   ['delete', async () => (await import('./delete.ts')).registerDelete],
   ['proxy-status', async () => (await import('./proxy-status.ts')).registerProxyStatus],
+  ['explain', async () => (await import('./explain.ts')).registerExplain],
 ]);
 
 /** Runs one command; resolves with the exit code of the process, after every message has been written. */

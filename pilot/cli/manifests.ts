@@ -4,16 +4,21 @@ import { CommandError } from './exit-code.ts';
 import { readManifestFiles, type ManifestSources } from './manifest-files.ts';
 
 /** All resources of all files; a CommandError that names every fault of form when there is one. */
-export async function readManifests(sources: ManifestSources): Promise<ManifestDocument[]> {
+export async function readManifests(
+  sources: ManifestSources,
+  consequence = nothingStored,
+): Promise<ManifestDocument[]> {
   const manifests = (await readManifestFiles(sources)).map(({ name, text }) => parseManifest(name, text));
   const errors = manifests.flatMap(({ errors }) => errors);
-  if (errors.length > 0) throw refusal(errors);
+  if (errors.length > 0) throw refusal(errors, consequence);
   const documents = manifests.flatMap(({ documents }) => documents);
   if (documents.length === 0) throw new CommandError(`${sources.paths.join(', ')}: no resource found`);
   return documents;
 }
 
+const nothingStored = 'nothing was stored';
+
 /** One line per fault: `file:line: path: message`. */
-export function refusal(errors: readonly ManifestError[]): CommandError {
-  return new CommandError(`nothing was stored\n${errors.map(formatManifestError).join('\n')}`);
+export function refusal(errors: readonly ManifestError[], consequence = nothingStored): CommandError {
+  return new CommandError(`${consequence}\n${errors.map(formatManifestError).join('\n')}`);
 }

@@ -201,8 +201,11 @@ export class RetryState {
   }
 
   get #isIdempotent(): boolean {
-    const request = this.#request;
-    if (request === undefined) return false;
-    return idempotentMethods.has(request.method) || request.headers.get(idempotencyKey) !== undefined;
+    return this.#request !== undefined && isIdempotent(this.#request);
   }
+}
+
+/** Whether sending `request` twice does no harm (semantics B1, B6). */
+export function isIdempotent({ method, headers }: RequestHead): boolean {
+  return idempotentMethods.has(method) || headers.get(idempotencyKey) !== undefined;
 }

@@ -103,7 +103,7 @@ export class Simulation {
 }
 
 /** As `apply` checks them; the later of two documents of one name replaces the earlier one. */
-function resourcesOf(yaml: string): Resource[] {
+export function resourcesOf(yaml: string): Resource[] {
   const manifest = parseManifest('simulation.yaml', yaml);
   if (manifest.errors.length > 0) throw new Error(JSON.stringify(manifest.errors));
   const resources = new Map<string, Resource>();

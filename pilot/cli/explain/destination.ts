@@ -1,0 +1,88 @@
+/** Where a request goes and why it goes there. */
+import type { RouteAction } from '../../../proxy/api/route.ts';
+import type { RequestHead } from '../../../proxy/http/message-head.ts';
+import { requestHeaderReader } from '../../../proxy/http/header-reader.ts';
+import { readCookie } from '../../../proxy/router/hash-policy.ts';
+import { firstQueryValue } from '../../../proxy/router/request-path.ts';
+import type { PushConfig } from '../../model/push-context.ts';
+import { parseOutboundClusterName } from '../../networking/cluster-name.ts';
+import type { ExplainedDestination } from './explanation.ts';
+import type { MeshView } from './mesh-view.ts';
+import { type OfflineProxy, type Trace, unknownAddress } from './offline-proxy.ts';
+
+export interface DestinationInput {
+  readonly trace: Trace;
+  readonly proxy: OfflineProxy;
+  readonly config: PushConfig;
+  readonly namespace: string;
+  readonly view: MeshView;
+}
+
+/** Undefined when the proxy answers itself before it chooses a cluster. */
+export function explainDestination(input: DestinationInput): ExplainedDestination | undefined {
+  const { trace, proxy, config, namespace, view } = input;
+  const name = trace.cluster?.config.name ?? unknownClusterName(trace);
+  const action = trace.route?.action;
+  if (name === undefined || action?.kind !== 'route') return undefined;
+  const { hostname, subset, port } = parseOutboundClusterName(name) ?? { hostname: name, subset: '', port: 0 };
+  const service = config.serviceByHostname.get(hostname);
+  const sources = (service && config.destinationRules.find(service, namespace)?.sources) ?? [];
+  const hosts = proxy.cluster(name)?.hosts;
+  const isAssumed = hosts?.some(({ endpoint }) => endpoint.address === unknownAddress) === true;
+  return {
+    cluster: name,
+    host: hostname,
+    subset,
+    port,
+    why: describeChoice(name, action, trace),
+    destinationRules: sources.map((source) => ({
+      name: source,
+      place: view.locate({ kind: 'DestinationRule', name: source }, ''),
+    })),
+    endpoints: isAssumed ? undefined : hosts?.length,
+    isKnown: hosts !== undefined,
+  };
+}
+
+/** The router's reason names the cluster that it did not find. */
+function unknownClusterName({ response: { flag, reason } }: Trace): string | undefined {
+  return flag === 'NC' ? /^the cluster (\S+) of the route/.exec(reason ?? '')?.[1] : undefined;
+}
+
+function describeChoice(name: string, action: RouteAction, trace: Trace): string {
+  const { clusters, hash } = action;
+  if (clusters.length === 1) return 'the only destination';
+  const total = clusters.reduce((sum, { weight }) => sum + weight, 0);
+  const percent = (weight: number): number => Math.round((weight / total) * 10_000) / 100;
+  const index = clusters.findIndex((cluster) => cluster.name === name);
+  const from = clusters.slice(0, index).reduce((sum, { weight }) => sum + weight, 0);
+  const weight = clusters[index]?.weight ?? 0;
+  const share = `weighted, ${percent(weight)} %: from ${percent(from)} to ${percent(from + weight)}`;
+  const { value } = trace.hash;
+  if (hash?.choosesCluster === true && value !== undefined) {
+    return `sticky, by ${describeKeys(action, trace.received)}: hash ${value} is at ${percent(value % total)}; ${share}`;
+  }
+  const sticky = hash?.choosesCluster === true ? `not sticky, the request has no ${keyNames(action)}; ` : '';
+  return `${sticky}${share}, drawn ${percent((trace.point ?? 0) * total)}`;
+}
+
+export function keyNames({ hash }: RouteAction): string {
+  return (hash?.policies ?? [])
+    .map(({ key }) => (key.kind === 'source_ip' ? 'source address' : `${key.kind.replace('_', ' ')} ${key.name}`))
+    .join(' or ');
+}
+
+function describeKeys({ hash }: RouteAction, head: RequestHead): string {
+  const found = (hash?.policies ?? []).flatMap(({ key }) => {
+    if (key.kind === 'source_ip') return ['source address'];
+    const value =
+      key.kind === 'query_parameter'
+        ? firstQueryValue(head.path, key.name)
+        : key.kind === 'cookie'
+          ? readCookie(requestHeaderReader('cookie')(head), key.name)
+          : requestHeaderReader(key.name)(head);
+    const word = `${key.kind.replace('_', ' ')} ${key.name}`;
+    return value === undefined ? [`${word} (made for this request)`] : [`${word} ${JSON.stringify(value)}`];
+  });
+  return found.join(', ');
+}
