@@ -4,6 +4,8 @@ import type { RequestHead } from '../../../proxy/http/message-head.ts';
 import { requestHeaderReader } from '../../../proxy/http/header-reader.ts';
 import { readCookie } from '../../../proxy/router/hash-policy.ts';
 import { firstQueryValue } from '../../../proxy/router/request-path.ts';
+import type { NodeMetadata } from '../../../proxy/api/node.ts';
+import { clientOf } from '../../model/client.ts';
 import type { PushConfig } from '../../model/push-context.ts';
 import { parseOutboundClusterName } from '../../networking/cluster-name.ts';
 import type { ExplainedDestination } from './explanation.ts';
@@ -14,19 +16,20 @@ export interface DestinationInput {
   readonly trace: Trace;
   readonly proxy: OfflineProxy;
   readonly config: PushConfig;
-  readonly namespace: string;
+  readonly node: NodeMetadata;
   readonly view: MeshView;
 }
 
 /** Undefined when the proxy answers itself before it chooses a cluster. */
 export function explainDestination(input: DestinationInput): ExplainedDestination | undefined {
-  const { trace, proxy, config, namespace, view } = input;
+  const { trace, proxy, config, node, view } = input;
   const name = trace.cluster?.config.name ?? unknownClusterName(trace);
   const action = trace.route?.action;
   if (name === undefined || action?.kind !== 'route') return undefined;
   const { hostname, subset, port } = parseOutboundClusterName(name) ?? { hostname: name, subset: '', port: 0 };
   const service = config.serviceByHostname.get(hostname);
-  const sources = (service && config.destinationRules.find(service, namespace)?.sources) ?? [];
+  const client = clientOf(node, config.destinationRules.selectorLabels);
+  const sources = (service && config.destinationRules.find(service, client)?.sources) ?? [];
   const hosts = proxy.cluster(name)?.hosts;
   const isAssumed = hosts?.some(({ endpoint }) => endpoint.address === unknownAddress) === true;
   return {

@@ -48,4 +48,5 @@ export class ExplainedDownstream implements ServerCodec {
   pauseRequest(): void {}
   resumeRequest(): void {}
   abort(): void {}
+  halfClose(): void {}
 }

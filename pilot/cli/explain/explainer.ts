@@ -1,8 +1,10 @@
 /** One request and a configuration → where the request goes and why. */
 import type { VirtualServiceSpec } from '../../../crds/virtual-service.ts';
 import { listHeaders, compareHeaders, joined } from './header-list.ts';
+import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import type { PushContext } from '../../model/push-context.ts';
-import { selectSourceLabels } from '../../networking/source-match.ts';
+import { type Client, clientOf } from '../../model/client.ts';
+import { sourceLabelKeys } from '../../networking/source-match.ts';
 import { buildOutboundHosts, type OutboundHost } from '../../networking/virtual-hosts.ts';
 import { considerMatches } from './considered-matches.ts';
 import { explainDestination } from './destination.ts';
@@ -28,15 +30,15 @@ export interface ExplainerOptions {
 export function createExplainer({ view, client, seed = 1 }: ExplainerOptions): Explainer {
   const { push, assumed } = viewContext(view);
   const node = clientNode(client);
-  const labels = selectSourceLabels(client.labels, push.config);
-  const hosts = buildOutboundHosts(push.config, { namespace: client.namespace, labels });
+  const caller = clientOf(node, sourceLabelKeys(push.config));
+  const hosts = buildOutboundHosts(push.config, caller);
   return {
     assumed,
     explain: async (request) => {
       // A proxy of its own for each request: what one draws or uses up is not missing to the next.
       const proxy = await OfflineProxy.start({ push, node, assumesEndpoints: !view.knowsEndpoints, seed });
       const trace = proxy.trace(headOf(request));
-      return trace && assemble({ request, trace, proxy, hosts, push, client, view });
+      return trace && assemble({ request, trace, proxy, hosts, push, node, caller, view });
     },
   };
 }
@@ -53,12 +55,13 @@ interface Assembly {
   readonly proxy: OfflineProxy;
   readonly hosts: readonly OutboundHost[];
   readonly push: PushContext;
-  readonly client: ExplainClient;
+  readonly node: NodeMetadata;
+  readonly caller: Client;
   readonly view: MeshView;
 }
 
 function assemble(assembly: Assembly): Explanation {
-  const { request, trace, proxy, hosts, push, client, view } = assembly;
+  const { request, trace, proxy, hosts, push, node, view } = assembly;
   const { virtualHost, route, sent, received } = trace;
   const host = hosts.find(({ virtualHost: { name } }) => name === virtualHost?.name);
   const matches = host?.rules === undefined ? [] : matchesOf(assembly, host);
@@ -75,7 +78,7 @@ function assemble(assembly: Assembly): Explanation {
     rules: name === undefined ? undefined : { name, place: view.locate({ kind: 'VirtualService', name }, '') },
     matches,
     route: route?.name,
-    destination: explainDestination({ trace, proxy, config: push.config, namespace: client.namespace, view }),
+    destination: explainDestination({ trace, proxy, config: push.config, node, view }),
     inForce: listInForce(trace),
     upstream: sent && {
       method: sent.method,
@@ -105,13 +108,12 @@ function withoutHost({ set, removed }: ReturnType<typeof compareHeaders>): Retur
   return { set: rest, removed };
 }
 
-function matchesOf({ trace, proxy, push, client, view }: Assembly, { rules, port }: OutboundHost): ConsideredMatch[] {
+function matchesOf({ trace, proxy, push, caller, view }: Assembly, { rules, port }: OutboundHost): ConsideredMatch[] {
   if (rules === undefined) return [];
   const { virtualHost, route, received: head } = trace;
   const decoded = proxy.routeConfiguration?.virtualHosts.find(({ name }) => name === virtualHost?.name);
   const takenIndex = route === undefined ? -1 : (virtualHost?.routes.indexOf(route) ?? -1);
-  const labels = selectSourceLabels(client.labels, push.config);
-  const context = { rules, config: push.config, client: { namespace: client.namespace, labels }, port };
+  const context = { rules, config: push.config, client: caller, port };
   const considered = considerMatches({ context, routes: decoded?.routes ?? [], takenIndex, head, view });
   return [...considered, ...lostDelegates(considered, `${rules.metadata.namespace}/${rules.metadata.name}`, view)].sort(
     (a, b) => a.rule - b.rule,
