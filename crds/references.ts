@@ -42,7 +42,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
 }
 
 function checkVirtualService({ spec, metadata }: SomeResource, context: Context): void {
-  warnOfConflicts(spec as VirtualServiceSpec, metadata, context);
+  context.findings.warnings.push(...findConflicts({ spec, metadata }, context.mesh));
   warnOfMissingDelegates(spec as VirtualServiceSpec, metadata, context);
   for (const { path, destination } of destinationsOf(spec as VirtualServiceSpec)) {
     checkDestination(destination, path, { namespace: metadata.namespace, ...context });
@@ -204,11 +204,12 @@ function warnOfMissingDelegates({ http = [] }: VirtualServiceSpec, self: Named, 
   }
 }
 
-function warnOfConflicts(spec: VirtualServiceSpec, self: Named, { mesh, findings }: Context): void {
-  for (const [index, host] of (spec.hosts ?? []).entries()) {
-    const owner = mesh.ownerOf(host, self.namespace);
-    if (owner === undefined || (owner.name === self.name && owner.namespace === self.namespace)) continue;
+/** Hosts of a VirtualService that an older one has too: that one is in force (semantics S4, B4). */
+export function findConflicts({ spec, metadata }: Omit<SomeResource, 'kind'>, mesh: MeshIndex): FieldError[] {
+  return ((spec as VirtualServiceSpec).hosts ?? []).flatMap((host, index): FieldError[] => {
+    const owner = mesh.ownerOf(host, metadata.namespace);
+    if (owner === undefined || (owner.name === metadata.name && owner.namespace === metadata.namespace)) return [];
     const message = `VirtualService ${owner.namespace}/${owner.name} is older and has host ${show(host)} too: it wins, this one is ignored for that host`;
-    findings.warnings.push({ path: `spec.hosts[${index}]`, message });
-  }
+    return [{ path: `spec.hosts[${index}]`, message }];
+  });
 }

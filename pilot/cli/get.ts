@@ -2,7 +2,9 @@
 import { Option, type Command } from 'commander';
 import { dump } from 'js-yaml';
 import type { Kind } from '../../crds/kinds.ts';
+import { findConflicts, MeshIndex } from '../../crds/references.ts';
 import type { Resource } from '../../crds/resource.ts';
+import { byAge } from '../../crds/resource-table.ts';
 import { openApi, serverOption, type ApiClient } from './api-client.ts';
 import type { CommandContext } from './context.ts';
 import { parseResourceWords, resourcePath } from './kind-words.ts';
@@ -42,6 +44,9 @@ export function registerGet(program: Command, context: CommandContext): void {
       try {
         const resources = await fetchResources(client, { kind, names, options });
         print(resources, { kind, isList: names.length !== 1, options }, context);
+        if (kind.kind === 'VirtualService' && isForPeople(options)) {
+          context.stderr.write(await describeConflicts(client, kind, resources));
+        }
       } finally {
         await client.close();
       }
@@ -67,6 +72,26 @@ async function fetchResources(client: ApiClient, { kind, names, options }: Wante
     );
   }
   return resources;
+}
+
+function isForPeople({ output }: GetOptions): boolean {
+  return output === undefined || output === 'wide';
+}
+
+/** What of these resources is ignored, and for whose sake: it may stand in a namespace that was not asked for (B4). */
+async function describeConflicts(client: ApiClient, kind: Kind, shown: readonly Resource[]): Promise<string> {
+  if (shown.length === 0) return '';
+  const path = resourcePath({ kind, namespace: undefined });
+  const { items } = (await client.require('GET', path)) as { items: Resource[] };
+  const mesh = new MeshIndex({ resources: items.sort(byAge), serviceExists: () => true });
+  return shown
+    .flatMap((resource) =>
+      findConflicts(resource, mesh).map(
+        ({ path, message }) =>
+          `warning: ${resource.metadata.namespace}/${resource.metadata.name}: ${path}: ${message}\n`,
+      ),
+    )
+    .join('');
 }
 
 interface View {

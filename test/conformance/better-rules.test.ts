@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import net from 'node:net';
 import { expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
 import { closeAfterTest } from '../support/closing.ts';
 import { destinationRule, reviewsSubsets, reviewsV1AndV2, virtualService } from '../simulation/yaml.ts';
-import { type Instance, LiveMesh } from './live-mesh.ts';
+import { until } from '../support/turns.ts';
+import { besideEachSidecar, type Instance, LiveMesh } from './live-mesh.ts';
 
 const toReviews = 'route: [{ destination: { host: reviews } }]';
 
@@ -154,3 +157,65 @@ spec: { host: reviews, requests: 3, interval: 60s }
   await mesh.apply(limit.replace('interval: 60s', 'interval: 60s, mode: SHADOW'));
   expect(await mesh.share(5)).toEqual({ 'reviews-v1': 5 });
 });
+
+test('B3: subsets and the routes to them, applied together and taken away together, never cost a request', async () => {
+  const mesh = await LiveMesh.start({ instances: reviewsV1AndV2 });
+  const stopped = new AbortController();
+  const statuses: number[] = [];
+  const talk = async (): Promise<void> => {
+    while (!stopped.signal.aborted) statuses.push((await mesh.call({})).status);
+  };
+  const talking = Promise.all([talk(), talk()]);
+  for (let i = 0; i < 12; i++) {
+    const subset = `round-${i}`;
+    const version = i % 2 === 0 ? 'v1' : 'v2';
+    // The route of the round before and its subset go at the same time as the next ones come.
+    await mesh.apply(
+      virtualService('reviews', `[{ route: [{ destination: { host: reviews, subset: ${subset} } }] }]`) +
+        destinationRule('reviews', `subsets: [{ name: ${subset}, labels: { version: ${version} } }]`),
+    );
+    expect((await mesh.call({})).landed).toBe(`reviews-${version}`);
+  }
+  stopped.abort();
+  await talking;
+  expect(statuses.length).toBeGreaterThan(50);
+  expect(statuses.filter((status) => status !== 200)).toEqual([]);
+});
+
+besideEachSidecar(() => {
+  test('B7: a WebSocket goes through the sidecar and outlives every rule that is pushed', async () => {
+    const mesh = await LiveMesh.start({ instances: reviewsV1AndV2, yaml: reviewsSubsets });
+    for (const { server, name } of mesh.backends) {
+      const sockets = closeAfterTest(new WebSocketServer({ server }));
+      sockets.on('connection', (socket) =>
+        socket.on('message', (data: Buffer) => socket.send(`${name} ${data.toString()}`)),
+      );
+    }
+    const to = (subset: string, rest = ''): string =>
+      virtualService('reviews', `[{ ${rest}route: [{ destination: { host: reviews, subset: ${subset} } }] }]`);
+    await mesh.apply(to('v1', 'timeout: 1s, '));
+    const socket = closeAfterTest(
+      new WebSocket(`ws://127.0.0.1:${mesh.outboundPort}/chat`, { headers: { host: 'reviews' } }),
+    );
+    const messages: string[] = [];
+    const ends: unknown[] = [];
+    socket.on('message', (data: Buffer) => messages.push(data.toString()));
+    socket.on('close', (code) => ends.push(code));
+    socket.on('error', (error) => ends.push(error));
+    await once(socket, 'open');
+    for (let i = 0; i < 6; i++) {
+      await mesh.apply(to('v2', `timeout: ${i + 1}s, `) + destinationRule('reviews', withoutV1, { name: 'rule' }));
+      await mesh.apply(to('v2') + reviewsSubsets);
+      socket.send(String(i));
+      await until(() => messages.length === i + 1);
+    }
+    // Longer than the timeout of the route that it came by.
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    socket.send('after');
+    await until(() => messages.at(-1) === 'reviews-v1 after');
+    expect((await mesh.call({})).landed).toBe('reviews-v2');
+    expect(ends).toEqual([]);
+  });
+});
+
+const withoutV1 = 'subsets: [{ name: v2, labels: { version: v2 } }]';

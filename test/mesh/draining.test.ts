@@ -65,7 +65,6 @@ describe('B10: a workload leaves', () => {
     ]);
     deaf.child.kill('SIGSTOP');
     try {
-      const startMs = performance.now();
       first.child.kill('SIGTERM');
       second.child.kill('SIGTERM');
       await eventually(async () => ((await readiness(second)).startsWith('503') ? true : undefined));
@@ -75,7 +74,8 @@ describe('B10: a workload leaves', () => {
       await second.child.exited;
       expect(first.child.isRunning).toBe(true);
       expect((await first.child.exited).code).toBe(0);
-      expect(performance.now() - startMs).toBeLessThan(4_500);
+      // Pilot gives up a sidecar that is cut off after 5 s: it was not that which ended the wait.
+      expect(await mesh.workloadStatus(deaf.child)).toBe('CLIENT');
     } finally {
       deaf.child.kill('SIGCONT');
     }

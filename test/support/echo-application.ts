@@ -1,9 +1,10 @@
 /**
  * An application for tests of whole processes: node echo-application.js VERSION [DELAY_MS], port in PORT. Says which
  * version it is and what it was asked; `/drip` answers a line at once and another one every 50 ms, `/late` answers after
- * 300 ms. It listens DELAY_MS after its start, and at SIGUSR2 no more, though it lives on.
+ * 300 ms, and a WebSocket has its messages back with the version in front. It listens DELAY_MS after its start, and at SIGUSR2 no more, though it lives on.
  */
 import { createServer, type ServerResponse } from 'node:http';
+import { WebSocketServer } from 'ws';
 
 const version = process.argv[2] ?? 'v1';
 const delayMs = Number(process.argv[3] ?? 0);
@@ -15,6 +16,10 @@ const server = createServer((request, response) => {
   const { method, url, headers } = request;
   const answer = (): void => void response.end(JSON.stringify({ version, pid: process.pid, method, url, headers }));
   request.resume().on('end', () => (url === '/late' ? setTimeout(answer, 300) : answer()));
+});
+
+new WebSocketServer({ server }).on('connection', (socket) => {
+  socket.on('message', (data: Buffer) => socket.send(`${version} ${data.toString()}`));
 });
 
 function drip(response: ServerResponse): void {

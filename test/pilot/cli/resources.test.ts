@@ -118,6 +118,23 @@ describe('apply, get and delete', () => {
     });
   });
 
+  test('B4: get tells which of two VirtualServices of one host is ignored, and which one wins', async () => {
+    await apply(virtualService([1]));
+    const elsewhere = virtualService([2]).replace('name: reviews }', 'name: second, namespace: shop }');
+    const applied = await apply(elsewhere);
+    expect(applied.stderr).toContain('VirtualService default/reviews is older');
+    const ignored = await heddle(['get', 'vs', '-n', 'shop']);
+    expect(ignored.stdout).toMatch(/^NAME.*\nsecond .*\n$/);
+    expect(ignored.stderr).toBe(
+      'warning: shop/second: spec.hosts[0]: VirtualService default/reviews is older and has host "reviews.example.com" too: ' +
+        'it wins, this one is ignored for that host\n',
+    );
+    expect((await heddle(['get', 'vs'])).stderr).toBe('');
+    expect((await heddle(['get', 'vs', '-A', '-o', 'yaml'])).stderr).toBe('');
+    await heddle(['delete', 'vs', 'reviews']);
+    expect((await heddle(['get', 'vs', '-n', 'shop'])).stderr).toBe('');
+  });
+
   test('what get prints as YAML can be applied again', async () => {
     await apply(`${virtualService([1])}---${service}`);
     const { stdout } = await heddle(['get', 'vs', '-o', 'yaml']);

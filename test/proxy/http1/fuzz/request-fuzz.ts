@@ -84,6 +84,8 @@ class RequestHarness {
     await new Promise<void>((resolve) => backend.listen(0, '127.0.0.1', resolve));
     const proxy = new ProxyParts({
       routes: routeConfiguration([routeTo('backend')]),
+      // The backend grants none: what follows such a request must be read as the next one on both sides.
+      manager: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
       clusters: [staticCluster('backend', [(backend.address() as AddressInfo).port])],
     });
     return new RequestHarness(backend, await proxy.start(), received);
