@@ -95,6 +95,7 @@ const policyBlocks = {
     baseEjectionTime: true,
     maxEjectionPercent: true,
     minHealthPercent: true,
+    outlierDetectionHttpErrorCodes: true,
   },
   // Plain text is all there is.
   tls: { mode: only('DISABLE') },

@@ -21,18 +21,24 @@ export function describeClusters(server: ProxyServer): string {
     lines.push(`${name}::lb_policy::${lbPolicy}`, `${name}::observability_name::${name}`);
     for (const host of cluster.hosts) {
       const prefix = `${name}::${host.address}`;
-      const { weight, priority, locality } = host.endpoint;
+      const { weight, locality, priority } = host.endpoint;
       lines.push(
         `${prefix}::cx_active::${host.activeConnections}`,
         `${prefix}::cx_connect_fail::${host.connectFailuresTotal}`,
+        `${prefix}::cx_total::${host.connectionsTotal}`,
         `${prefix}::rq_active::${host.activeRequests}`,
+        `${prefix}::rq_error::${host.errorsTotal}`,
+        `${prefix}::rq_success::${host.successesTotal}`,
+        `${prefix}::rq_timeout::${host.timeoutsTotal}`,
         `${prefix}::rq_total::${host.requestsTotal}`,
         `${prefix}::health_flags::${healthFlagsOf(host)}`,
         `${prefix}::weight::${weight}`,
         `${prefix}::region::${locality.region}`,
         `${prefix}::zone::${locality.zone}`,
         `${prefix}::sub_zone::${locality.subZone}`,
+        `${prefix}::canary::false`,
         `${prefix}::priority::${priority}`,
+        `${prefix}::success_rate::${host.monitor?.successRatePercent ?? -1}`,
       );
     }
   }
@@ -41,7 +47,12 @@ export function describeClusters(server: ProxyServer): string {
 
 /** As Envoy writes them: every reason why the host is out of rotation, or `healthy`. */
 function healthFlagsOf(host: Host): string {
-  const flags = [host.isEjected ? '/failed_outlier_check' : '', host.endpoint.isHealthy ? '' : '/failed_eds_health'];
+  const flags = [
+    host.check?.isFailed === true ? '/failed_active_hc' : '',
+    host.isEjected ? '/failed_outlier_check' : '',
+    host.endpoint.isHealthy ? '' : '/failed_eds_health',
+    host.isLeaving ? '/pending_dynamic_removal' : '',
+  ];
   return flags.join('') || 'healthy';
 }
 

@@ -48,6 +48,10 @@ function checkOutlierDetection(detection: OutlierDetection, path: string, findin
     const text = detection[field];
     if (text !== undefined) findings.expect(`${path}.${field}`, durationFault(text));
   }
+  for (const [index, status] of (detection.outlierDetectionHttpErrorCodes ?? []).entries()) {
+    if (status >= 100 && status <= 599) continue;
+    findings.error(`${path}.outlierDetectionHttpErrorCodes[${index}]`, `must be from 100 to 599, got ${status}`);
+  }
   if (detection.consecutiveErrors) {
     findings.warn(`${path}.consecutiveErrors`, 'is deprecated: use consecutiveGatewayErrors or consecutive5xxErrors');
   }

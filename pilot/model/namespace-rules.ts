@@ -1,6 +1,13 @@
 /** The DestinationRules of one namespace, as each client sees them. */
 import type { DestinationRuleSpec, Subset } from '../../crds/destination-rule.ts';
+import { type HealthCheckSettings, healthCheckAnnotation, parseHealthCheck } from '../../crds/health-check.ts';
 import { resolveShortName } from '../../crds/host.ts';
+import {
+  defaultOutlierRates,
+  type OutlierRates,
+  outlierRatesAnnotation,
+  parseOutlierRates,
+} from '../../crds/outlier-rates.ts';
 import { loadBalancerAnnotation, parseLoadBalancer, type PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { TrafficPolicy } from '../../crds/traffic-policy.ts';
@@ -16,6 +23,9 @@ export interface MergedRule {
   readonly trafficPolicy: TrafficPolicy | undefined;
   /** Of the rule that the policy is from: its clusters are balanced by latency unless they ask for something else. */
   readonly peakEwma: PeakEwmaSettings | undefined;
+  /** From the annotations of the first rule that has them. */
+  readonly healthCheck: HealthCheckSettings | undefined;
+  readonly outlierRates: OutlierRates | undefined;
   /** Names are unique. */
   readonly subsets: readonly Subset[];
   /** `NAMESPACE/NAME` of each, oldest first. */
@@ -92,9 +102,12 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
     for (const subset of spec.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset);
   }
   const first = rules.find((rule) => rule.spec.trafficPolicy !== undefined || peakEwmaOf(rule) !== undefined);
+  const annotations: Annotations = Object.assign({}, ...rules.map(({ metadata }) => metadata.annotations).reverse());
   return {
     trafficPolicy: first?.spec.trafficPolicy,
     peakEwma: first && peakEwmaOf(first),
+    healthCheck: healthCheckOf(annotations),
+    outlierRates: outlierRatesOf(annotations),
     subsets: [...subsets.values()],
     sources: rules.map(({ metadata: { namespace, name } }) => `${namespace}/${name}`),
   };
@@ -103,4 +116,17 @@ function merge(rules: readonly DestinationRule[]): MergedRule {
 function peakEwmaOf({ metadata }: DestinationRule): PeakEwmaSettings | undefined {
   const text = metadata.annotations?.[loadBalancerAnnotation];
   return text === undefined ? undefined : parseLoadBalancer(text);
+}
+
+type Annotations = Readonly<Record<string, string>>;
+
+/** The resource's check has accepted the text. */
+function healthCheckOf({ [healthCheckAnnotation]: text }: Annotations): HealthCheckSettings | undefined {
+  const parsed = text === undefined ? undefined : parseHealthCheck(text);
+  return parsed?.fault === undefined ? parsed?.value : undefined;
+}
+
+function outlierRatesOf({ [outlierRatesAnnotation]: text }: Annotations): OutlierRates | undefined {
+  const parsed = text === undefined ? { value: defaultOutlierRates } : parseOutlierRates(text);
+  return parsed.fault === undefined ? parsed.value : defaultOutlierRates;
 }

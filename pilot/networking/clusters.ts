@@ -10,6 +10,8 @@ import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildConnectionPool } from './connection-pool.ts';
+import { withErrorStatuses } from './error-statuses.ts';
+import { buildHealthCheck } from './health-check.ts';
 import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
@@ -40,18 +42,20 @@ function buildOutboundCluster(
     name: outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname }),
     type: 'EDS',
     eds_cluster_config: { eds_config: adsConfigSource },
-    ...buildPolicy(policyOf(rule, subset, port.number), meshConfig),
+    ...buildPolicy(policyOf(rule, subset, port.number), rule, meshConfig),
+    ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };
 }
 
-function buildPolicy(policy: PolicyBlocks, meshConfig: MeshConfig): Cluster {
-  return {
+function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {
+  const cluster = {
     ...buildLoadBalancer(policy),
     ...buildCommonLoadBalancing(policy, meshConfig),
     ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
-    ...buildOutlierDetection(policy.outlierDetection),
+    ...buildOutlierDetection(policy.outlierDetection, rule?.outlierRates),
   };
+  return withErrorStatuses(cluster, policy.outlierDetection?.outlierDetectionHttpErrorCodes);
 }
 
 /** The application, on loopback. */

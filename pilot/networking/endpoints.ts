@@ -24,6 +24,8 @@ export interface EndpointSelection {
   readonly labels: Labels;
   /** Undefined: it is the same wherever its client runs. */
   readonly placement: Placement | undefined;
+  /** Where checks of their health go; 0: where requests go. */
+  readonly healthCheckPort: number;
 }
 
 /** Undefined when the cluster does not exist for this client. */
@@ -41,18 +43,20 @@ export function selectEndpoints(
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);
   if (cluster.subset !== '' && subset === undefined) return undefined;
   const placement = placementFor(policyOf(rule, subset, port.number), client, config.meshConfig);
-  return { clusterName, hostname: service.hostname, port, labels: subset?.labels ?? {}, placement };
+  const healthCheckPort = rule?.healthCheck?.port ?? 0;
+  return { clusterName, hostname: service.hostname, port, labels: subset?.labels ?? {}, placement, healthCheckPort };
 }
 
 /** gRPC clients want a locality and its weight on every group of endpoints, even when there is one group only. */
 export function buildLoadAssignment(
   workloads: readonly Workload[],
-  { clusterName, port, labels, placement }: EndpointSelection,
+  selection: EndpointSelection,
 ): ClusterLoadAssignment {
+  const { clusterName, labels, placement } = selection;
   const selected = workloads.filter((workload) => isSelected(workload.labels, labels));
   if (selected.length === 0) return { cluster_name: clusterName };
   const groups = place(groupByLocality(selected), placement);
-  return { cluster_name: clusterName, endpoints: groups.map((group) => buildGroup(group, port)) };
+  return { cluster_name: clusterName, endpoints: groups.map((group) => buildGroup(group, selection)) };
 }
 
 /** Sorted by locality. */
@@ -74,12 +78,15 @@ function groupByLocality(workloads: readonly Workload[]): EndpointGroup[] {
     }));
 }
 
-function buildGroup({ locality, priority, weight, workloads }: EndpointGroup, port: ServicePort): LocalityLbEndpoints {
+function buildGroup(
+  { locality, priority, weight, workloads }: EndpointGroup,
+  selection: EndpointSelection,
+): LocalityLbEndpoints {
   return {
     locality: buildLocality(locality),
     ...(priority === 0 ? {} : { priority }),
     load_balancing_weight: weight,
-    lb_endpoints: workloads.map((workload) => buildEndpoint(workload, port)),
+    lb_endpoints: workloads.map((workload) => buildEndpoint(workload, selection)),
   };
 }
 
@@ -92,11 +99,14 @@ function buildLocality({ region, zone, subZone }: Locality): LocalityJson {
 }
 
 /** The metadata is Istio's: `workload;namespace;canonicalService;canonicalRevision;cluster`, read by the client's telemetry. */
-function buildEndpoint(workload: Workload, port: ServicePort): LbEndpoint {
+function buildEndpoint(workload: Workload, { port, healthCheckPort }: EndpointSelection): LbEndpoint {
   const { name, namespace, canonicalService, canonicalRevision, clusterId } = workloadIdentity(workload);
   const identity = [name, namespace, canonicalService, canonicalRevision, clusterId].join(';');
   return {
-    endpoint: { address: { socket_address: { address: workload.address, port_value: targetPortOf(workload, port) } } },
+    endpoint: {
+      address: { socket_address: { address: workload.address, port_value: targetPortOf(workload, port) } },
+      ...(healthCheckPort === 0 ? {} : { health_check_config: { port_value: healthCheckPort } }),
+    },
     metadata: { filter_metadata: { istio: { workload: identity } } },
     load_balancing_weight: workload.weight,
   };

@@ -1,20 +1,60 @@
 /** What a DestinationRule's outlierDetection means for a cluster, as Istio translates it. */
 import type { OutlierDetection as OutlierDetectionSettings } from '../../crds/traffic-policy.ts';
+import type { OutlierRates } from '../../crds/outlier-rates.ts';
 import type { Cluster, OutlierDetection } from '../../proxy/api/envoy.gen.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
 export function buildOutlierDetection(
   settings: OutlierDetectionSettings | undefined,
+  rates: OutlierRates | undefined,
 ): Pick<Cluster, 'outlier_detection'> {
   if (settings === undefined) return {};
   return {
     outlier_detection: {
-      // Istio offers no success rates (semantics D6), which Envoy would enforce by default.
-      enforcing_success_rate: 0,
+      ...buildRates(rates, settings),
       ...buildConsecutiveRules(settings),
       ...buildLocalOriginRules(settings),
       ...buildEjection(settings),
     },
+  };
+}
+
+/**
+ * Istio switches success rates off, which Envoy would enforce by default, and has nothing else that would find a host
+ * that fails every other request (semantics D6). Heddle has Envoy look at the share of failures (B11).
+ */
+function buildRates(
+  rates: OutlierRates | undefined,
+  { splitExternalLocalOriginErrors: isSplit }: OutlierDetectionSettings,
+): OutlierDetection {
+  const { failure, success } = rates ?? {};
+  return {
+    ...enforceRate(success === undefined ? 0 : 100, 'success', isSplit === true),
+    ...(success === undefined
+      ? {}
+      : {
+          success_rate_stdev_factor: success.stdevFactor,
+          success_rate_minimum_hosts: success.minimumHosts,
+          success_rate_request_volume: success.requestVolume,
+        }),
+    ...(failure === undefined
+      ? {}
+      : {
+          ...enforceRate(100, 'failure', isSplit === true),
+          failure_percentage_threshold: failure.percent,
+          failure_percentage_minimum_hosts: failure.minimumHosts,
+          failure_percentage_request_volume: failure.requestVolume,
+        }),
+  };
+}
+
+function enforceRate(percent: number, rate: 'success' | 'failure', isSplit: boolean): OutlierDetection {
+  if (rate === 'success') {
+    return { enforcing_success_rate: percent, ...(isSplit ? { enforcing_local_origin_success_rate: percent } : {}) };
+  }
+  return {
+    enforcing_failure_percentage: percent,
+    ...(isSplit ? { enforcing_failure_percentage_local_origin: percent } : {}),
   };
 }
 
@@ -43,7 +83,6 @@ function buildLocalOriginRules(settings: OutlierDetectionSettings): OutlierDetec
   const failures = settings.consecutiveLocalOriginFailures ?? 0;
   return {
     split_external_local_origin_errors: true,
-    enforcing_local_origin_success_rate: 0,
     ...(failures === 0
       ? {}
       : { consecutive_local_origin_failure: failures, enforcing_consecutive_local_origin_failure: 100 }),

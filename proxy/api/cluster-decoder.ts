@@ -4,13 +4,16 @@ import type { ConnectionLifetime } from './circuit-breakers.ts';
 import { readCircuitBreakers } from './circuit-breakers-decoder.ts';
 import type { Cluster } from './cluster.ts';
 import { readConnectionLifetime, readTcpKeepalive } from './connection-options-decoder.ts';
+import type { OutlierDetection } from './outlier-detection.ts';
 import { requireAds } from './config-source-decoder.ts';
 import { readClusterLoadAssignment } from './endpoint-decoder.ts';
 import type {
   Cluster as ClusterJson,
   envoy_extensions_upstreams_http_v3_HttpProtocolOptions as HttpProtocolOptionsJson,
 } from './envoy.gen.ts';
+import { readErrorStatuses } from './error-matcher-decoder.ts';
 import { decodeFields, type Fields } from './fields.ts';
+import { readHealthCheck } from './health-check-decoder.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
@@ -30,14 +33,16 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   fields.ignore('alt_stat_name');
   const name = fields.name('name');
   const outlierDetection = fields.message('outlier_detection');
+  const { errorStatuses, ...protocol } = readProtocol(fields);
   return {
     name,
     discovery: readDiscovery(fields, name),
     ...readBalancing(fields),
     connectTimeoutMs: readConnectTimeout(fields),
-    ...readProtocol(fields),
+    ...protocol,
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
-    outlierDetection: outlierDetection && readOutlierDetection(outlierDetection),
+    outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },
+    healthCheck: readHealthCheck(fields, name),
     tcpKeepalive: readTcpKeepalive(fields.message('upstream_connection_options')),
     service: decodeService(fields.message('metadata')),
   };
@@ -60,7 +65,7 @@ function readConnectTimeout(fields: Fields<ClusterJson>): number {
 
 const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-type Protocol = Pick<Cluster, 'protocol'> & ConnectionLifetime;
+type Protocol = Pick<Cluster, 'protocol'> & ConnectionLifetime & Pick<OutlierDetection, 'errorStatuses'>;
 
 function readProtocol(fields: Fields<ClusterJson>): Protocol {
   const older = fields.number('max_requests_per_connection', { defaultValue: 0 });
@@ -69,11 +74,15 @@ function readProtocol(fields: Fields<ClusterJson>): Protocol {
     const options = extensions.typed(protocolOptionsName, {
       [protocolOptionsName]: (typed) => readProtocolOptions(typed, older),
     });
-    return options ?? { protocol: 'http1', ...readConnectionLifetime(undefined, older) };
+    return options ?? { protocol: 'http1', errorStatuses: undefined, ...readConnectionLifetime(undefined, older) };
   }
   // The older spelling of the same, which Envoy still reads.
   const protocol = fields.message('http2_protocol_options') === undefined ? 'http1' : 'http2';
-  return { protocol, ...readConnectionLifetime(fields.message('common_http_protocol_options'), older) };
+  return {
+    protocol,
+    errorStatuses: undefined,
+    ...readConnectionLifetime(fields.message('common_http_protocol_options'), older),
+  };
 }
 
 function readProtocolOptions(fields: Fields<HttpProtocolOptionsJson>, maxRequestsPerConnection: number): Protocol {
@@ -82,6 +91,7 @@ function readProtocolOptions(fields: Fields<HttpProtocolOptionsJson>, maxRequest
   explicit.message('http_protocol_options');
   return {
     protocol: isHttp2 ? 'http2' : 'http1',
+    errorStatuses: readErrorStatuses(fields.message('outlier_detection')),
     ...readConnectionLifetime(fields.message('common_http_protocol_options'), maxRequestsPerConnection),
   };
 }

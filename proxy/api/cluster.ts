@@ -1,6 +1,7 @@
 /** Clusters and endpoints, decoded from `envoy.config.cluster.v3.Cluster` and `…endpoint.v3.ClusterLoadAssignment`. */
 
 import type { CircuitBreakers, ConnectionLifetime, TcpKeepalive } from './circuit-breakers.ts';
+import type { HealthCheck } from './health-check.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
 
@@ -19,6 +20,8 @@ export interface Cluster extends ConnectionLifetime {
   readonly circuitBreakers: CircuitBreakers;
   /** Undefined: hosts are never ejected. */
   readonly outlierDetection: OutlierDetection | undefined;
+  /** Undefined: nobody asks hosts how they are. */
+  readonly healthCheck: HealthCheck | undefined;
   /** Undefined: connections send no probes. */
   readonly tcpKeepalive: TcpKeepalive | undefined;
   /** The service behind this cluster, from Istio's `metadata.filter_metadata.istio.services[0]`. */
@@ -55,6 +58,8 @@ export interface Endpoint {
   readonly port: number;
   /** UNKNOWN and HEALTHY take traffic; UNHEALTHY, DRAINING, TIMEOUT and DEGRADED do not. */
   readonly isHealthy: boolean;
+  /** Undefined: checks go where requests go, under the name that the check has. */
+  readonly healthCheck: EndpointHealthCheck | undefined;
   /** >= 1. */
   readonly weight: number;
   /** 0 is used first; higher numbers as health requires. */
@@ -63,6 +68,16 @@ export interface Endpoint {
   readonly locality: Locality;
   /** Who listens there, from Istio's `metadata.filter_metadata.istio.workload`; undefined outside the mesh. */
   readonly workload: WorkloadIdentity | undefined;
+}
+
+/** What an endpoint has to say about checks of its health. */
+export interface EndpointHealthCheck {
+  /** 0: the endpoint's own. */
+  readonly port: number;
+  /** Host header of HTTP checks; empty: the check's. */
+  readonly hostname: string;
+  /** Not checked, and so healthy. */
+  readonly isDisabled: boolean;
 }
 
 /** Istio writes it on endpoints as `workload;namespace;canonicalService;canonicalRevision;cluster`. */

@@ -1,9 +1,10 @@
 /** Decodes `envoy.config.endpoint.v3.ClusterLoadAssignment`. */
 import type { Decoded } from '../common/decoded.ts';
 import { decodeAddress } from './address-decoder.ts';
-import type { ClusterLoadAssignment, Endpoint, Locality } from './cluster.ts';
+import type { ClusterLoadAssignment, Endpoint, EndpointHealthCheck, Locality } from './cluster.ts';
 import type {
   ClusterLoadAssignment as ClusterLoadAssignmentJson,
+  Endpoint_HealthCheckConfig as HealthCheckConfigJson,
   ClusterLoadAssignment_Policy as PolicyJson,
   LbEndpoint as LbEndpointJson,
   LocalityLbEndpoints as LocalityLbEndpointsJson,
@@ -51,9 +52,19 @@ function readEndpoint(
   return {
     ...decodeAddress(endpoint.required('address'), 1),
     isHealthy: health === 'UNKNOWN' || health === 'HEALTHY',
+    healthCheck: readHealthCheckConfig(endpoint.message('health_check_config')),
     weight: fields.number('load_balancing_weight', { defaultValue: 1, min: 1 }),
     ...place,
     workload: decodeWorkload(fields.message('metadata')),
+  };
+}
+
+function readHealthCheckConfig(config: Fields<HealthCheckConfigJson> | undefined): EndpointHealthCheck | undefined {
+  if (config === undefined) return undefined;
+  return {
+    port: config.number('port_value', { defaultValue: 0, max: 65_535 }),
+    hostname: config.text('hostname'),
+    isDisabled: config.flag('disable_active_health_check'),
   };
 }
 

@@ -530,6 +530,37 @@ export interface UpstreamConnectionOptions_HappyEyeballsConfig {
   first_address_family_version?: UpstreamConnectionOptions_FirstAddressFamilyVersion;
   first_address_family_count?: number;
 }
+/** envoy.config.common.matcher.v3.HttpGenericBodyMatch */
+export interface HttpGenericBodyMatch {
+  bytes_limit?: number;
+  patterns?: HttpGenericBodyMatch_GenericTextMatch[];
+}
+/** envoy.config.common.matcher.v3.HttpGenericBodyMatch.GenericTextMatch */
+export interface HttpGenericBodyMatch_GenericTextMatch {
+  string_match?: string;
+  binary_match?: string;
+}
+/** envoy.config.common.matcher.v3.HttpHeadersMatch */
+export interface HttpHeadersMatch {
+  headers?: HeaderMatcher[];
+}
+/** envoy.config.common.matcher.v3.MatchPredicate */
+export interface MatchPredicate {
+  or_match?: MatchPredicate_MatchSet;
+  and_match?: MatchPredicate_MatchSet;
+  not_match?: MatchPredicate;
+  any_match?: boolean;
+  http_request_headers_match?: HttpHeadersMatch;
+  http_request_trailers_match?: HttpHeadersMatch;
+  http_response_headers_match?: HttpHeadersMatch;
+  http_response_trailers_match?: HttpHeadersMatch;
+  http_request_generic_body_match?: HttpGenericBodyMatch;
+  http_response_generic_body_match?: HttpGenericBodyMatch;
+}
+/** envoy.config.common.matcher.v3.MatchPredicate.MatchSet */
+export interface MatchPredicate_MatchSet {
+  rules?: MatchPredicate[];
+}
 /** envoy.config.core.v3.Address */
 export interface Address {
   socket_address?: SocketAddress;
@@ -2306,6 +2337,7 @@ export interface envoy_extensions_upstreams_http_v3_HttpProtocolOptions {
   auto_config?: HttpProtocolOptions_AutoHttpConfig;
   http_filters?: HttpFilter[];
   header_validation_config?: envoy_config_core_v3_TypedExtensionConfig;
+  outlier_detection?: HttpProtocolOptions_OutlierDetection;
 }
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig */
 export interface HttpProtocolOptions_AutoHttpConfig {
@@ -2319,6 +2351,10 @@ export interface HttpProtocolOptions_ExplicitHttpConfig {
   http_protocol_options?: Http1ProtocolOptions;
   http2_protocol_options?: Http2ProtocolOptions;
   http3_protocol_options?: Http3ProtocolOptions;
+}
+/** envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection */
+export interface HttpProtocolOptions_OutlierDetection {
+  error_matcher?: MatchPredicate;
 }
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig */
 export interface HttpProtocolOptions_UseDownstreamHttpConfig {

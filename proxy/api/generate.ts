@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { newerFields, peakEwmaProto, prometheusProto, rootMessages, wireFiles } from './messages.ts';
+import { newerFields, newerMessages, peakEwmaProto, prometheusProto, rootMessages, wireFiles } from './messages.ts';
 import { renderTypes } from './render-types.ts';
 
 /** The text of both generated files, by file name. */
@@ -37,6 +37,12 @@ function loadProtos(): protobuf.Root {
     return includes.map((dir) => join(dir, target)).find((path) => existsSync(path)) ?? target;
   };
   root.loadSync([...wireFiles], { keepCase: true });
+  root.resolveAll();
+  for (const { parent, name, fields } of newerMessages) {
+    const message = new protobuf.Type(name);
+    for (const [field, { type, id }] of Object.entries(fields)) message.add(new protobuf.Field(field, id, type));
+    root.lookupType(parent).add(message);
+  }
   root.resolveAll();
   for (const { message, name, id, type } of newerFields) {
     const field = new protobuf.Field(name, id, type);

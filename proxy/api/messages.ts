@@ -3,6 +3,7 @@
 /** Proto files, relative to the include folders of Envoy's API, that hold the messages below. */
 export const wireFiles: readonly string[] = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/config/common/matcher/v3/matcher.proto',
   'envoy/config/metrics/v3/metrics_service.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
@@ -65,6 +66,25 @@ export const newerFields: readonly { message: string; name: string; type: string
     name: 'use_hash_policy',
     type: 'google.protobuf.BoolValue',
     id: 5,
+  },
+  {
+    message: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'outlier_detection',
+    type: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.OutlierDetection',
+    id: 8,
+  },
+];
+
+/** Messages within others, likewise, with the fields of them that matter here: their type and number. */
+export const newerMessages: readonly {
+  parent: string;
+  name: string;
+  fields: Readonly<Record<string, { type: string; id: number }>>;
+}[] = [
+  {
+    parent: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    name: 'OutlierDetection',
+    fields: { error_matcher: { type: 'envoy.config.common.matcher.v3.MatchPredicate', id: 1 } },
   },
 ];
 

@@ -5,7 +5,7 @@ import type { FailurePercentageRule, OutlierDetection, SuccessRateRule } from '.
 
 type OutlierFields = Fields<OutlierDetectionJson>;
 
-export function readOutlierDetection(fields: OutlierFields): OutlierDetection {
+export function readOutlierDetection(fields: OutlierFields): Omit<OutlierDetection, 'errorStatuses'> {
   const baseEjectionTimeMs = readPositiveDuration(fields, 'base_ejection_time', 30_000);
   return {
     consecutive5xx: {
@@ -28,6 +28,7 @@ export function readOutlierDetection(fields: OutlierFields): OutlierDetection {
     maxEjectionTimeMs: readPositiveDuration(fields, 'max_ejection_time', Math.max(300_000, baseEjectionTimeMs)),
     maxEjectionTimeJitterMs: fields.durationMs('max_ejection_time_jitter', 0),
     maxEjectionPercent: readPercent(fields, 'max_ejection_percent', 10),
+    isUnejectedByHealthCheck: fields.flag('successful_active_health_check_uneject_host', true),
     isOneEjectionAllowed: fields.flag('always_eject_one_host'),
   };
 }

@@ -4,6 +4,8 @@ export interface OutlierDetection {
   readonly consecutive5xx: ConsecutiveRule; // 5, 100 %
   readonly consecutiveGatewayFailure: ConsecutiveRule; // 5, 0 %
   readonly consecutiveLocalOriginFailure: ConsecutiveRule; // 5, 100 %
+  /** The statuses that are failures; undefined: those from 500 on. */
+  readonly errorStatuses: ReadonlySet<number> | undefined;
   readonly successRate: SuccessRateRule;
   readonly failurePercentage: FailurePercentageRule;
   /** Whether failures to reach a host are counted apart from its responses; otherwise they count as 5xx. */
@@ -18,6 +20,8 @@ export interface OutlierDetection {
   readonly maxEjectionTimeJitterMs: number;
   /** Share of the hosts that may be ejected at once. Envoy's default is 10. */
   readonly maxEjectionPercent: number;
+  /** Whether a health check that succeeds ends an ejection. Envoy's default is true. */
+  readonly isUnejectedByHealthCheck: boolean;
   /** Whether one host may be ejected even if that is more than the share. */
   readonly isOneEjectionAllowed: boolean;
 }

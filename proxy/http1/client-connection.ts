@@ -78,6 +78,7 @@ export class ClientConnection implements SocketHandler {
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
     host.activeConnections += 1;
+    host.connectionsTotal += 1;
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
     this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);

@@ -11,6 +11,7 @@ import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { Host } from '../upstream/host.ts';
+import { describeOutage } from '../upstream/outage.ts';
 import type { Random } from '../upstream/picker.ts';
 import { currentRoute } from './current-route.ts';
 import { type RequestHash, addCookies, noHash } from './hash-policy.ts';
@@ -121,7 +122,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const host = cluster.pick(this.#hash.value);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
-      stream.sendLocalReply(new MeshError('no_healthy_upstream', `no healthy endpoint in cluster ${chosen.name}`));
+      stream.sendLocalReply(new MeshError('no_healthy_upstream', describeOutage(cluster)));
       return;
     }
     this.#headers = chosen.headers;

@@ -5,6 +5,7 @@
 import type { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
+import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
 import type { PoolCallbacks } from '../upstream/connection-pool.ts';
@@ -40,6 +41,9 @@ export interface FailedAttempt {
   /** On a connection that carried a request before: the reset may be its idle timeout, not an answer (B6). */
   readonly isReused: boolean;
 }
+
+/** A host says that it is going down, in a response to a request (Envoy docs `upstream/health_checking`). */
+const immediateFailure = new HeaderName('x-envoy-immediate-health-check-fail');
 
 type State =
   | 'inactive'
@@ -191,6 +195,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     const counter = host.cluster.stats.responseClasses[(this.responseHead.status / 100) | 0];
     if (counter !== undefined) counter.value += 1;
     host.recordResult(this.responseHead.status);
+    if (host.check !== undefined && this.responseHead.headers.get(immediateFailure) !== undefined) host.check.failNow();
     this.#timers.disarm(this.#perTryTimer);
     this.#onProgress();
     this.#state = 'responding';

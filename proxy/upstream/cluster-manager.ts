@@ -67,6 +67,7 @@ export class ClusterManager implements Lifecycle {
     const current = this.#clusters.get(config.name);
     if (current !== undefined && isDeepStrictEqual(current.config, config)) return current;
     const created = new UpstreamCluster(config, this.#context);
+    if (current !== undefined) created.succeed(current);
     const assignment =
       config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
     if (assignment !== undefined) created.updateAssignment(assignment);

@@ -6,6 +6,10 @@ import type { TimerWheel } from '../common/timer-wheel.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { ClusterStats } from './cluster-stats.ts';
+import { HealthCheckStats } from './health-check/health-check-stats.ts';
+import { HealthChecker } from './health-check/health-checker.ts';
+import type { ProberFactory } from './health-check/prober.ts';
+import { SocketProber } from './health-check/socket-prober.ts';
 import { Host } from './host.ts';
 import { OutlierDetector } from './outlier/outlier-detector.ts';
 import { OutlierStats } from './outlier/outlier-stats.ts';
@@ -19,6 +23,8 @@ export interface UpstreamContext {
   readonly timers: TimerWheel;
   readonly random: Random;
   readonly stats: StatsStore;
+  /** How health checks reach hosts. Default: over sockets. */
+  readonly createProber?: ProberFactory;
 }
 
 export class UpstreamCluster {
@@ -27,6 +33,7 @@ export class UpstreamCluster {
   readonly stats: ClusterStats;
   readonly circuitBreaker: CircuitBreaker;
   readonly #outlierDetector: OutlierDetector | undefined;
+  readonly #healthChecker: HealthChecker | undefined;
   #hosts = new Map<string, Host>();
   #clusterPicker: ClusterPicker;
   #picker: Picker;
@@ -43,6 +50,7 @@ export class UpstreamCluster {
     this.circuitBreaker = new CircuitBreaker(config.circuitBreakers, this.stats);
     this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
     this.#outlierDetector = this.#createOutlierDetector();
+    this.#healthChecker = this.#createHealthChecker();
     this.#clusterPicker = this.#createPicker();
     this.#picker = this.#clusterPicker.picker;
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
@@ -57,6 +65,37 @@ export class UpstreamCluster {
     return new OutlierDetector(outlierDetection, { clock, random, stats });
   }
 
+  #createHealthChecker(): HealthChecker | undefined {
+    const { name, healthCheck } = this.config;
+    if (healthCheck === undefined) return undefined;
+    const { clock, random, createProber = (config) => new SocketProber(config) } = this.context;
+    const stats = new HealthCheckStats(this.context.stats, name);
+    this.stats.add(stats.all);
+    return new HealthChecker(healthCheck, {
+      clock,
+      random,
+      stats,
+      createProber,
+      hasTraffic: () => this.stats.connections.value > 0,
+      onHealthChanged: (host) => this.#onHealthChanged(host),
+    });
+  }
+
+  /** Takes over what a namesake, which this cluster replaces, found out about its hosts. Before there are any. */
+  succeed(previous: UpstreamCluster): void {
+    this.#healthChecker?.distrust(previous.hosts);
+  }
+
+  #onHealthChanged(host: Host): void {
+    if (host.isLeaving && host.check?.isKnownHealthy === false) {
+      this.#hosts.delete(host.address);
+      host.remove();
+      this.#onHostsChanged();
+    } else {
+      this.rebuildPicker();
+    }
+  }
+
   /** Hosts that stay keep their connections; hosts that go finish what they are doing. */
   updateAssignment({ endpoints, overprovisioningFactor }: ClusterLoadAssignment): void {
     this.#overprovisioningFactor = overprovisioningFactor;
@@ -66,11 +105,23 @@ export class UpstreamCluster {
       const host = this.#hosts.get(key) ?? new Host(this, endpoint);
       if (host.endpoint.workload !== endpoint.workload) host.metricScope = undefined;
       host.endpoint = endpoint;
+      host.isLeaving = false;
       hosts.set(key, host);
     }
-    for (const [key, host] of this.#hosts) if (!hosts.has(key)) host.remove();
+    for (const [key, host] of this.#hosts) {
+      if (hosts.has(key)) continue;
+      host.isLeaving = this.#healthChecker?.keeps(host) === true;
+      if (host.isLeaving) hosts.set(key, host);
+      else host.remove();
+    }
     this.#hosts = hosts;
-    this.#outlierDetector?.updateHosts(this.hosts);
+    this.#onHostsChanged();
+  }
+
+  #onHostsChanged(): void {
+    const { hosts } = this;
+    this.#outlierDetector?.updateHosts(hosts);
+    this.#healthChecker?.updateHosts(hosts);
     this.rebuildPicker();
   }
 
@@ -137,6 +188,7 @@ export class UpstreamCluster {
 
   close(): void {
     this.#outlierDetector?.close();
+    this.#healthChecker?.close();
     for (const host of this.#hosts.values()) host.remove();
   }
 }

@@ -5,6 +5,7 @@ import type { MetricScope } from '../telemetry/metric-scope.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
 import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
+import type { HostCheck } from './health-check/host-check.ts';
 import { LatencyEstimate } from './latency-estimate.ts';
 import type { HostMonitor } from './outlier/host-monitor.ts';
 
@@ -18,12 +19,21 @@ export class Host {
   activeRequests = 0;
   activeConnections = 0;
   requestsTotal = 0;
+  connectionsTotal = 0;
   connectFailuresTotal = 0;
+  /** Attempts by what they came to: a status below 500, anything else, and of that no answer in time. */
+  successesTotal = 0;
+  errorsTotal = 0;
+  timeoutsTotal = 0;
   isRemoved = false;
   /** Set by the cluster's outlier detection; undefined without one. */
   monitor: HostMonitor | undefined = undefined;
   /** Of clusters that are balanced by it. */
   readonly latency: LatencyEstimate | undefined;
+  /** Set by the cluster's active health checks; undefined without any. */
+  check: HostCheck | undefined = undefined;
+  /** The control plane has taken it away, but its checks succeed, so it stays until one fails. */
+  isLeaving = false;
   #isEjected = false;
   /** Where requests to this host are counted; resolved at the first one. */
   metricScope: MetricScope | undefined = undefined;
@@ -40,7 +50,7 @@ export class Host {
 
   /** Whether pickers may choose it. Changes only together with the cluster's picker. */
   get isAvailable(): boolean {
-    return !this.#isEjected && this.endpoint.isHealthy;
+    return !this.#isEjected && this.endpoint.isHealthy && this.check?.isFailed !== true;
   }
 
   /** Outlier detection keeps it out of rotation, whatever the control plane says. */
@@ -76,10 +86,15 @@ export class Host {
 
   /** What an attempt that began here came to: the status of the response, or why there is none. */
   recordResult(result: number | MeshError): void {
-    const { monitor } = this;
-    if (monitor === undefined) return;
-    if (typeof result === 'number') monitor.recordStatus(result);
-    else if (result.code !== 'overflow') monitor.recordLocalOriginFailure();
+    if (typeof result === 'number') {
+      if (result < 500) this.successesTotal += 1;
+      else this.errorsTotal += 1;
+      this.monitor?.recordStatus(result);
+    } else if (result.code !== 'overflow') {
+      this.errorsTotal += 1;
+      if (result.code === 'upstream_timeout') this.timeoutsTotal += 1;
+      this.monitor?.recordLocalOriginFailure();
+    }
   }
 
   /** No new requests; what runs finishes, then its connection closes. */

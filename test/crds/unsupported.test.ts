@@ -211,11 +211,6 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.subsets[0].trafficPolicy.connectionPool.tcp.idleTimeout: ${notYet}`,
     ],
     [
-      'outlier detection by chosen statuses',
-      destinationRule({ trafficPolicy: { outlierDetection: { outlierDetectionHttpErrorCodes: [429] } } }),
-      `spec.trafficPolicy.outlierDetection.outlierDetectionHttpErrorCodes: ${notYet}`,
-    ],
-    [
       'TLS',
       destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE' } } }),
       `spec.trafficPolicy.tls.mode: "SIMPLE" ${notYet}, only "DISABLE"`,

@@ -17,6 +17,7 @@ import { createProxy, startProxy } from '../support/in-process-proxy.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { parsePrometheusText, sumSamples } from '../support/prometheus-text.ts';
 import { RawConnection } from '../support/raw-connection.ts';
+import { unusedPort } from '../support/unused-port.ts';
 import { FakeAdsServer } from './xds/fake-ads-server.ts';
 
 interface Setting {
@@ -79,6 +80,13 @@ describe('pages', () => {
         `${host}::rq_active::0`,
         `${host}::cx_active::1`,
         `${host}::cx_connect_fail::0`,
+        `${host}::cx_total::1`,
+        `${host}::rq_success::2`,
+        `${host}::rq_error::0`,
+        `${host}::rq_timeout::0`,
+        `${host}::zone::`,
+        `${host}::canary::false`,
+        `${host}::success_rate::-1`,
         `${host}::health_flags::healthy`,
         `${host}::weight::3`,
         `${host}::region::`,
@@ -277,4 +285,23 @@ test('/clusters tells which hosts outlier detection has ejected', async () => {
   expect(await flags()).toBe('healthy');
   await call(port);
   expect(await flags()).toBe('/failed_outlier_check');
+});
+
+test('/clusters tells which hosts fail their active checks', async () => {
+  const port = await unusedPort();
+  const health_checks = [
+    { timeout: '1s', interval: '60s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} },
+  ];
+  const { adminPort } = await startProxy(
+    bootstrapText(
+      [httpListener({ name: 'main', routes: routeConfiguration([routeTo('backend')]) })],
+      [staticCluster('backend', [port], { health_checks })],
+    ),
+  );
+  const clock = Date.now();
+  let page = '';
+  while (!page.includes('/failed_active_hc') && Date.now() - clock < 5_000) {
+    page = (await call(adminPort, { path: '/clusters' })).body;
+  }
+  expect(page).toContain(`backend::127.0.0.1:${port}::health_flags::/failed_active_hc\n`);
 });

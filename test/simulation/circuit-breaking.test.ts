@@ -87,6 +87,15 @@ test('D6 a host that gives no answer in time counts as one that fails', async ()
 });
 
 describe('connectionPool', () => {
+  test('D9: a limit of 0 is none, as if it had not been given', async () => {
+    const workloads = [{ service: 'reviews' }] as const;
+    const zeros =
+      '{ tcp: { maxConnections: 0 }, http: { http1MaxPendingRequests: 0, http2MaxRequests: 0, maxRequestsPerConnection: 0 } }';
+    const yaml = once + destinationRule('reviews', `trafficPolicy: { connectionPool: ${zeros} }`);
+    const mesh = await Simulation.start({ yaml, workloads });
+    expect(mesh.share(10, { host: 'reviews' })).toEqual({ v1: 10 });
+  });
+
   test('D5 by default nothing caps what is in flight; a limit of the rule does, with UO', async () => {
     const workloads = [{ service: 'reviews', behaviour: 'is silent' }] as const;
     const timeout = virtualService(
@@ -98,7 +107,9 @@ describe('connectionPool', () => {
     const none = destinationRule('reviews', 'trafficPolicy: { connectionPool: { http: { http2MaxRequests: 1 } } }');
     const limited = await Simulation.start({ yaml: timeout + none, workloads });
     const landing = limited.begin({ host: 'reviews' });
-    expect(limited.call({ host: 'reviews' })).toMatchObject({ status: 503, flag: 'UO', attempts: [] });
+    const overflow = limited.call({ host: 'reviews' });
+    expect(overflow).toMatchObject({ status: 503, flag: 'UO', attempts: [], durationMs: 0 });
+    expect(overflow.responseHeaders['x-envoy-overloaded']).toBe('true');
     expect(landing()).toBeUndefined();
   });
 });

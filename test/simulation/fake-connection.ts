@@ -1,9 +1,12 @@
 /** Upstream connections without sockets: they wait, idle, at every host, so that the router never has to open one. */
 import { MeshError } from '../../proxy/common/errors.ts';
+import { HeaderName } from '../../proxy/http/header-name.ts';
 import type { RequestHead } from '../../proxy/http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
 import type { Host } from '../../proxy/upstream/host.ts';
 import type { Behaviour } from './simulated-workload.ts';
+
+const immediateFailure = new HeaderName('x-envoy-immediate-health-check-fail');
 
 /** One request on its way to one host. */
 export interface Attempt {
@@ -65,7 +68,7 @@ export class FakeConnections {
       connection.answerLater(latencyMs);
       return;
     }
-    this.#unsettled.push(() => (behaviour === 'refuses' ? connection.fail() : connection.answer()));
+    this.#unsettled.push(() => (behaviour === 'refuses' ? connection.fail() : connection.answer(behaviour)));
   }
 }
 
@@ -75,6 +78,7 @@ class FakeConnection implements UpstreamConnection {
   readonly #host: Host;
   readonly #owner: FakeConnections;
   #decoder: ResponseDecoder | undefined;
+  #answers = 0;
 
   constructor(host: Host, owner: FakeConnections) {
     this.#host = host;
@@ -93,17 +97,20 @@ class FakeConnection implements UpstreamConnection {
     this.#owner.accept(this.#host, head, this);
   }
 
-  answer(): void {
+  answer(behaviour: Behaviour): void {
     const decoder = this.#release();
     if (decoder === undefined) return;
-    decoder.responseHead.status = 200;
+    this.#answers += 1;
+    const isFailing = behaviour === 'fails every other' && this.#answers % 2 === 0;
+    decoder.responseHead.status = isFailing ? 500 : behaviour === 'is overloaded' ? 429 : 200;
+    if (behaviour === 'is going down') decoder.responseHead.headers.add(immediateFailure, 'true');
     decoder.onResponseHeaders(true);
   }
 
   answerLater(latencyMs: number): void {
     const decoder = this.#decoder;
     this.#host.cluster.context.clock.setTimer(() => {
-      if (this.#decoder === decoder) this.answer();
+      if (this.#decoder === decoder) this.answer('answers');
     }, latencyMs);
   }
 

@@ -11,6 +11,7 @@ import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
 import type { XdsSink } from '../../proxy/xds/sink.ts';
 import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
+import { FakeProber } from './fake-prober.ts';
 import { FakeDownstream } from './fake-downstream.ts';
 import type { Behaviour, SimulatedWorkload } from './simulated-workload.ts';
 
@@ -78,7 +79,9 @@ export class SimulatedProxy {
     const { clock, random } = options;
     this.#options = options;
     this.#timers = new TimerWheel(clock);
-    this.#clusters = new ClusterManager({ clock, timers: this.#timers, random, stats: this.#stats }, []);
+    const createProber = () => new FakeProber((address) => this.#workloadAt(address));
+    const upstream = { clock, timers: this.#timers, random, stats: this.#stats, createProber };
+    this.#clusters = new ClusterManager(upstream, []);
     this.#connections = new FakeConnections(
       (address) => this.#behaviourOf(address),
       (address) => this.#workloadAt(address)?.latencyMs ?? 0,

@@ -9,7 +9,13 @@ export type Behaviour =
   /** Nothing listens: connecting fails. */
   | 'refuses'
   /** Takes requests and says nothing. */
-  | 'is silent';
+  | 'is silent'
+  /** Answers every other request with 500. */
+  | 'fails every other'
+  /** Answers with 429. */
+  | 'is overloaded'
+  /** Answers, and says in the response that it is going down. */
+  | 'is going down';
 
 export interface SimulatedWorkload {
   readonly service: string;
@@ -22,6 +28,8 @@ export interface SimulatedWorkload {
   readonly behaviour?: Behaviour;
   /** Until it answers; default 0. */
   readonly latencyMs?: number;
+  /** Checks of its health fail, whatever becomes of requests. */
+  readonly isUnwell?: boolean;
 }
 
 const inboundPort = 15006;

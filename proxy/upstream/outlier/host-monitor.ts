@@ -21,6 +21,8 @@ export class HostMonitor {
   #consecutiveGatewayFailures = 0;
   #consecutiveLocalOriginFailures = 0;
   #state: State = 'in rotation';
+  /** Of the last interval, as Envoy's admin page has it; -1 when there were too few requests to tell. */
+  successRatePercent = -1;
   /** Each ejection makes the next one longer; each interval without one takes that back. */
   #ejectionFactor = 0;
   #ejectionEndMs = 0;
@@ -40,7 +42,8 @@ export class HostMonitor {
   recordStatus(status: number): void {
     if (this.#config.isLocalOriginSplit) this.#recordLocalOriginSuccess();
     this.#external.requests += 1;
-    if (status < 500) {
+    const { errorStatuses } = this.#config;
+    if (errorStatuses === undefined ? status < 500 : !errorStatuses.has(status)) {
       this.#external.successes += 1;
       this.#consecutive5xx = 0;
       this.#consecutiveGatewayFailures = 0;
@@ -97,6 +100,9 @@ export class HostMonitor {
   }
 
   beginInterval(): void {
+    const { requests, successes } = this.#external;
+    const isTelling = requests > 0 && requests >= this.#config.successRate.requestVolume;
+    this.successRatePercent = isTelling ? (100 * successes) / requests : -1;
     this.#external = { requests: 0, successes: 0 };
     this.#localOrigin = { requests: 0, successes: 0 };
   }
@@ -137,8 +143,15 @@ export class HostMonitor {
     if (this.#state === 'probed' && this.host.activeRequests === 0) this.#admitProbe();
   }
 
+  /** An active check says that the host is well: it need not prove that with a request. */
+  onHealthCheckSuccess(): void {
+    if (this.#config.isUnejectedByHealthCheck && this.#state !== 'in rotation') this.#return();
+  }
+
   #return(): void {
     this.#state = 'in rotation';
+    this.#consecutive5xx = 0;
+    this.#consecutiveGatewayFailures = 0;
     this.#consecutiveLocalOriginFailures = 0;
     this.host.isEjected = false;
     this.#detector.onReturn();

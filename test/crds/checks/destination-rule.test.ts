@@ -60,6 +60,11 @@ describe('a traffic policy', () => {
       'connectionPool.http.useClientProtocol: must not be true when h2UpgradePolicy is UPGRADE',
     ],
     [
+      'a status that there is none of',
+      { outlierDetection: { outlierDetectionHttpErrorCodes: [500, 600] } },
+      'outlierDetection.outlierDetectionHttpErrorCodes[1]: must be from 100 to 599, got 600',
+    ],
+    [
       'local failures that are not told apart',
       { outlierDetection: { consecutiveLocalOriginFailures: 3 } },
       'outlierDetection.consecutiveLocalOriginFailures: needs splitExternalLocalOriginErrors: true',

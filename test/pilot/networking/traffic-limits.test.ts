@@ -56,9 +56,17 @@ describe('connectionPool', () => {
   });
 });
 
+const rates = {
+  enforcing_success_rate: 0,
+  enforcing_failure_percentage: 100,
+  failure_percentage_threshold: 45,
+  failure_percentage_minimum_hosts: 3,
+  failure_percentage_request_volume: 20,
+};
+
 describe('outlierDetection', () => {
-  test('D6 success rates are off, as in Istio; what is not set stays at the default of Envoy', () => {
-    expect(clusterOf('{ outlierDetection: {} }').outlier_detection).toEqual({ enforcing_success_rate: 0 });
+  test("D6, B11: success rates are off, as in Istio, the share of failures counts; the rest stays at Envoy's default", () => {
+    expect(clusterOf('{ outlierDetection: {} }').outlier_detection).toEqual({ ...rates });
     expect(clusterOf('{ loadBalancer: { simple: RANDOM } }').outlier_detection).toBeUndefined();
   });
 
@@ -73,7 +81,7 @@ describe('outlierDetection', () => {
     const detection =
       '{ consecutive5xxErrors: 0, consecutiveGatewayErrors: 3, interval: 5s, baseEjectionTime: 1m, maxEjectionPercent: 50 }';
     expect(clusterOf(`{ outlierDetection: ${detection} }`).outlier_detection).toEqual({
-      enforcing_success_rate: 0,
+      ...rates,
       consecutive_5xx: 0,
       enforcing_consecutive_5xx: 0,
       consecutive_gateway_failure: 3,
@@ -87,7 +95,8 @@ describe('outlierDetection', () => {
   test('failures to reach a host can be counted apart', () => {
     const detection = '{ splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 7 }';
     expect(clusterOf(`{ outlierDetection: ${detection} }`).outlier_detection).toEqual({
-      enforcing_success_rate: 0,
+      ...rates,
+      enforcing_failure_percentage_local_origin: 100,
       split_external_local_origin_errors: true,
       enforcing_local_origin_success_rate: 0,
       consecutive_local_origin_failure: 7,

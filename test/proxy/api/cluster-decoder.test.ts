@@ -106,8 +106,8 @@ describe('a cluster is refused', () => {
     ],
     [
       'with what would change behaviour',
-      { ...edsClusterJson('a'), health_checks: [{ timeout: '1s' }], upstream_bind_config: {} },
-      'health_checks: is not supported\nupstream_bind_config: is not supported',
+      { ...edsClusterJson('a'), upstream_bind_config: {} },
+      'upstream_bind_config: is not supported',
     ],
     [
       'with a panic threshold beyond all hosts',

@@ -106,6 +106,8 @@ describe('outlier detection', () => {
       maxEjectionTimeMs: 300_000,
       maxEjectionTimeJitterMs: 0,
       maxEjectionPercent: 10,
+      errorStatuses: undefined,
+      isUnejectedByHealthCheck: true,
       isOneEjectionAllowed: false,
     });
     expect(detect({ base_ejection_time: '600s' })?.maxEjectionTimeMs).toBe(600_000);
@@ -115,12 +117,12 @@ describe('outlier detection', () => {
     const outlier_detection = {
       interval: '0s',
       max_ejection_percent: 101,
-      successful_active_health_check_uneject_host: true,
+      monitors: [{ name: 'a' }],
     };
     expect(faultsOf({ outlier_detection }).split('\n').sort()).toEqual([
       'outlier_detection.interval: must be more than 0s',
       'outlier_detection.max_ejection_percent: must be from 0 to 100, got 101',
-      'outlier_detection.successful_active_health_check_uneject_host: is not supported',
+      'outlier_detection.monitors: is not supported',
     ]);
   });
 });

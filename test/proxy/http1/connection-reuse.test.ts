@@ -66,7 +66,7 @@ function closePooled(how: 'RST' | 'FIN'): void {
 }
 
 describe.each(['RST', 'FIN'] as const)(
-  'a pooled connection that the server closes with %s as a request arrives',
+  'B6: a pooled connection that the server closes with %s as a request arrives',
   (how) => {
     it.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('has %s sent once more on a new one', async (method) => {
       await fillPool(3);
@@ -148,7 +148,7 @@ describe('an idle upstream connection', () => {
     expect(backend.connections.length).toBe(1);
   });
 
-  it('is not used any more shortly before the timeout that the server announced', async () => {
+  it('B6: is not used any more shortly before the timeout that the server announced', async () => {
     backend.onRequest = (connection) =>
       connection.send(okResponse.replace('\r\n\r\n', '\r\nKeep-Alive: max=100, timeout=5\r\n\r\n'));
     await ask(get);
