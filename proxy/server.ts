@@ -3,9 +3,9 @@
  * reverse.
  */
 import type { Bootstrap } from './bootstrap.ts';
-import { AccessLogWriter } from './access-log.ts';
+import { AccessLogWriter, createAccessLog } from './access-log.ts';
 import { AdminServer } from './admin.ts';
-import type { HttpConnectionManager, Listener } from './api/listener.ts';
+import type { AccessLogSink, HttpConnectionManager, Listener } from './api/listener.ts';
 import { Backoff } from './common/backoff.ts';
 import { type Clock, systemClock } from './common/clock.ts';
 import type { Lifecycle } from './common/lifecycle.ts';
@@ -155,7 +155,7 @@ export class ProxyServer implements Lifecycle {
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         createStreamRecorder(this.metrics, listener.trafficDirection),
-        ...config.accessLogs.map((accessLog) => this.#accessLog(accessLog)),
+        ...config.accessLogs.map(({ sink, format }) => createAccessLog(this.#accessLogWriter(sink), format)),
       ],
     });
   }
@@ -171,11 +171,11 @@ export class ProxyServer implements Lifecycle {
   }
 
   /** One writer per destination, whoever logs there. */
-  #accessLog(config: HttpConnectionManager['accessLogs'][number]): AccessLogWriter {
-    const key = config.sink.kind === 'file' ? config.sink.path : '';
+  #accessLogWriter(sink: AccessLogSink): AccessLogWriter {
+    const key = sink.kind === 'file' ? sink.path : `/dev/${sink.kind}`;
     let writer = this.#accessLogs.get(key);
     if (writer === undefined) {
-      writer = new AccessLogWriter(config, { clock: this.#clock, logger: this.#logger, stats: this.stats });
+      writer = new AccessLogWriter(sink, { clock: this.#clock, logger: this.#logger, stats: this.stats });
       this.#accessLogs.set(key, writer);
     }
     return writer;

@@ -1,17 +1,73 @@
-/** Decodes `envoy.config.accesslog.v3.AccessLog`: Envoy's default line to a file or to stdout. */
-import type { AccessLog as AccessLogJson } from './envoy.gen.ts';
+/** Decodes `envoy.config.accesslog.v3.AccessLog`: lines of text or JSON to a file, to stdout or to stderr. */
+import { parseFormat } from '../common/format-string.ts';
+import type { AccessLog as AccessLogJson, SubstitutionFormatString } from './envoy.gen.ts';
+import { fieldPath, show } from './field-path.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog } from './listener.ts';
+import type { AccessLog, AccessLogFormat, AccessLogSink, JsonFormat } from './listener.ts';
+
+/** Envoy docs, access_log/usage: the default format string. */
+const defaultFormat: AccessLogFormat = {
+  kind: 'text',
+  source:
+    '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+    '%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" ' +
+    '"%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n',
+  omitsEmptyValues: false,
+};
 
 export function readAccessLog(fields: Fields<AccessLogJson>): AccessLog {
   fields.ignore('name');
-  const sink = fields.typed<AccessLog['sink']>('typed_config', {
-    'envoy.extensions.access_loggers.file.v3.FileAccessLog': (file) => fileSink(file.name('path')),
-    'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': () => ({ kind: 'stdout' }),
+  const log = fields.typed<AccessLog>('typed_config', {
+    'envoy.extensions.access_loggers.file.v3.FileAccessLog': (file) => ({
+      sink: fileSink(file.name('path')),
+      format: readFormat(file.message('log_format')),
+    }),
+    'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': (stream) => ({
+      sink: { kind: 'stdout' },
+      format: readFormat(stream.message('log_format')),
+    }),
+    'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': (stream) => ({
+      sink: { kind: 'stderr' },
+      format: readFormat(stream.message('log_format')),
+    }),
   });
-  return { sink: sink ?? { kind: 'stdout' } };
+  return log ?? { sink: { kind: 'stdout' }, format: defaultFormat };
 }
 
-function fileSink(path: string): AccessLog['sink'] {
-  return path === '/dev/stdout' ? { kind: 'stdout' } : { kind: 'file', path };
+function fileSink(path: string): AccessLogSink {
+  if (path === '/dev/stdout') return { kind: 'stdout' };
+  return path === '/dev/stderr' ? { kind: 'stderr' } : { kind: 'file', path };
+}
+
+function readFormat(fields: Fields<SubstitutionFormatString> | undefined): AccessLogFormat {
+  if (fields === undefined) return defaultFormat;
+  const omitsEmptyValues = fields.flag('omit_empty_values');
+  const json = fields.take('json_format');
+  if (json !== undefined) {
+    // A map has no order on the wire: keys are sorted in any case, as Envoy does.
+    fields.message('json_format_options')?.ignore('sort_properties');
+    return { kind: 'json', properties: readProperties(fields, json, ''), omitsEmptyValues };
+  }
+  const text = fields.message('text_format_source');
+  if (text === undefined) fields.failHere('must have one of json_format and text_format_source');
+  const source = text?.text('inline_string') ?? '';
+  for (const { message } of parseFormat(source).errors ?? []) text?.fail('inline_string', message);
+  return { kind: 'text', source, omitsEmptyValues };
+}
+
+function readProperties(fields: Fields<SubstitutionFormatString>, json: object, path: string): JsonFormat {
+  const entries = Object.entries(json).map(([key, value]: [string, unknown]): [string, string | JsonFormat] => {
+    const at = fieldPath(path, key);
+    const fail = (message: string): void => fields.fail('json_format', `${at}: ${message}`);
+    if (typeof value === 'string') {
+      for (const { message } of parseFormat(value).errors ?? []) fail(message);
+      return [key, value];
+    }
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return [key, readProperties(fields, value, at)];
+    }
+    fail(`${show(value)} is not supported, only texts with %VARIABLES% and objects of them`);
+    return [key, ''];
+  });
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

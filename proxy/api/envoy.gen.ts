@@ -10,6 +10,7 @@ export interface RootMessages {
   'envoy.config.route.v3.RouteConfiguration': RouteConfiguration;
   'envoy.config.route.v3.VirtualHost': VirtualHost;
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog;
+  'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog;
   'envoy.extensions.filters.http.cors.v3.Cors': Cors;
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
@@ -1881,6 +1882,10 @@ export interface FileAccessLog {
   format?: string;
   json_format?: Record<string, unknown>;
   typed_json_format?: Record<string, unknown>;
+  log_format?: SubstitutionFormatString;
+}
+/** envoy.extensions.access_loggers.stream.v3.StderrAccessLog */
+export interface StderrAccessLog {
   log_format?: SubstitutionFormatString;
 }
 /** envoy.extensions.access_loggers.stream.v3.StdoutAccessLog */

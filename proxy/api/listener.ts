@@ -55,5 +55,22 @@ export interface HttpFilter {
 }
 
 export interface AccessLog {
-  readonly sink: { readonly kind: 'stdout' } | { readonly kind: 'file'; readonly path: string };
+  readonly sink: AccessLogSink;
+  readonly format: AccessLogFormat;
+}
+
+export type AccessLogSink =
+  | { readonly kind: 'stdout' }
+  | { readonly kind: 'stderr' }
+  | { readonly kind: 'file'; readonly path: string };
+
+/** How one line is made. `omitsEmptyValues`: what has no value is left out; default: `-` in texts, null in JSON. */
+export type AccessLogFormat =
+  /** A format string, which ends its lines itself. */
+  | { readonly kind: 'text'; readonly source: string; readonly omitsEmptyValues: boolean }
+  | { readonly kind: 'json'; readonly properties: JsonFormat; readonly omitsEmptyValues: boolean };
+
+/** An object of format strings and further objects. */
+export interface JsonFormat {
+  readonly [key: string]: string | JsonFormat;
 }

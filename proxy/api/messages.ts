@@ -35,6 +35,7 @@ export const rootMessages: readonly string[] = [
   'envoy.config.route.v3.RouteConfiguration',
   'envoy.config.route.v3.VirtualHost',
   'envoy.extensions.access_loggers.file.v3.FileAccessLog',
+  'envoy.extensions.access_loggers.stream.v3.StderrAccessLog',
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
   'envoy.extensions.filters.http.cors.v3.Cors',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy',

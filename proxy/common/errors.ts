@@ -39,8 +39,8 @@ export interface MeshErrorClass {
 
 export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   bad_request: row(400, 'DPE', 'downstream', 'never', 'http1.codec_error'),
-  headers_too_large: row(431, 'DPE', 'downstream', 'never', 'request_headers_too_large'),
-  not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.unsupported_transfer_encoding'),
+  headers_too_large: row(431, 'DPE', 'downstream', 'never', 'http1.headers_too_large'),
+  not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.invalid_transfer_encoding'),
   upgrade_rejected: row(403, '-', 'downstream', 'never', 'upgrade_failed'),
   downstream_closed: row(0, 'DC', 'downstream', 'never', 'downstream_remote_disconnect'),
   downstream_timeout: row(408, 'DT', 'downstream', 'never', 'request_header_timeout'),
@@ -66,7 +66,7 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
     'upstream_reset_before_response_started{protocol_error}',
   ),
   upstream_timeout: row(504, 'UT', 'upstream', 'never', 'response_timeout'),
-  overflow: row(503, 'UO', 'upstream', 'never', 'overflow'),
+  overflow: row(503, 'UO', 'upstream', 'never', 'upstream_reset_before_response_started{overflow}'),
   fault_abort: row(503, 'FI', 'internal', 'never', 'fault_filter_abort'),
   rate_limited: row(429, 'RL', 'internal', 'never', 'local_rate_limited'),
   draining: row(503, 'OM', 'internal', 'never', 'draining'),

@@ -16,6 +16,10 @@ export const streamVariables: Readonly<Record<FormatVariable, (headerNames: read
   DOWNSTREAM_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
   DOWNSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
+  // Nothing else is known of a peer than who connected: x-forwarded-for is not trusted.
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
+  DOWNSTREAM_DIRECT_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
   DURATION: () => (stream) => String(Math.round(stream.manager.nowMs() - stream.startMs)),
   HOSTNAME: () => {
     const name = hostname();
@@ -31,13 +35,36 @@ export const streamVariables: Readonly<Record<FormatVariable, (headerNames: read
     return ({ response }) => first(response) ?? second(response);
   },
   RESPONSE_CODE: () => (stream) => String(stream.response.status),
+  RESPONSE_CODE_DETAILS: () => responseCodeDetails,
   RESPONSE_FLAGS: () => (stream) => stream.responseFlags,
   ROUTE_NAME: () => (stream) => stream.routeName || undefined,
   START_TIME: () => (stream) => new Date(stream.manager.wallTimeMs(stream.startMs)).toISOString(),
   UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,
+  UPSTREAM_CLUSTER_RAW: () => (stream) => stream.cluster?.config.name,
   UPSTREAM_HOST: () => (stream) => stream.host?.address,
   UPSTREAM_REMOTE_ADDRESS: () => (stream) => stream.host?.address,
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.host?.address),
+  UPSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.host?.address),
 };
+
+/** Variables whose values JSON writes as numbers. */
+export const numericVariables: ReadonlySet<FormatVariable> = new Set([
+  'BYTES_RECEIVED',
+  'BYTES_SENT',
+  'DOWNSTREAM_DIRECT_REMOTE_PORT',
+  'DOWNSTREAM_LOCAL_PORT',
+  'DOWNSTREAM_REMOTE_PORT',
+  'DURATION',
+  'RESPONSE_CODE',
+  'UPSTREAM_REMOTE_PORT',
+]);
+
+/** Why the response has its code, in Envoy's words; nothing before there is one. */
+function responseCodeDetails({ error, response, cluster }: HttpStream): string | undefined {
+  if (error !== undefined) return error.class.details;
+  if (response.status === 0) return undefined;
+  return cluster === undefined ? 'direct_response' : 'via_upstream';
+}
 
 function readNothing(): undefined {
   return undefined;

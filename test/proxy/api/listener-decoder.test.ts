@@ -153,7 +153,7 @@ describe('an HTTP connection manager', () => {
       { name: 'b', typed_config: typed(fileAccessLog, { path: '/dev/stdout' }) },
       { name: 'c', typed_config: typed(fileAccessLog, { path: '/var/log/access.log' }) },
     ];
-    expect(decodedManager({ access_log })?.accessLogs).toEqual([
+    expect(decodedManager({ access_log })?.accessLogs).toMatchObject([
       { sink: { kind: 'stdout' } },
       { sink: { kind: 'stdout' } },
       { sink: { kind: 'file', path: '/var/log/access.log' } },
@@ -194,9 +194,32 @@ describe('an HTTP connection manager', () => {
       ['hcm.http_filters: must have the router as its last filter only'],
     ],
     [
-      'with a log format of its own',
+      'with a log format in the deprecated field',
       { access_log: log({ log_format: { text_format: 'x' } }) },
-      ['hcm.access_log[0].typed_config.log_format: is not supported'],
+      [
+        'hcm.access_log[0].typed_config.log_format.text_format: is not supported',
+        'hcm.access_log[0].typed_config.log_format: must have one of json_format and text_format_source',
+      ],
+    ],
+    [
+      'with a log format that names an unknown variable',
+      { access_log: log({ log_format: { text_format_source: { inline_string: '%NOBODY%' } } }) },
+      [
+        'hcm.access_log[0].typed_config.log_format.text_format_source.inline_string: has the variable %NOBODY%, which is not supported',
+      ],
+    ],
+    [
+      'with a JSON log format that holds what is no format string',
+      { access_log: log({ log_format: { json_format: { a: { b: '%NOBODY%' }, c: 5 } } }) },
+      [
+        'hcm.access_log[0].typed_config.log_format.json_format: a.b: has the variable %NOBODY%, which is not supported',
+        'hcm.access_log[0].typed_config.log_format.json_format: c: 5 is not supported, only texts with %VARIABLES% and objects of them',
+      ],
+    ],
+    [
+      'with a log filter',
+      { access_log: [{ name: 'a', filter: { not_health_check_filter: {} }, typed_config: typed(stdoutAccessLog) }] },
+      ['hcm.access_log[0].filter: is not supported'],
     ],
     [
       'with a log filter',

@@ -1,0 +1,122 @@
+/**
+ * Lines of an access log: a format compiled into a function of a stream. What a client sends can neither end a line nor a
+ * field (CVE-2024-45808), whatever the format.
+ */
+import type { AccessLogFormat, JsonFormat } from '../api/listener.ts';
+import { requireValue } from '../common/decoded.ts';
+import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
+import type { HttpStream } from '../http/stream.ts';
+import { numericVariables, streamVariables, type StreamReader } from './stream-variables.ts';
+
+export type LineFormatter = (stream: HttpStream) => string;
+
+/** `format` has passed its decoder. A line of JSON ends itself, as in Envoy; a text ends where its format says so. */
+export function compileLine(format: AccessLogFormat): LineFormatter {
+  if (format.kind === 'text') return compileText(format.source, format.omitsEmptyValues ? '' : '-');
+  const write = compileObject(format.properties, format.omitsEmptyValues);
+  return (stream) => `${write(stream)}\n`;
+}
+
+// ---- text ----
+
+function compileText(source: string, missing: string): LineFormatter {
+  const parts = partsOf(source);
+  const writers = parts.map((part, i): LineFormatter => {
+    if (typeof part === 'string') return () => part;
+    const read = readerOf(part);
+    const escape = isBetweenQuotes(parts, i) ? escapeText : escapeWord;
+    return (stream) => escape(read(stream) || missing);
+  });
+  return (stream) => {
+    let line = '';
+    for (const write of writers) line += write(stream);
+    return line;
+  };
+}
+
+/** Whether a value is a whole quoted field, which ends at the next quote and not at the next space. */
+function isBetweenQuotes(parts: readonly FormatPart[], index: number): boolean {
+  const before = parts[index - 1];
+  const behind = parts[index + 1];
+  return typeof before === 'string' && before.endsWith('"') && typeof behind === 'string' && behind.startsWith('"');
+}
+
+const unsafeInText = /["\\\u0000-\u001f\u007f-\u009f]/;
+
+/** Most values need nothing: looking is cheaper than replacing. */
+function escapeText(value: string): string {
+  if (!unsafeInText.test(value)) return value;
+  return value.replace(/["\\\u0000-\u001f\u007f-\u009f]/g, (char) =>
+    char === '"' || char === '\\' ? `\\${char}` : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
+
+/** A value outside of quotes ends at the next space: one word, whatever a client or a header rule made of it. */
+function escapeWord(value: string): string {
+  const text = escapeText(value);
+  return text.includes(' ') ? text.replaceAll(' ', '\\x20') : text;
+}
+
+// ---- JSON ----
+
+/** A value in JSON; undefined leaves its key out. */
+type JsonWriter = (stream: HttpStream) => string | undefined;
+
+function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormatter {
+  const writers = Object.entries(properties).map(([key, value]) => ({
+    start: `${JSON.stringify(key)}:`,
+    write: typeof value === 'string' ? compileValue(value, omitsEmptyValues) : compileObject(value, omitsEmptyValues),
+  }));
+  return (stream) => {
+    let text = '';
+    for (const { start, write } of writers) {
+      const value = write(stream);
+      if (value !== undefined) text += `${text === '' ? '' : ','}${start}${value}`;
+    }
+    return `{${text}}`;
+  };
+}
+
+/** Only a value that is one variable and nothing else keeps its type. */
+function compileValue(source: string, omitsEmptyValues: boolean): JsonWriter {
+  const parts = partsOf(source);
+  const [only] = parts;
+  if (parts.length !== 1 || only === undefined || typeof only === 'string') {
+    return compileJsonText(parts, omitsEmptyValues ? '' : '-');
+  }
+  const read = readerOf(only);
+  const isNumber = numericVariables.has(only.variable) && only.maxLength === undefined;
+  const missing = omitsEmptyValues ? undefined : 'null';
+  return (stream) => {
+    const value = read(stream);
+    if (value === undefined) return missing;
+    return isNumber ? value : quoteJson(value);
+  };
+}
+
+function compileJsonText(parts: readonly FormatPart[], missing: string): JsonWriter {
+  const readers = parts.map((part): StreamReader => (typeof part === 'string' ? () => part : readerOf(part)));
+  return (stream) => {
+    let text = '';
+    for (const read of readers) text += read(stream) ?? missing;
+    return quoteJson(text);
+  };
+}
+
+const c1Controls = /[\u007f-\u009f]/g;
+
+/** JSON allows these control characters, terminals obey them. */
+function quoteJson(value: string): string {
+  return JSON.stringify(value).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+}
+
+// ---- both ----
+
+function partsOf(source: string): FormatPart[] {
+  return requireValue(parseFormat(source), 'format');
+}
+
+function readerOf({ variable, headerNames, maxLength }: FormatCommand): StreamReader {
+  const read = streamVariables[variable](headerNames);
+  return maxLength === undefined ? read : (stream) => read(stream)?.slice(0, maxLength);
+}

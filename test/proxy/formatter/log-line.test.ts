@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { MeshError } from '../../../proxy/common/errors.ts';
+import { compileLine } from '../../../proxy/formatter/log-line.ts';
+import { HeaderName } from '../../../proxy/http/header-name.ts';
+import { RequestHead, ResponseHead } from '../../../proxy/http/message-head.ts';
+import type { HttpStream } from '../../../proxy/http/stream.ts';
+
+function aStream(agent: string, rest: object = {}): HttpStream {
+  const request = new RequestHead();
+  Object.assign(request, { method: 'GET', path: '/a b' });
+  request.headers.add(new HeaderName('user-agent'), agent);
+  const response = new ResponseHead();
+  response.status = 200;
+  const cluster = { config: { name: 'reviews' } };
+  return { request, response, requestBytes: 4, responseFlags: '-', cluster, ...rest } as unknown as HttpStream;
+}
+
+const text = (source: string, omitsEmptyValues = false) => compileLine({ kind: 'text', source, omitsEmptyValues });
+const json = (properties: Record<string, string | Record<string, string>>, omitsEmptyValues = false) =>
+  compileLine({ kind: 'json', properties, omitsEmptyValues });
+
+const hostile = 'a "b" \\ \r\n\t\u0000\u007f\u009b31m\u00e9';
+
+describe('a line of text', () => {
+  test('is the format with its values, a dash for what has none, and ends only where the format says so', () => {
+    expect(text('%REQ(user-agent)% %REQ(x-none)% %RESPONSE_CODE%\n')(aStream('curl'))).toBe('curl - 200\n');
+    expect(text('%RESPONSE_CODE%')(aStream('curl'))).toBe('200');
+  });
+
+  test('leaves out what has no value when it is asked to', () => {
+    expect(text('[%REQ(x-none)%]', true)(aStream('curl'))).toBe('[]');
+  });
+
+  test('keeps spaces only in a value that is a whole quoted field', () => {
+    const line = text('"%REQ(user-agent)%" %REQ(user-agent)% "%REQ(:PATH)% x"')(aStream('a b'));
+    expect(line).toBe('"a b" a\\x20b "/a\\x20b x"');
+  });
+
+  test('cannot be forged by a hostile value', () => {
+    const line = text('"%REQ(user-agent)%"')(aStream(hostile));
+    expect(line).toBe('"a \\"b\\" \\\\ \\x0d\\x0a\\x09\\x00\\x7f\\x9b31m\u00e9"');
+  });
+});
+
+describe('a line of JSON', () => {
+  test('has numbers where a value is one numeric variable, null for what has none, and ends itself', () => {
+    const properties = {
+      code: '%RESPONSE_CODE%',
+      text: '%RESPONSE_CODE% ok',
+      none: '%REQ(x-none)%',
+      in: { n: '%BYTES_RECEIVED%' },
+    };
+    const line = json(properties)(aStream('curl'));
+    expect(line.endsWith('}\n')).toBe(true);
+    expect(JSON.parse(line)).toEqual({ code: 200, text: '200 ok', none: null, in: { n: 4 } });
+  });
+
+  test('leaves out what has no value when it is asked to', () => {
+    const line = json({ a: '%REQ(x-none)%', b: '%RESPONSE_CODE%', c: '<%REQ(x-none)%>' }, true)(aStream('curl'));
+    expect(line).toBe('{"b":200,"c":"<>"}\n');
+  });
+
+  test('holds a hostile value unchanged, in one line without control characters', () => {
+    const line = json({ agent: '%REQ(user-agent)%', 'k"e\ny': 'x%REQ(user-agent)%' })(aStream(hostile));
+    expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    expect(JSON.parse(line)).toEqual({ agent: hostile, 'k"e\ny': `x${hostile}` });
+  });
+});
+
+describe('B13: the details of a response code', () => {
+  test.each([
+    ['via_upstream', {}],
+    ['direct_response', { cluster: undefined }],
+    ['route_not_found', { error: new MeshError('no_route', 'none') }],
+    ['upstream_reset_before_response_started{overflow}', { error: new MeshError('overflow', 'full') }],
+  ])('are %s', (details, rest) => {
+    expect(text('%RESPONSE_CODE_DETAILS%')(aStream('curl', rest))).toBe(details);
+  });
+});
