@@ -4,6 +4,7 @@
 export const wireFiles: readonly string[] = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
   'envoy/config/metrics/v3/metrics_service.proto',
+  'envoy/config/trace/v3/opentelemetry.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
   'envoy/extensions/filters/http/cors/v3/cors.proto',
@@ -33,6 +34,7 @@ export const rootMessages: readonly string[] = [
   'envoy.config.metrics.v3.MetricsServiceConfig',
   'envoy.config.route.v3.RouteConfiguration',
   'envoy.config.route.v3.VirtualHost',
+  'envoy.config.trace.v3.OpenTelemetryConfig',
   'envoy.extensions.access_loggers.file.v3.FileAccessLog',
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog',
   'envoy.extensions.filters.http.cors.v3.Cors',
