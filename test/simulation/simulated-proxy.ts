@@ -9,6 +9,8 @@ import { RouteConfigs } from '../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
+import { silentLogger } from '../../proxy/common/log.ts';
+import { Tracers } from '../../proxy/tracing/tracers.ts';
 import type { XdsSink } from '../../proxy/xds/sink.ts';
 import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
 import { FakeDownstream } from './fake-downstream.ts';
@@ -65,6 +67,7 @@ export class SimulatedProxy {
   readonly #clusters: ClusterManager;
   readonly #routes = new RouteConfigs();
   readonly #connections: FakeConnections;
+  readonly #tracers: Tracers;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
   #landed:
@@ -79,6 +82,8 @@ export class SimulatedProxy {
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     this.#clusters = new ClusterManager({ clock, timers: this.#timers, random, stats: this.#stats }, []);
+    const tracing = { clusters: this.#clusters, clock, random, stats: this.#stats, nodeId: 'client' };
+    this.#tracers = new Tracers({ ...tracing, logger: silentLogger });
     this.#connections = new FakeConnections(
       (address) => this.#behaviourOf(address),
       (address) => this.#workloadAt(address)?.latencyMs ?? 0,
@@ -115,6 +120,11 @@ export class SimulatedProxy {
         mirrors: sent.filter(isMirror),
       };
     };
+  }
+
+  /** Everything that went upstream so far. */
+  get sent(): readonly Attempt[] {
+    return this.#connections.attempts;
   }
 
   stat(name: string): number | undefined {
@@ -170,6 +180,7 @@ export class SimulatedProxy {
       isInternal: trafficDirection === 'OUTBOUND',
     };
     return new ConnectionManager(config, {
+      tracer: this.#tracers.create(config, trafficDirection, context.routes),
       clock,
       stats: this.#stats,
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
