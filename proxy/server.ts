@@ -22,7 +22,9 @@ import { RouteConfigs } from './router/route-configs.ts';
 import { RouteTable } from './router/route-table.ts';
 import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
+import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
 import type { XdsSink } from './xds/sink.ts';
@@ -46,9 +48,11 @@ export class ProxyServer implements Lifecycle {
   readonly #logger: Logger;
   readonly #random: () => number;
   readonly #timers: TimerWheel;
-  readonly #routes = new RouteConfigs();
+  readonly #routes = new RouteConfigs(this.stats);
   readonly #accessLogs = new Map<string, AccessLogWriter>();
+  readonly #tracers: Tracers;
   readonly #metricsSinks: readonly MetricsSink[];
+  readonly #seriesExpiry: SeriesExpiry;
   readonly #healthReporter: HealthReporter | undefined;
   readonly #admin: AdminServer | undefined;
   #state: 'new' | 'initializing' | 'live' | 'draining' | 'closed' = 'new';
@@ -63,6 +67,14 @@ export class ProxyServer implements Lifecycle {
     this.metrics = new IstioMetrics(bootstrap.node.metadata);
     const upstream = { clock, timers: this.#timers, random, stats: this.stats };
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
+    this.#tracers = new Tracers({
+      clusters: this.clusters,
+      clock,
+      stats: this.stats,
+      random,
+      nodeId: bootstrap.node.id,
+      logger: this.#logger.child('tracing'),
+    });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createConnectionManager: (listener) => this.#createConnectionManager(listener),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
@@ -72,6 +84,9 @@ export class ProxyServer implements Lifecycle {
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
     this.#healthReporter = this.#createHealthReporter(bootstrap);
     this.#metricsSinks = bootstrap.metricsServices.map(({ clusterName }) => this.#createMetricsSink(clusterName));
+    this.#seriesExpiry = new SeriesExpiry(this.metrics, clock, (series) =>
+      this.#metricsSinks.every((sink) => sink.hasSaid(series)),
+    );
     this.#admin = bootstrap.admin === undefined ? undefined : new AdminServer(bootstrap.admin, this, this.#logger);
   }
 
@@ -98,6 +113,7 @@ export class ProxyServer implements Lifecycle {
     await this.clusters.start();
     await this.listeners.start();
     for (const sink of this.#metricsSinks) await sink.start();
+    this.#seriesExpiry.start();
     if (this.ads !== undefined) {
       await this.ads.start();
       await this.ads.waitForInitialConfiguration();
@@ -121,16 +137,19 @@ export class ProxyServer implements Lifecycle {
     }
     await this.listeners.drain(leftMs());
     for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs(), 1_000));
+    await this.#tracers.drain(Math.min(leftMs(), 1_000));
     await this.close();
   }
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#seriesExpiry.close();
     for (const sink of this.#metricsSinks) await sink.close();
     await this.#healthReporter?.close();
     await this.ads?.close();
     await this.listeners.close();
+    this.#tracers.close();
     await this.clusters.close();
     for (const log of this.#accessLogs.values()) await log.close();
     await this.#admin?.close();
@@ -157,13 +176,14 @@ export class ProxyServer implements Lifecycle {
         createStreamRecorder(this.metrics, listener.trafficDirection),
         ...config.accessLogs.map(({ sink, format }) => createAccessLog(this.#accessLogWriter(sink), format)),
       ],
+      tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
     });
   }
 
   /** The table that a request reads. A listener on its way out keeps the last one it had. */
   #routesOf({ routes }: HttpConnectionManager): () => RouteTable | undefined {
     if (routes.kind === 'static') {
-      const table = new RouteTable(routes.routeConfig);
+      const table = new RouteTable(routes.routeConfig, this.stats);
       return () => table;
     }
     let last: RouteTable | undefined = undefined;

@@ -9,6 +9,8 @@ import { RouteConfigs } from '../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
+import { silentLogger } from '../../proxy/common/log.ts';
+import { Tracers } from '../../proxy/tracing/tracers.ts';
 import type { XdsSink } from '../../proxy/xds/sink.ts';
 import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
 import { FakeProber } from './fake-prober.ts';
@@ -64,8 +66,9 @@ export class SimulatedProxy {
   readonly #stats = new StatsStore();
   readonly #timers: TimerWheel;
   readonly #clusters: ClusterManager;
-  readonly #routes = new RouteConfigs();
+  readonly #routes = new RouteConfigs(this.#stats);
   readonly #connections: FakeConnections;
+  readonly #tracers: Tracers;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
   #landed:
@@ -82,6 +85,8 @@ export class SimulatedProxy {
     const createProber = () => new FakeProber((address) => this.#workloadAt(address));
     const upstream = { clock, timers: this.#timers, random, stats: this.#stats, createProber };
     this.#clusters = new ClusterManager(upstream, []);
+    const tracing = { clusters: this.#clusters, clock, random, stats: this.#stats, nodeId: 'client' };
+    this.#tracers = new Tracers({ ...tracing, logger: silentLogger });
     this.#connections = new FakeConnections(
       (address) => this.#behaviourOf(address),
       (address) => this.#workloadAt(address)?.latencyMs ?? 0,
@@ -118,6 +123,11 @@ export class SimulatedProxy {
         mirrors: sent.filter(isMirror),
       };
     };
+  }
+
+  /** Everything that went upstream so far. */
+  get sent(): readonly Attempt[] {
+    return this.#connections.attempts;
   }
 
   stat(name: string): number | undefined {
@@ -161,7 +171,7 @@ export class SimulatedProxy {
     if (config === undefined) throw new Error('a listener has a filter chain');
     const { clock, random } = this.#options;
     const { routes } = config;
-    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig) : undefined;
+    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig, this.#stats) : undefined;
     const context = {
       routes: () => (routes.kind === 'rds' ? this.#routes.get(routes.routeConfigName) : fixed),
       clusters: this.#clusters,
@@ -173,6 +183,7 @@ export class SimulatedProxy {
       isInternal: trafficDirection === 'OUTBOUND',
     };
     return new ConnectionManager(config, {
+      tracer: this.#tracers.create(config, trafficDirection, context.routes),
       clock,
       stats: this.#stats,
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
