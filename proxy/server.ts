@@ -23,6 +23,7 @@ import { RouteTable } from './router/route-table.ts';
 import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
 import type { XdsSink } from './xds/sink.ts';
@@ -48,6 +49,7 @@ export class ProxyServer implements Lifecycle {
   readonly #timers: TimerWheel;
   readonly #routes = new RouteConfigs();
   readonly #accessLogs = new Map<string, AccessLogWriter>();
+  readonly #tracers: Tracers;
   readonly #metricsSinks: readonly MetricsSink[];
   readonly #healthReporter: HealthReporter | undefined;
   readonly #admin: AdminServer | undefined;
@@ -63,6 +65,14 @@ export class ProxyServer implements Lifecycle {
     this.metrics = new IstioMetrics(bootstrap.node.metadata);
     const upstream = { clock, timers: this.#timers, random, stats: this.stats };
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
+    this.#tracers = new Tracers({
+      clusters: this.clusters,
+      clock,
+      stats: this.stats,
+      random,
+      nodeId: bootstrap.node.id,
+      logger: this.#logger.child('tracing'),
+    });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createConnectionManager: (listener) => this.#createConnectionManager(listener),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
@@ -121,6 +131,7 @@ export class ProxyServer implements Lifecycle {
     }
     await this.listeners.drain(leftMs());
     for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs(), 1_000));
+    await this.#tracers.drain(Math.min(leftMs(), 1_000));
     await this.close();
   }
 
@@ -131,6 +142,7 @@ export class ProxyServer implements Lifecycle {
     await this.#healthReporter?.close();
     await this.ads?.close();
     await this.listeners.close();
+    this.#tracers.close();
     await this.clusters.close();
     for (const log of this.#accessLogs.values()) await log.close();
     await this.#admin?.close();
@@ -157,6 +169,7 @@ export class ProxyServer implements Lifecycle {
         createStreamRecorder(this.metrics, listener.trafficDirection),
         ...config.accessLogs.map(({ sink, format }) => createAccessLog(this.#accessLogWriter(sink), format)),
       ],
+      tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
     });
   }
 

@@ -9,6 +9,7 @@ export interface RootMessages {
   'envoy.config.metrics.v3.MetricsServiceConfig': MetricsServiceConfig;
   'envoy.config.route.v3.RouteConfiguration': RouteConfiguration;
   'envoy.config.route.v3.VirtualHost': VirtualHost;
+  'envoy.config.trace.v3.OpenTelemetryConfig': OpenTelemetryConfig;
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog;
@@ -925,6 +926,17 @@ export interface envoy_config_core_v3_HttpProtocolOptions {
 }
 /** envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction */
 export type HttpProtocolOptions_HeadersWithUnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+/** envoy.config.core.v3.HttpService */
+export interface HttpService {
+  http_uri?: HttpUri;
+  request_headers_to_add?: HeaderValueOption[];
+}
+/** envoy.config.core.v3.HttpUri */
+export interface HttpUri {
+  uri?: string;
+  cluster?: string;
+  timeout?: string;
+}
 /** envoy.config.core.v3.JsonFormatOptions */
 export interface JsonFormatOptions {
   sort_properties?: boolean;
@@ -1864,6 +1876,14 @@ export interface WeightedCluster_ClusterWeight {
   response_headers_to_remove?: string[];
   typed_per_filter_config?: Record<string, { '@type': string; [field: string]: unknown }>;
   host_rewrite_literal?: string;
+}
+/** envoy.config.trace.v3.OpenTelemetryConfig */
+export interface OpenTelemetryConfig {
+  grpc_service?: GrpcService;
+  http_service?: HttpService;
+  service_name?: string;
+  resource_detectors?: envoy_config_core_v3_TypedExtensionConfig[];
+  sampler?: envoy_config_core_v3_TypedExtensionConfig;
 }
 /** envoy.config.trace.v3.Tracing */
 export interface envoy_config_trace_v3_Tracing {

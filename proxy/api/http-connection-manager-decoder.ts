@@ -13,6 +13,7 @@ import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
 import type { HttpConnectionManager, HttpFilter } from './listener.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
+import { readTracing } from './tracing-decoder.ts';
 import { readUpgradeConfigs } from './upgrade-decoder.ts';
 
 type Json = HttpConnectionManagerJson;
@@ -23,11 +24,13 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
   fields.choice('codec_type', ['AUTO', 'HTTP1']);
   acceptWhatIsDoneAnyway(fields);
   const common = fields.message('common_http_protocol_options');
+  const tracing = fields.message('tracing');
   return {
     statPrefix: fields.name('stat_prefix'),
     routes: readRoutes(fields),
     httpFilters: readHttpFilters(fields),
     accessLogs: fields.list('access_log', readAccessLog),
+    tracing: tracing && readTracing(tracing),
     normalizesPath: fields.flag('normalize_path'),
     mergesSlashes: fields.flag('merge_slashes'),
     generateRequestId: fields.flag('generate_request_id', true),
@@ -97,8 +100,8 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
     'envoy.extensions.filters.http.cors.v3.Cors': () => ({ kind: 'cors' }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
-      // Statistics and tracing only.
-      router.ignore('dynamic_stats', 'start_child_span');
+      router.ignore('dynamic_stats');
+      router.only('start_child_span', false);
       return { kind: 'router' };
     },
   });

@@ -1,6 +1,7 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
 import type { FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
+import type { Tracing } from './tracing.ts';
 
 export interface Listener {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface HttpConnectionManager {
   /** In order; the last is always the router. */
   readonly httpFilters: readonly HttpFilter[];
   readonly accessLogs: readonly AccessLog[];
+  /** Undefined: trace context passes through untouched. */
+  readonly tracing?: Tracing | undefined;
   /** Default false: bring paths into the form of RFC 3986 section 6 before anything looks at them. */
   readonly normalizesPath: boolean;
   /** Default false: make one slash of several. */

@@ -13,6 +13,7 @@ import { defaultMaxBodyBytes, readDirectResponse, readRedirect } from './local-a
 import { readRouteAction } from './route-action-decoder.ts';
 import { readRouteMatch } from './route-match-decoder.ts';
 import type { Route, RouteConfiguration, VirtualHost } from './route.ts';
+import { readDecorator, readRouteTracing } from './tracing-decoder.ts';
 
 export function decodeRouteConfiguration(json: RouteConfigurationJson): Decoded<RouteConfiguration> {
   return decodeFields(json, '', readRouteConfiguration);
@@ -72,8 +73,9 @@ function checkUnique(
 }
 
 function readRoute(fields: Fields<RouteJson>, maxBodyBytes: number): Route {
-  // Names for statistics and traces.
-  fields.ignore('metadata', 'decorator', 'stat_prefix');
+  fields.ignore('metadata');
+  const decorator = fields.message('decorator');
+  const tracing = fields.message('tracing');
   return {
     name: fields.text('name'),
     match: readRouteMatch(fields.required('match')),
@@ -81,6 +83,9 @@ function readRoute(fields: Fields<RouteJson>, maxBodyBytes: number): Route {
     bufferLimitBytes: fields.take('per_request_buffer_limit_bytes'),
     filterConfigs: readFilterConfigs(fields),
     headers: readHeaderMutations(fields),
+    statPrefix: fields.text('stat_prefix'),
+    decorator: decorator && readDecorator(decorator),
+    tracing: tracing && readRouteTracing(tracing),
   };
 }
 

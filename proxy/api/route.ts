@@ -2,6 +2,7 @@
 
 import type { FilterConfigs, RouteRateLimit } from './filter-config.ts';
 import type { RetryPolicy } from './retry-policy.ts';
+import type { Decorator, RouteTracing } from './tracing.ts';
 
 export interface RouteConfiguration {
   readonly name: string;
@@ -33,6 +34,10 @@ export interface Route {
   readonly bufferLimitBytes: number | undefined;
   readonly action: RouteAction | RedirectAction | DirectResponseAction;
   readonly headers: HeaderMutations;
+  /** Statistics of the route's requests stand under `vhost.VIRTUAL_HOST.route.STAT_PREFIX`; empty: there are none. */
+  readonly statPrefix: string;
+  readonly decorator: Decorator | undefined;
+  readonly tracing: RouteTracing | undefined;
   /** By the name of the filter; undefined when none is configured here. */
   readonly filterConfigs: FilterConfigs | undefined;
 }

@@ -7,6 +7,7 @@ import type { UpgradeConfigs } from '../api/route.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
+import type { HttpTracer } from '../tracing/http-tracer.ts';
 import type { FilterFactory } from './filter.ts';
 import { HeaderName, Known } from './header-name.ts';
 import type { RequestHead } from './message-head.ts';
@@ -33,6 +34,8 @@ export interface ConnectionManagerDependencies {
   readonly stats: StatsStore;
   readonly filters: readonly FilterFactory[];
   readonly observers: readonly StreamObserver[];
+  /** Undefined: trace context passes through untouched. */
+  readonly tracer?: HttpTracer | undefined;
 }
 
 const requestIdName = new HeaderName('x-request-id');
@@ -46,6 +49,7 @@ const maxPooledStreams = 1_024;
 export class ConnectionManager {
   readonly config: HttpConnectionManager;
   readonly headLimits: HeadLimits;
+  readonly tracer: HttpTracer | undefined;
   readonly #clock: Clock;
   readonly #filters: readonly FilterFactory[];
   readonly #observers: readonly StreamObserver[];
@@ -58,13 +62,15 @@ export class ConnectionManager {
   #cancelSweep: (() => void) | undefined = undefined;
   isDraining = false;
 
-  constructor(config: HttpConnectionManager, { clock, stats, filters, observers }: ConnectionManagerDependencies) {
+  constructor(config: HttpConnectionManager, dependencies: ConnectionManagerDependencies) {
+    const { clock, stats, filters, observers, tracer } = dependencies;
     this.config = config;
     this.headLimits = { maxBytes: config.maxRequestHeadersBytes, maxHeaders: config.maxHeadersCount };
     this.#clock = clock;
     this.#normalizePath = createPathNormalizer(config);
     this.#filters = filters;
-    this.#observers = observers;
+    this.tracer = tracer;
+    this.#observers = tracer === undefined ? observers : [...observers, tracer];
     this.#stats = new ConnectionManagerStats(stats, config.statPrefix);
     this.#nowMs = clock.monotonicMs();
   }

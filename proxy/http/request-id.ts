@@ -33,3 +33,31 @@ export class RequestIds {
     this.#next = 0;
   }
 }
+
+/** Why a request is traced, as its id says it to the next hop: Envoy writes the version digit of the UUID. */
+export type TraceReason = 'sampled' | 'forced' | 'client';
+
+const digitByReason: Readonly<Record<TraceReason, string>> = { sampled: '9', forced: 'a', client: 'b' };
+const versionDigitAt = 14;
+const uuidLength = 36;
+
+/** Undefined: nobody has decided to trace it, or the id is not one of these. */
+export function traceReasonOf(id: string): TraceReason | undefined {
+  if (id.length !== uuidLength) return undefined;
+  switch (id.charAt(versionDigitAt)) {
+    case '9':
+      return 'sampled';
+    case 'a':
+      return 'forced';
+    case 'b':
+      return 'client';
+    default:
+      return undefined;
+  }
+}
+
+/** The id with the reason in it, version 4 without one; an id of another form stays as it is. */
+export function withTraceReason(id: string, reason: TraceReason | undefined): string {
+  if (id.length !== uuidLength || id.charAt(versionDigitAt - 1) !== '-') return id;
+  return `${id.slice(0, versionDigitAt)}${reason === undefined ? '4' : digitByReason[reason]}${id.slice(versionDigitAt + 1)}`;
+}

@@ -5,6 +5,7 @@
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type MeshError, meshErrors } from '../common/errors.ts';
 import type { CompiledRoute } from '../router/route-table.ts';
+import type { Span } from '../tracing/span.ts';
 import type { Host } from '../upstream/host.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { ConnectionManager } from './connection-manager.ts';
@@ -64,6 +65,10 @@ export class HttpStream {
   isDelayInjected = false;
   cluster: UpstreamCluster | undefined = undefined;
   host: Host | undefined = undefined;
+  /** Of the trace that the request belongs to, 32 digits; empty where nothing is traced. */
+  traceId = '';
+  /** Of this hop, when the trace is sampled. */
+  span: Span | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;
   /** Body bytes that came while a filter held the request. */
@@ -87,7 +92,9 @@ export class HttpStream {
   /** Called by the codec when the head is in `request`. */
   decodeHeaders(endStream: boolean): void {
     this.isRequestComplete = endStream;
-    this.manager.onRequestHeaders(this.request);
+    const { manager } = this;
+    manager.onRequestHeaders(this.request);
+    if (manager.tracer !== undefined) manager.tracer.onRequestHeaders(this);
     this.#runDecodeHeaders(0, endStream);
   }
 
@@ -167,6 +174,7 @@ export class HttpStream {
   /** The response's head is in `response`. */
   encodeHeaders(endStream: boolean): void {
     for (let i = this.#filters.length - 1; i >= 0; i--) this.#filters[i]?.encodeHeaders?.(this.response, endStream);
+    this.manager.tracer?.onResponseHeaders(this);
     this.isResponseStarted = true;
     this.codec?.encodeHeaders(this.response, endStream);
     if (endStream) this.#finish();
@@ -233,6 +241,8 @@ export class HttpStream {
     this.isRetryLimitExceeded = false;
     this.cluster = undefined;
     this.host = undefined;
+    this.traceId = '';
+    this.span = undefined;
     this.#stoppedAt = -1;
     if (this.#isBodyHeld) this.#takeHeld();
   }

@@ -10,6 +10,7 @@ import type { DataRun } from '../http/filter.ts';
 import { Known, knownHeaders } from '../http/header-name.ts';
 import { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
+import { markNotSampled } from '../tracing/trace-context.ts';
 import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { PoolCallbacks } from '../upstream/connection-pool.ts';
@@ -79,6 +80,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
     this.#manager = manager;
     this.#host = host;
     this.#head.copyFrom(request);
+    if (manager.tracer !== undefined) markNotSampled(this.#head.headers);
     if (options.hasShadowHostSuffix) appendShadowSuffix(this.#head);
     this.#isRequestComplete = options.endStream;
     this.#timers = options.timers;

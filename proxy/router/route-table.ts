@@ -4,6 +4,7 @@
  */
 import type { FilterConfigs } from '../api/filter-config.ts';
 import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '../api/route.ts';
+import type { Decorator, RouteTracing } from '../api/tracing.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { type HeaderRules, compileHeaderRules } from './header-rules.ts';
 import { type RequestHasher, compileHashPolicies } from './hash-policy.ts';
@@ -41,6 +42,10 @@ export interface CompiledRoute {
   readonly cumulativeWeights: readonly number[];
   /** Undefined when the route has no hash policies. */
   readonly hashRequest: RequestHasher | undefined;
+  /** What spans are called; undefined: after the host. */
+  readonly decorator: Decorator | undefined;
+  /** Undefined: what the connection manager says. */
+  readonly tracing: RouteTracing | undefined;
 }
 
 interface CompiledVirtualHost {
@@ -166,6 +171,8 @@ function compileRoute(route: Route, virtualHost: VirtualHost, config: RouteConfi
     bufferLimitBytes: route.bufferLimitBytes ?? virtualHost.bufferLimitBytes ?? defaultBufferLimitBytes,
     includesAttemptCount: virtualHost.includesAttemptCount,
     hashRequest: hash && compileHashPolicies(hash.policies),
+    decorator: route.decorator,
+    tracing: route.tracing,
   };
 }
 

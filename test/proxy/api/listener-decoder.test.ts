@@ -168,7 +168,7 @@ describe('an HTTP connection manager', () => {
       path_with_escaped_slashes_action: 'KEEP_UNCHANGED',
       preserve_external_request_id: true,
       http_protocol_options: { allow_absolute_url: true },
-      http_filters: [{ name: 'r', typed_config: typed(routerName, { dynamic_stats: false, start_child_span: true }) }],
+      http_filters: [{ name: 'r', typed_config: typed(routerName, { dynamic_stats: false, start_child_span: false }) }],
     };
     expect(faults(withManager(manager))).toEqual(['']);
   });
@@ -231,7 +231,7 @@ describe('an HTTP connection manager', () => {
       { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
       [
         'hcm.use_remote_address: true is not supported, only false is',
-        'hcm.tracing: is not supported',
+        'hcm.tracing.provider: must be set',
         'hcm.server_name: is not supported',
         'hcm.upgrade_configs[0].upgrade_type: CONNECT is not supported',
       ],
