@@ -9,6 +9,7 @@ import { checkLocality } from './checks/load-balancer.ts';
 import { durationFault } from './duration.ts';
 import { Findings } from './findings.ts';
 import { SchemaValidator } from './schema-errors.ts';
+import { checkMeshTracing, defaultConfig, defaultProviders, extensionProviders } from './mesh-tracing.ts';
 import * as s from './schema.ts';
 import { localityLbSetting } from './traffic-policy.ts';
 import { httpRetry } from './virtual-service.ts';
@@ -22,6 +23,11 @@ const meshConfigSchema = s.message({
   connectTimeout: s.duration,
   /** Of clusters whose DestinationRule has none; default enabled, which counts with outlier detection (D7). */
   localityLbSetting,
+  /** False: nothing is traced, whatever `defaultProviders.tracing` says; default true. */
+  enableTracing: s.boolean,
+  extensionProviders,
+  defaultProviders,
+  defaultConfig,
 });
 
 export type MeshConfig = Static<typeof meshConfigSchema>;
@@ -48,11 +54,10 @@ export function readMeshConfig(
   return { errors: findings.errors.map((fault) => ({ ...fault, file, line: document?.lineOf(fault.path) ?? 1 })) };
 }
 
-function checkMeshConfig(
-  { defaultHttpRetryPolicy, connectTimeout, localityLbSetting }: MeshConfig,
-  findings: Findings,
-): void {
+function checkMeshConfig(config: MeshConfig, findings: Findings): void {
+  const { defaultHttpRetryPolicy, connectTimeout, localityLbSetting } = config;
   if (connectTimeout !== undefined) findings.expect('connectTimeout', durationFault(connectTimeout));
   if (localityLbSetting !== undefined) checkLocality(localityLbSetting, 'localityLbSetting', findings);
   checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
+  checkMeshTracing(config, findings);
 }

@@ -34,8 +34,9 @@ export const portOrZero = Type.Integer({ minimum: 0, maximum: 65_535 });
 export const port = Type.Integer({ minimum: 1, maximum: 65_535 });
 /** Go's duration syntax (`1h30m`, `1.5s`); its limits depend on the field, so checks/ parses it. */
 export const duration = Type.String();
+export const percentNumber = Type.Number({ minimum: 0, maximum: 100 });
 /** A value in percent, 0.0 to 100.0. */
-export const percent = message({ value: Type.Number({ minimum: 0, maximum: 100 }) });
+export const percent = message({ value: percentNumber });
 export const portSelector = record({ number: port });
 /** `.` this namespace, `*` all, or the name of a namespace. */
 export const exportTo = strings;

@@ -134,6 +134,7 @@ const supported: Readonly<Record<string, Supported>> = {
         queryParams: (value, path) =>
           entriesOf(value).flatMap(([name, match]) => unsupportedIn(match, stringMatch, childPath(path, name))),
         port: true,
+        statPrefix: true,
         sourceLabels: true,
         sourceNamespace: true,
         gateways: only('mesh'),

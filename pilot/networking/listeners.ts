@@ -21,13 +21,17 @@ const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connect
 const outboundListenerName = 'virtualOutbound';
 const inboundListenerName = 'virtualInbound';
 
-export function buildOutboundListener({ outboundPort }: { outboundPort: number }): Listener {
+/** What the listeners of a sidecar have of the mesh. */
+export type MeshWide = Pick<HttpConnectionManager, 'tracing'>;
+
+export function buildOutboundListener({ outboundPort }: { outboundPort: number }, mesh: MeshWide = {}): Listener {
   return buildListener({
     name: outboundListenerName,
     address: '127.0.0.1',
     port: outboundPort,
     direction: 'OUTBOUND',
     manager: {
+      ...mesh,
       stat_prefix: `outbound_127.0.0.1_${outboundPort}`,
       rds: { config_source: adsConfigSource, route_config_name: outboundRouteName },
     },
@@ -38,23 +42,31 @@ export interface InboundPorts {
   readonly address: string;
   readonly inboundPort: number;
   readonly appPort: number;
+  /** Of the application; undefined: spans of its requests have no name of their own. */
+  readonly hostname?: string | undefined;
 }
 
-export function buildInboundListener({ address, inboundPort, appPort }: InboundPorts): Listener {
+export function buildInboundListener(ports: InboundPorts, mesh: MeshWide = {}): Listener {
+  const { address, inboundPort } = ports;
   return buildListener({
     name: inboundListenerName,
     address,
     port: inboundPort,
     direction: 'INBOUND',
-    manager: { stat_prefix: `inbound_${address}_${inboundPort}`, route_config: buildInboundRoutes(appPort) },
+    manager: {
+      ...mesh,
+      stat_prefix: `inbound_${address}_${inboundPort}`,
+      route_config: buildInboundRoutes(ports, mesh.tracing !== undefined),
+    },
   });
 }
 
 /** The peer's metadata is for the sidecar's telemetry, not for the application. */
-function buildInboundRoutes(appPort: number): RouteConfiguration {
+function buildInboundRoutes({ appPort, hostname }: InboundPorts, isTraced: boolean): RouteConfiguration {
   const name = inboundClusterName(appPort);
   const action = { cluster: name, timeout: '0s', retry_policy: inboundRetryPolicy };
-  const route: Route = { name: 'default', match: { prefix: '/' }, route: action };
+  const decorator = isTraced && hostname ? { decorator: { operation: `${hostname}:${appPort}/*` } } : {};
+  const route: Route = { name: 'default', match: { prefix: '/' }, route: action, ...decorator };
   return {
     name,
     virtual_hosts: [{ name: `inbound|http|${appPort}`, domains: ['*'], routes: [route] }],
@@ -67,7 +79,7 @@ interface ListenerPlan {
   readonly address: string;
   readonly port: number;
   readonly direction: TrafficDirection;
-  readonly manager: Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config'>;
+  readonly manager: Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | 'tracing'>;
 }
 
 /** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. */

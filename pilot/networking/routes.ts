@@ -46,7 +46,8 @@ export function planRoutes(context: RouteContext): PlannedRoute[] {
   });
 }
 
-function nameOf(rule: HTTPRoute, match: HTTPMatchRequest | undefined): Pick<Route, 'name'> {
+/** What the route is called, and under which prefix its requests are counted. */
+function nameOf(rule: HTTPRoute, match: HTTPMatchRequest | undefined): Pick<Route, 'name' | 'stat_prefix'> {
   const name = [rule.name, match?.name].filter(Boolean).join('.');
-  return name === '' ? {} : { name };
+  return { ...(name === '' ? {} : { name }), ...(match?.statPrefix ? { stat_prefix: match.statPrefix } : {}) };
 }

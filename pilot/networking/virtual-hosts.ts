@@ -9,6 +9,7 @@ import { domainsOf, spellingsOf } from './domains.ts';
 import { limitVirtualHost } from './rate-limits.ts';
 import { destinationHostname } from './route-context.ts';
 import { buildDefaultRoute, buildRoutes } from './routes.ts';
+import { decorateRoutes } from './tracing.ts';
 
 export interface OutboundHost {
   readonly virtualHost: VirtualHost;
@@ -49,7 +50,8 @@ export function buildOutboundHosts(config: PushConfig, client: Client): Outbound
     });
     const name = `${host.hostname}:${host.port}`;
     // As Istio sets it: an application can tell a retry from a first attempt.
-    const virtualHost = { name, domains, routes: [...host.routes], include_request_attempt_count: true };
+    const routes = decorateRoutes(host.routes, host, config.meshConfig);
+    const virtualHost = { name, domains, routes, include_request_attempt_count: true };
     const limits = config.rateLimits.get(host.hostname) ?? [];
     const { isMeshInternal, rules, port } = host;
     return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal, rules, port };

@@ -3,8 +3,10 @@ import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.t
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
+import { clusterHostname } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
@@ -15,6 +17,7 @@ import {
 } from '../networking/endpoints.ts';
 import { buildInboundListener, buildOutboundListener, outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
+import { buildTracing } from '../networking/tracing.ts';
 import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -59,7 +62,7 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
       lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
-    LDS: ofSet((node) => listeners(node, null)),
+    LDS: ofSet((node, { config }) => listeners(node, config.meshConfig)),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
@@ -102,12 +105,14 @@ function createClusterSets(encoder: ResourceEncoder) {
     setOf([...outbound(config, clientOf(node, config.destinationRules.selectorLabels)), ...inbound(node, null)]);
 }
 
-/** Listeners depend on the node alone: no push ever touches them. */
+/** Listeners depend on the node and on what is the same as long as pilot runs: no push ever touches them. */
 function createListenerSets(encoder: ResourceEncoder) {
-  return memoize((node: NodeMetadata, _key: null) => {
+  return memoize((node: NodeMetadata, meshConfig: MeshConfig) => {
+    const mesh = buildTracing(node, meshConfig);
+    const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
     const listeners = [
-      ...(node.outboundPort === 0 ? [] : [buildOutboundListener(node)]),
-      ...(hasInbound(node) ? [buildInboundListener(node)] : []),
+      ...(node.outboundPort === 0 ? [] : [buildOutboundListener(node, mesh)]),
+      ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, mesh)] : []),
     ];
     return setOf(
       listeners.map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener)),

@@ -51,3 +51,30 @@ describe('a MeshConfig file', () => {
     expect(faultsOf(text)).toEqual([expect.stringMatching(fault)]);
   });
 });
+
+describe('tracing in a MeshConfig', () => {
+  const provider = (rest: string): string =>
+    `extensionProviders:\n- name: otel\n  opentelemetry: { service: otel.tracing, port: 4318${rest} }\n`;
+  const withHttp = provider(', http: { path: /v1/traces }');
+
+  test('names a provider, which is declared', () => {
+    expect(faultsOf(`${withHttp}defaultProviders: { tracing: [otel] }\nenableTracing: true\n`)).toEqual([]);
+  });
+
+  test.each([
+    ['gRPC', provider(''), /opentelemetry.*http/],
+    [
+      'another kind of provider',
+      'extensionProviders:\n- { name: z, zipkin: { service: z, port: 1 } }\n',
+      /opentelemetry|zipkin/,
+    ],
+    ['an unknown name', `${withHttp}defaultProviders: { tracing: [other] }\n`, /tracing\[0\]: must be the name of/],
+    ['two providers', `${withHttp}defaultProviders: { tracing: [otel, otel] }\n`, /must name one provider, got 2/],
+    ['no provider', 'enableTracing: true\n', /enableTracing: needs defaultProviders\.tracing/],
+    ['sampling for nobody', 'defaultConfig: { tracing: { sampling: 10 } }\n', /defaultConfig\.tracing: needs/],
+    ['a bad path', provider(', http: { path: v1 }'), /http\.path: must begin with \//],
+    ['a header of two lines', provider(', http: { path: /v1, headers: [{ name: a, value: "b\\nc" }] }'), /one line/],
+  ])('is refused with %s', (_what, text, fault) => {
+    expect(faultsOf(text)[0]).toMatch(fault);
+  });
+});

@@ -1,6 +1,7 @@
 /** Upstream connections without sockets: they wait, idle, at every host, so that the router never has to open one. */
 import { MeshError } from '../../proxy/common/errors.ts';
 import { HeaderName } from '../../proxy/http/header-name.ts';
+import type { DataRun } from '../../proxy/http/filter.ts';
 import type { RequestHead } from '../../proxy/http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
 import type { Host } from '../../proxy/upstream/host.ts';
@@ -13,6 +14,8 @@ export interface Attempt {
   readonly address: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** As far as it was sent. */
+  body: string;
 }
 
 /** The part of a connection that the router and the host use. */
@@ -60,7 +63,8 @@ export class FakeConnections {
 
   /** Called by a connection that was asked. */
   accept(host: Host, head: RequestHead, connection: FakeConnection): void {
-    this.attempts.push({ address: host.address, path: head.path, headers: headersOf(head) });
+    this.attempts.push({ address: host.address, path: head.path, headers: headersOf(head), body: '' });
+    connection.attempt = this.attempts.at(-1);
     const behaviour = this.#behaviourOf(host.address);
     if (behaviour === 'is silent') return;
     const latencyMs = this.#latencyOf(host.address);
@@ -75,6 +79,8 @@ export class FakeConnections {
 class FakeConnection implements UpstreamConnection {
   readonly isCongested = false;
   readonly isReused = false;
+  /** The request that it carries. */
+  attempt: Attempt | undefined;
   readonly #host: Host;
   readonly #owner: FakeConnections;
   #decoder: ResponseDecoder | undefined;
@@ -95,6 +101,10 @@ class FakeConnection implements UpstreamConnection {
 
   encodeHeaders(head: RequestHead): void {
     this.#owner.accept(this.#host, head, this);
+  }
+
+  encodeData({ bytes, start, end }: DataRun): void {
+    if (this.attempt !== undefined) this.attempt.body += bytes.toString('utf8', start, end);
   }
 
   answer(behaviour: Behaviour): void {
@@ -131,7 +141,6 @@ class FakeConnection implements UpstreamConnection {
   }
 
   destroy(): void {}
-  encodeData(): void {}
   flush(): void {}
   pauseResponse(): void {}
   resumeResponse(): void {}

@@ -9,6 +9,8 @@ import { RouteConfigs } from '../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
+import { silentLogger } from '../../proxy/common/log.ts';
+import { Tracers } from '../../proxy/tracing/tracers.ts';
 import type { XdsSink } from '../../proxy/xds/sink.ts';
 import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
 import { FakeProber } from './fake-prober.ts';
@@ -66,6 +68,7 @@ export class SimulatedProxy {
   readonly #clusters: ClusterManager;
   readonly #routes = new RouteConfigs();
   readonly #connections: FakeConnections;
+  readonly #tracers: Tracers;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
   #landed:
@@ -82,6 +85,8 @@ export class SimulatedProxy {
     const createProber = () => new FakeProber((address) => this.#workloadAt(address));
     const upstream = { clock, timers: this.#timers, random, stats: this.#stats, createProber };
     this.#clusters = new ClusterManager(upstream, []);
+    const tracing = { clusters: this.#clusters, clock, random, stats: this.#stats, nodeId: 'client' };
+    this.#tracers = new Tracers({ ...tracing, logger: silentLogger });
     this.#connections = new FakeConnections(
       (address) => this.#behaviourOf(address),
       (address) => this.#workloadAt(address)?.latencyMs ?? 0,
@@ -118,6 +123,11 @@ export class SimulatedProxy {
         mirrors: sent.filter(isMirror),
       };
     };
+  }
+
+  /** Everything that went upstream so far. */
+  get sent(): readonly Attempt[] {
+    return this.#connections.attempts;
   }
 
   stat(name: string): number | undefined {
@@ -173,6 +183,7 @@ export class SimulatedProxy {
       isInternal: trafficDirection === 'OUTBOUND',
     };
     return new ConnectionManager(config, {
+      tracer: this.#tracers.create(config, trafficDirection, context.routes),
       clock,
       stats: this.#stats,
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),

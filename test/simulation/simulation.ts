@@ -15,6 +15,7 @@ import type { Resource } from '../../crds/resource.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { clientMetadata, type SimulatedWorkload, workloadAt } from './simulated-workload.ts';
+import type { Attempt } from './fake-connection.ts';
 import { type Landing, SimulatedProxy, type SimulatedRequest } from './simulated-proxy.ts';
 import { pushTo } from '../../pilot/cli/explain/push.ts';
 
@@ -83,6 +84,11 @@ export class Simulation {
       this.clock.advance(stepMs);
     }
     throw new Error(`nobody answers ${JSON.stringify(request)}`);
+  }
+
+  /** Everything that went upstream so far, copies and the proxy's own requests too. */
+  get sent(): readonly Attempt[] {
+    return this.#proxy.sent;
   }
 
   /** A statistic of the client's proxy. */
