@@ -35,7 +35,7 @@ const pages: Readonly<Record<string, Page>> = {
     respond: (server, response) => sendJson(response, describeServer(server)),
   },
   '/stats': {
-    help: 'print server stats; usedonly hides zeros, filter takes an RE2 expression that a part of the name must match',
+    help: 'print server stats; usedonly hides zeros, filter takes an RE2 expression that a part of the name must match, format=json',
     method: 'GET',
     respond: sendStats,
   },
@@ -161,10 +161,25 @@ function sendStats(server: ProxyServer, response: http.ServerResponse, query: UR
     response.end(`filter ${formatFieldErrors(filter.errors)}\n`);
     return;
   }
-  const lines = server.stats
-    .entries()
-    .filter(({ name, value }) => filter.value(name) && (value !== 0 || !query.has('usedonly')))
-    .map(({ name, value }) => `${name}: ${value}\n`);
+  const format = query.get('format') ?? 'text';
+  if (format !== 'text' && format !== 'json') {
+    response.statusCode = 400;
+    response.end(`format must be text or json, got ${format}; /stats/prometheus has Prometheus' format\n`);
+    return;
+  }
+  const usedOnly = query.has('usedonly');
+  const stats = server.stats.entries().filter((stat) => filter.value(stat.name) && (stat.value !== 0 || !usedOnly));
+  const histograms = server.stats
+    .histograms()
+    .filter(({ name, count }) => filter.value(name) && (count > 0 || !usedOnly));
+  if (format === 'json') {
+    sendJson(response, { stats: stats.map(({ name, value }) => ({ name, value })) });
+    return;
+  }
+  const lines = [
+    ...stats.map(({ name, value }) => `${name}: ${value}\n`),
+    ...histograms.map((histogram) => `${histogram.name}: ${histogram.describe()}\n`),
+  ];
   response.end(lines.join(''));
 }
 

@@ -47,7 +47,7 @@ export class ProxyServer implements Lifecycle {
   readonly #logger: Logger;
   readonly #random: () => number;
   readonly #timers: TimerWheel;
-  readonly #routes = new RouteConfigs();
+  readonly #routes = new RouteConfigs(this.stats);
   readonly #accessLogs = new Map<string, AccessLogWriter>();
   readonly #tracers: Tracers;
   readonly #metricsSinks: readonly MetricsSink[];
@@ -176,7 +176,7 @@ export class ProxyServer implements Lifecycle {
   /** The table that a request reads. A listener on its way out keeps the last one it had. */
   #routesOf({ routes }: HttpConnectionManager): () => RouteTable | undefined {
     if (routes.kind === 'static') {
-      const table = new RouteTable(routes.routeConfig);
+      const table = new RouteTable(routes.routeConfig, this.stats);
       return () => table;
     }
     let last: RouteTable | undefined = undefined;

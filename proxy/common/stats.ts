@@ -2,6 +2,8 @@
  * Envoy's kind of statistics: named numbers, found once when something is built and incremented by field access on the
  * request path. Names are Envoy's (`cluster.NAME.upstream_rq_total`).
  */
+import { Histogram } from './histogram.ts';
+
 export class Stat {
   readonly name: string;
   readonly kind: 'counter' | 'gauge';
@@ -16,6 +18,7 @@ export class Stat {
 export class StatsStore {
   readonly #stats = new Map<string, Stat>();
   readonly #readings = new Map<string, () => number>();
+  readonly #histograms = new Map<string, Histogram>();
 
   /** The counter of this name; the same object for the same name. */
   counter(name: string): Stat {
@@ -24,6 +27,18 @@ export class StatsStore {
 
   gauge(name: string): Stat {
     return this.#find(name, 'gauge');
+  }
+
+  /** The histogram of this name, with Envoy's default buckets; the same object for the same name. */
+  histogram(name: string): Histogram {
+    let histogram = this.#histograms.get(name);
+    if (histogram === undefined) this.#histograms.set(name, (histogram = new Histogram(name)));
+    return histogram;
+  }
+
+  /** Sorted by name. */
+  histograms(): Histogram[] {
+    return [...this.#histograms.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** A gauge that nobody keeps: it is read whenever somebody looks. A later one of the same name replaces it. */
@@ -48,10 +63,11 @@ export class StatsStore {
   }
 
   /** Forgets these: a removed cluster leaves no series behind. */
-  remove(stats: Iterable<Stat>): void {
+  remove(stats: Iterable<Stat | Histogram>): void {
     for (const { name } of stats) {
       this.#stats.delete(name);
       this.#readings.delete(name);
+      this.#histograms.delete(name);
     }
   }
 }

@@ -60,6 +60,8 @@ export class ClientConnection implements SocketHandler {
   #isReading = true;
   #isInRead = false;
   #requestCount = 0;
+  /** Monotonic milliseconds. */
+  readonly #openedMs: number;
   #idleTimeoutMs: number;
   #keepAliveText = '';
   #idleDeadlineMs = 0;
@@ -75,6 +77,7 @@ export class ClientConnection implements SocketHandler {
     const { config, context, stats } = host.cluster;
     this.host = host;
     this.#idleTimeoutMs = config.idleTimeoutMs;
+    this.#openedMs = context.clock.monotonicMs();
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
     host.activeConnections += 1;
@@ -183,6 +186,7 @@ export class ClientConnection implements SocketHandler {
     context.timers.disarm(this.#connectTimer);
     if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
     const nowMs = context.clock.monotonicMs();
+    this.host.cluster.stats.connectTime.record(nowMs - this.#openedMs);
     this.#state = 'idle';
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
     this.#lastUseMs = config.maxConnectionDurationMs === 0 ? 0 : nowMs + config.maxConnectionDurationMs;
@@ -228,6 +232,7 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'closed';
     this.host.activeConnections -= 1;
     cluster.stats.connectionsActive.value -= 1;
+    cluster.stats.connectionsDestroyed.value += 1;
     if (state === 'idle') pool.dropIdle(this);
     if (state === 'connecting') {
       this.#failConnect(new MeshError('connect_failure', `connecting to ${address} failed${errorCode(error)}`, error));

@@ -155,8 +155,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
   }
 
   onResponseHeaders(endStream: boolean): void {
-    const counter = this.#host.cluster.stats.responseClasses[(this.responseHead.status / 100) | 0];
-    if (counter !== undefined) counter.value += 1;
+    this.#host.cluster.stats.responses.charge(this.responseHead.status);
     if (endStream) this.#end();
   }
 

@@ -80,6 +80,11 @@ export class RetryState {
     return this.#isImmediate;
   }
 
+  /** The policy has had it tried again. */
+  get isRetried(): boolean {
+    return this.#retries > 0;
+  }
+
   /** Attempts so far, the first one too. */
   get attempts(): number {
     return 1 + this.#retries + (this.#hasRepeatedReused ? 1 : 0);

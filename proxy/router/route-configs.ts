@@ -1,9 +1,15 @@
 /** Route tables by name, as RDS delivers them. A listener warms until its own has arrived. */
 import type { RouteConfiguration } from '../api/route.ts';
+import type { StatsStore } from '../common/stats.ts';
 import { RouteTable } from './route-table.ts';
 
 export class RouteConfigs {
+  readonly #stats: StatsStore;
   readonly #tables = new Map<string, RouteTable>();
+
+  constructor(stats: StatsStore) {
+    this.#stats = stats;
+  }
 
   get(name: string): RouteTable | undefined {
     return this.#tables.get(name);
@@ -11,7 +17,7 @@ export class RouteConfigs {
 
   /** Compiles and swaps; requests under way keep the table that they started with. */
   update(config: RouteConfiguration): void {
-    this.#tables.set(config.name, new RouteTable(config));
+    this.#tables.set(config.name, new RouteTable(config, this.#stats));
   }
 
   /** Forgets every table that no listener names. */

@@ -5,6 +5,7 @@
 import type { FilterConfigs } from '../api/filter-config.ts';
 import type { Route, RouteAction, RouteConfiguration, VirtualHost } from '../api/route.ts';
 import type { Decorator, RouteTracing } from '../api/tracing.ts';
+import type { StatsStore } from '../common/stats.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { type HeaderRules, compileHeaderRules } from './header-rules.ts';
 import { type RequestHasher, compileHashPolicies } from './hash-policy.ts';
@@ -15,6 +16,7 @@ import { type RouteCluster, compileRouteClusters } from './route-cluster.ts';
 import { type Descriptor, compileDescriptor } from './rate-limit-descriptor.ts';
 import { literalOf, minIndexedRoutes, RouteIndex } from './route-index.ts';
 import { type RequestPredicate, compileRouteMatch } from './route-match.ts';
+import { RouteStats } from './route-stats.ts';
 
 export interface CompiledRoute {
   readonly name: string;
@@ -44,6 +46,8 @@ export interface CompiledRoute {
   readonly hashRequest: RequestHasher | undefined;
   /** What spans are called; undefined: after the host. */
   readonly decorator: Decorator | undefined;
+  /** Undefined for routes without a `stat_prefix`. */
+  readonly stats: RouteStats | undefined;
   /** Undefined: what the connection manager says. */
   readonly tracing: RouteTracing | undefined;
 }
@@ -74,10 +78,11 @@ export class RouteTable {
   readonly #prefixes: WildcardDomain[] = [];
   #catchAll: CompiledVirtualHost | undefined = undefined;
 
-  constructor(config: RouteConfiguration) {
+  /** `stats`: where routes with a `stat_prefix` count; a table that serves nobody needs none. */
+  constructor(config: RouteConfiguration, stats?: StatsStore) {
     this.name = config.name;
     for (const virtualHost of config.virtualHosts) {
-      const compiled = compileVirtualHost(virtualHost, config);
+      const compiled = compileVirtualHost(virtualHost, config, stats);
       for (const domain of virtualHost.domains) this.#addDomain(domain.toLowerCase(), compiled);
     }
     const longestFirst = (a: WildcardDomain, b: WildcardDomain): number => b.literal.length - a.literal.length;
@@ -135,9 +140,13 @@ export class RouteTable {
   }
 }
 
-function compileVirtualHost(virtualHost: VirtualHost, config: RouteConfiguration): CompiledVirtualHost {
+function compileVirtualHost(
+  virtualHost: VirtualHost,
+  config: RouteConfiguration,
+  stats: StatsStore | undefined,
+): CompiledVirtualHost {
   const indexed = virtualHost.routes.map((route) => ({
-    route: compileRoute(route, virtualHost, config),
+    route: { ...compileRoute(route, virtualHost, config), stats: statsOf(route, virtualHost, stats) },
     literal: literalOf(route.match.path),
   }));
   return {
@@ -150,7 +159,15 @@ function compileVirtualHost(virtualHost: VirtualHost, config: RouteConfiguration
 /** Envoy's default of `per_connection_buffer_limit_bytes`, which holds where a route gives no limit. */
 const defaultBufferLimitBytes = 1_048_576;
 
-function compileRoute(route: Route, virtualHost: VirtualHost, config: RouteConfiguration): CompiledRoute {
+function statsOf({ statPrefix }: Route, { name }: VirtualHost, stats: StatsStore | undefined): RouteStats | undefined {
+  return statPrefix === '' || stats === undefined ? undefined : new RouteStats(stats, name, statPrefix);
+}
+
+function compileRoute(
+  route: Route,
+  virtualHost: VirtualHost,
+  config: RouteConfiguration,
+): Omit<CompiledRoute, 'stats'> {
   let sum = 0;
   const { action } = route;
   const levels = [route.headers, virtualHost.headers, config.headers];

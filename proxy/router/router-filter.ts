@@ -66,6 +66,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   #controls: RequestControls | undefined = undefined;
   /** Of the whole request; 0 = none. */
   #timeoutMs = 0;
+  /** Monotonic milliseconds; the beginning, until the whole request has come. */
+  #requestCompleteMs = 0;
   #isBodiless = false;
   /** All of the request has come this far, which is later than to the stream when a filter held it. */
   #isRequestComplete = false;
@@ -138,6 +140,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (action.idleTimeoutMs !== undefined) stream.codec?.setIdleTimeout(action.idleTimeoutMs);
     this.#isBodiless = endStream;
     this.#isRequestComplete = endStream;
+    this.#requestCompleteMs = stream.startMs;
     if (endStream) this.#armRouteTimeout(stream.startMs);
     this.#startAttempt(host);
   }
@@ -166,7 +169,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   #onRequestComplete(): void {
     this.#isRequestComplete = true;
     if (this.#stream.isUpgraded) return;
-    this.#armRouteTimeout(this.#stream.manager.nowMs());
+    this.#requestCompleteMs = this.#stream.manager.nowMs();
+    this.#armRouteTimeout(this.#requestCompleteMs);
     this.#armPerTryTimeout(this.#upstream);
   }
 
@@ -193,6 +197,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   #startAttempt(host: Host): void {
     const stream = this.#stream;
     stream.host = host;
+    const routeStats = this.#route?.stats;
+    if (routeStats !== undefined) routeStats.requests.value += 1;
     if (this.#route?.includesAttemptCount === true) announceAttempt(this.#retry.attempts, stream.request.headers);
     // A server that closed one idle connection has probably closed them all.
     this.#upstream.acquire().start(host, stream.manager.recentMs, !this.#retry.wantsNewConnection);
@@ -233,8 +239,14 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   /** Whether another attempt follows; when it does not although one should, the flags say so. */
   #isRetried(decision: RetryDecision): boolean {
     if (decision === 'retry') this.#retry.schedule();
-    else if (decision !== 'no') this.#stream.isRetryLimitExceeded = true;
+    else if (decision !== 'no') this.#onRetryRefused(decision);
     return decision === 'retry';
+  }
+
+  #onRetryRefused(decision: 'overflow' | 'limit-exceeded'): void {
+    this.#stream.isRetryLimitExceeded = true;
+    const { stats } = this.#route ?? {};
+    if (stats !== undefined) (decision === 'overflow' ? stats.retryOverflow : stats.retryLimitExceeded).value += 1;
   }
 
   #retryNow(): void {
@@ -243,6 +255,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     // The cluster may have been replaced meanwhile; what is in force now knows which hosts are left.
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
+    if (this.#route?.stats !== undefined) this.#route.stats.retries.value += 1;
     const host = this.#retry.chooseHost(current, this.#hash.value);
     if (host !== undefined) {
       this.#startAttempt(host);
@@ -261,6 +274,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   onUpstreamHeaders(upstream: UpstreamRequest, endStream: boolean): void {
     if (!this.#isAnswer(upstream)) {
+      this.#route?.stats?.responses.charge(upstream.responseHead.status);
       upstream.discard();
       return;
     }
@@ -273,9 +287,18 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     // Each hop says what it measured itself: an upstream sidecar's number is not ours.
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
     headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
+    if (endStream) this.#recordTime();
     stream.encodeHeaders(endStream);
     // Neither a request nor its answer are under way any more.
     if (stream.isUpgraded) this.#context.timers.disarm(this.#routeTimer);
+  }
+
+  /** The response is complete. */
+  #recordTime(): void {
+    const { manager, cluster } = this.#stream;
+    const durationMs = manager.nowMs() - this.#requestCompleteMs;
+    cluster?.stats.responses.time.record(durationMs);
+    this.#route?.stats?.responses.time.record(durationMs);
   }
 
   /** Whether the response whose head has come goes downstream. One that should be retried does when it is the last. */
@@ -291,14 +314,27 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   /** The route's rules are for upstream and direct responses, not for local replies that report an error, as in Envoy. */
   encodeHeaders(head: ResponseHead): void {
+    this.#chargeAnswer(head.status);
     if (this.#headers !== undefined && this.#stream.error === undefined) {
       addCookies(this.#hash, head.headers);
       applyHeaderRules(this.#headers.response, head.headers, this.#stream);
     }
   }
 
+  /** A failure of the upstream counts there as the answer that it became, as in Envoy. */
+  #chargeAnswer(status: number): void {
+    const { cluster, error } = this.#stream;
+    if (cluster === undefined || (error !== undefined && error.class.source !== 'upstream')) return;
+    if (error !== undefined) cluster.stats.responses.charge(status);
+    const stats = this.#route?.stats;
+    if (stats === undefined) return;
+    stats.responses.charge(status);
+    if (error === undefined && this.#retry.isRetried) stats.retrySuccess.value += 1;
+  }
+
   onUpstreamData(upstream: UpstreamRequest, data: DataRun, endStream: boolean): void {
     const stream = this.#stream;
+    if (endStream) this.#recordTime();
     stream.encodeData(data, endStream);
     if (!endStream && stream.codec?.isCongested === true) upstream.pauseResponse();
   }
@@ -321,6 +357,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   #onRouteTimeout(): void {
     const { cluster } = this.#stream;
     if (cluster !== undefined) cluster.stats.timeouts.value += 1;
+    if (this.#route?.stats !== undefined) this.#route.stats.timeouts.value += 1;
     const error = new MeshError('upstream_timeout', `no response within ${this.#timeoutMs} ms`);
     this.#upstream.recordTimeout(error);
     this.#stream.sendLocalReply(error, this.#controls?.timeoutStatus);

@@ -192,8 +192,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   onResponseHeaders(endStream: boolean): void {
     const host = this.#host;
     if (host === undefined) return;
-    const counter = host.cluster.stats.responseClasses[(this.responseHead.status / 100) | 0];
-    if (counter !== undefined) counter.value += 1;
+    host.cluster.stats.responses.charge(this.responseHead.status);
     host.recordResult(this.responseHead.status);
     if (host.check !== undefined && this.responseHead.headers.get(immediateFailure) !== undefined) host.check.failNow();
     this.#timers.disarm(this.#perTryTimer);

@@ -3,6 +3,7 @@
  * (Envoy's well-known tags, `source/common/config/well_known_names.cc`), the rest is joined with underscores.
  */
 import { formatLabels, type ExposedFamily, type ExposedSeries, type Label } from '../common/exposition.ts';
+import { defaultUpperBounds, type Histogram } from '../common/histogram.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 
 export interface PrometheusName {
@@ -23,6 +24,8 @@ const clusterGroups =
 const tagRules: readonly TagRule[] = [
   { label: 'envoy_response_code', pattern: /_rq(?<tag>_\d{3})$/d },
   { label: 'envoy_response_code_class', pattern: /_rq_(?<tag>\d)xx$/d },
+  { label: 'envoy_virtual_host', pattern: /^vhost\.(?<tag>.+?\.)(?:route\..+|[^.]+)$/d },
+  { label: 'envoy_route', pattern: /^vhost\.route\.(?<tag>.+\.)[^.]+$/d },
   { label: 'envoy_listener_address', pattern: /^listener\.(?<tag>(?:\[[^\]]*\]|[\d.]+)_\d+\.)/d },
   { label: 'envoy_http_conn_manager_prefix', pattern: /^(?:listener\.)?http\.(?<tag>.+?\.)(?:rds\..+|[^.]+)$/d },
   {
@@ -46,6 +49,23 @@ export function prometheusName(statName: string): PrometheusName {
 
 /** All statistics of a store, one family per name and kind. */
 export function envoyFamilies(stats: StatsStore): ExposedFamily[] {
+  return [...numberFamilies(stats), ...histogramFamilies(stats)];
+}
+
+function histogramFamilies(stats: StatsStore): ExposedFamily[] {
+  const families = new Map<string, ExposedSeries<Histogram>[]>();
+  for (const histogram of stats.histograms()) {
+    if (histogram.count === 0) continue;
+    const { name, labels } = prometheusName(histogram.name);
+    const series = families.get(name) ?? [];
+    families.set(name, series);
+    series.push({ labels: formatLabels(labels), value: histogram });
+  }
+  const upperBounds = defaultUpperBounds;
+  return [...families].map(([name, series]) => ({ name, help: helpOf(name), type: 'histogram', upperBounds, series }));
+}
+
+function numberFamilies(stats: StatsStore): ExposedFamily[] {
   const families = new Map<string, { stat: Stat; series: ExposedSeries<number>[] }>();
   for (const stat of stats.entries()) {
     const { name, labels } = prometheusName(stat.name);

@@ -93,8 +93,7 @@ export class AsyncRequest implements PoolCallbacks, ResponseDecoder {
 
   onResponseHeaders(endStream: boolean): void {
     const { status } = this.responseHead;
-    const counter = this.#host.cluster.stats.responseClasses[(status / 100) | 0];
-    if (counter !== undefined) counter.value += 1;
+    this.#host.cluster.stats.responses.charge(status);
     this.#host.recordResult(status);
     if (endStream) this.#end(status);
   }

@@ -1,5 +1,7 @@
 /** Envoy's cluster statistics, under Envoy's names. */
+import type { Histogram } from '../common/histogram.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
+import { ResponseStats } from './response-stats.ts';
 
 export class ClusterStats {
   readonly requests: Stat;
@@ -36,9 +38,11 @@ export class ClusterStats {
   readonly connectTimeouts: Stat;
   readonly membershipTotal: Stat;
   readonly membershipHealthy: Stat;
-  /** Index 1–5: `upstream_rq_1xx` … `upstream_rq_5xx`. */
-  readonly responseClasses: readonly Stat[];
-  readonly #all: Stat[] = [];
+  readonly responses: ResponseStats;
+  /** Milliseconds until a connection was there. */
+  readonly connectTime: Histogram;
+  readonly connectionsDestroyed: Stat;
+  readonly #all: (Stat | Histogram)[] = [];
 
   constructor(stats: StatsStore, clusterName: string) {
     const prefix = `cluster.${clusterName}.`;
@@ -72,7 +76,10 @@ export class ClusterStats {
     this.connectTimeouts = counter('upstream_cx_connect_timeout');
     this.membershipTotal = gauge('membership_total');
     this.membershipHealthy = gauge('membership_healthy');
-    this.responseClasses = [0, 1, 2, 3, 4, 5].map((digit) => counter(`upstream_rq_${digit}xx`));
+    this.responses = new ResponseStats(stats, prefix, (stat) => this.#keep(stat));
+    this.connectTime = stats.histogram(`${prefix}upstream_cx_connect_ms`);
+    this.connectionsDestroyed = counter('upstream_cx_destroy');
+    this.#all.push(this.responses.time, this.connectTime);
   }
 
   /** Further ones of the same cluster, which go with it. */
@@ -81,7 +88,7 @@ export class ClusterStats {
   }
 
   /** Every one of them, for when the cluster goes. */
-  get all(): readonly Stat[] {
+  get all(): readonly (Stat | Histogram)[] {
     return this.#all;
   }
 

@@ -66,7 +66,7 @@ export class SimulatedProxy {
   readonly #stats = new StatsStore();
   readonly #timers: TimerWheel;
   readonly #clusters: ClusterManager;
-  readonly #routes = new RouteConfigs();
+  readonly #routes = new RouteConfigs(this.#stats);
   readonly #connections: FakeConnections;
   readonly #tracers: Tracers;
   #outbound: ConnectionManager | undefined;
@@ -171,7 +171,7 @@ export class SimulatedProxy {
     if (config === undefined) throw new Error('a listener has a filter chain');
     const { clock, random } = this.#options;
     const { routes } = config;
-    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig) : undefined;
+    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig, this.#stats) : undefined;
     const context = {
       routes: () => (routes.kind === 'rds' ? this.#routes.get(routes.routeConfigName) : fixed),
       clusters: this.#clusters,

@@ -76,7 +76,7 @@ export class ProxyParts {
     this.#random = seededRandom(rest.seed ?? 1);
     this.#timers = new TimerWheel(this.clock);
     this.#filters = filters;
-    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'));
+    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'), this.stats);
     const { clock, stats } = this;
     this.clusters = new ClusterManager({ clock, timers: this.#timers, random: this.#random, stats }, []);
     this.replaceClusters(clusters);
@@ -109,7 +109,7 @@ export class ProxyParts {
 
   /** For requests to come, on open connections too. */
   setRoutes(routes: RouteConfiguration): void {
-    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'));
+    this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'), this.stats);
   }
 
   replaceClusters(clusters: readonly Cluster[]): void {

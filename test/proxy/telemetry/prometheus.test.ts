@@ -123,6 +123,11 @@ describe('statistics of Envoy', () => {
       'envoy_listener_downstream_cx_active',
       { envoy_listener_address: '[::1]_15001' },
     ],
+    [
+      'vhost.reviews.default.svc:80.route.api.v1.upstream_rq_200',
+      'envoy_vhost_route_upstream_rq',
+      { envoy_response_code: '200', envoy_virtual_host: 'reviews.default.svc:80', envoy_route: 'api.v1' },
+    ],
     ['listener_manager.lds.update_rejected', 'envoy_listener_manager_lds_update_rejected', {}],
   ];
   for (const [stat, name, labels] of names) {
@@ -132,6 +137,18 @@ describe('statistics of Envoy', () => {
       expect(Object.fromEntries(exported.labels.map((label) => [label.name, label.value]))).toEqual(labels);
     });
   }
+
+  test('histograms have buckets, a sum and a count, once they have a value', async () => {
+    const stats = new StatsStore();
+    stats.histogram('cluster.b.upstream_rq_time');
+    stats.histogram('cluster.a.upstream_rq_time').record(7);
+    const text = await textOf(undefined, stats);
+    expect(text).toContain('# TYPE envoy_cluster_upstream_rq_time histogram\n');
+    expect(text).toContain('envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="a",le="5"} 0\n');
+    expect(text).toContain('envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name="a",le="10"} 1\n');
+    expect(text).toContain('envoy_cluster_upstream_rq_time_sum{envoy_cluster_name="a"} 7\n');
+    expect(text).not.toContain('"b"');
+  });
 
   test('clusters share a family, counters and gauges keep their type', async () => {
     const stats = new StatsStore();
