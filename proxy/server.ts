@@ -22,6 +22,7 @@ import { RouteConfigs } from './router/route-configs.ts';
 import { RouteTable } from './router/route-table.ts';
 import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
+import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
 import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
@@ -51,6 +52,7 @@ export class ProxyServer implements Lifecycle {
   readonly #accessLogs = new Map<string, AccessLogWriter>();
   readonly #tracers: Tracers;
   readonly #metricsSinks: readonly MetricsSink[];
+  readonly #seriesExpiry: SeriesExpiry;
   readonly #healthReporter: HealthReporter | undefined;
   readonly #admin: AdminServer | undefined;
   #state: 'new' | 'initializing' | 'live' | 'draining' | 'closed' = 'new';
@@ -82,6 +84,9 @@ export class ProxyServer implements Lifecycle {
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
     this.#healthReporter = this.#createHealthReporter(bootstrap);
     this.#metricsSinks = bootstrap.metricsServices.map(({ clusterName }) => this.#createMetricsSink(clusterName));
+    this.#seriesExpiry = new SeriesExpiry(this.metrics, clock, (series) =>
+      this.#metricsSinks.every((sink) => sink.hasSaid(series)),
+    );
     this.#admin = bootstrap.admin === undefined ? undefined : new AdminServer(bootstrap.admin, this, this.#logger);
   }
 
@@ -108,6 +113,7 @@ export class ProxyServer implements Lifecycle {
     await this.clusters.start();
     await this.listeners.start();
     for (const sink of this.#metricsSinks) await sink.start();
+    this.#seriesExpiry.start();
     if (this.ads !== undefined) {
       await this.ads.start();
       await this.ads.waitForInitialConfiguration();
@@ -138,6 +144,7 @@ export class ProxyServer implements Lifecycle {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#seriesExpiry.close();
     for (const sink of this.#metricsSinks) await sink.close();
     await this.#healthReporter?.close();
     await this.ads?.close();

@@ -23,8 +23,7 @@ import {
 export interface IstioMetricsOptions {
   /**
    * Series per metric and reporter; default 2,000. What comes on top is counted in one series with the label value
-   * `overflow`. Series are kept until the process ends: their number is what bounds the memory (576 bytes each, and
-   * their labels).
+   * `overflow`. Their number is what bounds the memory (576 bytes each, and their labels).
    */
   readonly maxSeries?: number;
   /** Distinct values of the peer metadata header whose decoding is remembered; default 1,024. */
@@ -36,20 +35,45 @@ export interface IstioSeries {
   readonly slot: number;
   /** In Istio's order. */
   readonly labels: readonly Label[];
+  /** When it began to count, in Unix milliseconds; undefined: with the process. */
+  readonly createdMs: number | undefined;
 }
+
+/** A series at work, and how to take it out again. */
+interface LiveSeries extends IstioSeries {
+  /** Undefined: it is never taken out. */
+  readonly origin:
+    | {
+        readonly scope: MetricScope;
+        readonly responseCode: number;
+        readonly responseFlags: string;
+        readonly key: string;
+      }
+    | undefined;
+  /** Requests at the last sweep, and when there were fewer. */
+  sweptCount: number;
+  changedMs: number;
+}
+
+/** Receivers tell counts that begin anew by their time, and remember a limited number of times. */
+const maxGenerations = 32;
 
 export class IstioMetrics {
   readonly #local: PeerMetadata;
   readonly #localService: ServiceIdentity | undefined;
   readonly #maxSeries: number;
   readonly #table = new SeriesTable();
-  readonly #series: IstioSeries[] = [];
+  readonly #series = new Map<number, LiveSeries>();
+  readonly #slotByKey = new Map<string, number>();
   readonly #scopes = new Map<string, MetricScope>();
   readonly #peers: PeerCache<MetricScope>;
   readonly #source: Reporter;
   readonly #destination: Reporter;
   /** For requests without a route: no endpoint is there to keep their scope. */
   readonly #nowhere: MetricScope;
+  /** Since the last sweep that took a series out: whatever begins to count now may have counted before. */
+  #createdMs: number | undefined = undefined;
+  #sweptMs = 0;
 
   constructor(local: NodeMetadata, options: IstioMetricsOptions = {}) {
     this.#local = workloadOfNode(local);
@@ -76,7 +100,8 @@ export class IstioMetrics {
 
   /** Requests to this workload from the peer that `x-envoy-peer-metadata` names; `unknown` when empty or not valid. */
   inboundScope(peerMetadata: string): MetricScope {
-    return this.#peers.get(peerMetadata);
+    const scope = this.#peers.get(peerMetadata);
+    return scope.isRetired ? this.#peers.renew(peerMetadata) : scope;
   }
 
   /**
@@ -98,7 +123,7 @@ export class IstioMetrics {
 
   /** Every series that counted something. */
   *series(): Generator<IstioSeries, void, undefined> {
-    for (const series of this.#series) if (this.#table.requestCount(series.slot) > 0) yield series;
+    for (const series of this.#series.values()) if (this.#table.requestCount(series.slot) > 0) yield series;
   }
 
   requestCount({ slot }: IstioSeries): number {
@@ -110,6 +135,48 @@ export class IstioMetrics {
     return this.#table.histogram(slot, histogram);
   }
 
+  /**
+   * Takes out the series without a request since `expireAfterMs`, as far as `isSaid` agrees; called every few minutes. One
+   * that comes back begins at zero, with a time of its own, so nobody takes its counts for the old ones.
+   */
+  sweep(nowMs: number, expireAfterMs: number, isSaid: (series: IstioSeries) => boolean): void {
+    this.#sweptMs = nowMs;
+    const generations = new Set<number | undefined>();
+    const idle: LiveSeries[] = [];
+    for (const series of this.#series.values()) {
+      const count = this.#table.requestCount(series.slot);
+      if (count !== series.sweptCount) {
+        series.sweptCount = count;
+        series.changedMs = nowMs;
+      }
+      if (series.origin !== undefined && nowMs - series.changedMs >= expireAfterMs && isSaid(series)) idle.push(series);
+      else generations.add(series.createdMs);
+    }
+    if (idle.length === 0 || generations.size >= maxGenerations) return;
+    for (const series of idle) this.#remove(series);
+    for (const scope of this.#scopes.values()) scope.forget(scope.reporter.overflowSlot);
+    for (const reporter of [this.#source, this.#destination]) reporter.renewOverflow();
+    this.#createdMs = Math.max(nowMs, (this.#createdMs ?? 0) + 1);
+  }
+
+  #remove({ slot, origin }: LiveSeries): void {
+    if (origin === undefined) return;
+    const { scope, responseCode, responseFlags, key } = origin;
+    scope.remember(responseCode, responseFlags, unresolvedSlot);
+    scope.reporter.seriesCount -= 1;
+    scope.seriesCount -= 1;
+    this.#series.delete(slot);
+    this.#slotByKey.delete(key);
+    this.#table.remove(slot);
+    const scopeKey = scopeKeyOf(scope.reporter, scope.labels);
+    // Whoever still holds the scope can count there; the series are found by their labels.
+    if (scope.seriesCount === 0 && this.#scopes.get(scopeKey) === scope) {
+      this.#scopes.delete(scopeKey);
+      scope.isRetired = true;
+      scope.reporter.scopeCount -= 1;
+    }
+  }
+
   #createOutboundScope(service: ServiceIdentity | undefined, workload: WorkloadIdentity | undefined): MetricScope {
     return this.#scope(this.#source, {
       ...sourceLabels(this.#local),
@@ -119,7 +186,7 @@ export class IstioMetrics {
   }
 
   #scope(reporter: Reporter, labels: LabelValues): MetricScope {
-    const key = JSON.stringify([reporter.name, labels]);
+    const key = scopeKeyOf(reporter, labels);
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
     if (reporter.scopeCount >= this.#maxSeries) return reporter.overflowScope;
@@ -137,9 +204,15 @@ export class IstioMetrics {
 
   #seriesSlot(scope: MetricScope, responseCode: number, responseFlags: string): number {
     const { reporter, labels } = scope;
-    if (scope === reporter.overflowScope || reporter.seriesCount >= this.#maxSeries) return reporter.overflowSlot;
+    // Only the scopes beyond the cap have no labels.
+    if (Object.keys(labels).length === 0) return reporter.overflowSlot;
+    const key = `${responseCode} ${responseFlags} ${scopeKeyOf(reporter, labels)}`;
+    const known = this.#slotByKey.get(key);
+    if (known !== undefined) return known;
+    if (reporter.seriesCount >= this.#maxSeries) return reporter.overflowSlot;
     reporter.seriesCount += 1;
-    return this.#addSeries(
+    scope.seriesCount += 1;
+    const slot = this.#addSeries(
       standardLabels({
         ...labels,
         reporter: reporter.name,
@@ -147,7 +220,10 @@ export class IstioMetrics {
         response_code: String(responseCode),
         response_flags: responseFlags,
       }),
+      { scope, responseCode, responseFlags, key },
     );
+    this.#slotByKey.set(key, slot);
+    return slot;
   }
 
   #addReporter(name: Reporter['name']): Reporter {
@@ -155,9 +231,14 @@ export class IstioMetrics {
     return new Reporter(name, overflowSlot);
   }
 
-  #addSeries(labels: readonly Label[]): number {
+  #addSeries(labels: readonly Label[], origin?: LiveSeries['origin']): number {
     const slot = this.#table.add();
-    this.#series.push({ slot, labels });
+    const times = { createdMs: this.#createdMs, sweptCount: 0, changedMs: this.#sweptMs };
+    this.#series.set(slot, { slot, labels, origin, ...times });
     return slot;
   }
+}
+
+function scopeKeyOf(reporter: Reporter, labels: LabelValues): string {
+  return JSON.stringify([reporter.name, labels]);
 }

@@ -13,13 +13,19 @@ export class Reporter {
   /** Takes what would exceed the cap. */
   readonly overflowSlot: number;
   /** Stands for the scopes beyond the cap: each of its requests counts in the overflow series. */
-  readonly overflowScope: MetricScope;
+  overflowScope: MetricScope;
   scopeCount = 0;
   seriesCount = 0;
 
   constructor(name: Reporter['name'], overflowSlot: number) {
     this.name = name;
     this.overflowSlot = overflowSlot;
+    this.overflowScope = new MetricScope(this, {});
+  }
+
+  /** There is room again: whoever keeps the overflow scope asks for its own. */
+  renewOverflow(): void {
+    this.overflowScope.isRetired = true;
     this.overflowScope = new MetricScope(this, {});
   }
 }
@@ -31,6 +37,10 @@ export class Reporter {
 export class MetricScope {
   readonly reporter: Reporter;
   readonly labels: LabelValues;
+  /** Of its own; the scope is known by its labels as long as there are some. */
+  seriesCount = 0;
+  /** It can still be counted in, but whoever keeps it should ask for it again. */
+  isRetired = false;
   readonly #slotByCode = new Uint32Array(tableSize);
   readonly #slotByFlags = new Map<string, Map<number, number>>();
 
@@ -44,9 +54,24 @@ export class MetricScope {
     return this.#slotByFlags.get(responseFlags)?.get(responseCode) ?? unresolvedSlot;
   }
 
+  /** Responses that were counted in `slot` are looked up again. */
+  forget(slot: number): void {
+    for (let code = this.#slotByCode.indexOf(slot); code >= 0; code = this.#slotByCode.indexOf(slot, code)) {
+      this.#slotByCode[code] = unresolvedSlot;
+    }
+    for (const slots of this.#slotByFlags.values()) {
+      for (const [code, known] of slots) if (known === slot) slots.delete(code);
+    }
+  }
+
+  /** `unresolvedSlot` forgets. */
   remember(responseCode: number, responseFlags: string, slot: number): void {
     if (responseFlags === '-' && responseCode < tableSize) {
       this.#slotByCode[responseCode] = slot;
+      return;
+    }
+    if (slot === unresolvedSlot) {
+      this.#slotByFlags.get(responseFlags)?.delete(responseCode);
       return;
     }
     const slots = this.#slotByFlags.get(responseFlags) ?? new Map<number, number>();

@@ -26,8 +26,8 @@ interface KnownStat extends PrometheusName {
 
 export class MetricsReport {
   readonly #sources: ReportSources;
-  /** Requests counted when a series was last said, by slot: when this number stands, nothing else of it changed. */
-  readonly #saidRequests = new Map<number, number>();
+  /** Requests counted when a series was last said: when this number stands, nothing else of it changed. */
+  #saidRequests = new WeakMap<IstioSeries, number>();
   readonly #knownStats = new Map<string, KnownStat>();
 
   constructor(sources: ReportSources) {
@@ -36,8 +36,13 @@ export class MetricsReport {
 
   /** A new stream: its receiver may have forgotten everything. */
   restart(): void {
-    this.#saidRequests.clear();
+    this.#saidRequests = new WeakMap();
     for (const known of this.#knownStats.values()) known.saidValue = 0;
+  }
+
+  /** The last walks on this stream have said all that the series counted. */
+  hasSaid(series: IstioSeries): boolean {
+    return this.#saidRequests.get(series) === this.#sources.metrics.requestCount(series);
   }
 
   /** One walk over all series, a message's worth at a time. What it yields counts as said. */
@@ -50,8 +55,8 @@ export class MetricsReport {
     const { metrics } = this.#sources;
     let changed: IstioSeries[] = [];
     for (const series of metrics.series()) {
-      if (this.#saidRequests.get(series.slot) === metrics.requestCount(series)) continue;
-      this.#saidRequests.set(series.slot, metrics.requestCount(series));
+      if (this.hasSaid(series)) continue;
+      this.#saidRequests.set(series, metrics.requestCount(series));
       changed.push(series);
       if (changed.length < maxSeriesPerMessage) continue;
       yield this.#istioFamilies(changed);
@@ -61,14 +66,17 @@ export class MetricsReport {
   }
 
   #istioFamilies(changed: readonly IstioSeries[]): readonly MetricFamily[] {
-    const { metrics, startTimeMs: createdMs } = this.#sources;
+    const { metrics, startTimeMs } = this.#sources;
+    const createdMsOf = ({ createdMs }: IstioSeries): number => createdMs ?? startTimeMs;
     const requests = changed.map((series): Metric => {
+      const createdMs = createdMsOf(series);
       return { labels: series.labels, createdMs, value: metrics.requestCount(series), histogram: undefined };
     });
     const histograms = standardHistograms.map((family, index): MetricFamily => {
       const values = changed.map((series): Metric => {
         const { buckets, count, sum } = metrics.histogram(series, index);
         const histogram = { buckets, count, sum, upperBounds: standardUpperBounds };
+        const createdMs = createdMsOf(series);
         return { labels: series.labels, createdMs, value: 0, histogram };
       });
       return { ...family, metrics: values };

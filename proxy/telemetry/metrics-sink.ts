@@ -7,6 +7,7 @@ import { encodeNode, type Node } from '../api/node.ts';
 import type { Backoff } from '../common/backoff.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
+import type { IstioSeries } from './istio-metrics.ts';
 import { MetricsReport, type ReportSources } from './metrics-report.ts';
 import { MetricsStream } from './metrics-stream.ts';
 
@@ -35,6 +36,11 @@ export class MetricsSink implements Lifecycle {
   constructor(options: MetricsSinkOptions) {
     this.#options = options;
     this.#report = new MetricsReport(options);
+  }
+
+  /** Mixer was told all that the series counted, on the stream that is open now. */
+  hasSaid(series: IstioSeries): boolean {
+    return this.#stream?.isOpen === true && this.#report.hasSaid(series);
   }
 
   /** Does not wait for a mixer. */

@@ -31,6 +31,14 @@ export class PeerCache<T> {
     return entry;
   }
 
+  /** What was made of the header is out of date. */
+  renew(header: string): T {
+    if (!this.#entries.delete(header)) return this.get(header);
+    this.#lastHeader = '';
+    this.#lastEntry = this.#unknownPeer;
+    return this.get(header);
+  }
+
   #add(header: string): T {
     const peer = decodePeerMetadata(header).value ?? unknownWorkload;
     const isPlausible = Object.values(peer).every((value: string) => value.length <= maxValueLength);

@@ -37,6 +37,7 @@ export interface SeriesHistogram {
 export class SeriesTable {
   #values: Float64Array;
   #size = 0;
+  readonly #free: number[] = [];
 
   constructor(initialSeries = 16) {
     this.#values = new Float64Array(initialSeries * seriesStride);
@@ -44,6 +45,8 @@ export class SeriesTable {
 
   /** A slot for a new series, all zero. */
   add(): number {
+    const freed = this.#free.pop();
+    if (freed !== undefined) return freed;
     const slot = this.#size;
     this.#size += 1;
     if (this.#size * seriesStride > this.#values.length) {
@@ -52,6 +55,12 @@ export class SeriesTable {
       this.#values = grown;
     }
     return slot;
+  }
+
+  /** The slot is free for another series. */
+  remove(slot: number): void {
+    this.#values.fill(0, slot * seriesStride, (slot + 1) * seriesStride);
+    this.#free.push(slot);
   }
 
   /** Counts one request. */

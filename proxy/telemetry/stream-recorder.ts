@@ -30,10 +30,12 @@ function inboundScope(metrics: IstioMetrics, stream: HttpStream): MetricScope {
 /** Resolved once per host or, for requests that found none, once per cluster. */
 function outboundScope(metrics: IstioMetrics, { host, cluster }: HttpStream): MetricScope {
   if (host !== undefined) {
-    host.metricScope ??= metrics.outboundScope(host.cluster.config.service, host.endpoint.workload);
-    return host.metricScope;
+    const known = host.metricScope;
+    if (known !== undefined && !known.isRetired) return known;
+    return (host.metricScope = metrics.outboundScope(host.cluster.config.service, host.endpoint.workload));
   }
   if (cluster === undefined) return metrics.outboundScope(undefined, undefined);
-  cluster.metricScope ??= metrics.outboundScope(cluster.config.service, undefined);
-  return cluster.metricScope;
+  const known = cluster.metricScope;
+  if (known !== undefined && !known.isRetired) return known;
+  return (cluster.metricScope = metrics.outboundScope(cluster.config.service, undefined));
 }
