@@ -265,6 +265,21 @@ describe('a mixer that is slow or gone', () => {
   });
 });
 
+test('B15: a series that expired in the sidecar and comes back is neither counted twice nor lost', async () => {
+  const server = await mixer();
+  const order = await sidecar('order', { mixer: server });
+  order.request(5);
+  await order.tickUntil(server, 5);
+  order.metrics.sweep(order.clock.nowMs(), 0, (series) => order.sink.hasSaid(series));
+  expect([...order.metrics.series()]).toEqual([]);
+  order.request(3);
+  await order.tickUntil(server, 8);
+  order.request(4);
+  order.metrics.sweep(order.clock.nowMs(), 0, (series) => order.sink.hasSaid(series));
+  expect([...order.metrics.series()]).toHaveLength(1);
+  await order.tickUntil(server, 12);
+});
+
 describe('lifecycle of the sink', () => {
   test('start, drain and close may be called again', async () => {
     const server = await mixer();
