@@ -4,10 +4,11 @@ import type { StatsStore } from '../common/stats.ts';
 import { RouteTable } from './route-table.ts';
 
 export class RouteConfigs {
-  readonly #stats: StatsStore;
+  readonly #stats: StatsStore | undefined;
   readonly #tables = new Map<string, RouteTable>();
 
-  constructor(stats: StatsStore) {
+  /** `stats`: where routes count; tables that serve nobody need none. */
+  constructor(stats?: StatsStore) {
     this.#stats = stats;
   }
 

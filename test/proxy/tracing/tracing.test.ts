@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { echoOf } from '../../support/backend.ts';
+import { call } from '../../support/http-call.ts';
 import { until } from '../../support/turns.ts';
 import { TracingProxy } from './tracing-proxy.ts';
 
@@ -39,6 +40,19 @@ describe('a request that is traced', () => {
     expect(span).toMatchObject({ name: 'ingress', kind: 2 });
     expect(span?.parentSpanId).toBeUndefined();
     expect(span?.traceId).toBe(String(headers['traceparent']).slice(3, 35));
+  });
+
+  test('is one trace over two sidecars: caller’s, callee’s, application, each the parent of the next', async () => {
+    const [outbound, inbound] = [await TracingProxy.start(), await TracingProxy.start({ direction: 'INBOUND' })];
+    outbound.backend.respond = ({ headers: { traceparent = '' } }, response) => {
+      void call(inbound.port, { headers: { traceparent } }).then(({ body }) => response.end(body));
+    };
+    const seen = echoOf(await outbound.call()).headers['traceparent'];
+    const [[client], [server]] = [await outbound.spans(), await inbound.spans()];
+    expect([client?.kind, server?.kind]).toEqual([3, 2]);
+    expect(server?.traceId).toBe(client?.traceId);
+    expect(server?.parentSpanId).toBe(client?.spanId);
+    expect(seen).toBe(`00-${client?.traceId}-${server?.spanId}-01`);
   });
 
   test('has Envoy’s tags', async () => {
