@@ -64,6 +64,8 @@ export class HttpStream {
   isDelayInjected = false;
   cluster: UpstreamCluster | undefined = undefined;
   host: Host | undefined = undefined;
+  /** Where the request wants to go by its authority, set by the forward proxy filter in front of clusters that follow it. */
+  destination: string | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;
   /** Body bytes that came while a filter held the request. */
@@ -233,6 +235,7 @@ export class HttpStream {
     this.isRetryLimitExceeded = false;
     this.cluster = undefined;
     this.host = undefined;
+    this.destination = undefined;
     this.#stoppedAt = -1;
     if (this.#isBodyHeld) this.#takeHeld();
   }

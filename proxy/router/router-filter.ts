@@ -119,7 +119,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return;
     }
     stream.cluster = cluster;
-    const host = cluster.pick(this.#hash.value);
+    const host = cluster.pick(this.#hash.value, 0, stream.destination);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
       stream.sendLocalReply(new MeshError('no_healthy_upstream', describeOutage(cluster)));
@@ -243,7 +243,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     // The cluster may have been replaced meanwhile; what is in force now knows which hosts are left.
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
-    const host = this.#retry.chooseHost(current, this.#hash.value);
+    const host = this.#retry.chooseHost(current, this.#hash.value, this.#stream.destination);
     if (host !== undefined) {
       this.#startAttempt(host);
       this.decodeFlush();
