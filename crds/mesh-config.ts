@@ -10,6 +10,7 @@ import { durationFault } from './duration.ts';
 import { Findings } from './findings.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import * as s from './schema.ts';
+import { outboundTrafficPolicy } from './sidecar.ts';
 import { localityLbSetting } from './traffic-policy.ts';
 import { httpRetry } from './virtual-service.ts';
 import type { ManifestError } from './manifest.ts';
@@ -22,6 +23,10 @@ const meshConfigSchema = s.message({
   connectTimeout: s.duration,
   /** Of clusters whose DestinationRule has none; default enabled, which counts with outlier detection (D7). */
   localityLbSetting,
+  /** Of requests for hosts that nobody declared, where no Sidecar says otherwise; default ALLOW_ANY. */
+  outboundTrafficPolicy,
+  /** Until names of ServiceEntries are looked up again, where their answers have no time to live; default 60 s. */
+  dnsRefreshRate: s.duration,
 });
 
 export type MeshConfig = Static<typeof meshConfigSchema>;
@@ -49,10 +54,13 @@ export function readMeshConfig(
 }
 
 function checkMeshConfig(
-  { defaultHttpRetryPolicy, connectTimeout, localityLbSetting }: MeshConfig,
+  { defaultHttpRetryPolicy, localityLbSetting, ...durations }: MeshConfig,
   findings: Findings,
 ): void {
-  if (connectTimeout !== undefined) findings.expect('connectTimeout', durationFault(connectTimeout));
+  for (const field of ['connectTimeout', 'dnsRefreshRate'] as const) {
+    const value = durations[field];
+    if (value !== undefined) findings.expect(field, durationFault(value));
+  }
   if (localityLbSetting !== undefined) checkLocality(localityLbSetting, 'localityLbSetting', findings);
   checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
 }
