@@ -2,47 +2,61 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
-import type { Client } from '../model/client.ts';
+import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
-import { adsConfigSource } from './config-source.ts';
+import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
 import { buildHealthCheck } from './health-check.ts';
-import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
+import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
-/** In the order of the services' hostnames. */
-export function buildOutboundClusters(config: PushConfig, client: Client): Cluster[] {
-  return config.services.flatMap((service) => {
+/** In the order of the services' hostnames, the one for undeclared hosts last. */
+export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
+  const clusters = config.services.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>
-      subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset, meshConfig: config.meshConfig })),
+      subsets.map((subset) =>
+        buildOutboundCluster(service, port, { rule, subset, client, meshConfig: config.meshConfig }),
+      ),
     );
   });
+  return [...clusters, buildPassthroughCluster(config)];
 }
 
 interface ClusterContext {
   readonly rule: MergedRule | undefined;
   readonly subset: Subset | undefined;
+  readonly client: Client | LocatedClient;
   readonly meshConfig: MeshConfig;
 }
 
 function buildOutboundCluster(
   service: Service,
   port: ServicePort,
-  { rule, subset, meshConfig }: ClusterContext,
+  { rule, subset, client, meshConfig }: ClusterContext,
 ): Cluster {
   const { hostname, name, namespace } = service;
+  const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
+  const policy = policyOf(rule, subset, port.number);
   return {
-    name: outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname }),
-    type: 'EDS',
-    eds_cluster_config: { eds_config: adsConfigSource },
-    ...buildPolicy(policyOf(rule, subset, port.number), rule, meshConfig),
+    name: clusterName,
+    ...buildDiscovery({
+      clusterName,
+      service,
+      port,
+      labels: subset?.labels ?? {},
+      healthCheckPort: rule?.healthCheck?.port ?? 0,
+      policy,
+      client,
+      meshConfig,
+    }),
+    ...buildPolicy(policy, rule, meshConfig),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };
@@ -50,8 +64,6 @@ function buildOutboundCluster(
 
 function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {
   const cluster = {
-    ...buildLoadBalancer(policy),
-    ...buildCommonLoadBalancing(policy, meshConfig),
     ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
     ...buildOutlierDetection(policy.outlierDetection, rule?.outlierRates),
   };

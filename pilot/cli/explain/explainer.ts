@@ -1,4 +1,5 @@
 /** One request and a configuration → where the request goes and why. */
+import { allowAnyHostName } from '../../networking/outbound-policy.ts';
 import type { VirtualServiceSpec } from '../../../crds/virtual-service.ts';
 import { listHeaders, compareHeaders, joined } from './header-list.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
@@ -144,9 +145,10 @@ function outcomeOf({ response, route, virtualHost, received, sent }: Trace): Out
   const { status, flag, reason, headers } = response;
   const base = { status, flag, location: undefined };
   if (flag !== '-' && flag !== 'DI') {
+    const isDeclared = virtualHost !== undefined && virtualHost.name !== allowAnyHostName;
     const noHost = `no service and no rule has the host ${JSON.stringify(received.authority)}`;
     const noRule = `no rule of ${virtualHost?.name} matches the request`;
-    const why = flag === 'NR' ? (virtualHost === undefined ? noHost : noRule) : (reason ?? '');
+    const why = flag === 'NR' ? (isDeclared ? noRule : noHost) : (reason ?? '');
     return { ...base, kind: 'error', sentence: why };
   }
   switch (route?.action.kind) {
