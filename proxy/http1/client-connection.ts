@@ -12,6 +12,7 @@ import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { type HeadLimits, headIncomplete, parseResponseHead } from './head-parser.ts';
+import { ReadGate } from './read-gate.ts';
 import { removeHopByHop, serializeRequest } from './serializer.ts';
 import { SocketWriter } from './socket-writer.ts';
 
@@ -43,6 +44,7 @@ export class ClientConnection implements SocketHandler {
   readonly host: Host;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
+  readonly #reading: ReadGate;
   readonly #connectTimer: WheelTimer;
   readonly #partial = new HeadBuffer();
   readonly #body = new BodyReader();
@@ -57,8 +59,6 @@ export class ClientConnection implements SocketHandler {
   #isPeerDone = false;
   #isRequestComplete = false;
   #isKeptAlive = true;
-  #isReading = true;
-  #isInRead = false;
   #requestCount = 0;
   /** Monotonic milliseconds. */
   readonly #openedMs: number;
@@ -86,6 +86,7 @@ export class ClientConnection implements SocketHandler {
     stats.connectionsActive.value += 1;
     this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
     this.#writer = new SocketWriter(this.#socket);
+    this.#reading = new ReadGate(this.#socket);
   }
 
   /** Whether it carried a request before: a reset then may be the server's idle timeout, not an answer (B6). */
@@ -168,15 +169,11 @@ export class ClientConnection implements SocketHandler {
   }
 
   pauseResponse(): void {
-    if (!this.#isReading) return;
-    this.#isReading = false;
-    if (!this.#isInRead) this.#socket.pause();
+    this.#reading.isOpen = false;
   }
 
   resumeResponse(): void {
-    if (this.#isReading) return;
-    this.#isReading = true;
-    if (!this.#isInRead) this.#socket.resume();
+    this.#reading.isOpen = true;
   }
 
   // ---- from the socket ----
@@ -199,11 +196,10 @@ export class ClientConnection implements SocketHandler {
       this.#socket.destroy();
       return true;
     }
-    this.#isInRead = true;
+    this.#reading.enter();
     if (this.#partial.isEmpty) this.#process(bytes, 0, length);
     else this.#processPartial(bytes, length);
-    this.#isInRead = false;
-    return this.#isReading;
+    return this.#reading.leave();
   }
 
   onEnd(): void {

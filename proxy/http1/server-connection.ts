@@ -13,7 +13,9 @@ import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameRequest } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
 import { headIncomplete, headTooLarge, parseRequestHead } from './head-parser.ts';
+import { ReadGate } from './read-gate.ts';
 import { removeHopByHop, serializeResponse, upgradeLines } from './serializer.ts';
+import { ServerDeadlines } from './server-deadlines.ts';
 import { SocketWriter } from './socket-writer.ts';
 
 /** What the next byte from the peer belongs to. */
@@ -27,7 +29,6 @@ type ReadState =
   /** Nothing: the connection is being closed, what comes is discarded (RFC 9112 §9.6). */
   | 'lingering';
 
-const lingerMs = 1_000;
 /**
  * How long a client that sent FIN behind its request is believed to wait for an answer that does not come or go on. Most
  * that do so have given up, and Envoy ends their requests at once; some have only said all they had to say.
@@ -47,27 +48,17 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   readonly #writer: SocketWriter;
   readonly #pending = new HeadBuffer();
   readonly #body = new BodyReader();
+  readonly #reading: ReadGate;
+  readonly #deadlines: ServerDeadlines;
   #state: ReadState = 'head';
   #stream: HttpStream | undefined = undefined;
   /** The router cannot take more of the request's body now. */
   #isRequestPaused = false;
-  #isReading = true;
-  #isInRead = false;
   #isProcessing = false;
   #isClosingAfterResponse = false;
   #isPeerDone = false;
   #isChunkedResponse = false;
   #isHttp10 = false;
-  /** Monotonic milliseconds at which too little has happened; 0 = never. */
-  #idleDeadlineMs = 0;
-  /** At which the request must have come whole, however many bytes come; 0 = never. Looked at by the sweep alone. */
-  #requestDeadlineMs = 0;
-  /** Monotonic milliseconds of the last byte either way, kept by the sweep's granularity. */
-  #isActiveSinceSweep = false;
-  /** Of the stream at hand: the connection manager's, or its route's. */
-  #streamIdleTimeoutMs = 0;
-  /** The first bytes of a request head came, and its deadline runs. */
-  #isHeadStarted = false;
   /** What the kernel had not taken yet when it was last looked at. */
   #unsentBytes = 0;
 
@@ -75,9 +66,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket);
+    this.#reading = new ReadGate(socket);
+    this.#deadlines = new ServerDeadlines(manager);
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
     manager.addConnection(this);
-    this.#armIdle();
+    this.#deadlines.armIdle();
   }
 
   get localAddress(): string {
@@ -85,10 +78,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   }
 
   get deadlineMs(): number {
-    const request = this.#requestDeadlineMs;
-    return request !== 0 && (this.#idleDeadlineMs === 0 || request < this.#idleDeadlineMs)
-      ? request
-      : this.#idleDeadlineMs;
+    return this.#deadlines.nextMs;
   }
 
   get protocol(): 'HTTP/1.0' | 'HTTP/1.1' {
@@ -99,12 +89,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   onBytes(bytes: Buffer, length: number): boolean {
     if (this.#state === 'lingering') return true;
-    this.#isActiveSinceSweep = true;
-    this.#isInRead = true;
+    this.#deadlines.isActiveSinceSweep = true;
+    this.#reading.enter();
     if (this.#state === 'body' || (this.#state === 'head' && this.#pending.isEmpty)) this.#process(bytes, length);
     else this.#appendPending(bytes, length);
-    this.#isInRead = false;
-    return this.#isReading;
+    return this.#reading.leave();
   }
 
   onEnd(): void {
@@ -113,11 +102,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     else if (this.#stream === undefined) this.#socket.end();
     else if (this.#stream.isUpgraded) this.#endUpgradedRequest(this.#stream);
     else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
-    else this.setIdleTimeout(Math.min(this.#streamIdleTimeoutMs || Infinity, abandonedMs));
+    else this.setIdleTimeout(Math.min(this.#deadlines.streamIdleTimeoutMs || Infinity, abandonedMs));
   }
 
   #endUpgradedRequest(stream: HttpStream): void {
-    if (this.#streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
+    if (this.#deadlines.streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
     this.#body.end();
     stream.decodeData(this.#body.data, true);
   }
@@ -135,12 +124,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   /** The manager's sweep found `deadlineMs` in the past. */
   onDeadline(nowMs: number): void {
-    if (this.#requestDeadlineMs !== 0 && this.#requestDeadlineMs <= nowMs) {
-      this.#requestDeadlineMs = 0;
-      this.#onRequestDeadline();
-    } else {
-      this.#onIdleDeadline(nowMs);
-    }
+    if (this.#deadlines.takeRequestDeadline(nowMs)) this.#onRequestDeadline();
+    else this.#onIdleDeadline(nowMs);
   }
 
   /** Nothing to do where the request came whole in time, or was answered before. */
@@ -154,15 +139,15 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #onIdleDeadline(nowMs: number): void {
     if (this.#stream !== undefined && this.#state !== 'lingering') {
-      if (this.#isActiveSinceSweep) this.#idleDeadlineMs = nowMs + this.#streamIdleTimeoutMs;
+      if (this.#deadlines.isActiveSinceSweep) this.#deadlines.renewStream(nowMs);
       else this.#fail(this.#idleError(this.#stream));
-      this.#isActiveSinceSweep = false;
+      this.#deadlines.isActiveSinceSweep = false;
     } else if (this.#state === 'head' && !this.#pending.isEmpty) {
       this.#refuse(new MeshError('downstream_timeout', 'the request head did not arrive in time'));
     } else if (this.#socket.writableLength !== 0 && this.#socket.writableLength !== this.#unsentBytes) {
       // A slow reader may take its time for the end of an answer, as long as it goes on taking it.
       this.#unsentBytes = this.#socket.writableLength;
-      this.#idleDeadlineMs = this.#manager.deadlineMs(this.#manager.config.streamIdleTimeoutMs);
+      this.#deadlines.armUnsent();
     } else if (this.#socket.writableLength !== 0) {
       // Not an end, which would make a cut answer look complete.
       this.#socket.resetAndDestroy();
@@ -233,13 +218,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   }
 
   #keepIncompleteHead(bytes: Buffer, at: number, length: number): void {
-    if (!this.#isHeadStarted) {
-      // Without a limit of its own the head counts as the beginning of a stream, as in Envoy.
-      const { requestHeadersTimeoutMs, requestTimeoutMs, streamIdleTimeoutMs } = this.#manager.config;
-      this.#isHeadStarted = true;
-      this.#requestDeadlineMs = this.#manager.deadlineMs(requestTimeoutMs);
-      this.#idleDeadlineMs = this.#manager.deadlineMs(requestHeadersTimeoutMs || streamIdleTimeoutMs);
-    }
+    this.#deadlines.onHeadStarted();
     this.#pending.append(bytes, at, length);
     this.#pending.isWorthParsing();
   }
@@ -270,9 +249,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #beginStream(stream: HttpStream): void {
     this.#stream = stream;
-    if (!this.#isHeadStarted) this.#requestDeadlineMs = this.#manager.deadlineMs(this.#manager.config.requestTimeoutMs);
-    this.#isHeadStarted = false;
-    this.#isActiveSinceSweep = false;
+    this.#deadlines.onStreamBegun();
     this.#manager.beginStream(stream, this);
     this.#isChunkedResponse = false;
     this.setIdleTimeout(this.#manager.config.streamIdleTimeoutMs);
@@ -327,7 +304,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   // ---- writing responses (ServerCodec) ----
 
   encodeHeaders(head: ResponseHead, endStream: boolean): void {
-    this.#isActiveSinceSweep = true;
+    this.#deadlines.isActiveSinceSweep = true;
     if (head.status === 101) {
       this.#switchProtocols(head);
       return;
@@ -372,13 +349,13 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   /** The upstream of an upgraded stream has ended its direction: so does ours. */
   halfClose(): void {
-    if (this.#streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
+    if (this.#deadlines.streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
     this.#writer.flush();
     this.#socket.end();
   }
 
   encodeData(data: DataRun, endStream: boolean): void {
-    this.#isActiveSinceSweep = true;
+    this.#deadlines.isActiveSinceSweep = true;
     this.#writer.writeBody(data, this.#isChunkedResponse, endStream);
   }
 
@@ -387,8 +364,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   }
 
   setIdleTimeout(timeoutMs: number): void {
-    this.#streamIdleTimeoutMs = timeoutMs;
-    this.#idleDeadlineMs = this.#manager.deadlineMs(timeoutMs);
+    this.#deadlines.setStreamIdle(timeoutMs);
   }
 
   get isCongested(): boolean {
@@ -407,12 +383,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   #updateReading(): void {
     const mustWait = this.#isRequestPaused || (this.#state === 'pipelined' && !this.#pending.isEmpty);
-    if (mustWait !== this.#isReading) return;
-    this.#isReading = !mustWait;
-    // Inside a read callback its result tells the socket.
-    if (this.#isInRead) return;
-    if (mustWait) this.#socket.pause();
-    else this.#socket.resume();
+    this.#reading.isOpen = !mustWait;
   }
 
   abort(): void {
@@ -431,7 +402,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       return;
     }
     this.#state = 'head';
-    this.#armIdle();
+    this.#deadlines.armIdle();
     if (this.#isProcessing) return;
     this.#writer.flush();
     if (this.#isPeerDone && this.#pending.isEmpty) {
@@ -446,13 +417,9 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   #linger(): void {
     this.#writer.flush();
     this.#state = 'lingering';
-    this.#idleDeadlineMs = this.#manager.deadlineMs(lingerMs);
+    this.#deadlines.armLinger();
     this.#socket.end();
     if (this.#isPeerDone) this.#socket.destroySoon();
     else this.resumeRequest();
-  }
-
-  #armIdle(): void {
-    this.#idleDeadlineMs = this.#manager.deadlineMs(this.#manager.config.idleTimeoutMs);
   }
 }
