@@ -9,6 +9,7 @@ import type { AccessLogSink, HttpConnectionManager, Listener } from './api/liste
 import { Backoff } from './common/backoff.ts';
 import { type Clock, systemClock } from './common/clock.ts';
 import type { Lifecycle } from './common/lifecycle.ts';
+import { isLocalAddress } from './common/local-address.ts';
 import { type Logger, createLogger } from './common/log.ts';
 import { onSocketFault } from './common/socket.ts';
 import { StatsStore } from './common/stats.ts';
@@ -65,7 +66,8 @@ export class ProxyServer implements Lifecycle {
     this.startTimeMs = clock.nowMs();
     this.#timers = new TimerWheel(clock);
     this.metrics = new IstioMetrics(bootstrap.node.metadata);
-    const upstream = { clock, timers: this.#timers, random, stats: this.stats };
+    const isOwnAddress = (address: string, port: number): boolean => this.#isOwnPort(port) && isLocalAddress(address);
+    const upstream = { clock, timers: this.#timers, random, stats: this.stats, isOwnAddress };
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
     this.#tracers = new Tracers({
       clusters: this.clusters,
@@ -102,6 +104,12 @@ export class ProxyServer implements Lifecycle {
   /** Port of the admin endpoint in use; undefined without one. */
   get adminPort(): number | undefined {
     return this.#admin?.port;
+  }
+
+  /** What it takes in for its application is no loop and no secret. */
+  #isOwnPort(port: number): boolean {
+    if (port === this.adminPort) return true;
+    return this.listeners.list().some((each) => each.port === port && each.config.trafficDirection !== 'INBOUND');
   }
 
   /** Resolves when every listener is bound and, with a control plane, its first configuration is in force. */

@@ -6,9 +6,11 @@ import type { Cluster } from './cluster.ts';
 import { readConnectionLifetime, readTcpKeepalive } from './connection-options-decoder.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import { requireAds } from './config-source-decoder.ts';
+import { readClusterDns, readDnsCacheConfig } from './dns-decoder.ts';
 import { readClusterLoadAssignment } from './endpoint-decoder.ts';
 import type {
   Cluster as ClusterJson,
+  Cluster_CustomClusterType as CustomClusterTypeJson,
   envoy_extensions_upstreams_http_v3_HttpProtocolOptions as HttpProtocolOptionsJson,
 } from './envoy.gen.ts';
 import { readErrorStatuses } from './error-matcher-decoder.ts';
@@ -34,10 +36,11 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   const name = fields.name('name');
   const outlierDetection = fields.message('outlier_detection');
   const { errorStatuses, ...protocol } = readProtocol(fields);
+  const discovery = readDiscovery(fields, name);
   return {
     name,
-    discovery: readDiscovery(fields, name),
-    ...readBalancing(fields),
+    discovery,
+    ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
@@ -49,12 +52,34 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
 }
 
 function readDiscovery(fields: Fields<ClusterJson>, clusterName: string): Cluster['discovery'] {
-  if (fields.choice('type', ['STATIC', 'EDS']) === 'STATIC') {
+  const custom = fields.message('cluster_type');
+  if (custom !== undefined) return readCustomType(custom);
+  const type = fields.choice('type', ['STATIC', 'EDS', 'STRICT_DNS', 'LOGICAL_DNS']);
+  if (type === 'STATIC') {
     return { kind: 'static', assignment: readClusterLoadAssignment(fields.required('load_assignment')) };
   }
+  if (type !== 'EDS') return readDns(fields, type === 'LOGICAL_DNS');
   const eds = fields.required('eds_cluster_config');
   requireAds(eds.required('eds_config'));
   return { kind: 'eds', serviceName: eds.text('service_name') || clusterName };
+}
+
+function readDns(fields: Fields<ClusterJson>, isLogical: boolean): Cluster['discovery'] {
+  const assignment = readClusterLoadAssignment(fields.required('load_assignment'), { mayBeNames: true });
+  const { length } = assignment.endpoints;
+  if (isLogical && length !== 1) fields.fail('load_assignment', `must have one endpoint in LOGICAL_DNS, got ${length}`);
+  return { kind: 'dns', isLogical, assignment, policy: readClusterDns(fields) };
+}
+
+/** The type decides what it is, as in Envoy; the name is for people. */
+function readCustomType(fields: Fields<CustomClusterTypeJson>): Cluster['discovery'] {
+  fields.ignore('name');
+  const cache = fields.typed('typed_config', {
+    'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': (config) =>
+      readDnsCacheConfig(config.required('dns_cache_config')),
+  });
+  // What stands in after a fault is never used.
+  return cache === undefined ? { kind: 'eds', serviceName: '' } : { kind: 'dynamic_forward_proxy', cache };
 }
 
 function readConnectTimeout(fields: Fields<ClusterJson>): number {

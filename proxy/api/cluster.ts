@@ -1,6 +1,7 @@
 /** Clusters and endpoints, decoded from `envoy.config.cluster.v3.Cluster` and `…endpoint.v3.ClusterLoadAssignment`. */
 
 import type { CircuitBreakers, ConnectionLifetime, TcpKeepalive } from './circuit-breakers.ts';
+import type { DnsCacheConfig, DnsPolicy } from './dns.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
@@ -10,7 +11,16 @@ export interface Cluster extends ConnectionLifetime {
   readonly discovery:
     | { readonly kind: 'static'; readonly assignment: ClusterLoadAssignment }
     /** Endpoints come from EDS under `serviceName`. */
-    | { readonly kind: 'eds'; readonly serviceName: string };
+    | { readonly kind: 'eds'; readonly serviceName: string }
+    /** Endpoints may be names, which are looked up; `isLogical` takes one address at a time (LOGICAL_DNS, else STRICT_DNS). */
+    | {
+        readonly kind: 'dns';
+        readonly isLogical: boolean;
+        readonly assignment: ClusterLoadAssignment;
+        readonly policy: DnsPolicy;
+      }
+    /** Each request goes to the host that its authority names; `lbPolicy` has no say. */
+    | { readonly kind: 'dynamic_forward_proxy'; readonly cache: DnsCacheConfig };
   readonly lbPolicy: LbPolicy;
   readonly loadBalancing: LoadBalancing;
   /** Envoy's default is 5,000. */
@@ -54,6 +64,7 @@ export interface Locality {
 }
 
 export interface Endpoint {
+  /** An IP address; in the configuration of a cluster that looks names up also a name. */
   readonly address: string;
   readonly port: number;
   /** UNKNOWN and HEALTHY take traffic; UNHEALTHY, DRAINING, TIMEOUT and DEGRADED do not. */

@@ -13,12 +13,20 @@ import { decodeFields, type Fields } from './fields.ts';
 import { decodeWorkload } from './istio-metadata.ts';
 
 export function decodeClusterLoadAssignment(json: ClusterLoadAssignmentJson): Decoded<ClusterLoadAssignment> {
-  return decodeFields(json, '', readClusterLoadAssignment);
+  return decodeFields(json, '', (fields) => readClusterLoadAssignment(fields));
+}
+
+interface AddressRules {
+  /** The cluster looks names up. */
+  readonly mayBeNames: boolean;
 }
 
 /** Each endpoint knows its locality and priority. An address that is listed twice is one endpoint, the first. */
-export function readClusterLoadAssignment(fields: Fields<ClusterLoadAssignmentJson>): ClusterLoadAssignment {
-  const localities = fields.list('endpoints', readLocalityEndpoints);
+export function readClusterLoadAssignment(
+  fields: Fields<ClusterLoadAssignmentJson>,
+  rules: AddressRules = { mayBeNames: false },
+): ClusterLoadAssignment {
+  const localities = fields.list('endpoints', (locality) => readLocalityEndpoints(locality, rules));
   const overprovisioningFactor = readOverprovisioningFactor(fields.message('policy'));
   const endpoints = new Map<string, Endpoint>();
   for (const endpoint of localities.flat()) {
@@ -28,7 +36,7 @@ export function readClusterLoadAssignment(fields: Fields<ClusterLoadAssignmentJs
   return { clusterName: fields.name('cluster_name'), endpoints: [...endpoints.values()], overprovisioningFactor };
 }
 
-function readLocalityEndpoints(fields: Fields<LocalityLbEndpointsJson>): Endpoint[] {
+function readLocalityEndpoints(fields: Fields<LocalityLbEndpointsJson>, rules: AddressRules): Endpoint[] {
   fields.ignore('metadata', 'proximity');
   const name = fields.message('locality');
   const locality = {
@@ -38,19 +46,20 @@ function readLocalityEndpoints(fields: Fields<LocalityLbEndpointsJson>): Endpoin
     weight: fields.number('load_balancing_weight', { defaultValue: 0 }),
   };
   const priority = fields.number('priority', { defaultValue: 0, max: 128 });
-  return fields.list('lb_endpoints', (endpoint) => readEndpoint(endpoint, { locality, priority }));
+  return fields.list('lb_endpoints', (endpoint) => readEndpoint(endpoint, { locality, priority }, rules));
 }
 
 function readEndpoint(
   fields: Fields<LbEndpointJson>,
   place: { readonly locality: Locality; readonly priority: number },
+  { mayBeNames }: AddressRules,
 ): Endpoint {
   const endpoint = fields.required('endpoint');
   // Names for people; connections go to the address.
   endpoint.ignore('hostname');
   const health = fields.take('health_status') ?? 'UNKNOWN';
   return {
-    ...decodeAddress(endpoint.required('address'), 1),
+    ...decodeAddress(endpoint.required('address'), 1, mayBeNames),
     isHealthy: health === 'UNKNOWN' || health === 'HEALTHY',
     healthCheck: readHealthCheckConfig(endpoint.message('health_check_config')),
     weight: fields.number('load_balancing_weight', { defaultValue: 1, min: 1 }),

@@ -13,8 +13,10 @@ export interface RootMessages {
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog;
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': ClusterConfig;
   'envoy.extensions.filters.http.cors.v3.Cors': Cors;
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
+  'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
@@ -25,6 +27,7 @@ export interface RootMessages {
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random;
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash;
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin;
+  'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
@@ -531,6 +534,10 @@ export type UpstreamConnectionOptions_FirstAddressFamilyVersion = 'DEFAULT' | 'V
 export interface UpstreamConnectionOptions_HappyEyeballsConfig {
   first_address_family_version?: UpstreamConnectionOptions_FirstAddressFamilyVersion;
   first_address_family_count?: number;
+}
+/** envoy.config.common.key_value.v3.KeyValueStoreConfig */
+export interface KeyValueStoreConfig {
+  config?: envoy_config_core_v3_TypedExtensionConfig;
 }
 /** envoy.config.common.matcher.v3.HttpGenericBodyMatch */
 export interface HttpGenericBodyMatch {
@@ -1912,6 +1919,41 @@ export interface StderrAccessLog {
 export interface StdoutAccessLog {
   log_format?: SubstitutionFormatString;
 }
+/** envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig */
+export interface ClusterConfig {
+  dns_cache_config?: DnsCacheConfig;
+  sub_clusters_config?: SubClustersConfig;
+  allow_insecure_cluster_options?: boolean;
+  allow_coalesced_connections?: boolean;
+}
+/** envoy.extensions.clusters.dynamic_forward_proxy.v3.SubClustersConfig */
+export interface SubClustersConfig {
+  lb_policy?: Cluster_LbPolicy;
+  max_sub_clusters?: number;
+  sub_cluster_ttl?: string;
+  preresolve_clusters?: SocketAddress[];
+}
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheCircuitBreakers */
+export interface DnsCacheCircuitBreakers {
+  max_pending_requests?: number;
+}
+/** envoy.extensions.common.dynamic_forward_proxy.v3.DnsCacheConfig */
+export interface DnsCacheConfig {
+  name?: string;
+  dns_lookup_family?: Cluster_DnsLookupFamily;
+  dns_refresh_rate?: string;
+  dns_min_refresh_rate?: string;
+  host_ttl?: string;
+  max_hosts?: number;
+  dns_failure_refresh_rate?: Cluster_RefreshRate;
+  dns_cache_circuit_breaker?: DnsCacheCircuitBreakers;
+  use_tcp_for_dns_lookups?: boolean;
+  dns_resolution_config?: DnsResolutionConfig;
+  typed_dns_resolver_config?: envoy_config_core_v3_TypedExtensionConfig;
+  preresolve_hostnames?: SocketAddress[];
+  dns_query_timeout?: string;
+  key_value_config?: KeyValueStoreConfig;
+}
 /** envoy.extensions.common.ratelimit.v3.LocalClusterRateLimit */
 export type LocalClusterRateLimit = Record<string, never>;
 /** envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor */
@@ -1962,6 +2004,16 @@ export interface envoy_extensions_filters_http_cors_v3_CorsPolicy {
   shadow_enabled?: RuntimeFractionalPercent;
   allow_private_network_access?: boolean;
   forward_not_matching_preflights?: boolean;
+}
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig */
+export interface FilterConfig {
+  dns_cache_config?: DnsCacheConfig;
+  sub_cluster_config?: SubClusterConfig;
+  save_upstream_address?: boolean;
+}
+/** envoy.extensions.filters.http.dynamic_forward_proxy.v3.SubClusterConfig */
+export interface SubClusterConfig {
+  cluster_init_timeout?: string;
 }
 /** envoy.extensions.filters.http.fault.v3.FaultAbort */
 export interface FaultAbort {
@@ -2278,6 +2330,14 @@ export type RingHash_HashFunction = 'DEFAULT_HASH' | 'XX_HASH' | 'MURMUR_HASH_2'
 export interface RoundRobin {
   slow_start_config?: SlowStartConfig;
   locality_lb_config?: LocalityLbConfig;
+}
+/** envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig */
+export interface CaresDnsResolverConfig {
+  resolvers?: Address[];
+  use_resolvers_as_fallback?: boolean;
+  filter_unroutable_families?: boolean;
+  dns_resolver_options?: DnsResolverOptions;
+  udp_max_queries?: number;
 }
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;

@@ -1,7 +1,8 @@
 /** Configuration of the HTTP filters in front of the router, as it stands in the filter chain and, by filter, in routes. */
+import type { DnsCacheConfig } from './dns.ts';
 import type { HeaderMatch, StringMatcher } from './route.ts';
 
-export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit;
+export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit | DynamicForwardProxyConfig;
 
 /** By the filter's name, from the innermost level that names the filter. */
 export type FilterConfigs = Readonly<Record<string, FilterConfig>>;
@@ -73,6 +74,13 @@ export interface LocalRateLimitDescriptor {
 export interface DescriptorEntry {
   readonly key: string;
   readonly value: string;
+}
+
+/** `envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig`; routes do not configure it. */
+export interface DynamicForwardProxyConfig {
+  readonly kind: 'dynamic_forward_proxy';
+  /** Clusters with this cache get requests whose host is looked up. */
+  readonly cache: DnsCacheConfig;
 }
 
 /** `envoy.config.route.v3.RateLimit`: what a request is described by; each action gives one entry. */

@@ -1,6 +1,7 @@
 /** Decodes `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`. */
 import { readAccessLog } from './access-log-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
+import { readDnsCacheConfig } from './dns-decoder.ts';
 import type {
   HTTPFault,
   HttpConnectionManager as HttpConnectionManagerJson,
@@ -98,6 +99,10 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
     }),
     // Has no fields: what is allowed stands in the routes.
     'envoy.extensions.filters.http.cors.v3.Cors': () => ({ kind: 'cors' }),
+    'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': (proxy) => ({
+      kind: 'dynamic_forward_proxy',
+      config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },
+    }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
       router.ignore('dynamic_stats');

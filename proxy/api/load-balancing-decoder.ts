@@ -18,9 +18,16 @@ export interface Balancing {
 
 const lbPolicies = ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGLEV'] as const;
 
-/** `load_balancing_policy` supersedes `lb_policy` and what belongs to that. */
-export function readBalancing(fields: Fields<ClusterJson>): Balancing {
+/** `load_balancing_policy` supersedes `lb_policy` and what belongs to that. `isClusterProvided`: nothing is balanced, the cluster itself knows the host. */
+export function readBalancing(fields: Fields<ClusterJson>, isClusterProvided: boolean): Balancing {
   const common = readCommon(fields.message('common_lb_config'));
+  if (isClusterProvided) {
+    const value = fields.take('lb_policy') ?? 'none';
+    if (value !== 'CLUSTER_PROVIDED') {
+      fields.fail('lb_policy', `must be CLUSTER_PROVIDED in a dynamic forward proxy, got ${value}`);
+    }
+    return { lbPolicy: lbPolicies[0], loadBalancing: { ...defaults, ...common } };
+  }
   const extensions = fields.message('load_balancing_policy');
   if (extensions === undefined) {
     const lbPolicy = fields.choice('lb_policy', lbPolicies);

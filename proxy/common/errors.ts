@@ -14,6 +14,8 @@ export type MeshErrorCode =
   | 'no_route'
   | 'no_cluster'
   | 'no_healthy_upstream'
+  | 'dns_failure'
+  | 'forwarding_loop'
   | 'connect_failure'
   | 'connect_timeout'
   | 'upstream_reset'
@@ -49,6 +51,9 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   no_route: row(404, 'NR', 'internal', 'never', 'route_not_found'),
   no_cluster: row(503, 'NC', 'internal', 'never', 'cluster_not_found'),
   no_healthy_upstream: row(503, 'UH', 'upstream', 'never', 'no_healthy_upstream'),
+  dns_failure: row(503, 'DF', 'upstream', 'never', 'dns_resolution_failure'),
+  // RFC 9110 §7.6: what is addressed to the proxy itself is answered, not forwarded; and here nothing is served.
+  forwarding_loop: row(404, 'NR', 'internal', 'never', 'forwarding_loop'),
   connect_failure: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_failure}'),
   connect_timeout: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_timeout}'),
   upstream_reset: row(

@@ -3,6 +3,7 @@ import type { HttpFilter as HttpFilterConfig } from '../api/listener.ts';
 import type { FilterFactory } from '../http/filter.ts';
 import { createRouterFactory } from '../router/router-filter.ts';
 import { createCorsFactory } from './cors.ts';
+import { createDynamicForwardProxyFactory } from './dynamic-forward-proxy.ts';
 import { createFaultFactory } from './fault.ts';
 import type { FilterContext } from './filter-context.ts';
 import { createLocalRateLimitFactory } from './local-ratelimit.ts';
@@ -11,6 +12,7 @@ type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => Filte
 
 const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
   cors: createCorsFactory,
+  dynamic_forward_proxy: createDynamicForwardProxyFactory,
   fault: createFaultFactory,
   local_ratelimit: createLocalRateLimitFactory,
   router: createRouterFactory,

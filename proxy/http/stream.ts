@@ -69,6 +69,8 @@ export class HttpStream {
   traceId = '';
   /** Of this hop, when the trace is sampled. */
   span: Span | undefined = undefined;
+  /** Where the request wants to go by its authority, set by the forward proxy filter in front of clusters that follow it. */
+  destination: string | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;
   /** Body bytes that came while a filter held the request. */
@@ -243,6 +245,7 @@ export class HttpStream {
     this.host = undefined;
     this.traceId = '';
     this.span = undefined;
+    this.destination = undefined;
     this.#stoppedAt = -1;
     if (this.#isBodyHeld) this.#takeHeld();
   }

@@ -104,12 +104,12 @@ export class RetryState {
    * Asks again while the picker names a host that failed, as often as the policy wants, and then takes what there is. The
    * picker is told how often it was asked before: where a hash decides, that leads to other hosts.
    */
-  chooseHost(cluster: UpstreamCluster, hash: number | undefined): Host | undefined {
+  chooseHost(cluster: UpstreamCluster, hash: number | undefined, destination: string | undefined): Host | undefined {
     const picker = this.#previousPriorities?.pickerOf(cluster) ?? cluster;
-    let host = picker.pick(hash, 0);
+    let host = picker.pick(hash, 0, destination);
     const attempts = this.#compiled?.policy.hostSelectionAttempts ?? 0;
     for (let i = 0; i < attempts && host !== undefined && this.#previousHosts?.includes(host) === true; i++) {
-      host = picker.pick(hash, i + 1);
+      host = picker.pick(hash, i + 1, destination);
     }
     return host;
   }

@@ -121,7 +121,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return;
     }
     stream.cluster = cluster;
-    const host = cluster.pick(this.#hash.value);
+    const host = cluster.pick(this.#hash.value, 0, stream.destination);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
       stream.sendLocalReply(new MeshError('no_healthy_upstream', describeOutage(cluster)));
@@ -256,7 +256,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
     if (this.#route?.stats !== undefined) this.#route.stats.retries.value += 1;
-    const host = this.#retry.chooseHost(current, this.#hash.value);
+    const host = this.#retry.chooseHost(current, this.#hash.value, this.#stream.destination);
     if (host !== undefined) {
       this.#startAttempt(host);
       this.decodeFlush();

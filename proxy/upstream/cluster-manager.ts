@@ -3,26 +3,41 @@ import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import { UpstreamCluster, type UpstreamContext } from './cluster.ts';
+import { Dns, type DnsOptions } from './dns/dns.ts';
+import { NodeDnsResolver } from './dns/resolver.ts';
 
 const sweepIntervalMs = 1_000;
 
+export interface ClusterManagerContext extends Omit<UpstreamContext, 'dns'>, Partial<Pick<DnsOptions, 'resolver'>> {
+  /** Default: the proxy is nowhere. */
+  readonly isOwnAddress?: DnsOptions['isOwnAddress'];
+}
+
 export class ClusterManager implements Lifecycle {
+  readonly dns: Dns;
   readonly #context: UpstreamContext;
   readonly #staticClusters = new Map<string, UpstreamCluster>();
   /** Endpoints by EDS service name: they may arrive before the cluster that wants them, and outlive its changes. */
   readonly #assignments = new Map<string, ClusterLoadAssignment>();
   #clusters: ReadonlyMap<string, UpstreamCluster> = new Map();
   #cancelSweep: (() => void) | undefined = undefined;
+  #isStarted = false;
 
-  constructor(context: UpstreamContext, staticClusters: readonly Cluster[]) {
-    this.#context = context;
-    for (const config of staticClusters) this.#staticClusters.set(config.name, new UpstreamCluster(config, context));
+  constructor(context: ClusterManagerContext, staticClusters: readonly Cluster[]) {
+    const { resolver = new NodeDnsResolver(), isOwnAddress = () => false, ...upstream } = context;
+    this.dns = new Dns({ ...upstream, resolver, isOwnAddress });
+    this.#context = { ...upstream, dns: this.dns };
+    for (const config of staticClusters) {
+      this.#staticClusters.set(config.name, new UpstreamCluster(config, this.#context));
+    }
     this.#clusters = new Map(this.#staticClusters);
   }
 
-  start(): Promise<void> {
+  /** Resolves when the names that clusters have now are looked up. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
     this.#cancelSweep ??= this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
-    return Promise.resolve();
+    await Promise.all(this.list().flatMap(({ discovery }) => discovery?.start() ?? []));
   }
 
   /** Idle connections are all there is to let go; running requests end with their streams. */
@@ -34,6 +49,7 @@ export class ClusterManager implements Lifecycle {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
     for (const cluster of this.#clusters.values()) cluster.close();
+    this.dns.close();
     return Promise.resolve();
   }
 
@@ -68,6 +84,7 @@ export class ClusterManager implements Lifecycle {
     if (current !== undefined && isDeepStrictEqual(current.config, config)) return current;
     const created = new UpstreamCluster(config, this.#context);
     if (current !== undefined) created.succeed(current);
+    if (this.#isStarted) void created.discovery?.start();
     const assignment =
       config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
     if (assignment !== undefined) created.updateAssignment(assignment);

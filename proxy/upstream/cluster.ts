@@ -13,6 +13,10 @@ import { SocketProber } from './health-check/socket-prober.ts';
 import { Host } from './host.ts';
 import { OutlierDetector } from './outlier/outlier-detector.ts';
 import { OutlierStats } from './outlier/outlier-stats.ts';
+import type { Dns } from './dns/dns.ts';
+import { DynamicHosts } from './dns/dynamic-hosts.ts';
+import type { HostDiscovery } from './dns/host-discovery.ts';
+import { ResolvedEndpoints } from './dns/resolved-endpoints.ts';
 import { type ClusterPicker, createClusterPicker } from './cluster-picker.ts';
 import type { Picker, Random } from './picker.ts';
 import { slowStartFactor } from './slow-start.ts';
@@ -25,6 +29,8 @@ export interface UpstreamContext {
   readonly stats: StatsStore;
   /** How health checks reach hosts. Default: over sockets. */
   readonly createProber?: ProberFactory;
+  /** Where clusters that go by names look them up; such a cluster cannot be without it. */
+  readonly dns?: Dns;
 }
 
 export class UpstreamCluster {
@@ -32,6 +38,8 @@ export class UpstreamCluster {
   readonly context: UpstreamContext;
   readonly stats: ClusterStats;
   readonly circuitBreaker: CircuitBreaker;
+  /** Undefined where addresses stand in the configuration or come from EDS. */
+  readonly discovery: HostDiscovery | undefined;
   readonly #outlierDetector: OutlierDetector | undefined;
   readonly #healthChecker: HealthChecker | undefined;
   #hosts = new Map<string, Host>();
@@ -51,6 +59,7 @@ export class UpstreamCluster {
     this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
     this.#outlierDetector = this.#createOutlierDetector();
     this.#healthChecker = this.#createHealthChecker();
+    this.discovery = this.#createDiscovery();
     this.#clusterPicker = this.#createPicker();
     this.#picker = this.#clusterPicker.picker;
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
@@ -96,6 +105,23 @@ export class UpstreamCluster {
     }
   }
 
+  #createDiscovery(): HostDiscovery | undefined {
+    const { discovery, name } = this.config;
+    const { dns, stats: statsStore } = this.context;
+    if (dns === undefined || discovery.kind === 'static' || discovery.kind === 'eds') return undefined;
+    const cluster = {
+      name,
+      dns,
+      statsStore,
+      hosts: () => this.hosts,
+      updateAssignment: (assignment: ClusterLoadAssignment) => this.updateAssignment(assignment),
+    };
+    if (discovery.kind === 'dynamic_forward_proxy') return new DynamicHosts(discovery.cache, cluster);
+    const endpoints = new ResolvedEndpoints(discovery, cluster);
+    this.stats.add(endpoints.stats);
+    return endpoints;
+  }
+
   /** Hosts that stay keep their connections; hosts that go finish what they are doing. */
   updateAssignment({ endpoints, overprovisioningFactor }: ClusterLoadAssignment): void {
     this.#overprovisioningFactor = overprovisioningFactor;
@@ -139,6 +165,8 @@ export class UpstreamCluster {
   }
 
   #createPicker(): ClusterPicker {
+    const own = this.discovery?.picker;
+    if (own !== undefined) return { picker: own, pickerWithout: () => undefined };
     const { lbPolicy, loadBalancing } = this.config;
     const { clock, random } = this.context;
     return createClusterPicker(this.hosts, {
@@ -167,9 +195,9 @@ export class UpstreamCluster {
     return [...this.#hosts.values()];
   }
 
-  /** `hash`: of the request, when its route makes one. `attempt`: how often a host for it was asked for and not liked. */
-  pick(hash?: number, attempt?: number): Host | undefined {
-    return this.#picker.pick(hash, attempt);
+  /** `hash`: of the request, when its route makes one. `attempt`: how often a host for it was asked for and not liked. `destination`: of the request, once the forward proxy filter has found it. */
+  pick(hash?: number, attempt?: number, destination?: string): Host | undefined {
+    return this.#picker.pick(hash, attempt, destination);
   }
 
   /** For retries that pass over priorities; undefined when no other has a healthy host. */
@@ -187,6 +215,7 @@ export class UpstreamCluster {
   }
 
   close(): void {
+    this.discovery?.close();
     this.#outlierDetector?.close();
     this.#healthChecker?.close();
     for (const host of this.#hosts.values()) host.remove();

@@ -13,8 +13,9 @@ export interface Picker {
   /**
    * The host for one request; undefined when there is none. `hash` is that of the request, in [0, 2^32), when its route
    * makes one; `attempt` counts repetitions from 1, so that a policy that goes by the hash finds another host.
+   * `destination` is where the request itself wants to go, in clusters that let it.
    */
-  pick(hash?: number, attempt?: number): Host | undefined;
+  pick(hash?: number, attempt?: number, destination?: string): Host | undefined;
 }
 
 /** Uniform in [0, 1); injected so that tests are repeatable. */

@@ -85,9 +85,9 @@ describe('a cluster is refused', () => {
     ['of type EDS without its config', { name: 'a', type: 'EDS' }, 'eds_cluster_config: must be set'],
     ['of type STATIC without endpoints', { name: 'a' }, 'load_assignment: must be set'],
     [
-      'when it resolves names',
-      { ...staticClusterJson('a', 1), type: 'STRICT_DNS' },
-      'type: "STRICT_DNS" is not supported, only STATIC, EDS',
+      'of a type that needs the address a connection was made for',
+      { ...staticClusterJson('a', 1), type: 'ORIGINAL_DST' },
+      'type: "ORIGINAL_DST" is not supported, only STATIC, EDS, STRICT_DNS, LOGICAL_DNS',
     ],
     [
       'when EDS is not on the ADS stream',
