@@ -5,6 +5,7 @@ import { checkDestinationRule } from './checks/destination-rule.ts';
 import { checkRateLimit } from './checks/rate-limit.ts';
 import { checkService } from './checks/service.ts';
 import { checkServiceEntry } from './checks/service-entry.ts';
+import { checkSidecar } from './checks/sidecar.ts';
 import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
@@ -13,6 +14,7 @@ import { rateLimitSchema } from './rate-limit.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import { serviceSchema } from './service.ts';
 import { serviceEntrySchema } from './service-entry.ts';
+import { sidecarSchema } from './sidecar.ts';
 import { virtualServiceSchema } from './virtual-service.ts';
 import { workloadEntrySchema } from './workload-entry.ts';
 
@@ -113,6 +115,17 @@ export const kinds: readonly Kind[] = [
     },
     serviceEntrySchema,
     checkServiceEntry,
+  ),
+  defineKind(
+    {
+      ...networking,
+      kind: 'Sidecar',
+      plural: 'sidecars',
+      shortNames: [],
+      printerColumns: [age],
+    },
+    sidecarSchema,
+    checkSidecar,
   ),
   defineKind(
     {

@@ -13,7 +13,7 @@ const attributePattern = /^[\x20-\x3a\x3c-\x7e]*$/;
 export function loadBalancerFaults(settings: LoadBalancerSettings, path: string): FieldError[] {
   const { simple = 'LEAST_REQUEST', consistentHash, warmup, warmupDurationSecs } = settings;
   const faults = consistentHash === undefined ? [] : hashFaults(consistentHash, `${path}.consistentHash`);
-  const warmsUp = consistentHash === undefined && simple !== 'RANDOM';
+  const warmsUp = consistentHash === undefined && simple !== 'RANDOM' && simple !== 'PASSTHROUGH';
   for (const [field, value] of Object.entries({ warmup, warmupDurationSecs })) {
     if (value === undefined || warmsUp) continue;
     const message = `has no effect with ${consistentHash === undefined ? simple : 'consistentHash'}, only with ROUND_ROBIN and LEAST_REQUEST`;

@@ -11,6 +11,7 @@ import { Findings } from './findings.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import { checkMeshTracing, defaultConfig, defaultProviders, extensionProviders } from './mesh-tracing.ts';
 import * as s from './schema.ts';
+import { outboundTrafficPolicy } from './sidecar.ts';
 import { localityLbSetting } from './traffic-policy.ts';
 import { httpRetry } from './virtual-service.ts';
 import type { ManifestError } from './manifest.ts';
@@ -28,6 +29,10 @@ const meshConfigSchema = s.message({
   extensionProviders,
   defaultProviders,
   defaultConfig,
+  /** Of requests for hosts that nobody declared, where no Sidecar says otherwise; default ALLOW_ANY. */
+  outboundTrafficPolicy,
+  /** Until names of ServiceEntries are looked up again, where their answers have no time to live; default 60 s. */
+  dnsRefreshRate: s.duration,
 });
 
 export type MeshConfig = Static<typeof meshConfigSchema>;
@@ -55,8 +60,11 @@ export function readMeshConfig(
 }
 
 function checkMeshConfig(config: MeshConfig, findings: Findings): void {
-  const { defaultHttpRetryPolicy, connectTimeout, localityLbSetting } = config;
-  if (connectTimeout !== undefined) findings.expect('connectTimeout', durationFault(connectTimeout));
+  const { defaultHttpRetryPolicy, localityLbSetting } = config;
+  for (const field of ['connectTimeout', 'dnsRefreshRate'] as const) {
+    const value = config[field];
+    if (value !== undefined) findings.expect(field, durationFault(value));
+  }
   if (localityLbSetting !== undefined) checkLocality(localityLbSetting, 'localityLbSetting', findings);
   checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
   checkMeshTracing(config, findings);

@@ -35,6 +35,12 @@ const literalAddress: Supported = (value, path) =>
     ? []
     : [{ path, message: `${show(value)} ${notYet}, only an IP address` }];
 
+/** Where a name is looked up, or would have been refused before. */
+const networkAddress: Supported = (value, path) =>
+  typeof value === 'string' && value.startsWith('unix://')
+    ? [{ path, message: `${show(value)} ${notYet}, only an IP address or a host name` }]
+    : [];
+
 const portNumber: Supported = (value, path) =>
   typeof value === 'number' ? [] : [{ path, message: `${show(value)} ${notYet}, only a port number` }];
 
@@ -70,9 +76,8 @@ const connectionPool: Supported = {
   },
 };
 
-/** There is no original destination where a sidecar is addressed openly. */
 const loadBalancer: Supported = {
-  simple: only('ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'UNSPECIFIED'),
+  simple: true,
   consistentHash: true,
   warmup: true,
   warmupDurationSecs: true,
@@ -113,12 +118,12 @@ const locality: Supported = (value, path) =>
     ? []
     : [{ path, message: `must be region/zone/subzone, shortened from the right, got ${show(value)}` }];
 
-const workload: Supported = { address: literalAddress, ports: true, labels: true, weight: true, locality };
+const workload = { address: literalAddress, ports: true, labels: true, weight: true, locality } satisfies Supported;
 
 const supported: Readonly<Record<string, Supported>> = {
   VirtualService: {
     hosts: true,
-    gateways: only('mesh'),
+    gateways: true,
     exportTo: true,
     http: {
       name: true,
@@ -137,7 +142,7 @@ const supported: Readonly<Record<string, Supported>> = {
         statPrefix: true,
         sourceLabels: true,
         sourceNamespace: true,
-        gateways: only('mesh'),
+        gateways: true,
       },
       fault: {
         delay: { fixedDelay: true, percent: true, percentage: true },
@@ -193,10 +198,11 @@ const supported: Readonly<Record<string, Supported>> = {
     exportTo: only('*'),
     ports: true,
     location: true,
-    resolution: only('STATIC'),
-    endpoints: workload,
+    resolution: true,
+    endpoints: { ...workload, address: networkAddress },
     workloadSelector: true,
   },
+  Sidecar: true,
   WorkloadEntry: workload,
   RateLimit: true,
   Service: {
@@ -237,8 +243,8 @@ function unsupportedIn(value: unknown, part: Supported, path: string): FieldErro
 /** Fields whose absence has a meaning that is not in force. */
 function unsupportedDefaults(kind: string, spec: unknown): FieldError[] {
   const fields = new Map(entriesOf(spec));
-  if (kind === 'ServiceEntry' && !fields.has('resolution')) {
-    return [{ path: 'spec.resolution', message: `is required: the default NONE ${notYet}, only STATIC` }];
+  if (kind === 'ServiceEntry' && fields.has('workloadSelector') && fields.get('resolution') !== 'STATIC') {
+    return [{ path: 'spec.workloadSelector', message: `${notYet}, only with resolution STATIC` }];
   }
   if (kind === 'WorkloadEntry' && !fields.has('address')) {
     return [{ path: 'spec.address', message: `is required: a workload behind a network's gateway ${notYet}` }];

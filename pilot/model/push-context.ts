@@ -3,6 +3,7 @@ import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Service } from './service.ts';
+import type { Sidecars } from './sidecars.ts';
 import type { VirtualServices } from './virtual-services.ts';
 import type { Workload } from './workload.ts';
 
@@ -20,6 +21,7 @@ export interface PushConfig {
   readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;
+  readonly sidecars: Sidecars;
   readonly meshConfig: MeshConfig;
 }
 

@@ -16,6 +16,11 @@ export interface Service {
   readonly selector: Labels | undefined;
   /** Workloads listed by the service itself (ServiceEntry `endpoints`). */
   readonly endpoints: readonly Workload[];
+  /**
+   * How its hosts are found; default `STATIC`: workloads of the mesh and `endpoints`. `DNS` and `DNS_ROUND_ROBIN` look up
+   * the addresses of `endpoints`; with `NONE` and `DYNAMIC_DNS` a request itself says where it goes.
+   */
+  readonly resolution?: 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'DYNAMIC_DNS';
 }
 
 export interface ServicePort {

@@ -17,7 +17,7 @@ export interface Workload {
   readonly labels: Labels;
   readonly locality: Locality;
   readonly clusterId: string;
-  /** IP address where others reach it. */
+  /** IP address where others reach it; among the endpoints of a service whose names are looked up also a name. */
   readonly address: string;
   /** Relative to the service's other workloads; >= 1. */
   readonly weight: number;

@@ -8,22 +8,23 @@ import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
-import { adsConfigSource } from './config-source.ts';
+import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
 import { buildHealthCheck } from './health-check.ts';
-import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
+import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
-/** In the order of the services' hostnames. */
+/** In the order of the services' hostnames, the one for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client): Cluster[] {
-  return config.services.flatMap((service) => {
+  const clusters = config.services.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>
       subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset, meshConfig: config.meshConfig })),
     );
   });
+  return [...clusters, buildPassthroughCluster(config)];
 }
 
 interface ClusterContext {
@@ -38,11 +39,12 @@ function buildOutboundCluster(
   { rule, subset, meshConfig }: ClusterContext,
 ): Cluster {
   const { hostname, name, namespace } = service;
+  const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
+  const policy = policyOf(rule, subset, port.number);
   return {
-    name: outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname }),
-    type: 'EDS',
-    eds_cluster_config: { eds_config: adsConfigSource },
-    ...buildPolicy(policyOf(rule, subset, port.number), rule, meshConfig),
+    name: clusterName,
+    ...buildDiscovery({ clusterName, service, port, labels: subset?.labels ?? {}, policy, meshConfig }),
+    ...buildPolicy(policy, rule, meshConfig),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };
@@ -50,8 +52,6 @@ function buildOutboundCluster(
 
 function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {
   const cluster = {
-    ...buildLoadBalancer(policy),
-    ...buildCommonLoadBalancing(policy, meshConfig),
     ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
     ...buildOutlierDetection(policy.outlierDetection, rule?.outlierRates),
   };

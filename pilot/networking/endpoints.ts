@@ -37,6 +37,8 @@ export function selectEndpoints(
   const cluster = parseOutboundClusterName(clusterName);
   const service = cluster && config.serviceByHostname.get(cluster.hostname);
   if (cluster === undefined || service === undefined) return undefined;
+  // Others find their hosts by themselves.
+  if (service.resolution !== undefined && service.resolution !== 'STATIC') return undefined;
   const port = httpPorts(service).find(({ number }) => number === cluster.port);
   if (port === undefined) return undefined;
   const rule = config.destinationRules.find(service, client);

@@ -4,6 +4,7 @@
  */
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { HttpFilter } from '../../proxy/api/envoy.gen.ts';
+import { forwardProxyFilter } from './forward-proxy.ts';
 
 /** Names that routes configure the filters by. */
 export const corsFilterName = 'envoy.filters.http.cors';
@@ -16,12 +17,13 @@ const localRateLimitType = 'envoy.extensions.filters.http.local_ratelimit.v3.Loc
 
 const router: HttpFilter = filter('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router');
 
-/** CORS comes first, so that a browser can read what the others answer. */
+/** CORS comes first, so that a browser can read what the others answer; what is refused is not looked up. */
 export const outboundHttpFilters: readonly HttpFilter[] = [
   filter(corsFilterName, 'envoy.extensions.filters.http.cors.v3.Cors'),
   filter(faultFilterName, 'envoy.extensions.filters.http.fault.v3.HTTPFault'),
   filter(rateLimitFilterName, localRateLimitType, { stat_prefix: 'http_local_rate_limiter' }),
   filter(shadowRateLimitFilterName, localRateLimitType, { stat_prefix: 'http_local_rate_limiter_shadow' }),
+  forwardProxyFilter,
   router,
 ];
 

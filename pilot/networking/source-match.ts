@@ -40,6 +40,7 @@ export function sourceLabelKeys(config: PushConfig): ReadonlySet<string> {
   for (const { spec } of [...config.rateLimits.values()].flat()) {
     for (const key of Object.keys(spec.sourceLabels ?? {})) keys.add(key);
   }
+  for (const key of config.sidecars.labelKeys) keys.add(key);
   keysOfConfig.set(config, keys);
   return keys;
 }

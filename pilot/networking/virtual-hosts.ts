@@ -6,8 +6,10 @@ import type { PushConfig } from '../model/push-context.ts';
 import { httpPorts, type Service } from '../model/service.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
+import { buildCatchAllHost } from './outbound-policy.ts';
 import { limitVirtualHost } from './rate-limits.ts';
-import { destinationHostname } from './route-context.ts';
+import type { OutboundCluster } from './cluster-name.ts';
+import { destinationHostname, type RouteContext } from './route-context.ts';
 import { buildDefaultRoute, buildRoutes } from './routes.ts';
 import { decorateRoutes } from './tracing.ts';
 
@@ -33,14 +35,14 @@ interface HostPort {
 /** Where a host is served that rules name and no service declares. */
 const defaultHttpPort = 80;
 
-/** In the order of hostnames, services first. */
+/** In the order of hostnames, services first; the one for everything else last. */
 export function buildOutboundHosts(config: PushConfig, client: Client): OutboundHost[] {
   const services = config.services.flatMap((service) => serviceHosts(service, config, client));
   const hosts = [...services, ...ruleHosts(config, client)];
   // Envoy refuses a route configuration in which two virtual hosts claim one domain: a full name beats a short spelling.
   const fullNames = new Set(hosts.flatMap((host) => domainsOf([host.hostname], host)));
   const claimed = new Set<string>();
-  return hosts.map((host) => {
+  const declared = hosts.map((host) => {
     const own = new Set(domainsOf([host.hostname], host));
     const domains = domainsOf(spellingsOf(host.hostname, client.namespace), host).filter((domain) => {
       if (own.has(domain)) return true;
@@ -56,12 +58,17 @@ export function buildOutboundHosts(config: PushConfig, client: Client): Outbound
     const { isMeshInternal, rules, port } = host;
     return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal, rules, port };
   });
+  const others = { virtualHost: buildCatchAllHost(config, client), isMeshInternal: false };
+  return [...declared, { ...others, rules: undefined, port: defaultHttpPort }];
 }
 
 function serviceHosts(service: Service, config: PushConfig, client: Client): HostPort[] {
   const { hostname } = service;
   const ports = httpPorts(service);
-  const defaultPort = ports.find(({ number }) => number === defaultHttpPort) ?? ports[0];
+  // Where requests say themselves where they go, one without a port goes to port 80 and to no other.
+  const followsRequests = service.resolution === 'NONE' || service.resolution === 'DYNAMIC_DNS';
+  const defaultPort =
+    ports.find(({ number }) => number === defaultHttpPort) ?? (followsRequests ? undefined : ports[0]);
   const rules = httpRules(config.virtualServices.visibleTo(client.namespace).find(hostname));
   return ports.map((port) => ({
     hostname,
@@ -69,11 +76,17 @@ function serviceHosts(service: Service, config: PushConfig, client: Client): Hos
     isDefaultPort: port === defaultPort,
     isMeshInternal: !service.isMeshExternal,
     rules,
-    routes:
-      rules === undefined
-        ? [buildDefaultRoute({ port: port.number, subset: '', hostname }, { config, client })]
-        : buildRoutes({ rules, config, client, port: port.number }),
+    routes: buildServiceRoutes({ port: port.number, subset: '', hostname }, { rules, config, client }),
   }));
+}
+
+/** Rules of which none is for this client and port are as good as none, as in Istio. */
+function buildServiceRoutes(
+  cluster: OutboundCluster,
+  { rules, config, client }: Pick<RouteContext, 'config' | 'client'> & { readonly rules: VirtualService | undefined },
+): Route[] {
+  const routes = rules === undefined ? [] : buildRoutes({ rules, config, client, port: cluster.port });
+  return routes.length > 0 ? routes : [buildDefaultRoute(cluster, { config, client })];
 }
 
 /** A wildcard that covers services rules these; it is a virtual host of its own only when it covers none. */
@@ -82,14 +95,10 @@ function ruleHosts(config: PushConfig, client: Client): HostPort[] {
   for (const [hostname, virtualService] of config.virtualServices.visibleTo(client.namespace).entries()) {
     const rules = httpRules(virtualService);
     if (rules === undefined || config.services.some((service) => isHostCoveredBy(service.hostname, hostname))) continue;
-    hosts.push({
-      hostname,
-      port: defaultHttpPort,
-      isDefaultPort: true,
-      isMeshInternal: isRoutedIntoMesh(rules, config),
-      rules,
-      routes: buildRoutes({ rules, config, client, port: defaultHttpPort }),
-    });
+    const routes = buildRoutes({ rules, config, client, port: defaultHttpPort });
+    if (routes.length === 0) continue;
+    const isMeshInternal = isRoutedIntoMesh(rules, config);
+    hosts.push({ hostname, port: defaultHttpPort, isDefaultPort: true, isMeshInternal, rules, routes });
   }
   return hosts.sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
 }

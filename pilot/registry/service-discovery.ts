@@ -5,6 +5,7 @@ import { DestinationRules } from '../model/destination-rules.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
+import { type Sidecar, Sidecars } from '../model/sidecars.ts';
 import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';
 import { indexRateLimits, type RateLimit } from '../model/rate-limits.ts';
 import type { Workload } from '../model/workload.ts';
@@ -85,6 +86,7 @@ function buildConfig({ resources, meshConfig = {} }: DiscoveryInput, services: S
     serviceByHostname: new Map(services.map((service) => [service.hostname, service])),
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
+    sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
     meshConfig,
   };

@@ -4,7 +4,6 @@ import type { ServiceEntrySpec, ServicePort as EntryPort } from '../../crds/serv
 import type { KubernetesServicePort, ServiceSpec } from '../../crds/service.ts';
 import type { WorkloadEntrySpec } from '../../crds/workload-entry.ts';
 import { clusterDomain } from '../../crds/host.ts';
-import { isIpAddress } from '../../crds/names.ts';
 import { localityOfLabels, parseLocality, withTopologyLabels } from '../model/locality.ts';
 import { memoize } from '../model/memoize.ts';
 import { clusterHostname, protocolOf, type Service, type ServicePort } from '../model/service.ts';
@@ -50,6 +49,8 @@ function kubernetesPort({ port, name = '', protocol, appProtocol, targetPort }: 
 function fromServiceEntry({ metadata, spec }: Resource<ServiceEntrySpec>): readonly Service[] {
   const { name, namespace } = metadata;
   const ports = (spec.ports ?? []).map(entryPort);
+  const { resolution = 'NONE' } = spec;
+  const isLookedUp = resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN';
   const endpoints = listedWorkloads(spec.endpoints ?? [], namespace, (i) => `${name}-${i}`);
   return spec.hosts.map((host) => {
     const hostname = host.toLowerCase();
@@ -60,7 +61,12 @@ function fromServiceEntry({ metadata, spec }: Resource<ServiceEntrySpec>): reado
       ports,
       isMeshExternal: spec.location !== 'MESH_INTERNAL',
       selector: spec.workloadSelector?.labels,
-      endpoints,
+      // Without endpoints the host stands for itself.
+      endpoints:
+        isLookedUp && endpoints.length === 0
+          ? listedWorkloads([{ address: hostname }], namespace, () => name)
+          : endpoints,
+      resolution,
     };
   });
 }
@@ -74,7 +80,7 @@ function entryPort({ number, name, protocol, targetPort = 0 }: EntryPort): Servi
   return { name, number, protocol: protocolOf(name, protocol), targetPort: targetPort === 0 ? number : targetPort };
 }
 
-/** EDS carries IP addresses only, so an entry that is reached by a DNS name or a socket path has no workload here. */
+/** An entry that is reached by a socket path, or through another network's gateway, has no workload here. */
 function listedWorkloads(
   entries: readonly WorkloadEntrySpec[],
   namespace: string,
@@ -82,7 +88,7 @@ function listedWorkloads(
 ): readonly Workload[] {
   return entries.flatMap((entry, index): Workload[] => {
     const { address = '', labels = {}, weight = 1, ports = {} } = entry;
-    if (!isIpAddress(address)) return [];
+    if (address === '' || address.startsWith('unix://')) return [];
     const name = nameAt(index);
     const locality = entry.locality ? parseLocality(entry.locality) : localityOfLabels(labels);
     return [

@@ -191,7 +191,7 @@ export class AdsStream {
     const endpoints = this.subscriptions.get('EDS');
     endpoints?.forget(changed);
     this.#warming.start(
-      push.resources.map(({ name }) => name),
+      push.resources.filter(({ needsEndpoints }) => needsEndpoints).map(({ name }) => name),
       endpoints?.names ?? noNames,
     );
   }

@@ -95,8 +95,10 @@ function setOf(resources: readonly EncodedResource[]): ResourceSet {
 }
 
 function createClusterSets(encoder: ResourceEncoder) {
-  const encode = (cluster: Cluster): EncodedResource =>
-    encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster);
+  const encode = (cluster: Cluster): EncodedResource => ({
+    ...encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster),
+    needsEndpoints: cluster.type === 'EDS',
+  });
   const outbound = memoize((config: PushConfig, key: Client) => buildOutboundClusters(config, key).map(encode));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
     hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],

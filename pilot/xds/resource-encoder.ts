@@ -9,6 +9,8 @@ export interface EncodedResource {
   readonly name: string;
   /** Hash of the content: equal versions are equal bytes. */
   readonly version: string;
+  /** A cluster whose endpoints come from EDS: it takes no traffic before they have come. */
+  readonly needsEndpoints?: boolean;
   /** The `resources` field of a DiscoveryResponse, tag and length included, in one or several pieces. */
   parts(): readonly Uint8Array[];
 }

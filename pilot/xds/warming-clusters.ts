@@ -1,6 +1,5 @@
 /** Clusters that a client was sent and has not asked the endpoints of: it may not route to them yet. */
 import type { Clock } from '../../proxy/common/clock.ts';
-import { parseOutboundClusterName } from '../networking/cluster-name.ts';
 
 /** How long to wait for a client to ask. Sidecars ask at once; this bound is for clients that never do. */
 export const warmingMs = 1000;
@@ -20,10 +19,10 @@ export class WarmingClusters {
     return this.#names.size === 0;
   }
 
-  /** Clusters with endpoints of their own, such as the application's, warm by themselves. */
+  /** `clusterNames`: of those whose endpoints come from EDS; others warm by themselves. */
   start(clusterNames: readonly string[], subscribed: ReadonlySet<string>): void {
     this.#cancelTimer();
-    const names = clusterNames.filter((name) => !subscribed.has(name) && parseOutboundClusterName(name) !== undefined);
+    const names = clusterNames.filter((name) => !subscribed.has(name));
     this.#names = new Set(names);
     if (this.isDone) return;
     this.#cancelTimer = this.#clock.setTimer(() => {

@@ -28,7 +28,7 @@ describe('the committed CustomResourceDefinitions', () => {
   });
 
   it('are one per kind that Kubernetes does not have, named as Kubernetes asks', () => {
-    const ofIstio = ['virtualservices', 'destinationrules', 'serviceentries', 'workloadentries'];
+    const ofIstio = ['virtualservices', 'destinationrules', 'serviceentries', 'sidecars', 'workloadentries'];
     expect(crds.map(({ crd }) => crd.metadata.name)).toEqual([
       ...ofIstio.map((plural) => `${plural}.networking.istio.io`),
       'ratelimits.networking.heddle.dev',

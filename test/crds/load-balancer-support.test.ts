@@ -32,7 +32,7 @@ describe('a load balancer that is in force', () => {
 
 describe('a load balancer that would not do what it says', () => {
   test.each<[object, string]>([
-    [{ simple: 'PASSTHROUGH' }, '….simple: "PASSTHROUGH" is not supported yet'],
+    [{ simple: 'PASSTHROUGH', warmup: { duration: '1s' } }, '….warmup: has no effect with PASSTHROUGH'],
     [{ simple: 'RANDOM', warmup: { duration: '1s' } }, '….warmup: has no effect with RANDOM'],
     [
       { consistentHash: { useSourceIp: true }, warmupDurationSecs: '1s' },

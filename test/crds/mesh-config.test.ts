@@ -6,9 +6,15 @@ const faultsOf = (text: string): string[] => (readMeshConfig(text, 'mesh.yaml').
 
 describe('a MeshConfig file', () => {
   test('sets the fields that it names', () => {
-    const text = 'defaultHttpRetryPolicy: { attempts: 0 }\nconnectTimeout: 3s\n';
+    const text =
+      'defaultHttpRetryPolicy: { attempts: 0 }\nconnectTimeout: 3s\ndnsRefreshRate: 30s\noutboundTrafficPolicy: { mode: REGISTRY_ONLY }\n';
     expect(readMeshConfig(text, 'mesh.yaml')).toEqual({
-      value: { defaultHttpRetryPolicy: { attempts: 0 }, connectTimeout: '3s' },
+      value: {
+        defaultHttpRetryPolicy: { attempts: 0 },
+        connectTimeout: '3s',
+        dnsRefreshRate: '30s',
+        outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
+      },
     });
   });
 
@@ -46,6 +52,9 @@ describe('a MeshConfig file', () => {
   test.each([
     ['broken YAML', 'a: [', /^mesh\.yaml:1: /],
     ['a list', '- a', /must be an object/],
+    ['a policy without a mode', 'outboundTrafficPolicy: {}', /^mesh\.yaml:1: outboundTrafficPolicy\.mode: /],
+    ['a policy that Istio does not have', 'outboundTrafficPolicy: { mode: DENY }', /ALLOW_ANY/],
+    ['a time that is none', 'dnsRefreshRate: often', /^mesh\.yaml:1: dnsRefreshRate: .*often/],
     ['two documents', '{}\n---\n{}\n', /^mesh\.yaml:3: must be the only document/],
   ])('is refused when it is %s', (_, text, fault) => {
     expect(faultsOf(text)).toEqual([expect.stringMatching(fault)]);

@@ -170,11 +170,6 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.http[0].redirect.redirectCode: 304 ${notYet}, only 301, 302, 303, 307, 308`,
     ],
     [
-      'gateways of a match',
-      { match: [{ gateways: ['mesh', 'front'] }] },
-      `spec.http[0].match[0].gateways[1]: "front" ${notYet}, only "mesh"`,
-    ],
-    [
       'pseudo headers',
       { match: [{ headers: { ':method': {} } }] },
       `spec.http[0].match[0].headers[":method"]: ${notYet}`,
@@ -189,21 +184,11 @@ describe('what Istio knows and this version does not put in force', () => {
   });
 
   it.each([
-    [
-      'gateways',
-      virtualService({ gateways: ['mesh', 'shop/front'] }),
-      `spec.gateways[1]: "shop/front" ${notYet}, only "mesh"`,
-    ],
     ['TCP', virtualService({ tcp: [{ route: [{ destination: { host: 'a' } }] }] }), `spec.tcp: ${notYet}`],
     [
       'zone-aware routing',
       destinationRule({ trafficPolicy: { loadBalancer: { zoneAwareLbSetting: { enabled: true } } } }),
       `spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: ${notYet}`,
-    ],
-    [
-      'pass-through',
-      destinationRule({ trafficPolicy: { loadBalancer: { simple: 'PASSTHROUGH' } } }),
-      `spec.trafficPolicy.loadBalancer.simple: "PASSTHROUGH" ${notYet}, only "ROUND_ROBIN", "LEAST_REQUEST", "LEAST_CONN", "RANDOM", "UNSPECIFIED"`,
     ],
     [
       'limits',
@@ -220,17 +205,20 @@ describe('what Istio knows and this version does not put in force', () => {
       destinationRule({ trafficPolicy: { portLevelSettings: [{ port: { number: 80 }, tls: { sni: 'a' } }] } }),
       `spec.trafficPolicy.portLevelSettings[0].tls.sni: ${notYet}`,
     ],
-    ['DNS', serviceEntry({ resolution: 'DNS' }), `spec.resolution: "DNS" ${notYet}, only "STATIC"`],
     [
-      'no resolution',
-      JSON.parse(JSON.stringify(serviceEntry({ resolution: undefined }))) as object,
-      `spec.resolution: is required: the default NONE ${notYet}, only STATIC`,
+      'workloads whose names are looked up',
+      JSON.parse(
+        JSON.stringify(
+          serviceEntry({ resolution: 'DNS', endpoints: undefined, workloadSelector: { labels: { app: 'a' } } }),
+        ),
+      ) as object,
+      `spec.workloadSelector: ${notYet}, only with resolution STATIC`,
     ],
     ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1'] }), `spec.addresses: ${notYet}`],
     [
-      'endpoints with names',
+      'endpoints that are sockets of the file system',
       serviceEntry({ endpoints: [{ address: 'unix:///a' }] }),
-      `spec.endpoints[0].address: "unix:///a" ${notYet}, only an IP address`,
+      `spec.endpoints[0].address: "unix:///a" ${notYet}, only an IP address or a host name`,
     ],
     [
       'workloads with names',

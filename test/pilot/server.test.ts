@@ -92,7 +92,10 @@ describe('pilot', () => {
       spec: { ports: [{ name: 'http', port: 9080 }] },
     });
     expect(answer.status).toBe(200);
-    expect(clusterNames(await sidecar.next('CDS'))).toEqual(['outbound|9080||ratings.default.svc.cluster.local']);
+    expect(clusterNames(await sidecar.next('CDS'))).toEqual([
+      'outbound|9080||ratings.default.svc.cluster.local',
+      'PassthroughCluster',
+    ]);
   });
 
   test('an unknown subset of a service that only workloads declare is refused', async () => {

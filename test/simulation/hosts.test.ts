@@ -107,8 +107,8 @@ spec:
 
   test('a wildcard stands for at least one character', async () => {
     const mesh = await Simulation.start({ yaml: entry('*.foo.com', '10.9.0.2') });
-    expect(mesh.call({ host: 'foo.com' })).toMatchObject({ status: 404, flag: 'NR' });
-    expect(mesh.call({ host: '.foo.com' })).toMatchObject({ status: 404, flag: 'NR' });
+    expect(mesh.call({ host: 'foo.com' })).toMatchObject({ status: 503, flag: 'DF', route: 'allow_any' });
+    expect(mesh.call({ host: '.foo.com' })).toMatchObject({ status: 503, flag: 'DF', route: 'allow_any' });
   });
 
   test('rules for a wildcard govern the services under it that have no rules of their own', async () => {

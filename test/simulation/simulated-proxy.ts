@@ -4,10 +4,12 @@ import type { Clock } from '../../proxy/common/clock.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
 import { createHttpFilter } from '../../proxy/filter/http-filters.ts';
+import type { HttpFilter } from '../../proxy/http/filter.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import { RouteConfigs } from '../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
+import type { DnsResolver } from '../../proxy/upstream/dns/resolver.ts';
 import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
 import { Tracers } from '../../proxy/tracing/tracers.ts';
@@ -57,6 +59,7 @@ export interface SimulatedProxyOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly workloadsByAddress: ReadonlyMap<string, SimulatedWorkload>;
+  readonly dns: Readonly<Record<string, readonly string[]>>;
 }
 
 export class SimulatedProxy {
@@ -78,13 +81,22 @@ export class SimulatedProxy {
       >
     | undefined;
 
+  readonly #resolver: DnsResolver = {
+    resolve: ({ name }, done) => {
+      const addresses = this.#options.dns[name];
+      if (addresses === undefined) done({ kind: 'failure', code: 'ENOTFOUND' });
+      else done({ kind: 'addresses', addresses, ttlMs: undefined });
+    },
+  };
+
   constructor(options: SimulatedProxyOptions) {
     const { clock, random } = options;
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     const createProber = () => new FakeProber((address) => this.#workloadAt(address));
-    const upstream = { clock, timers: this.#timers, random, stats: this.#stats, createProber };
-    this.#clusters = new ClusterManager(upstream, []);
+    const shared = { clock, timers: this.#timers, random, stats: this.#stats };
+    this.#clusters = new ClusterManager({ ...shared, createProber, resolver: this.#resolver }, []);
+    void this.#clusters.start();
     const tracing = { clusters: this.#clusters, clock, random, stats: this.#stats, nodeId: 'client' };
     this.#tracers = new Tracers({ ...tracing, logger: silentLogger });
     this.#connections = new FakeConnections(
@@ -100,7 +112,6 @@ export class SimulatedProxy {
     if (manager === undefined) throw new Error('the client has no outbound listener');
     const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
     const before = this.#connections.attempts.length;
-    for (const cluster of this.#clusters.list()) this.#connections.connect(cluster.hosts);
     const downstream = new FakeDownstream(manager);
     this.#landed = undefined;
     downstream.send(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'));
@@ -142,6 +153,14 @@ export class SimulatedProxy {
   #behaviourOf(address: string): Behaviour {
     return this.#workloadAt(address)?.behaviour ?? 'answers';
   }
+
+  /** Stands before the router: by then the hosts of this request are there. */
+  readonly #connectHosts = (): HttpFilter => ({
+    decodeHeaders: () => {
+      for (const cluster of this.#clusters.list()) this.#connections.connect(cluster.hosts);
+      return 'continue';
+    },
+  });
 
   #sink(): XdsSink {
     return {
@@ -186,7 +205,10 @@ export class SimulatedProxy {
       tracer: this.#tracers.create(config, trafficDirection, context.routes),
       clock,
       stats: this.#stats,
-      filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
+      filters: config.httpFilters.flatMap((filter) => {
+        const factory = createHttpFilter(filter, context);
+        return filter.kind === 'router' ? [this.#connectHosts, factory] : [factory];
+      }),
       observers: [
         {
           onStreamComplete: ({ response, responseFlags, routeName, cluster, host }, durationMs) => {

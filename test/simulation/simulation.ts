@@ -26,6 +26,8 @@ export interface SimulationInput {
   readonly client?: Partial<NodeMetadata>;
   readonly seed?: number;
   readonly meshConfig?: MeshConfig;
+  /** What DNS knows: addresses by name. Others do not exist. */
+  readonly dns?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** How long a request may take on the simulation's clock. */
@@ -41,13 +43,20 @@ export class Simulation {
   #revision = 0;
   #yaml: string;
 
-  private constructor({ yaml = '', workloads = [], client = {}, seed = 1, meshConfig = {} }: SimulationInput) {
+  private constructor({
+    yaml = '',
+    workloads = [],
+    client = {},
+    seed = 1,
+    meshConfig = {},
+    dns = {},
+  }: SimulationInput) {
     this.#meshConfig = meshConfig;
     this.#yaml = yaml;
     this.#workloads = workloads.map(workloadAt);
     this.#client = clientMetadata(client);
     const workloadsByAddress = new Map(workloads.map((workload, i) => [workloadAt(workload, i).address, workload]));
-    this.#proxy = new SimulatedProxy({ clock: this.clock, random: seededRandom(seed), workloadsByAddress });
+    this.#proxy = new SimulatedProxy({ clock: this.clock, random: seededRandom(seed), workloadsByAddress, dns });
   }
 
   /** A client's proxy that has all of its configuration. Rejects when a resource is invalid or the proxy refuses one. */

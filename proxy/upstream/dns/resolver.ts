@@ -17,7 +17,7 @@ export type DnsAnswer =
   | { readonly kind: 'failure'; readonly code: string };
 
 export interface DnsResolver {
-  /** `done` is called once, later; the answer may come when nobody waits for it any more. */
+  /** `done` is called once, at once or when nobody may wait for it any more. */
   resolve(query: DnsQuery, done: (answer: DnsAnswer) => void): void;
 }
 

@@ -4,7 +4,8 @@ import { buildInboundCluster, buildOutboundClusters } from '../../../pilot/netwo
 import { contextOf, destinationRuleYaml, serviceYaml } from './scenario.ts';
 
 function clustersOf(yaml: string, namespace = 'default'): Cluster[] {
-  return buildOutboundClusters(contextOf(serviceYaml('reviews') + yaml).config, { namespace });
+  const all = buildOutboundClusters(contextOf(serviceYaml('reviews') + yaml).config, { namespace });
+  return all.filter(({ name }) => name !== 'PassthroughCluster');
 }
 
 function clusterOf(yaml: string, subset: string, namespace = 'default'): Cluster | undefined {

@@ -62,7 +62,24 @@ const yaml =
   - route:
     - { destination: { host: reviews, subset: v1 }, weight: 95 }
     - { destination: { host: reviews, subset: v2 }, weight: 5 }`) +
-  virtualServiceYaml('[{ route: [{ destination: { host: ratings } }] }]', { name: 'wild', hosts: '["*.example.com"]' });
+  virtualServiceYaml('[{ route: [{ destination: { host: ratings } }] }]', {
+    name: 'wild',
+    hosts: '["*.example.com"]',
+  }) +
+  entryYaml('dns', 'hosts: [a.example.net, b.example.net], resolution: DNS') +
+  entryYaml('round', 'hosts: [c.example.net], resolution: DNS_ROUND_ROBIN, endpoints: [{ address: d.example.net }]') +
+  entryYaml('none', 'hosts: ["*.example.org"], resolution: NONE') +
+  entryYaml('dynamic', 'hosts: ["*.example.edu"], resolution: DYNAMIC_DNS');
+
+function entryYaml(name: string, spec: string): string {
+  return `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${name} }
+spec: { ports: [{ number: 80, name: http, protocol: HTTP }], ${spec} }
+`;
+}
 
 interface Translated {
   readonly clusters: Cluster[];
@@ -86,9 +103,9 @@ function translate(): Translated {
     ),
   ]);
   const outbound = buildOutboundClusters(config, metadata);
-  const assignments = outbound.map(({ name = '' }) => {
-    const selection = selectEndpoints(config, name, clientAt())!;
-    return buildLoadAssignment(workloads.get(selection.hostname) ?? [], selection);
+  const assignments = outbound.flatMap(({ name = '' }) => {
+    const selection = selectEndpoints(config, name, clientAt());
+    return selection ? [buildLoadAssignment(workloads.get(selection.hostname) ?? [], selection)] : [];
   });
   const shared = encodeSharedRoutes(buildOutboundHosts(config, metadata));
   const { resources } = requireValue(

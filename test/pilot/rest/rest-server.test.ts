@@ -59,6 +59,7 @@ describe('discovery', () => {
       'virtualservices',
       'destinationrules',
       'serviceentries',
+      'sidecars',
       'workloadentries',
     ]);
     expect(resources[0]).toEqual({

@@ -16,7 +16,7 @@ describe('ADS server', () => {
     controlPlane = await ControlPlane.start(serviceYaml('reviews'));
     const sidecar = controlPlane.connect();
     sidecar.subscribe('CDS');
-    expect(clusterNames(await sidecar.accept())).toEqual([reviews, 'inbound|8080||']);
+    expect(clusterNames(await sidecar.accept())).toEqual([reviews, 'PassthroughCluster', 'inbound|8080||']);
     sidecar.subscribe('EDS', [reviews]);
     expect(addressesIn(await sidecar.accept())).toEqual({ [reviews]: [] });
     sidecar.subscribe('LDS');

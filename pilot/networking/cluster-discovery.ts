@@ -1,0 +1,56 @@
+/** Where an outbound cluster gets its hosts from, and how it chooses among them. */
+import type { MeshConfig } from '../../crds/mesh-config.ts';
+import type { Cluster } from '../../proxy/api/envoy.gen.ts';
+import type { PolicyBlocks } from '../model/destination-rules.ts';
+import type { Service, ServicePort } from '../model/service.ts';
+import type { Labels } from '../model/workload.ts';
+import { adsConfigSource } from './config-source.ts';
+import { buildLoadAssignment } from './endpoints.ts';
+import { forwardProxyDiscovery } from './forward-proxy.ts';
+import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
+import { protoDurationOf } from './proto-duration.ts';
+
+export interface DiscoveryContext {
+  readonly clusterName: string;
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** Of the subset; empty: all endpoints. */
+  readonly labels: Labels;
+  readonly policy: PolicyBlocks;
+  readonly meshConfig: MeshConfig;
+}
+
+export function buildDiscovery(context: DiscoveryContext): Cluster {
+  const { service, policy } = context;
+  const { resolution = 'STATIC' } = service;
+  const followsRequests = resolution === 'NONE' || resolution === 'DYNAMIC_DNS';
+  if (followsRequests || policy.loadBalancer?.simple === 'PASSTHROUGH') return forwardProxyDiscovery;
+  const balancing = { ...buildLoadBalancer(policy), ...buildCommonLoadBalancing(policy, context.meshConfig) };
+  if (resolution !== 'STATIC') return { ...buildDns(context, resolution === 'DNS_ROUND_ROBIN'), ...balancing };
+  return { type: 'EDS', eds_cluster_config: { eds_config: adsConfigSource }, ...balancing };
+}
+
+/** Istio's default; an answer's own time to live comes first. */
+const defaultDnsRefreshRate = '60s';
+
+function buildDns({ clusterName, service, port, labels, meshConfig }: DiscoveryContext, isLogical: boolean): Cluster {
+  const load_assignment = buildLoadAssignment(service.endpoints, {
+    clusterName,
+    hostname: service.hostname,
+    port,
+    labels,
+    placement: undefined,
+  });
+  // A subset may select no endpoint, and LOGICAL_DNS needs one.
+  const isEmpty = load_assignment.endpoints === undefined;
+  const refreshRate = meshConfig.dnsRefreshRate;
+  return {
+    type: isLogical && !isEmpty ? 'LOGICAL_DNS' : 'STRICT_DNS',
+    load_assignment,
+    dns_lookup_family: 'V4_ONLY',
+    respect_dns_ttl: true,
+    dns_refresh_rate: refreshRate === undefined ? defaultDnsRefreshRate : protoDurationOf(refreshRate),
+    // Envoy would wait a whole refresh rate after a failure.
+    dns_failure_refresh_rate: { base_interval: '1s', max_interval: '10s' },
+  };
+}
