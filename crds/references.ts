@@ -42,6 +42,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
 }
 
 function checkVirtualService({ spec, metadata }: SomeResource, context: Context): void {
+  warnOfGateways(spec as VirtualServiceSpec, context);
   context.findings.warnings.push(...findConflicts({ spec, metadata }, context.mesh));
   warnOfMissingDelegates(spec as VirtualServiceSpec, metadata, context);
   for (const { path, destination } of destinationsOf(spec as VirtualServiceSpec)) {
@@ -149,7 +150,7 @@ export class MeshIndex {
   #addVirtualService(spec: VirtualServiceSpec, { name, namespace }: Named): void {
     for (const located of destinationsOf(spec)) this.#users.push({ name, namespace, ...located });
     if (!spec.hosts?.length) this.#delegates.add(`${namespace}/${name}`);
-    for (const host of spec.hosts ?? []) {
+    for (const host of isForMesh(spec) ? (spec.hosts ?? []) : []) {
       const claimed = fullName(host, namespace);
       if (!this.#claims.has(claimed)) this.#claims.set(claimed, { name, namespace });
     }
@@ -204,9 +205,33 @@ function warnOfMissingDelegates({ http = [] }: VirtualServiceSpec, self: Named, 
   }
 }
 
+/** Whether the rules are for sidecars. */
+function isForMesh({ gateways = [] }: VirtualServiceSpec): boolean {
+  return gateways.length === 0 || gateways.includes('mesh');
+}
+
+/** No gateway is served, so none can be meant; what names `mesh` too is in force there. */
+function warnOfGateways(spec: VirtualServiceSpec, { findings }: Context): void {
+  const named = [
+    ...gatewaysAt('spec.gateways', spec.gateways),
+    ...(spec.http ?? []).flatMap(({ match = [] }, index) =>
+      match.flatMap(({ gateways }, nth) => gatewaysAt(`spec.http[${index}].match[${nth}].gateways`, gateways)),
+    ),
+  ];
+  for (const { path, gateway } of named) {
+    const message = `no gateway ${show(gateway)} is known, no gateways are served yet: rules for it have no effect`;
+    findings.warnings.push({ path, message });
+  }
+}
+
+function gatewaysAt(path: string, gateways: readonly string[] = []): { path: string; gateway: string }[] {
+  return gateways.flatMap((gateway, i) => (gateway === 'mesh' ? [] : [{ path: `${path}[${i}]`, gateway }]));
+}
+
 /** Hosts of a VirtualService that an older one has too: that one is in force (semantics S4, B4). */
 export function findConflicts({ spec, metadata }: Omit<SomeResource, 'kind'>, mesh: MeshIndex): FieldError[] {
-  return ((spec as VirtualServiceSpec).hosts ?? []).flatMap((host, index): FieldError[] => {
+  const { hosts = [], ...rules } = spec as VirtualServiceSpec;
+  return (isForMesh(rules) ? hosts : []).flatMap((host, index): FieldError[] => {
     const owner = mesh.ownerOf(host, metadata.namespace);
     if (owner === undefined || (owner.name === metadata.name && owner.namespace === metadata.namespace)) return [];
     const message = `VirtualService ${owner.namespace}/${owner.name} is older and has host ${show(host)} too: it wins, this one is ignored for that host`;

@@ -150,6 +150,34 @@ describe('a DestinationRule', () => {
   });
 });
 
+describe('gateways', () => {
+  const bound = (name: string, gateways: readonly string[], match?: object): SomeResource =>
+    named('VirtualService', name, {
+      hosts: ['reviews'],
+      gateways,
+      http: [{ ...(match === undefined ? {} : { match: [match] }), directResponse: { status: 200 } }],
+    });
+  const unknown = (path: string, name: string): string =>
+    `${path}: no gateway ${JSON.stringify(name)} is known, no gateways are served yet: rules for it have no effect`;
+
+  it('that are named are a warning each, but for mesh', () => {
+    expect(check([bound('a', ['mesh', 'shop/front'], { gateways: ['front', 'mesh'] })])).toEqual({
+      errors: '',
+      warnings: [unknown('spec.gateways[1]', 'shop/front'), unknown('spec.http[0].match[0].gateways[0]', 'front')].join(
+        '\n',
+      ),
+    });
+    expect(check([bound('a', ['mesh'], { gateways: ['mesh'] })])).toEqual(nothing);
+  });
+
+  it('have hosts of their own: rules for the mesh do not collide with them', () => {
+    const [gateway, mesh] = [bound('g', ['front']), bound('m', ['mesh'])];
+    expect(check([gateway, mesh])).toEqual(nothing);
+    expect(check([mesh, gateway]).warnings).toBe(unknown('spec.gateways[0]', 'front'));
+    expect(check([bound('older', ['mesh', 'front']), mesh]).warnings).toMatch(/older is older/);
+  });
+});
+
 describe('a delegate', () => {
   const root = named('VirtualService', 'root', { hosts: ['reviews'], http: [{ delegate: { name: 'part' } }] });
   const part = (namespace?: string): SomeResource =>
