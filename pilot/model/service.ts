@@ -23,6 +23,16 @@ export interface Service {
   readonly resolution?: 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'DYNAMIC_DNS';
 }
 
+/** Its endpoints are names that its clients look up: they stand in its clusters. */
+export function isLookedUp({ resolution }: Service): boolean {
+  return resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN';
+}
+
+/** A request itself says where it goes. */
+export function followsRequests({ resolution }: Service): boolean {
+  return resolution === 'NONE' || resolution === 'DYNAMIC_DNS';
+}
+
 export interface ServicePort {
   /** Empty when the only port has no name. */
   readonly name: string;

@@ -1,13 +1,15 @@
 /** Where an outbound cluster gets its hosts from, and how it chooses among them. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
+import type { Client, LocatedClient } from '../model/client.ts';
 import type { PolicyBlocks } from '../model/destination-rules.ts';
-import type { Service, ServicePort } from '../model/service.ts';
+import { followsRequests, isLookedUp, type Service, type ServicePort } from '../model/service.ts';
 import type { Labels } from '../model/workload.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildLoadAssignment } from './endpoints.ts';
 import { forwardProxyDiscovery } from './forward-proxy.ts';
 import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
+import { placementFor } from './placement.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
 export interface DiscoveryContext {
@@ -17,29 +19,35 @@ export interface DiscoveryContext {
   /** Of the subset; empty: all endpoints. */
   readonly labels: Labels;
   readonly policy: PolicyBlocks;
+  /** 0: the endpoint's own. */
+  readonly healthCheckPort: number;
+  /** Known with its place when some service has its endpoints in its clusters. */
+  readonly client: Client | LocatedClient;
   readonly meshConfig: MeshConfig;
 }
 
 export function buildDiscovery(context: DiscoveryContext): Cluster {
   const { service, policy } = context;
-  const { resolution = 'STATIC' } = service;
-  const followsRequests = resolution === 'NONE' || resolution === 'DYNAMIC_DNS';
-  if (followsRequests || policy.loadBalancer?.simple === 'PASSTHROUGH') return forwardProxyDiscovery;
+  if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') return forwardProxyDiscovery;
   const balancing = { ...buildLoadBalancer(policy), ...buildCommonLoadBalancing(policy, context.meshConfig) };
-  if (resolution !== 'STATIC') return { ...buildDns(context, resolution === 'DNS_ROUND_ROBIN'), ...balancing };
+  if (isLookedUp(service)) {
+    return { ...buildDns(context, service.resolution === 'DNS_ROUND_ROBIN'), ...balancing };
+  }
   return { type: 'EDS', eds_cluster_config: { eds_config: adsConfigSource }, ...balancing };
 }
 
 /** Istio's default; an answer's own time to live comes first. */
 const defaultDnsRefreshRate = '60s';
 
-function buildDns({ clusterName, service, port, labels, meshConfig }: DiscoveryContext, isLogical: boolean): Cluster {
+function buildDns(context: DiscoveryContext, isLogical: boolean): Cluster {
+  const { clusterName, service, port, labels, healthCheckPort, policy, client, meshConfig } = context;
   const load_assignment = buildLoadAssignment(service.endpoints, {
     clusterName,
     hostname: service.hostname,
     port,
     labels,
-    placement: undefined,
+    healthCheckPort,
+    placement: !isLogical && 'locality' in client ? placementFor(policy, client, meshConfig) : undefined,
   });
   // A subset may select no endpoint, and LOGICAL_DNS needs one.
   const isEmpty = load_assignment.endpoints === undefined;

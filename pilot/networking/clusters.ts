@@ -2,7 +2,7 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
-import type { Client } from '../model/client.ts';
+import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
@@ -16,12 +16,14 @@ import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
 /** In the order of the services' hostnames, the one for undeclared hosts last. */
-export function buildOutboundClusters(config: PushConfig, client: Client): Cluster[] {
+export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
   const clusters = config.services.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>
-      subsets.map((subset) => buildOutboundCluster(service, port, { rule, subset, meshConfig: config.meshConfig })),
+      subsets.map((subset) =>
+        buildOutboundCluster(service, port, { rule, subset, client, meshConfig: config.meshConfig }),
+      ),
     );
   });
   return [...clusters, buildPassthroughCluster(config)];
@@ -30,20 +32,30 @@ export function buildOutboundClusters(config: PushConfig, client: Client): Clust
 interface ClusterContext {
   readonly rule: MergedRule | undefined;
   readonly subset: Subset | undefined;
+  readonly client: Client | LocatedClient;
   readonly meshConfig: MeshConfig;
 }
 
 function buildOutboundCluster(
   service: Service,
   port: ServicePort,
-  { rule, subset, meshConfig }: ClusterContext,
+  { rule, subset, client, meshConfig }: ClusterContext,
 ): Cluster {
   const { hostname, name, namespace } = service;
   const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
   const policy = policyOf(rule, subset, port.number);
   return {
     name: clusterName,
-    ...buildDiscovery({ clusterName, service, port, labels: subset?.labels ?? {}, policy, meshConfig }),
+    ...buildDiscovery({
+      clusterName,
+      service,
+      port,
+      labels: subset?.labels ?? {},
+      healthCheckPort: rule?.healthCheck?.port ?? 0,
+      policy,
+      client,
+      meshConfig,
+    }),
     ...buildPolicy(policy, rule, meshConfig),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },

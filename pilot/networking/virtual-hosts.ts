@@ -3,7 +3,7 @@ import { isHostCoveredBy } from '../../crds/host.ts';
 import type { Route, VirtualHost } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { httpPorts, type Service } from '../model/service.ts';
+import { followsRequests, httpPorts, type Service } from '../model/service.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
 import { buildCatchAllHost } from './outbound-policy.ts';
@@ -66,9 +66,8 @@ function serviceHosts(service: Service, config: PushConfig, client: Client): Hos
   const { hostname } = service;
   const ports = httpPorts(service);
   // Where requests say themselves where they go, one without a port goes to port 80 and to no other.
-  const followsRequests = service.resolution === 'NONE' || service.resolution === 'DYNAMIC_DNS';
   const defaultPort =
-    ports.find(({ number }) => number === defaultHttpPort) ?? (followsRequests ? undefined : ports[0]);
+    ports.find(({ number }) => number === defaultHttpPort) ?? (followsRequests(service) ? undefined : ports[0]);
   const rules = httpRules(config.virtualServices.visibleTo(client.namespace).find(hostname));
   return ports.map((port) => ({
     hostname,

@@ -6,7 +6,7 @@ import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../m
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
-import { clusterHostname } from '../model/service.ts';
+import { clusterHostname, isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
@@ -59,7 +59,7 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
     CDS: ofSet((node, { config }) => clusters(node, config)),
     EDS: {
       all: () => none,
-      lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push))),
+      lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
     LDS: ofSet((node, { config }) => listeners(node, config.meshConfig)),
@@ -74,7 +74,7 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
 }
 
 /** The labels of a client that endpoints may depend on. */
-function endpointKeys({ config: { destinationRules } }: PushContext): ReadonlySet<string> {
+function endpointKeys({ destinationRules }: PushConfig): ReadonlySet<string> {
   const { selectorLabels, failoverLabels } = destinationRules;
   return failoverLabels.size === 0 ? selectorLabels : new Set([...selectorLabels, ...failoverLabels]);
 }
@@ -99,12 +99,20 @@ function createClusterSets(encoder: ResourceEncoder) {
     ...encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster),
     needsEndpoints: cluster.type === 'EDS',
   });
-  const outbound = memoize((config: PushConfig, key: Client) => buildOutboundClusters(config, key).map(encode));
+  const outbound = memoize((config: PushConfig, key: Client | LocatedClient) =>
+    buildOutboundClusters(config, key).map(encode),
+  );
+  const hasNames = memoize((config: PushConfig, _key: null) => config.services.some(isLookedUp));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
     hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
   );
-  return (node: NodeMetadata, config: PushConfig): ResourceSet =>
-    setOf([...outbound(config, clientOf(node, config.destinationRules.selectorLabels)), ...inbound(node, null)]);
+  return (node: NodeMetadata, config: PushConfig): ResourceSet => {
+    // Only clusters that have endpoints inside depend on where their client runs.
+    const client = hasNames(config, null)
+      ? locatedClientOf(node, endpointKeys(config))
+      : clientOf(node, config.destinationRules.selectorLabels);
+    return setOf([...outbound(config, client), ...inbound(node, null)]);
+  };
 }
 
 /** Listeners depend on the node and on what is the same as long as pilot runs: no push ever touches them. */

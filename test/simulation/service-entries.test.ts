@@ -59,6 +59,27 @@ describe('resolution DNS', () => {
     expect(mesh.call({ host: 'api.example.com' }).endpoint).toBe('192.0.2.2:80');
   });
 
+  test('localities of its endpoints are distributed as the rule says, for the place of the client', async () => {
+    const endpoints =
+      '[{ address: a.example.net, locality: r1/a }, { address: b.example.net, locality: r1/b }, { address: c.example.net, locality: r2/a }]';
+    const distribute = '[{ from: "r1/*", to: { "r1/b": 100 } }, { from: "r2/*", to: { "r2/a": 100 } }]';
+    const endpointFor = async (region: string) => {
+      const mesh = await Simulation.start({
+        yaml:
+          entry(`hosts: [api.example.com], resolution: DNS, endpoints: ${endpoints}`) +
+          destinationRule(
+            'api.example.com',
+            `trafficPolicy: { loadBalancer: { localityLbSetting: { distribute: ${distribute} } } }`,
+          ),
+        dns: { 'a.example.net': ['192.0.2.1'], 'b.example.net': ['192.0.2.2'], 'c.example.net': ['192.0.2.3'] },
+        client: { locality: { region, zone: 'a', subZone: '' } },
+      });
+      return Array.from({ length: 20 }, () => mesh.call({ host: 'api.example.com' }).endpoint);
+    };
+    expect(new Set(await endpointFor('r1'))).toEqual(new Set(['192.0.2.2:80']));
+    expect(new Set(await endpointFor('r2'))).toEqual(new Set(['192.0.2.3:80']));
+  });
+
   test('a name that cannot be resolved is 503, flag UH, and the reason names it', async () => {
     const mesh = await Simulation.start({ yaml: entry('hosts: [api.example.com], resolution: DNS') });
     const { status, flag, responseHeaders } = mesh.call({ host: 'api.example.com' });

@@ -69,6 +69,7 @@ export class DynamicHosts implements HostDiscovery, DnsCacheUser, Picker {
       priority: 0,
       locality: nowhere,
       workload: undefined,
+      healthCheck: undefined,
     }));
     this.#destinations.set(key, { addresses, endpoints, hosts: [] });
     this.#updateHosts();
