@@ -23,6 +23,14 @@ besideEachSidecar(() => {
       expect(echo?.headers).not.toHaveProperty('x-envoy-peer-metadata');
     });
 
+    test('a client that was told of the sidecar by HTTP_PROXY names the host in the target of its request', async () => {
+      const mesh = await LiveMesh.start({ instances });
+      const authority = `127.0.0.1:${mesh.backends[0]?.port}`;
+      const { echo } = await mesh.call({ host: authority, path: `http://${authority}/a?b=c` });
+      expect(echo).toMatchObject({ url: '/a?b=c', headers: { host: authority } });
+      expect((await mesh.call({ host: 'reviews', path: 'http://reviews/a' })).landed).toBe('reviews-v1');
+    });
+
     test('S33: a name that only a service of the mesh can have is 404 NR all the same', async () => {
       const mesh = await LiveMesh.start({ instances });
       for (const host of ['reveiws', 'localhost', 'reviews.shop.svc', 'reviews.default.svc.cluster.local:81']) {
