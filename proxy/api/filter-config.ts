@@ -2,7 +2,7 @@
 import type { DnsCacheConfig } from './dns.ts';
 import type { HeaderMatch, StringMatcher } from './route.ts';
 
-export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit | DynamicForwardProxyConfig;
+export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit;
 
 /** By the filter's name, from the innermost level that names the filter. */
 export type FilterConfigs = Readonly<Record<string, FilterConfig>>;

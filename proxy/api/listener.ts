@@ -1,5 +1,5 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
-import type { FilterConfig } from './filter-config.ts';
+import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -52,9 +52,9 @@ export interface HttpConnectionManager {
 export interface HttpFilter {
   /** Routes configure the filter under this name. */
   readonly name: string;
-  readonly kind: 'router' | FilterConfig['kind'];
+  readonly kind: 'router' | NonNullable<HttpFilter['config']>['kind'];
   /** What holds for routes that say nothing; undefined: nothing is done there. */
-  readonly config?: FilterConfig | undefined;
+  readonly config?: FilterConfig | DynamicForwardProxyConfig | undefined;
 }
 
 export interface AccessLog {

@@ -18,11 +18,11 @@ export interface FilterContext extends RouterContext {
 export class FilterSlot<K extends FilterConfig['kind'], C> {
   readonly #name: string;
   readonly #kind: K;
-  readonly #default: FilterConfig | undefined;
+  readonly #default: HttpFilter['config'];
   readonly #context: FilterContext;
   readonly #compile: (config: FilterConfig & { kind: K }) => C;
   /** A configuration is compiled when its first request comes, and forgotten with its route table. */
-  readonly #compiled = new WeakMap<FilterConfig, C>();
+  readonly #compiled = new WeakMap<object, C>();
 
   constructor(
     context: FilterContext,
@@ -44,7 +44,7 @@ export class FilterSlot<K extends FilterConfig['kind'], C> {
     return compiled ?? this.#compileNow(config);
   }
 
-  #compileNow(config: FilterConfig): C | undefined {
+  #compileNow(config: SlotConfig): C | undefined {
     if (!isOfKind(config, this.#kind)) return undefined;
     const compiled = this.#compile(config);
     this.#compiled.set(config, compiled);
@@ -52,6 +52,8 @@ export class FilterSlot<K extends FilterConfig['kind'], C> {
   }
 }
 
-function isOfKind<K extends FilterConfig['kind']>(config: FilterConfig, kind: K): config is FilterConfig & { kind: K } {
+type SlotConfig = NonNullable<HttpFilter['config']>;
+
+function isOfKind<K extends FilterConfig['kind']>(config: SlotConfig, kind: K): config is FilterConfig & { kind: K } {
   return config.kind === kind;
 }

@@ -18,6 +18,7 @@ import { currentRoute } from '../../../proxy/router/current-route.ts';
 import { RouteConfigs } from '../../../proxy/router/route-configs.ts';
 import type { CompiledRoute, FoundVirtualHost, RouteTable } from '../../../proxy/router/route-table.ts';
 import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
+import type { DnsResolver } from '../../../proxy/upstream/dns/resolver.ts';
 import type { UpstreamCluster } from '../../../proxy/upstream/cluster.ts';
 import { DynamicConfiguration } from '../../../proxy/xds/dynamic-configuration.ts';
 import type { Prober } from '../../../proxy/upstream/health-check/prober.ts';
@@ -64,6 +65,11 @@ export interface OfflineProxyOptions {
 /** From the documentation range (RFC 5737): stands for endpoints that nobody knows. */
 export const unknownAddress = '192.0.2.1';
 
+/** Nothing is looked up: every name exists. */
+const everyName: DnsResolver = {
+  resolve: (_query, done) => done({ kind: 'addresses', addresses: [unknownAddress], ttlMs: undefined }),
+};
+
 export class OfflineProxy {
   readonly #configuration: DynamicConfiguration;
   readonly #clusters: ClusterManager;
@@ -76,6 +82,7 @@ export class OfflineProxy {
   #draws: number[] = [];
   #observed: Observed = { received: new RequestHead(), hash: noHash, draws: 0 };
   #finished: Finished | undefined;
+  #sent: SentRequest[] = [];
 
   private constructor(seed: number) {
     const random = seededRandom(seed);
@@ -85,7 +92,8 @@ export class OfflineProxy {
       return drawn;
     };
     const context = { clock: this.#clock, timers: this.#timers, random: this.#random, stats: this.#stats };
-    this.#clusters = new ClusterManager({ ...context, createProber: () => everythingIsWell }, []);
+    this.#clusters = new ClusterManager({ ...context, createProber: () => everythingIsWell, resolver: everyName }, []);
+    void this.#clusters.start();
     const fixed = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
     this.#configuration = new DynamicConfiguration(fixed, this.#sink());
   }
@@ -111,7 +119,7 @@ export class OfflineProxy {
     const manager = this.#manager;
     if (manager === undefined) return undefined;
     const sent: SentRequest[] = [];
-    for (const { hosts } of this.#clusters.list()) for (const host of hosts) connectStandIn(host, sent);
+    this.#sent = sent;
     this.#finished = undefined;
     const startMs = this.#clock.monotonicMs();
     const downstream = new ExplainedDownstream(manager);
@@ -209,6 +217,8 @@ export class OfflineProxy {
         const route = currentRoute(stream, () => this.#table());
         const hash = route?.hashRequest?.(stream) ?? noHash;
         this.#observed = { ...this.#observed, hash, draws: this.#draws.length };
+        // Hosts that the request names are there from now on.
+        for (const { hosts } of this.#clusters.list()) for (const host of hosts) connectStandIn(host, this.#sent);
         return 'continue';
       },
     };
