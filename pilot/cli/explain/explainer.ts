@@ -145,8 +145,10 @@ function outcomeOf({ response, route, virtualHost, received, sent }: Trace): Out
   const base = { status, flag, location: undefined };
   if (flag !== '-' && flag !== 'DI') {
     const noHost = `no service and no rule has the host ${JSON.stringify(received.authority)}`;
+    // The virtual host of all others has a route for names outside the mesh only.
+    const isDeclared = virtualHost !== undefined && virtualHost.domain !== '*';
     const noRule = `no rule of ${virtualHost?.name} matches the request`;
-    const why = flag === 'NR' ? (virtualHost === undefined ? noHost : noRule) : (reason ?? '');
+    const why = flag === 'NR' ? (isDeclared ? noRule : noHost) : (reason ?? '');
     return { ...base, kind: 'error', sentence: why };
   }
   switch (route?.action.kind) {
