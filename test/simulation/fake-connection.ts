@@ -2,7 +2,6 @@
 import { MeshError } from '../../proxy/common/errors.ts';
 import type { DataRun } from '../../proxy/http/filter.ts';
 import { HeaderName } from '../../proxy/http/header-name.ts';
-import type { DataRun } from '../../proxy/http/filter.ts';
 import type { RequestHead } from '../../proxy/http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
 import type { Host } from '../../proxy/upstream/host.ts';
