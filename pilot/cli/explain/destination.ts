@@ -7,6 +7,7 @@ import { firstQueryValue } from '../../../proxy/router/request-path.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import { clientOf } from '../../model/client.ts';
 import type { PushConfig } from '../../model/push-context.ts';
+import { destinationOf } from '../../../proxy/upstream/dns/destination.ts';
 import { parseOutboundClusterName } from '../../networking/cluster-name.ts';
 import type { ExplainedDestination } from './explanation.ts';
 import type { MeshView } from './mesh-view.ts';
@@ -31,12 +32,14 @@ export function explainDestination(input: DestinationInput): ExplainedDestinatio
   const client = clientOf(node, config.destinationRules.selectorLabels);
   const sources = (service && config.destinationRules.find(service, client)?.sources) ?? [];
   const hosts = proxy.cluster(name)?.hosts;
-  const isAssumed = hosts?.some(({ endpoint }) => endpoint.address === unknownAddress) === true;
+  const followsRequest = trace.cluster?.config.discovery.kind === 'dynamic_forward_proxy';
+  const own = followsRequest ? destinationOf(trace.received.authority) : undefined;
+  const isAssumed = followsRequest || hosts?.some(({ endpoint }) => endpoint.address === unknownAddress) === true;
   return {
     cluster: name,
-    host: hostname,
+    host: own?.name ?? hostname,
     subset,
-    port,
+    port: own?.port ?? port,
     why: describeChoice(name, action, trace),
     destinationRules: sources.map((source) => ({
       name: source,

@@ -153,6 +153,12 @@ describe('which host', () => {
     ]);
   });
 
+  test('a host that nobody declared is reached where the request says itself, and nothing is looked up', async () => {
+    const { outcome, destination } = await explained(reviewsSubsets, '--url', 'http://other.example.com:8080/x');
+    expect(outcome.kind).toBe('forward');
+    expect(destination).toMatchObject({ cluster: 'PassthroughCluster', host: 'other.example.com', port: 8080 });
+  });
+
   test('S33: an unknown host is 404 NR, an unmatched request too, an unknown cluster 503 NC, each with its reason', async () => {
     const yaml =
       reviewsSubsets +
