@@ -33,10 +33,21 @@ export function buildRetryPolicy(retries: Retries | undefined, action: RouteActi
     num_retries: retries === undefined ? defaultRetries : attempts,
     ...(perTryTimeout === undefined ? {} : { per_try_timeout: protoDurationOf(perTryTimeout) }),
     ...(backoff === undefined ? {} : { retry_back_off: { base_interval: protoDurationOf(backoff) } }),
+    ...(retries === undefined ? {} : { rate_limited_retry_back_off: asAskedFor }),
     ...(avoidsPrevious ? avoidPreviousHosts : {}),
     ...(retryRemoteLocalities === true ? { retry_priority: avoidPreviousPriorities } : {}),
   };
 }
+
+/**
+ * A rule that has responses repeated repeats them when their sender asks for it (RFC 9110 section 10.2.3). Who asks for
+ * more time than this is not believed to mean a request that somebody waits for.
+ */
+const asAskedFor = {
+  // In seconds, which is what Envoy reads without being told.
+  reset_headers: [{ name: 'Retry-After' }],
+  max_interval: '10s',
+};
 
 /** Requests to the application of a sidecar: what did not reach it is repeated, except gRPC, as in Istio (semantics S22). */
 export const inboundRetryPolicy: RetryPolicy = {

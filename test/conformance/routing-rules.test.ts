@@ -157,6 +157,22 @@ spec:
       expect(mesh.backends[0]?.requests).toBe(4);
     });
 
+    test('S24: a response that says when to come back is repeated then, not before', async () => {
+      const timesMs: number[] = [];
+      const limited: Instance = {
+        service: 'reviews',
+        respond: (_, response) => {
+          timesMs.push(performance.now());
+          if (timesMs.length === 1) response.writeHead(503, { 'retry-after': '1' }).end();
+          else response.end('{}');
+        },
+      };
+      const mesh = await meshWith(`[{ retries: { attempts: 1, retryOn: 5xx }, ${toReviews} }]`, [limited]);
+      expect((await mesh.call({})).status).toBe(200);
+      const [first = 0, second = 0] = timesMs;
+      expect(second - first).toBeGreaterThanOrEqual(950);
+    });
+
     test('S24: a per-try timeout is for each attempt', async () => {
       const mesh = await meshWith(`[{ retries: { attempts: 1, perTryTimeout: 40ms, retryOn: reset }, ${toReviews} }]`, [
         silent,

@@ -45,6 +45,12 @@ describe('S23: what a rule says about retries', () => {
     });
   });
 
+  test('what is repeated is repeated when its sender asks for it in Retry-After', () => {
+    const backOff = { reset_headers: [{ name: 'Retry-After' }], max_interval: '10s' };
+    expect(buildRetryPolicy({ attempts: 1 }, toCluster)).toMatchObject({ rate_limited_retry_back_off: backOff });
+    expect(buildRetryPolicy(undefined, toCluster)).not.toHaveProperty('rate_limited_retry_back_off');
+  });
+
   test('numbers among the conditions are statuses', () => {
     expect(buildRetryPolicy({ attempts: 1, retryOn: '503, reset,429' }, toCluster)).toMatchObject({
       retry_on: 'reset,retriable-status-codes',
