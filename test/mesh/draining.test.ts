@@ -3,6 +3,9 @@ import { eventually, fetchText, Mesh, type RunningSidecar } from '../support/mes
 import { type Client, countVersions, failuresOf } from '../support/traffic.ts';
 import { request } from 'undici';
 
+/** Less than the time after which pilot gives up a connection that does not answer. */
+const pilotPatienceMs = 4_000;
+
 describe('B10: a workload leaves', () => {
   let mesh: Mesh;
   let caller: RunningSidecar;
@@ -64,6 +67,7 @@ describe('B10: a workload leaves', () => {
       mesh.startSidecar({ service: 'reviews', version: 'second' }),
     ]);
     deaf.child.kill('SIGSTOP');
+    const stoppedMs = performance.now();
     try {
       first.child.kill('SIGTERM');
       second.child.kill('SIGTERM');
@@ -74,8 +78,10 @@ describe('B10: a workload leaves', () => {
       await second.child.exited;
       expect(first.child.isRunning).toBe(true);
       expect((await first.child.exited).code).toBe(0);
-      // Pilot gives up a sidecar that is cut off after 5 s: it was not that which ended the wait.
-      expect(await mesh.workloadStatus(deaf.child)).toBe('CLIENT');
+      // Pilot gives up a sidecar that is cut off after 5 s. On a machine that is slower than that nobody can tell what
+      // ended the wait; on others it was not that.
+      const isTold = performance.now() - stoppedMs < pilotPatienceMs;
+      if (isTold) expect(await mesh.workloadStatus(deaf.child)).toBe('CLIENT');
     } finally {
       deaf.child.kill('SIGCONT');
     }

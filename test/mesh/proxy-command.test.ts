@@ -72,11 +72,14 @@ describe('heddle proxy', () => {
   });
 
   test('every fault is named with its path, exit 1', async () => {
-    const text = hello(70_000).replace('stat_prefix: hello', 'stat_prefix: hello\n          tracing: {}');
+    const text = hello(70_000).replace(
+      'stat_prefix: hello',
+      'stat_prefix: hello\n          scheme_header_transformation: {}',
+    );
     const { code, output } = await mesh.heddle('proxy', '-c', await mesh.writeFile('bad.yaml', text));
     expect(code).toBe(1);
     expect(output).toMatch(/listeners\[0\]\.address\.socket_address\.port_value: .*70000/);
-    expect(output).toMatch(/filters\[0\]\.typed_config\.tracing: /);
+    expect(output).toMatch(/filters\[0\]\.typed_config\.scheme_header_transformation: /);
   });
 
   test('a file that is not there is said in one sentence', async () => {

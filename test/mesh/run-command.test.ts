@@ -5,7 +5,7 @@ import { compiled, Mesh } from '../support/mesh.ts';
 const heddle = compiled('pilot/cli/main.js');
 const script = (code: string): string[] => [process.execPath, '-e', code];
 
-describe('heddle run', () => {
+describe('B9: heddle run', () => {
   let mesh: Mesh;
 
   beforeAll(async () => {
