@@ -105,7 +105,7 @@ function describeCluster(cluster: Cluster): InForce[] {
     const { percent, minRetryConcurrency } = retryBudget;
     lines.push({ what: 'retry budget', how: `${percent} % of the active requests, at least ${minRetryConcurrency}` });
   }
-  if (outlierDetection !== undefined) lines.push({ what: 'outlier detection', how: 'on' });
+  if (outlierDetection !== undefined) lines.push({ what: 'outliers', how: 'are ejected' });
   lines.push({ what: 'connect', how: `within ${durationText(connectTimeoutMs)}` });
   return lines;
 }
