@@ -1,12 +1,14 @@
 /** Access log: a line per finished request (Envoy docs `access_log/usage`), to stdout, to stderr or to a file. */
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import type { AccessLogFormat, AccessLogSink } from './api/listener.ts';
+import { compileAccessLogFilter } from './access-log-filter.ts';
+import type { AccessLog, AccessLogSink } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
 import { compileLine } from './formatter/log-line.ts';
 import type { StreamObserver } from './http/connection-manager.ts';
+import type { Random } from './upstream/picker.ts';
 
 /** Lines are gathered this long or up to this size before they are written. */
 const flushIntervalMs = 100;
@@ -22,10 +24,20 @@ export interface AccessLogDependencies {
   readonly stats: StatsStore;
 }
 
-/** Writes the line of each finished stream; several formats may share one writer. */
-export function createAccessLog(writer: AccessLogWriter, format: AccessLogFormat): StreamObserver {
+/** Writes the line of each finished stream that its filter lets through; several logs may share one writer. */
+export function createAccessLog(
+  writer: AccessLogWriter,
+  { format, filter }: Pick<AccessLog, 'format' | 'filter'>,
+  random: Random,
+): StreamObserver {
   const formatLine = compileLine(format);
-  return { onStreamComplete: (stream) => writer.write(formatLine(stream)) };
+  if (filter === undefined) return { onStreamComplete: (stream) => writer.write(formatLine(stream)) };
+  const isLogged = compileAccessLogFilter(filter, random);
+  return {
+    onStreamComplete: (stream, durationMs) => {
+      if (isLogged(stream, durationMs)) writer.write(formatLine(stream));
+    },
+  };
 }
 
 export class AccessLogWriter {

@@ -182,7 +182,7 @@ export class ProxyServer implements Lifecycle {
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         createStreamRecorder(this.metrics, listener.trafficDirection),
-        ...config.accessLogs.map(({ sink, format }) => createAccessLog(this.#accessLogWriter(sink), format)),
+        ...config.accessLogs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random)),
       ],
       tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
     });
