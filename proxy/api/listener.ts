@@ -1,7 +1,6 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
-import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
-import type { FilterConfig } from './filter-config.ts';
+import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 import type { Tracing } from './tracing.ts';
 

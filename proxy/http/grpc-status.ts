@@ -49,3 +49,30 @@ const grpcStatusesOfHttp: Readonly<Record<number, number>> = {
   503: 14,
   504: 14,
 };
+
+/** `DeadlineExceeded`, or `DEADLINE_EXCEEDED`; a status that there is not is its number, as in Envoy. */
+export function nameOfGrpcStatus(status: number, isSnakeCase: boolean): string {
+  const name = grpcStatusNames[status];
+  if (name === undefined) return String(status);
+  return isSnakeCase ? name.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase() : name;
+}
+
+const grpcStatusNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
