@@ -1,7 +1,9 @@
 /** Filters of access logs, compiled once per log into a predicate of a finished stream (Envoy `AccessLogFilter`). */
 import type { AccessLogFilter, RuntimeFilter } from './api/access-log-filter.ts';
+import { murmurHash } from './common/murmur-hash.ts';
 import { grpcStatusOf } from './http/grpc-status.ts';
 import { HeaderName } from './http/header-name.ts';
+import { traceReasonOf } from './http/request-id.ts';
 import type { HttpStream } from './http/stream.ts';
 import { compileHeaderMatch } from './router/route-match.ts';
 import type { Random } from './upstream/picker.ts';
@@ -21,6 +23,10 @@ export function compileAccessLogFilter(filter: AccessLogFilter, random: Random):
     case 'not_health_check':
       // Envoy's filter that recognizes health checks is not supported here: every request is an ordinary one.
       return () => true;
+    case 'traceable':
+      // Not whatever is traced: only what someone asked to have traced, as in Envoy.
+      return ({ traceId, request }) =>
+        traceId !== '' && traceReasonOf(request.headers.get(requestIdName) ?? '') === 'forced';
     case 'runtime':
       return compileRuntimeFilter(filter, random);
     case 'and': {
@@ -62,9 +68,17 @@ function compileRuntimeFilter(
   const draw = (): boolean => isChosen(Math.floor(random() * 0x1_0000_0000));
   if (isIndependent) return draw;
   return ({ request }) => {
-    const digits = request.headers.get(requestIdName)?.slice(0, 8) ?? '';
-    return /^[\da-f]{8}$/i.test(digits) ? isChosen(Number.parseInt(digits, 16)) : draw();
+    const id = request.headers.get(requestIdName) ?? '';
+    return id === '' ? draw() : isChosen(hashOfRequestId(id));
   };
+}
+
+/**
+ * Of the whole ID, where Envoy takes its first digits: those are the same in all IDs of one Heddle proxy. Without the digit
+ * that hops change to tell whether the request is traced.
+ */
+function hashOfRequestId(id: string): number {
+  return murmurHash(id.slice(0, 14) + id.slice(15));
 }
 
 function compileFlags(flags: readonly string[]): StreamPredicate {

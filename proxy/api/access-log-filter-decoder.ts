@@ -21,6 +21,7 @@ import { readHeaderMatch } from './route-match-decoder.ts';
 
 export function readAccessLogFilter(fields: Fields<AccessLogFilterJson>): AccessLogFilter {
   if (fields.message('not_health_check_filter') !== undefined) return { kind: 'not_health_check' };
+  if (fields.message('traceable_filter') !== undefined) return { kind: 'traceable' };
   const statusCode = fields.message('status_code_filter');
   if (statusCode !== undefined) return { kind: 'status_code', ...readComparison(statusCode.required('comparison')) };
   const duration = fields.message('duration_filter');
@@ -42,7 +43,7 @@ export function readAccessLogFilter(fields: Fields<AccessLogFilterJson>): Access
   return { kind: 'not_health_check' };
 }
 
-const notSupported = ['traceable_filter', 'extension_filter', 'metadata_filter', 'log_type_filter'] as const;
+const notSupported = ['extension_filter', 'metadata_filter', 'log_type_filter'] as const;
 
 function readComparison(fields: Fields<ComparisonFilter>): { op: 'EQ' | 'GE' | 'LE'; value: number } {
   const op = fields.choice('op', ['EQ', 'GE', 'LE']);

@@ -10,6 +10,8 @@ export type AccessLogFilter =
       readonly value: number;
     }
   | { readonly kind: 'not_health_check' }
+  /** Traced because `x-envoy-force-trace` asked for it. */
+  | { readonly kind: 'traceable' }
   | RuntimeFilter
   | { readonly kind: 'and' | 'or'; readonly filters: readonly AccessLogFilter[] }
   /** On the request. */

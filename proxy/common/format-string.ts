@@ -41,6 +41,7 @@ const variables = {
   RESPONSE_TX_DURATION: 'nothing',
   ROUTE_NAME: 'nothing',
   START_TIME: 'time',
+  TRACE_ID: 'nothing',
   TRAILER: 'header',
   UPSTREAM_CLUSTER: 'nothing',
   UPSTREAM_CLUSTER_RAW: 'nothing',

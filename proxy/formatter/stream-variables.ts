@@ -61,6 +61,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
     const write = requireValue(parseTimeFormat(argument), 'START_TIME');
     return (stream) => write(new Date(stream.manager.wallTimeMs(stream.startMs)));
   },
+  TRACE_ID: () => (stream) => stream.traceId || undefined,
   // Those of HTTP/1.1 end at this hop.
   TRAILER: () => readNothing,
   UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,

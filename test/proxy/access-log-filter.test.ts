@@ -2,18 +2,20 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { AccessLogFilter, HeaderMatcher } from '../../proxy/api/envoy.gen.ts';
+import type { AccessLogFilter, HeaderMatcher, HttpConnectionManager } from '../../proxy/api/envoy.gen.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import { Backend } from '../support/backend.ts';
 import { closeAfterTest } from '../support/closing.ts';
 import { bootstrapText, httpListener, routeConfiguration, routeTo, staticCluster } from '../support/envoy-json.ts';
 import { call } from '../support/http-call.ts';
+import { openTelemetry } from './tracing/tracing-proxy.ts';
 import { startProxy } from '../support/in-process-proxy.ts';
 
 /** The paths of the requests that have a line, once all were made one after the other and the log is closed. */
 async function logged(
   filter: AccessLogFilter | undefined,
   requests: readonly { path: string; headers?: Readonly<Record<string, string>> }[],
+  manager: HttpConnectionManager = {},
 ): Promise<string[]> {
   const dir = await mkdtemp(join(tmpdir(), 'heddle-log-'));
   onTestFinished(() => rm(dir, { recursive: true }));
@@ -43,7 +45,7 @@ async function logged(
   ]);
   const { server, port } = await startProxy(
     bootstrapText(
-      [httpListener({ routes, manager: { access_log } })],
+      [httpListener({ routes, manager: { ...manager, access_log } })],
       [staticCluster('backend', [backend.port]), staticCluster('empty', [])],
     ),
   );
@@ -129,29 +131,48 @@ describe('a sampled access log', () => {
   const sampled = (use_independent_randomness: boolean): AccessLogFilter => ({
     runtime_filter: { runtime_key: 'k', percent_sampled: { numerator: 25 }, use_independent_randomness },
   });
-  const ids = Array.from({ length: 100 }, (_, i) => i.toString(16).padStart(8, '0'));
-  const requests = ids.map((id) => ({
-    path: '/200',
-    headers: { 'x-request-id': `${id}-0000-4000-8000-000000000000` },
-  }));
+  const id = (i: number, version = '4'): string => `01234567-89ab-${version}cde-8f01-${String(i).padStart(12, '0')}`;
+  const requests = Array.from({ length: 100 }, (_, i) => ({ path: `/200//${i}`, headers: { 'x-request-id': id(i) } }));
+  const isAQuarter = (lines: readonly string[]): boolean => lines.length > 10 && lines.length < 45;
 
-  test("has the requests whose IDs choose them, as every other hop's log has", async () => {
-    expect(await logged(sampled(false), requests)).toHaveLength(25);
-    expect(await logged(sampled(false), requests.slice(25))).toEqual([]);
+  test("has the requests whose IDs choose them, as every other hop's log has, traced or not", async () => {
+    const lines = await logged(sampled(false), requests);
+    expect(isAQuarter(lines)).toBe(true);
+    const traced = requests.map(({ path }, i) => ({ path, headers: { 'x-request-id': id(i, 'a') } }));
+    expect(await logged(sampled(false), traced.toReversed())).toEqual(lines.toReversed());
   });
 
-  test('has about its part of requests when IDs have no say, or say nothing', async () => {
-    for (const filter of [sampled(true), sampled(false)]) {
-      const lines = await logged(
-        filter,
-        requests.map(() => ({ path: '/200', headers: { 'x-request-id': 'nothing' } })),
-      );
-      expect(lines.length).toBeGreaterThan(10);
-      expect(lines.length).toBeLessThan(45);
-    }
+  test('has about its part of requests when IDs have no say', async () => {
+    const lines = await logged(
+      sampled(true),
+      requests.map(({ path }) => ({ path, headers: { 'x-request-id': id(1) } })),
+    );
+    expect(isAQuarter(lines)).toBe(true);
+  });
+
+  test('has about its part of requests that get their IDs here, or have none', async () => {
+    const anonymous = requests.map(({ path }) => ({ path }));
+    expect(isAQuarter(await logged(sampled(false), anonymous))).toBe(true);
+    expect(isAQuarter(await logged(sampled(false), anonymous, { generate_request_id: false }))).toBe(true);
   });
 
   test('has none when no part is given', async () => {
     expect(await logged({ runtime_filter: { runtime_key: 'k' } }, requests.slice(0, 5))).toEqual([]);
+  });
+});
+
+describe('an access log of traceable requests', () => {
+  const traces = ['/200//no', '/200//forced'].map((path) => ({
+    path,
+    headers: path.endsWith('forced') ? { 'x-envoy-force-trace': 'yes' } : {},
+  }));
+
+  test('has those that someone asked to have traced, and not those that chance chose', async () => {
+    const tracing = { provider: openTelemetry(), random_sampling: { value: 100 } };
+    expect(await logged({ traceable_filter: {} }, traces, { tracing })).toEqual(['/200//forced']);
+  });
+
+  test('has none where nothing is traced', async () => {
+    expect(await logged({ traceable_filter: {} }, traces)).toEqual([]);
   });
 });

@@ -32,6 +32,7 @@ describe('the filter of an access log', () => {
       { kind: 'duration', op: 'LE', value: 0 },
     ],
     [{ not_health_check_filter: {} }, { kind: 'not_health_check' }],
+    [{ traceable_filter: {} }, { kind: 'traceable' }],
     [
       { runtime_filter: { runtime_key: 'k', percent_sampled: percent } },
       { kind: 'runtime', numerator: 5, denominator: 10_000, isIndependent: false },
@@ -69,7 +70,6 @@ describe('the filter of an access log', () => {
 
   test.each<[AccessLogFilter, string[]]>([
     [{}, ['filter: must have one filter']],
-    [{ traceable_filter: {} }, ['filter.traceable_filter: is not supported']],
     [{ log_type_filter: { types: ['DownstreamEnd'] } }, ['filter.log_type_filter: is not supported']],
     [{ extension_filter: { name: 'cel' } }, ['filter.extension_filter: is not supported']],
     [{ metadata_filter: {} }, ['filter.metadata_filter: is not supported']],
@@ -85,8 +85,8 @@ describe('the filter of an access log', () => {
       ['filter.and_filter.filters: must have at least two filters, got 1'],
     ],
     [
-      { or_filter: { filters: [{ not_health_check_filter: {} }, { traceable_filter: {} }] } },
-      ['filter.or_filter.filters[1].traceable_filter: is not supported'],
+      { or_filter: { filters: [{ not_health_check_filter: {} }, { metadata_filter: {} }] } },
+      ['filter.or_filter.filters[1].metadata_filter: is not supported'],
     ],
     [{ header_filter: {} }, ['filter.header_filter.header: must be set']],
     [
