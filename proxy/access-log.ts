@@ -43,9 +43,11 @@ export function createAccessLog(
 export class AccessLogWriter {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #sink: Writable;
-  /** The process's stdout and stderr are nobody's to close. */
-  readonly #isSinkOwned: boolean;
+  /** Undefined: the process's stdout or stderr, which are nobody's to close. */
+  readonly #path: string | undefined;
+  #sink: Writable;
+  /** Resolves when files that were reopened are written and closed. */
+  #retired: Promise<unknown> = Promise.resolve();
   readonly #dropped: Stat;
   #isBroken = false;
   #pending = '';
@@ -55,9 +57,23 @@ export class AccessLogWriter {
     this.#clock = clock;
     this.#logger = logger;
     this.#dropped = stats.counter('access_logs.file.logs_dropped');
-    this.#isSinkOwned = sink.kind === 'file';
+    this.#path = sink.kind === 'file' ? sink.path : undefined;
     this.#sink = sink.kind === 'file' ? createWriteStream(sink.path, { flags: 'a' }) : process[sink.kind];
     this.#sink.on('error', this.#onError);
+  }
+
+  /** Goes on in the file that has the path now, after whoever rotates logs has moved the old one away. */
+  reopen(): void {
+    if (this.#path === undefined) return;
+    this.flush();
+    const old = this.#sink;
+    old.off('error', this.#onError);
+    old.on('error', () => {});
+    this.#retired = Promise.all([this.#retired, this.#end(old)]);
+    this.#sink = createWriteStream(this.#path, { flags: 'a' });
+    this.#sink.on('error', this.#onError);
+    // What could not be written may be now.
+    this.#isBroken = false;
   }
 
   /** A full disk or a pipe that nobody reads any more must not end the process. */
@@ -89,16 +105,17 @@ export class AccessLogWriter {
   }
 
   /** Writes what is left; resolves when it is with the operating system, or cannot be soon. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.flush();
-    if (!this.#isSinkOwned) {
-      this.#sink.off('error', this.#onError);
-      return Promise.resolve();
-    }
-    if (this.#sink.destroyed) return Promise.resolve();
+    if (this.#path === undefined) this.#sink.off('error', this.#onError);
+    else await Promise.all([this.#retired, this.#end(this.#sink)]);
+  }
+
+  #end(sink: Writable): Promise<void> {
+    if (sink.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = this.#clock.setTimer(resolve, closeTimeoutMs);
-      this.#sink.end(() => {
+      sink.end(() => {
         cancel();
         resolve();
       });

@@ -198,6 +198,11 @@ export class ProxyServer implements Lifecycle {
     return () => (last = this.#routes.get(routes.routeConfigName) ?? last);
   }
 
+  /** For the rotation of logs: files are opened anew under their paths. */
+  reopenAccessLogs(): void {
+    for (const log of this.#accessLogs.values()) log.reopen();
+  }
+
   /** One writer per destination, whoever logs there. */
   #accessLogWriter(sink: AccessLogSink): AccessLogWriter {
     const key = sink.kind === 'file' ? sink.path : `/dev/${sink.kind}`;
