@@ -1,12 +1,14 @@
 /** Access log: a line per finished request (Envoy docs `access_log/usage`), to stdout, to stderr or to a file. */
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import type { AccessLogFormat, AccessLogSink } from './api/listener.ts';
+import { compileAccessLogFilter } from './access-log-filter.ts';
+import type { AccessLog, AccessLogSink } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
 import { compileLine } from './formatter/log-line.ts';
 import type { StreamObserver } from './http/connection-manager.ts';
+import type { Random } from './upstream/picker.ts';
 
 /** Lines are gathered this long or up to this size before they are written. */
 const flushIntervalMs = 100;
@@ -22,18 +24,30 @@ export interface AccessLogDependencies {
   readonly stats: StatsStore;
 }
 
-/** Writes the line of each finished stream; several formats may share one writer. */
-export function createAccessLog(writer: AccessLogWriter, format: AccessLogFormat): StreamObserver {
+/** Writes the line of each finished stream that its filter lets through; several logs may share one writer. */
+export function createAccessLog(
+  writer: AccessLogWriter,
+  { format, filter }: Pick<AccessLog, 'format' | 'filter'>,
+  random: Random,
+): StreamObserver {
   const formatLine = compileLine(format);
-  return { onStreamComplete: (stream) => writer.write(formatLine(stream)) };
+  if (filter === undefined) return { onStreamComplete: (stream) => writer.write(formatLine(stream)) };
+  const isLogged = compileAccessLogFilter(filter, random);
+  return {
+    onStreamComplete: (stream, durationMs) => {
+      if (isLogged(stream, durationMs)) writer.write(formatLine(stream));
+    },
+  };
 }
 
 export class AccessLogWriter {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #sink: Writable;
-  /** The process's stdout and stderr are nobody's to close. */
-  readonly #isSinkOwned: boolean;
+  /** Undefined: the process's stdout or stderr, which are nobody's to close. */
+  readonly #path: string | undefined;
+  #sink: Writable;
+  /** Resolves when files that were reopened are written and closed. */
+  #retired: Promise<unknown> = Promise.resolve();
   readonly #dropped: Stat;
   #isBroken = false;
   #pending = '';
@@ -43,9 +57,23 @@ export class AccessLogWriter {
     this.#clock = clock;
     this.#logger = logger;
     this.#dropped = stats.counter('access_logs.file.logs_dropped');
-    this.#isSinkOwned = sink.kind === 'file';
+    this.#path = sink.kind === 'file' ? sink.path : undefined;
     this.#sink = sink.kind === 'file' ? createWriteStream(sink.path, { flags: 'a' }) : process[sink.kind];
     this.#sink.on('error', this.#onError);
+  }
+
+  /** Goes on in the file that has the path now, after whoever rotates logs has moved the old one away. */
+  reopen(): void {
+    if (this.#path === undefined) return;
+    this.flush();
+    const old = this.#sink;
+    old.off('error', this.#onError);
+    old.on('error', () => {});
+    this.#retired = Promise.all([this.#retired, this.#end(old)]);
+    this.#sink = createWriteStream(this.#path, { flags: 'a' });
+    this.#sink.on('error', this.#onError);
+    // What could not be written may be now.
+    this.#isBroken = false;
   }
 
   /** A full disk or a pipe that nobody reads any more must not end the process. */
@@ -77,16 +105,17 @@ export class AccessLogWriter {
   }
 
   /** Writes what is left; resolves when it is with the operating system, or cannot be soon. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.flush();
-    if (!this.#isSinkOwned) {
-      this.#sink.off('error', this.#onError);
-      return Promise.resolve();
-    }
-    if (this.#sink.destroyed) return Promise.resolve();
+    if (this.#path === undefined) this.#sink.off('error', this.#onError);
+    else await Promise.all([this.#retired, this.#end(this.#sink)]);
+  }
+
+  #end(sink: Writable): Promise<void> {
+    if (sink.destroyed) return Promise.resolve();
     return new Promise((resolve) => {
       const cancel = this.#clock.setTimer(resolve, closeTimeoutMs);
-      this.#sink.end(() => {
+      sink.end(() => {
         cancel();
         resolve();
       });

@@ -59,6 +59,14 @@ const pages: Readonly<Record<string, Page>> = {
     method: 'GET',
     respond: (server, response) => sendJson(response, dumpConfig(server)),
   },
+  '/reopen_logs': {
+    help: 'reopen access logs',
+    method: 'POST',
+    respond: (server, response) => {
+      server.reopenAccessLogs();
+      response.end('OK\n');
+    },
+  },
   '/quitquitquit': {
     help: 'exit the server',
     method: 'POST',

@@ -182,7 +182,7 @@ export class ProxyServer implements Lifecycle {
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         createStreamRecorder(this.metrics, listener.trafficDirection),
-        ...config.accessLogs.map(({ sink, format }) => createAccessLog(this.#accessLogWriter(sink), format)),
+        ...config.accessLogs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random)),
       ],
       tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
     });
@@ -196,6 +196,11 @@ export class ProxyServer implements Lifecycle {
     }
     let last: RouteTable | undefined = undefined;
     return () => (last = this.#routes.get(routes.routeConfigName) ?? last);
+  }
+
+  /** For the rotation of logs: files are opened anew under their paths. */
+  reopenAccessLogs(): void {
+    for (const log of this.#accessLogs.values()) log.reopen();
   }
 
   /** One writer per destination, whoever logs there. */

@@ -1,5 +1,6 @@
 /** Decodes `envoy.config.accesslog.v3.AccessLog`: lines of text or JSON to a file, to stdout or to stderr. */
 import { parseFormat } from '../common/format-string.ts';
+import { readAccessLogFilter } from './access-log-filter-decoder.ts';
 import type { AccessLog as AccessLogJson, SubstitutionFormatString } from './envoy.gen.ts';
 import { fieldPath, show } from './field-path.ts';
 import type { Fields } from './fields.ts';
@@ -17,7 +18,8 @@ const defaultFormat: AccessLogFormat = {
 
 export function readAccessLog(fields: Fields<AccessLogJson>): AccessLog {
   fields.ignore('name');
-  const log = fields.typed<AccessLog>('typed_config', {
+  const filter = fields.message('filter');
+  const log = fields.typed<Omit<AccessLog, 'filter'>>('typed_config', {
     'envoy.extensions.access_loggers.file.v3.FileAccessLog': (file) => ({
       sink: fileSink(file.name('path')),
       format: readFormat(file.message('log_format')),
@@ -31,7 +33,7 @@ export function readAccessLog(fields: Fields<AccessLogJson>): AccessLog {
       format: readFormat(stream.message('log_format')),
     }),
   });
-  return log ?? { sink: { kind: 'stdout' }, format: defaultFormat };
+  return { sink: { kind: 'stdout' }, format: defaultFormat, ...log, filter: filter && readAccessLogFilter(filter) };
 }
 
 function fileSink(path: string): AccessLogSink {

@@ -8,11 +8,22 @@ const denominators: Readonly<Record<FractionalPercent_DenominatorType, number>> 
   MILLION: 1_000_000,
 };
 
-/** A number from 0 to 1; more than all is all. Unset is 0, Envoy's default of the message. */
+export interface Fraction {
+  readonly numerator: number;
+  readonly denominator: number;
+}
+
+/** Unset is nothing, Envoy's default of the message. */
+export function readFraction(fields: Fields<FractionalPercent> | undefined): Fraction {
+  if (fields === undefined) return { numerator: 0, denominator: 100 };
+  const denominator = denominators[fields.choice('denominator', ['HUNDRED', 'TEN_THOUSAND', 'MILLION'])];
+  return { numerator: fields.number('numerator', { defaultValue: 0 }), denominator };
+}
+
+/** A number from 0 to 1; more than all is all. Unset is 0. */
 export function readProbability(fields: Fields<FractionalPercent> | undefined): number {
-  if (fields === undefined) return 0;
-  const denominator = fields.choice('denominator', ['HUNDRED', 'TEN_THOUSAND', 'MILLION']);
-  return Math.min(1, fields.number('numerator', { defaultValue: 0 }) / denominators[denominator]);
+  const { numerator, denominator } = readFraction(fields);
+  return Math.min(1, numerator / denominator);
 }
 
 /** Heddle has no runtime that could hold a key, so the default value is the value. */

@@ -1,4 +1,5 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
+import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 import type { Tracing } from './tracing.ts';
@@ -60,6 +61,8 @@ export interface HttpFilter {
 export interface AccessLog {
   readonly sink: AccessLogSink;
   readonly format: AccessLogFormat;
+  /** Which requests have a line; default: all. */
+  readonly filter: AccessLogFilter | undefined;
 }
 
 export type AccessLogSink =

@@ -45,7 +45,7 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   not_implemented: row(501, 'DPE', 'downstream', 'never', 'http1.invalid_transfer_encoding'),
   upgrade_rejected: row(403, '-', 'downstream', 'never', 'upgrade_failed'),
   downstream_closed: row(0, 'DC', 'downstream', 'never', 'downstream_remote_disconnect'),
-  downstream_timeout: row(408, 'DT', 'downstream', 'never', 'request_header_timeout'),
+  downstream_timeout: row(408, '-', 'downstream', 'never', 'request_header_timeout'),
   request_idle_timeout: row(408, 'SI', 'downstream', 'never', 'stream_idle_timeout'),
   response_idle_timeout: row(504, 'SI', 'upstream', 'never', 'stream_idle_timeout'),
   no_route: row(404, 'NR', 'internal', 'never', 'route_not_found'),
@@ -54,7 +54,14 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   dns_failure: row(503, 'DF', 'upstream', 'never', 'dns_resolution_failure'),
   // RFC 9110 §7.6: what is addressed to the proxy itself is answered, not forwarded; and here nothing is served.
   forwarding_loop: row(404, 'NR', 'internal', 'never', 'forwarding_loop'),
-  connect_failure: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_failure}'),
+  // Its details end with what the system said; see `MeshError.details`.
+  connect_failure: row(
+    503,
+    'UF',
+    'upstream',
+    'always',
+    'upstream_reset_before_response_started{remote_connection_failure}',
+  ),
   connect_timeout: row(503, 'UF', 'upstream', 'always', 'upstream_reset_before_response_started{connection_timeout}'),
   upstream_reset: row(
     503,
@@ -89,14 +96,42 @@ export class MeshError {
   readonly code: MeshErrorCode;
   readonly reason: string;
   readonly cause: unknown;
+  readonly #details: string | undefined;
 
-  constructor(code: MeshErrorCode, reason: string, cause?: unknown) {
+  /** `details`: where they say more than those of the code. */
+  constructor(code: MeshErrorCode, reason: string, { cause, details }: { cause?: unknown; details?: string } = {}) {
     this.code = code;
     this.reason = reason;
     this.cause = cause;
+    this.#details = details;
+  }
+
+  /** Envoy's %RESPONSE_CODE_DETAILS%, where this is why no upstream answered. */
+  get details(): string {
+    const details = this.#details ?? this.class.details;
+    const transport = this.transportFailureReason;
+    return transport === undefined ? details : details.replace('}', `|${transport}}`);
+  }
+
+  /** Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%: what the system said when no connection came about. */
+  get transportFailureReason(): string | undefined {
+    if (this.code !== 'connect_failure' || !(this.cause instanceof Error)) return undefined;
+    const { code = '' } = this.cause as NodeJS.ErrnoException;
+    return `delayed_connect_error:_${(systemErrors[code] ?? code) || 'Unknown_error'}`;
   }
 
   get class(): MeshErrorClass {
     return meshErrors[this.code];
   }
 }
+
+/** What `strerror` says of the errors of `connect`, as one word. */
+const systemErrors: Readonly<Record<string, string>> = {
+  EADDRNOTAVAIL: 'Cannot_assign_requested_address',
+  ECONNREFUSED: 'Connection_refused',
+  ECONNRESET: 'Connection_reset_by_peer',
+  EHOSTUNREACH: 'No_route_to_host',
+  EMFILE: 'Too_many_open_files',
+  ENETUNREACH: 'Network_is_unreachable',
+  ETIMEDOUT: 'Connection_timed_out',
+};

@@ -39,6 +39,19 @@ export function connectSocket(address: string, port: number, handler: SocketHand
   return socket;
 }
 
+let lastConnectionId = 0;
+
+/** One sequence for all connections of the process, whichever side opened them, from 1 on. */
+export function nextConnectionId(): number {
+  lastConnectionId += 1;
+  return lastConnectionId;
+}
+
+/** `ip:port`. */
+export function localAddressOf(socket: net.Socket): string {
+  return `${socket.localAddress ?? '-'}:${socket.localPort ?? 0}`;
+}
+
 interface ServerWithHandle {
   _handle?: { onconnection: (status: number, handle: unknown) => void } | null;
 }

@@ -74,6 +74,7 @@ class CorsFilter implements HttpFilter {
       this.#origin = origin;
     }
     if (!isPreflight(head) || (!isAllowed && cors.policy.forwardNotMatchingPreflights)) return 'continue';
+    this.#stream.localReplyDetails = 'cors_response';
     this.#stream.sendDirectResponse(200, '');
     return 'stop';
   }

@@ -2,11 +2,12 @@
  * Lines of an access log: a format compiled into a function of a stream. What a client sends can neither end a line nor a
  * field (CVE-2024-45808), whatever the format.
  */
+import { isUtf8 } from 'node:buffer';
 import type { AccessLogFormat, JsonFormat } from '../api/listener.ts';
 import { requireValue } from '../common/decoded.ts';
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
 import type { HttpStream } from '../http/stream.ts';
-import { numericVariables, streamVariables, type StreamReader } from './stream-variables.ts';
+import { isNumeric, streamVariables, type StreamReader } from './stream-variables.ts';
 
 export type LineFormatter = (stream: HttpStream) => string;
 
@@ -41,12 +42,12 @@ function isBetweenQuotes(parts: readonly FormatPart[], index: number): boolean {
   return typeof before === 'string' && before.endsWith('"') && typeof behind === 'string' && behind.startsWith('"');
 }
 
-const unsafeInText = /["\\\u0000-\u001f\u007f-\u009f]/;
+const unsafeInText = /["\\\u0000-\u001f]|[^\u0000-\u007e]/;
 
 /** Most values need nothing: looking is cheaper than replacing. */
 function escapeText(value: string): string {
   if (!unsafeInText.test(value)) return value;
-  return value.replace(/["\\\u0000-\u001f\u007f-\u009f]/g, (char) =>
+  return decodeUtf8(value).replace(/["\\\u0000-\u001f\u007f-\u009f]/g, (char) =>
     char === '"' || char === '\\' ? `\\${char}` : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }
@@ -85,7 +86,7 @@ function compileValue(source: string, omitsEmptyValues: boolean): JsonWriter {
     return compileJsonText(parts, omitsEmptyValues ? '' : '-');
   }
   const read = readerOf(only);
-  const isNumber = numericVariables.has(only.variable) && only.maxLength === undefined;
+  const isNumber = isNumeric(only);
   const missing = omitsEmptyValues ? undefined : 'null';
   return (stream) => {
     const value = read(stream);
@@ -103,20 +104,30 @@ function compileJsonText(parts: readonly FormatPart[], missing: string): JsonWri
   };
 }
 
+const unusual = /[^\u0000-\u007e]/;
 const c1Controls = /[\u007f-\u009f]/g;
 
 /** JSON allows these control characters, terminals obey them. */
 function quoteJson(value: string): string {
-  return JSON.stringify(value).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+  if (!unusual.test(value)) return JSON.stringify(value);
+  return JSON.stringify(decodeUtf8(value)).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 }
 
 // ---- both ----
+
+/** Values of headers are bytes, one per character: written as the text that they are, where they are one. */
+function decodeUtf8(value: string): string {
+  if (!/^[\u0000-\u00ff]*$/.test(value)) return value;
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString('utf8') : value;
+}
 
 function partsOf(source: string): FormatPart[] {
   return requireValue(parseFormat(source), 'format');
 }
 
-function readerOf({ variable, headerNames, maxLength }: FormatCommand): StreamReader {
-  const read = streamVariables[variable](headerNames);
+function readerOf(command: FormatCommand): StreamReader {
+  const { variable, maxLength } = command;
+  const read = streamVariables[variable](command);
   return maxLength === undefined ? read : (stream) => read(stream)?.slice(0, maxLength);
 }

@@ -23,8 +23,9 @@ function compilePart(part: FormatPart, missing: string): StreamFormatter {
   return typeof part === 'string' ? () => part : compileCommand(part, missing);
 }
 
-function compileCommand({ variable, headerNames, maxLength }: FormatCommand, missing: string): StreamFormatter {
-  const read = streamVariables[variable](headerNames);
+function compileCommand(command: FormatCommand, missing: string): StreamFormatter {
+  const { variable, maxLength } = command;
+  const read = streamVariables[variable](command);
   if (maxLength === undefined) return (stream) => read(stream) ?? missing;
   return (stream) => read(stream)?.slice(0, maxLength) ?? missing;
 }

@@ -1,15 +1,21 @@
 /** The one table of what each variable of a format string reads from a stream; undefined where there is no value yet. */
 import { hostname } from 'node:os';
-import type { FormatVariable } from '../common/format-string.ts';
+import { requireValue } from '../common/decoded.ts';
+import type { FormatCommand, FormatVariable } from '../common/format-string.ts';
+import { isResponseFlag, responseFlagNames } from '../common/response-flags.ts';
+import { parseTimeFormat } from '../common/time-format.ts';
+import { grpcStatusOf, isGrpcRequest, nameOfGrpcStatus } from '../http/grpc-status.ts';
 import { requestHeaderReader, responseHeaderReader } from '../http/header-reader.ts';
 import type { HttpStream } from '../http/stream.ts';
 
 export type StreamReader = (stream: HttpStream) => string | undefined;
 
-/** `headerNames`: for REQ and RESP, in the order in which they are tried. */
-export const streamVariables: Readonly<Record<FormatVariable, (headerNames: readonly string[]) => StreamReader>> = {
+export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) => StreamReader>> = {
   BYTES_RECEIVED: () => (stream) => String(stream.requestBytes),
   BYTES_SENT: () => (stream) => String(stream.responseBytes),
+  CONNECTION_ID: () => (stream) => stream.codec?.connectionId?.toString(),
+  // Only what connections of TLS are closed for.
+  CONNECTION_TERMINATION_DETAILS: () => readNothing,
   DOWNSTREAM_LOCAL_ADDRESS: () => (stream) => stream.codec?.localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.localAddress),
   DOWNSTREAM_LOCAL_PORT: () => (stream) => portOf(stream.codec?.localAddress),
@@ -20,50 +26,121 @@ export const streamVariables: Readonly<Record<FormatVariable, (headerNames: read
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
-  DURATION: () => (stream) => String(Math.round(stream.manager.nowMs() - stream.startMs)),
+  DURATION: () => (stream) => elapsed(stream.startMs, stream.manager.nowMs()),
+  ENVIRONMENT: ({ argument }) => {
+    // Envoy's word for a variable that is not set, in JSON too.
+    const value = process.env[argument] ?? '-';
+    return () => value;
+  },
+  GRPC_STATUS: ({ argument }) => grpcStatusReader(argument),
+  GRPC_STATUS_NUMBER: () => grpcStatusReader('NUMBER'),
   HOSTNAME: () => {
     const name = hostname();
     return () => name;
   },
   PROTOCOL: () => (stream) => stream.codec?.protocol,
-  REQ: (names) => {
-    const [first = readNothing, second = readNothing] = names.map(requestHeaderReader);
+  REQ: ({ headerNames }) => {
+    const [first = readNothing, second = readNothing] = headerNames.map(requestHeaderReader);
     return ({ request }) => first(request) ?? second(request);
   },
-  RESP: (names) => {
-    const [first = readNothing, second = readNothing] = names.map(responseHeaderReader);
+  // Of TLS.
+  REQUESTED_SERVER_NAME: () => readNothing,
+  REQUEST_DURATION: () => (stream) => elapsed(stream.startMs, stream.requestEndMs),
+  RESP: ({ headerNames }) => {
+    const [first = readNothing, second = readNothing] = headerNames.map(responseHeaderReader);
     return ({ response }) => first(response) ?? second(response);
   },
   RESPONSE_CODE: () => (stream) => String(stream.response.status),
   RESPONSE_CODE_DETAILS: () => responseCodeDetails,
+  RESPONSE_DURATION: () => (stream) => elapsed(stream.startMs, stream.responseStartMs),
   RESPONSE_FLAGS: () => (stream) => stream.responseFlags,
+  RESPONSE_FLAGS_LONG: () => (stream) => longFlags(stream.responseFlags),
+  RESPONSE_TX_DURATION: () => responseTxDuration,
   ROUTE_NAME: () => (stream) => stream.routeName || undefined,
-  START_TIME: () => (stream) => new Date(stream.manager.wallTimeMs(stream.startMs)).toISOString(),
+  START_TIME: ({ argument }) => {
+    const write = requireValue(parseTimeFormat(argument), 'START_TIME');
+    return (stream) => write(new Date(stream.manager.wallTimeMs(stream.startMs)));
+  },
+  TRACE_ID: () => (stream) => stream.traceId || undefined,
+  // Those of HTTP/1.1 end at this hop.
+  TRAILER: () => readNothing,
   UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,
   UPSTREAM_CLUSTER_RAW: () => (stream) => stream.cluster?.config.name,
+  UPSTREAM_CONNECTION_ID: () => (stream) => String(stream.upstream?.connection?.id ?? 0),
   UPSTREAM_HOST: () => (stream) => stream.host?.address,
+  UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamLocalAddress(stream)),
+  UPSTREAM_LOCAL_PORT: () => (stream) => portOf(upstreamLocalAddress(stream)),
+  UPSTREAM_PROTOCOL: () => (stream) => (stream.upstream?.connection === undefined ? undefined : 'HTTP/1.1'),
   UPSTREAM_REMOTE_ADDRESS: () => (stream) => stream.host?.address,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.host?.address),
   UPSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.host?.address),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(stream.attemptCount),
+  UPSTREAM_TRANSPORT_FAILURE_REASON: () => (stream) => stream.error?.transportFailureReason,
+  VIRTUAL_CLUSTER_NAME: () => readNothing,
 };
 
-/** Variables whose values JSON writes as numbers. */
-export const numericVariables: ReadonlySet<FormatVariable> = new Set([
+/** Whether JSON writes its values as numbers. */
+export function isNumeric({ variable, argument }: FormatCommand): boolean {
+  return numericVariables.has(variable) || (variable === 'GRPC_STATUS' && argument === 'NUMBER');
+}
+
+const numericVariables: ReadonlySet<FormatVariable> = new Set<FormatVariable>([
   'BYTES_RECEIVED',
   'BYTES_SENT',
+  'CONNECTION_ID',
   'DOWNSTREAM_DIRECT_REMOTE_PORT',
   'DOWNSTREAM_LOCAL_PORT',
   'DOWNSTREAM_REMOTE_PORT',
   'DURATION',
+  'GRPC_STATUS_NUMBER',
+  'REQUEST_DURATION',
   'RESPONSE_CODE',
+  'RESPONSE_DURATION',
+  'RESPONSE_TX_DURATION',
+  'UPSTREAM_CONNECTION_ID',
+  'UPSTREAM_LOCAL_PORT',
   'UPSTREAM_REMOTE_PORT',
+  'UPSTREAM_REQUEST_ATTEMPT_COUNT',
 ]);
 
 /** Why the response has its code, in Envoy's words; nothing before there is one. */
-function responseCodeDetails({ error, response, cluster }: HttpStream): string | undefined {
-  if (error !== undefined) return error.class.details;
-  if (response.status === 0) return undefined;
-  return cluster === undefined ? 'direct_response' : 'via_upstream';
+function responseCodeDetails({ error, response, localReplyDetails }: HttpStream): string | undefined {
+  if (localReplyDetails !== undefined) return localReplyDetails;
+  if (error !== undefined) {
+    // The response of an upstream had begun, or nobody was left to answer.
+    return response.status === 0 ? error.details : error.details.replace('_before_response_', '_after_response_');
+  }
+  return response.status === 0 ? undefined : 'via_upstream';
+}
+
+/** From the first byte of the upstream's response until all of it was written downstream. */
+function responseTxDuration({ error, responseStartMs, manager }: HttpStream): string | undefined {
+  return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : manager.nowMs()) : undefined;
+}
+
+/** Whole milliseconds, or nothing when the second moment, -1, never came. */
+function elapsed(fromMs: number, toMs: number): string | undefined {
+  return toMs < 0 ? undefined : String(Math.round(toMs - fromMs));
+}
+
+function longFlags(flags: string): string {
+  return flags
+    .split(',')
+    .map((flag) => (isResponseFlag(flag) ? responseFlagNames[flag] : flag))
+    .join(',');
+}
+
+function grpcStatusReader(format: string): StreamReader {
+  return ({ request, response }) => {
+    const status = isGrpcRequest(request) ? grpcStatusOf(response) : undefined;
+    if (status === undefined || format === 'NUMBER') return status?.toString();
+    return nameOfGrpcStatus(status, format === 'SNAKE_STRING');
+  };
+}
+
+function upstreamLocalAddress({ upstream }: HttpStream): string | undefined {
+  return upstream?.connection?.localAddress;
 }
 
 function readNothing(): undefined {

@@ -1,6 +1,6 @@
 /** Answers with a gRPC status, and what that status is in HTTP. */
 import { HeaderName } from './header-name.ts';
-import type { RequestHead } from './message-head.ts';
+import type { RequestHead, ResponseHead } from './message-head.ts';
 import type { HttpStream } from './stream.ts';
 
 const contentType = new HeaderName('content-type');
@@ -28,3 +28,51 @@ const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400
 export function httpStatusOfGrpc(status: number): number {
   return httpStatuses[status] ?? 500;
 }
+
+/**
+ * The gRPC status that a response has or stands for (grpc/grpc doc/http-grpc-status-mapping.md); -1 when it has none of
+ * those that there are, undefined when there is no response.
+ */
+export function grpcStatusOf({ headers, status }: ResponseHead): number | undefined {
+  const text = headers.get(grpcStatus);
+  if (text !== undefined) return /^\d{1,2}$/.test(text) && Number(text) < httpStatuses.length ? Number(text) : -1;
+  return status === 0 ? undefined : (grpcStatusesOfHttp[status] ?? 2);
+}
+
+const grpcStatusesOfHttp: Readonly<Record<number, number>> = {
+  400: 13,
+  401: 16,
+  403: 7,
+  404: 12,
+  429: 14,
+  502: 14,
+  503: 14,
+  504: 14,
+};
+
+/** `DeadlineExceeded`, or `DEADLINE_EXCEEDED`; a status that there is not is its number, as in Envoy. */
+export function nameOfGrpcStatus(status: number, isSnakeCase: boolean): string {
+  const name = grpcStatusNames[status];
+  if (name === undefined) return String(status);
+  return isSnakeCase ? name.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase() : name;
+}
+
+const grpcStatusNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];

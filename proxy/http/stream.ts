@@ -5,6 +5,7 @@
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type MeshError, meshErrors } from '../common/errors.ts';
 import type { CompiledRoute } from '../router/route-table.ts';
+import type { UpstreamRequest } from '../router/upstream-request.ts';
 import type { Span } from '../tracing/span.ts';
 import type { Host } from '../upstream/host.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
@@ -15,6 +16,8 @@ import { prepareLocalReply } from './local-reply.ts';
 
 /** The downstream side of a stream, implemented by each codec. */
 export interface ServerCodec {
+  /** Of the connection, unique in this process; undefined where there is none behind it. */
+  readonly connectionId?: number;
   /** Address of the peer, `ip:port`. */
   readonly remoteAddress: string;
   /** Where the peer connected to, `ip:port`. */
@@ -54,6 +57,9 @@ export class HttpStream {
   isResponseStarted = false;
   /** Both directions are raw bytes of another protocol: what follows is no request and no response. */
   isUpgraded = false;
+  /** When the last byte of the request came, and the first one of its response from upstream; -1: not yet. */
+  requestEndMs = -1;
+  responseStartMs = -1;
   /** Why the stream failed, for flags, access log and metrics. */
   error: MeshError | undefined = undefined;
   /** Looked up by the first filter that wants it; see `currentRoute`. */
@@ -71,6 +77,12 @@ export class HttpStream {
   span: Span | undefined = undefined;
   /** Where the request wants to go by its authority, set by the forward proxy filter in front of clusters that follow it. */
   destination: string | undefined = undefined;
+  /** The attempt that answered, or the last one. */
+  upstream: UpstreamRequest | undefined = undefined;
+  /** Attempts so far, the one that found no host included. */
+  attemptCount = 0;
+  /** Why the proxy answered itself, in the words of %RESPONSE_CODE_DETAILS%; undefined when it did not. */
+  localReplyDetails: string | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;
   /** Body bytes that came while a filter held the request. */
@@ -94,6 +106,7 @@ export class HttpStream {
   /** Called by the codec when the head is in `request`. */
   decodeHeaders(endStream: boolean): void {
     this.isRequestComplete = endStream;
+    if (endStream) this.requestEndMs = this.startMs;
     const { manager } = this;
     manager.onRequestHeaders(this.request);
     if (manager.tracer !== undefined) manager.tracer.onRequestHeaders(this);
@@ -132,7 +145,10 @@ export class HttpStream {
 
   decodeData(data: DataRun, endStream: boolean): void {
     this.requestBytes += data.end - data.start;
-    if (endStream) this.isRequestComplete = true;
+    if (endStream) {
+      this.isRequestComplete = true;
+      this.requestEndMs = this.manager.nowMs();
+    }
     if (this.#stoppedAt >= 0) this.#hold(data);
     else this.#runDecodeData(data, endStream);
   }
@@ -204,12 +220,14 @@ export class HttpStream {
 
   /** The head of an answer of the proxy's own, without content, to be completed and sent with `encodeHeaders(true)`. */
   prepareLocalReply(status: number): ResponseHead {
+    this.localReplyDetails ??= this.error?.details ?? 'direct_response';
     prepareLocalReply(this.response, status, '', this.error);
     return this.response;
   }
 
   /** Answers with `status` and `body`, as a `direct_response` route does. */
   sendDirectResponse(status: number, body: string | Uint8Array, error?: MeshError): void {
+    this.localReplyDetails ??= error?.details ?? 'direct_response';
     const bytes = prepareLocalReply(this.response, status, body, error);
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
     this.encodeHeaders(!hasBody);
@@ -246,6 +264,11 @@ export class HttpStream {
     this.traceId = '';
     this.span = undefined;
     this.destination = undefined;
+    this.upstream = undefined;
+    this.attemptCount = 0;
+    this.localReplyDetails = undefined;
+    this.requestEndMs = -1;
+    this.responseStartMs = -1;
     this.#stoppedAt = -1;
     if (this.#isBodyHeld) this.#takeHeld();
   }

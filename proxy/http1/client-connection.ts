@@ -1,7 +1,7 @@
 /** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
 import type { Socket } from 'node:net';
 import { MeshError } from '../common/errors.ts';
-import { type SocketHandler, connectSocket } from '../common/socket.ts';
+import { type SocketHandler, connectSocket, localAddressOf, nextConnectionId } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
@@ -42,6 +42,9 @@ type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
 
 export class ClientConnection implements SocketHandler {
   readonly host: Host;
+  readonly id = nextConnectionId();
+  /** Our end, `ip:port`; empty until it is connected. A closed socket has forgotten it. */
+  localAddress = '';
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
@@ -183,6 +186,7 @@ export class ClientConnection implements SocketHandler {
     context.timers.disarm(this.#connectTimer);
     if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
     const nowMs = context.clock.monotonicMs();
+    this.localAddress = localAddressOf(this.#socket);
     this.host.cluster.stats.connectTime.record(nowMs - this.#openedMs);
     this.#state = 'idle';
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
@@ -231,9 +235,13 @@ export class ClientConnection implements SocketHandler {
     cluster.stats.connectionsDestroyed.value += 1;
     if (state === 'idle') pool.dropIdle(this);
     if (state === 'connecting') {
-      this.#failConnect(new MeshError('connect_failure', `connecting to ${address} failed${errorCode(error)}`, error));
+      this.#failConnect(
+        new MeshError('connect_failure', `connecting to ${address} failed${errorCode(error)}`, { cause: error }),
+      );
     } else {
-      this.#reset(new MeshError('upstream_reset', `${address} closed the connection${errorCode(error)}`, error));
+      this.#reset(
+        new MeshError('upstream_reset', `${address} closed the connection${errorCode(error)}`, { cause: error }),
+      );
     }
     pool.openForPending();
   }

@@ -3,7 +3,7 @@
  * early (pipelining) wait, and reading pauses, until the response before is complete.
  */
 import type { Socket } from 'node:net';
-import type { SocketHandler } from '../common/socket.ts';
+import { type SocketHandler, localAddressOf, nextConnectionId } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -42,7 +42,9 @@ const halfClosedIdleMs = 300_000;
 const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 export class ServerConnection implements SocketHandler, ServerCodec {
+  readonly connectionId = nextConnectionId();
   readonly remoteAddress: string;
+  readonly localAddress: string;
   readonly #socket: Socket;
   readonly #manager: ConnectionManager;
   readonly #writer: SocketWriter;
@@ -69,12 +71,9 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#reading = new ReadGate(socket);
     this.#deadlines = new ServerDeadlines(manager);
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
+    this.localAddress = localAddressOf(socket);
     manager.addConnection(this);
     this.#deadlines.armIdle();
-  }
-
-  get localAddress(): string {
-    return `${this.#socket.localAddress ?? '-'}:${this.#socket.localPort ?? 0}`;
   }
 
   get deadlineMs(): number {
@@ -132,7 +131,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   #onRequestDeadline(): void {
     const stream = this.#stream;
     if (this.#state === 'lingering' || stream?.isRequestComplete === true || stream?.isResponseStarted === true) return;
-    const error = new MeshError('downstream_timeout', 'the request did not arrive in time');
+    const details = 'request_overall_timeout';
+    const error = new MeshError('downstream_timeout', 'the request did not arrive in time', { details });
     if (stream !== undefined) this.#fail(error);
     else if (!this.#pending.isEmpty) this.#refuse(error);
   }

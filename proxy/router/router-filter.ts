@@ -121,6 +121,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return;
     }
     stream.cluster = cluster;
+    stream.attemptCount = 1;
     const host = cluster.pick(this.#hash.value, 0, stream.destination);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
@@ -199,9 +200,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     stream.host = host;
     const routeStats = this.#route?.stats;
     if (routeStats !== undefined) routeStats.requests.value += 1;
+    stream.attemptCount = this.#retry.attempts;
     if (this.#route?.includesAttemptCount === true) announceAttempt(this.#retry.attempts, stream.request.headers);
     // A server that closed one idle connection has probably closed them all.
-    this.#upstream.acquire().start(host, stream.manager.recentMs, !this.#retry.wantsNewConnection);
+    const upstream = this.#upstream.acquire();
+    stream.upstream = upstream;
+    upstream.start(host, stream.manager.recentMs, !this.#retry.wantsNewConnection);
   }
 
   onUpstreamReady(upstream: UpstreamRequest): void {
@@ -283,10 +287,12 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     if (this.#retry.isPending) this.#retry.end();
     stream.response = this.#upstream.choose(upstream);
     stream.host = upstream.host;
+    stream.upstream = upstream;
     const { headers } = stream.response;
     // Each hop says what it measured itself: an upstream sidecar's number is not ours.
     if (headers.hasKnown(Known.upstreamServiceTime)) headers.remove(upstreamServiceTime);
-    headers.add(upstreamServiceTime, String(Math.round(stream.manager.nowMs() - stream.startMs)));
+    stream.responseStartMs = stream.manager.nowMs();
+    headers.add(upstreamServiceTime, String(Math.round(stream.responseStartMs - stream.startMs)));
     if (endStream) this.#recordTime();
     stream.encodeHeaders(endStream);
     // Neither a request nor its answer are under way any more.
@@ -382,18 +388,23 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       if (this.#body.isWhole && !this.#retry.isPending) this.#isRetried(this.#retry.onHedge(cluster, host));
       return;
     }
-    this.#giveUp(upstream, host, `no response to one attempt within ${this.#retryPolicy?.policy.perTryTimeoutMs} ms`);
+    const reason = `no response to one attempt within ${this.#retryPolicy?.policy.perTryTimeoutMs} ms`;
+    this.#giveUp(upstream, host, new MeshError('upstream_timeout', reason, { details: 'upstream_per_try_timeout' }));
   }
 
   onPerTryIdleTimeout(upstream: UpstreamRequest): void {
     const { host } = upstream;
     if (host === undefined) return;
     host.cluster.stats.perTryIdleTimeouts.value += 1;
-    this.#giveUp(upstream, host, 'no byte was exchanged in one attempt for too long');
+    const reason = 'no byte was exchanged in one attempt for too long';
+    this.#giveUp(
+      upstream,
+      host,
+      new MeshError('upstream_timeout', reason, { details: 'upstream_per_try_idle_timeout' }),
+    );
   }
 
-  #giveUp(upstream: UpstreamRequest, host: Host, reason: string): void {
-    const error = new MeshError('upstream_timeout', reason);
+  #giveUp(upstream: UpstreamRequest, host: Host, error: MeshError): void {
     host.recordResult(error);
     upstream.abandon();
     this.onUpstreamReset(upstream, error, { host, isSent: true, isReused: false });

@@ -60,6 +60,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
   #connection: ClientConnection | undefined = undefined;
+  #lastConnection: ClientConnection | undefined = undefined;
   readonly #timers: TimerWheel;
   readonly #perTryTimer: WheelTimer;
   readonly #idleTimer: WheelTimer;
@@ -79,6 +80,11 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   /** Where the attempt goes, or where the last one went. */
   get host(): Host | undefined {
     return this.#host;
+  }
+
+  /** The connection of the attempt, or the one it had; undefined when it got none. */
+  get connection(): ClientConnection | undefined {
+    return this.#lastConnection;
   }
 
   /** A response is waited for or being received. */
@@ -110,6 +116,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   /** Takes an idle connection, or waits for one; `onUpstreamReady` is called at once or later. */
   start(host: Host, nowMs: number, mayReuse: boolean): void {
     this.#host = host;
+    this.#lastConnection = undefined;
     this.#state = 'waiting';
     if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);
@@ -129,6 +136,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
 
   #begin(connection: ClientConnection): void {
     this.#connection = connection;
+    this.#lastConnection = connection;
     connection.attach(this);
     this.#callbacks.onUpstreamReady(this);
   }
@@ -264,6 +272,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   reset(): void {
     this.abandon();
     this.#host = undefined;
+    this.#lastConnection = undefined;
   }
 
   #end(host: Host): void {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -214,6 +214,42 @@ describe('the file', () => {
     const second = await start(first.path);
     await call(second.port, { path: '/two' });
     expect((await second.lines(2)).map(({ path }) => path)).toEqual(['/one', '/two']);
+  });
+
+  test('is opened anew on POST /reopen_logs, and no line is lost when it was moved away', async () => {
+    const { port, adminPort, server, path } = await start();
+    const pathsIn = async (file: string): Promise<(string | undefined)[]> =>
+      (await readFile(file, 'latin1'))
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => parseLine(line).path);
+    for (const name of ['/one', '/two']) await call(port, { path: name });
+    await rename(path, `${path}.1`);
+    // Nobody has told the proxy yet: the file is where it was moved to.
+    await call(port, { path: '/three' });
+    expect(await call(adminPort, { method: 'POST', path: '/reopen_logs' })).toMatchObject({
+      status: 200,
+      body: 'OK\n',
+    });
+    await call(port, { path: '/four' });
+    await server.close();
+    expect(await pathsIn(`${path}.1`)).toEqual(['/one', '/two', '/three']);
+    expect(await pathsIn(path)).toEqual(['/four']);
+  });
+
+  test('that could not be written is tried again when it is opened anew', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'heddle-log-'));
+    onTestFinished(() => rm(dir, { recursive: true }));
+    const path = join(dir, 'late', 'access.log');
+    const { port, server } = await start(path);
+    const dropped = server.stats.counter('access_logs.file.logs_dropped');
+    await call(port, { path: '/lost' });
+    await until(() => dropped.value === 1);
+    await mkdir(join(dir, 'late'));
+    server.reopenAccessLogs();
+    await call(port, { path: '/kept' });
+    await server.close();
+    expect((await readFile(path, 'latin1')).match(/"GET \S+/g)).toEqual(['"GET /kept']);
   });
 
   test('that cannot be written costs lines, which are counted, and no request', async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readCpuMicros } from '../../bench/cpu-meter.ts';
-import type { Cluster, HttpConnectionManager, RouteAction } from '../../proxy/api/envoy.gen.ts';
+import type { Cluster, HttpConnectionManager, Route, RouteAction } from '../../proxy/api/envoy.gen.ts';
 import { bootstrapText, httpListener, routeConfiguration, routeTo, staticCluster } from './envoy-json.ts';
 import { compiled } from './mesh.ts';
 import { until } from './turns.ts';
@@ -13,6 +13,10 @@ export interface ProxyProcessOptions {
   readonly upstreamPort: number;
   readonly manager?: HttpConnectionManager;
   readonly action?: RouteAction;
+  /** Instead of one that leads everything to cluster `backend`. */
+  readonly routes?: readonly Route[];
+  /** Beside `backend`. */
+  readonly clusters?: readonly Cluster[];
   readonly cluster?: Cluster;
 }
 
@@ -30,14 +34,17 @@ export class ProxyProcess {
   }
 
   /** Listens when it is resolved. */
-  static async start({ upstreamPort, manager, action, cluster }: ProxyProcessOptions): Promise<ProxyProcess> {
+  static async start({ upstreamPort, manager, cluster, ...rest }: ProxyProcessOptions): Promise<ProxyProcess> {
     const directory = mkdtempSync(join(tmpdir(), 'heddle-proxy-'));
     const file = join(directory, 'bootstrap.json');
     const listener = httpListener({
-      routes: routeConfiguration([routeTo('backend', action)]),
+      routes: routeConfiguration(rest.routes ?? [routeTo('backend', rest.action)]),
       ...(manager && { manager }),
     });
-    writeFileSync(file, bootstrapText([listener], [staticCluster('backend', [upstreamPort], cluster)]));
+    writeFileSync(
+      file,
+      bootstrapText([listener], [staticCluster('backend', [upstreamPort], cluster), ...(rest.clusters ?? [])]),
+    );
     const child = spawn(process.execPath, [compiled('pilot/cli/main.js'), 'proxy', '-c', file]);
     let output = '';
     child.stderr.on('data', (bytes: Buffer) => (output += bytes.toString()));

@@ -217,16 +217,6 @@ describe('an HTTP connection manager', () => {
       ],
     ],
     [
-      'with a log filter',
-      { access_log: [{ name: 'a', filter: { not_health_check_filter: {} }, typed_config: typed(stdoutAccessLog) }] },
-      ['hcm.access_log[0].filter: is not supported'],
-    ],
-    [
-      'with a log filter',
-      { access_log: [{ ...log({})[0], filter: { not_health_check_filter: {} } }] },
-      ['hcm.access_log[0].filter: is not supported'],
-    ],
-    [
       'with what would change behaviour',
       { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
       [

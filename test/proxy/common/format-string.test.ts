@@ -5,11 +5,13 @@ const messagesOf = (source: string): string[] | undefined => parseFormat(source)
 
 describe('a format string', () => {
   test('is texts and commands in order, neighbouring texts joined', () => {
-    expect(parseFormat('a%%b%REQ(X-A?:PATH):5%%PROTOCOL%c').value).toEqual([
+    expect(parseFormat('a%%b%REQ(X-A?:PATH):5%%PROTOCOL%c%START_TIME(%H:%M)%%ENVIRONMENT(Home):3%').value).toEqual([
       'a%b',
-      { variable: 'REQ', headerNames: ['x-a', ':path'], maxLength: 5 },
-      { variable: 'PROTOCOL', headerNames: [], maxLength: undefined },
+      { variable: 'REQ', headerNames: ['x-a', ':path'], argument: 'X-A?:PATH', maxLength: 5 },
+      { variable: 'PROTOCOL', headerNames: [], argument: '', maxLength: undefined },
       'c',
+      { variable: 'START_TIME', headerNames: [], argument: '%H:%M', maxLength: undefined },
+      { variable: 'ENVIRONMENT', headerNames: [], argument: 'Home', maxLength: 3 },
     ]);
   });
 
@@ -30,6 +32,23 @@ describe('a format string', () => {
     ['%RESP(a b)%', ['must name one or two headers in %RESP(NAME?ALTERNATIVE)%, got "a b"']],
     ['%REQ(a?b?c)%', ['must name one or two headers in %REQ(NAME?ALTERNATIVE)%, got "a?b?c"']],
     ['%HOSTNAME(a)%', ['has %HOSTNAME(a)%, but %HOSTNAME% takes no argument']],
+    ['%TRAILER%', ['must name one or two headers in %TRAILER(NAME?ALTERNATIVE)%, got ""']],
+    ['%ENVIRONMENT%', ['must have a name in %ENVIRONMENT(NAME)%']],
+    [
+      '%START_TIME(%Y-%q)%',
+      [
+        'has %START_TIME(%Y-%q)%, which has "%q": only % a b d e f F H j m M s S T Y z Z and 1f to 9f are supported behind "%"',
+      ],
+    ],
+    ['%GRPC_STATUS(x)%', ['has %GRPC_STATUS(x)%, but there are only CAMEL_STRING, SNAKE_STRING and NUMBER']],
+    ...['DURATION', 'START_TIME', 'START_TIME(%s)', 'GRPC_STATUS', 'UPSTREAM_HOST'].map(
+      (variable): [string, string[]] => [
+        `%${variable}:3%`,
+        [
+          `has %${variable.split('(')[0]}% with a maximal length, which only REQ, RESP, TRAILER and ENVIRONMENT may have`,
+        ],
+      ],
+    ),
   ])('%j is refused', (source, messages) => {
     expect(messagesOf(source)).toEqual(messages);
   });

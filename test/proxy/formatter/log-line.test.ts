@@ -42,6 +42,30 @@ describe('a line of text', () => {
   });
 });
 
+describe('bytes of a header', () => {
+  const bytesOf = (value: string): string => Buffer.from(value).toString('latin1');
+
+  test('are written as the UTF-8 that they are', () => {
+    const agent = 'Zo\u00eb \u2603 \u00c0 \u{1f600}';
+    expect(text('"%REQ(user-agent)%"')(aStream(bytesOf(agent)))).toBe(`"${agent}"`);
+    expect(json({ a: '%REQ(user-agent)%' })(aStream(bytesOf(agent)))).toBe(`{"a":"${agent}"}\n`);
+  });
+
+  test('are written one by one where they are not', () => {
+    expect(text('"%REQ(user-agent)%"')(aStream('Zo\u00eb \u00e2\u0098'))).toBe('"Zo\u00eb \u00e2\\x98"');
+  });
+
+  test('hide no control character in UTF-8', () => {
+    expect(text('"%REQ(user-agent)%"')(aStream(bytesOf('\u009b31m"')))).toBe('"\\x9b31m\\""');
+    expect(json({ a: '%REQ(user-agent)%' })(aStream(bytesOf('\u009b')))).toBe('{"a":"\\u009b"}\n');
+  });
+
+  test('do not meddle with names of the configuration', () => {
+    const cluster = { config: { name: '\u00e9\u2603' } };
+    expect(text('"%UPSTREAM_CLUSTER%"')(aStream('a', { cluster }))).toBe('"\u00e9\u2603"');
+  });
+});
+
 describe('a line of JSON', () => {
   test('has numbers where a value is one numeric variable, null for what has none, and ends itself', () => {
     const properties = {
@@ -70,9 +94,16 @@ describe('a line of JSON', () => {
 describe('B13: the details of a response code', () => {
   test.each([
     ['via_upstream', {}],
-    ['direct_response', { cluster: undefined }],
-    ['route_not_found', { error: new MeshError('no_route', 'none') }],
-    ['upstream_reset_before_response_started{overflow}', { error: new MeshError('overflow', 'full') }],
+    ['direct_response', { localReplyDetails: 'direct_response' }],
+    [
+      'downstream_remote_disconnect',
+      { error: new MeshError('downstream_closed', 'gone'), response: new ResponseHead() },
+    ],
+    [
+      'upstream_reset_after_response_started{connection_termination}',
+      { error: new MeshError('upstream_reset', 'gone') },
+    ],
+    ['-', { response: new ResponseHead() }],
   ])('are %s', (details, rest) => {
     expect(text('%RESPONSE_CODE_DETAILS%')(aStream('curl', rest))).toBe(details);
   });

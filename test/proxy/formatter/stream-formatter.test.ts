@@ -17,9 +17,14 @@ function aStream(): HttpStream {
   const stream = {
     request,
     response,
-    codec: { remoteAddress: '10.0.0.9:5000', localAddress: '::1:15001', protocol: 'HTTP/1.1' },
+    codec: { connectionId: 7, remoteAddress: '10.0.0.9:5000', localAddress: '::1:15001', protocol: 'HTTP/1.1' },
     manager: { nowMs: () => 5_000, wallTimeMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) },
     startMs: 3_000,
+    requestEndMs: 3_020,
+    responseStartMs: 4_500,
+    attemptCount: 2,
+    traceId: 'c0ffee',
+    upstream: { connection: { id: 8, localAddress: '10.0.0.3:40000' } },
     requestBytes: 11,
     responseBytes: 22,
     routeName: 'to v1',
@@ -57,6 +62,17 @@ describe('a format', () => {
     ],
     ['%PROTOCOL% %ROUTE_NAME%', 'HTTP/1.1 to v1'],
     ['%START_TIME%', '2026-01-02T03:04:05.006Z'],
+    ['%START_TIME()%', '2026-01-02T03:04:05.006Z'],
+    ['%START_TIME(%Y/%m/%dT%H:%M:%S.%3f%z)%', '2026/01/02T03:04:05.006+0000'],
+    ['%TRACE_ID%', 'c0ffee'],
+    ['%CONNECTION_ID% %UPSTREAM_CONNECTION_ID%', '7 8'],
+    ['%UPSTREAM_LOCAL_ADDRESS% %UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%', '10.0.0.3:40000 10.0.0.3'],
+    ['%UPSTREAM_LOCAL_PORT% %UPSTREAM_PROTOCOL% %UPSTREAM_REQUEST_ATTEMPT_COUNT%', '40000 HTTP/1.1 2'],
+    ['%REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '20 1500 500'],
+    ['%RESPONSE_FLAGS_LONG%', '-'],
+    ['%CONNECTION_TERMINATION_DETAILS%%REQUESTED_SERVER_NAME%%TRAILER(a)%%VIRTUAL_CLUSTER_NAME%', ''],
+    ['%UPSTREAM_TRANSPORT_FAILURE_REASON%%GRPC_STATUS%%GRPC_STATUS_NUMBER%', ''],
+    ['%ENVIRONMENT(HEDDLE_TEST_NOBODY)%', '-'],
     ['%DURATION% %BYTES_RECEIVED% %BYTES_SENT%', '2000 11 22'],
     ['%RESPONSE_CODE% %RESPONSE_FLAGS%', '200 -'],
     ['%HOSTNAME%', hostname()],
@@ -69,6 +85,37 @@ describe('a format', () => {
     const stream = Object.assign(aStream(), { host: undefined, codec: undefined, cluster: undefined, routeName: '' });
     const source = '%UPSTREAM_HOST% %DOWNSTREAM_REMOTE_PORT% %UPSTREAM_CLUSTER% %ROUTE_NAME% %REQ(a?b):3%';
     expect(compileFormat(source, { missing: '-' })(stream)).toBe('- - - - -');
+  });
+
+  test('reads the environment of the process, once', () => {
+    process.env['HEDDLE_TEST_PLACE'] = 'berlin';
+    const format = compileFormat('%ENVIRONMENT(HEDDLE_TEST_PLACE)%/%ENVIRONMENT(HEDDLE_TEST_PLACE):3%');
+    delete process.env['HEDDLE_TEST_PLACE'];
+    expect(format(aStream())).toBe('berlin/ber');
+  });
+
+  test.each([
+    ['-', '-'],
+    ['NR', 'NoRouteFound'],
+    ['DI,FI', 'DelayInjected,FaultInjected'],
+    ['UC,URX', 'UpstreamConnectionTermination,UpstreamRetryLimitExceeded'],
+  ])('names the flags %s in full', (responseFlags, text) => {
+    expect(compileFormat('%RESPONSE_FLAGS_LONG%')(Object.assign(aStream(), { responseFlags }))).toBe(text);
+  });
+
+  test.each([
+    ['0', 'OK OK 0 0'],
+    ['4', 'DeadlineExceeded DEADLINE_EXCEEDED 4 4'],
+    ['16', 'Unauthenticated UNAUTHENTICATED 16 16'],
+    ['17', '-1 -1 -1 -1'],
+    ['x', '-1 -1 -1 -1'],
+    ['', 'Unknown UNKNOWN 2 2'],
+  ])('writes the gRPC status %j in all its forms', (status, text) => {
+    const stream = aStream();
+    stream.request.headers.add(new HeaderName('content-type'), 'application/grpc+proto');
+    if (status !== '') stream.response.headers.add(new HeaderName('grpc-status'), status);
+    const source = '%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%';
+    expect(compileFormat(source)(stream)).toBe(text);
   });
 
   test('reads the flags of a real stream that failed', () => {
