@@ -6,6 +6,7 @@ import { checkRateLimit } from './checks/rate-limit.ts';
 import { checkService } from './checks/service.ts';
 import { checkServiceEntry } from './checks/service-entry.ts';
 import { checkSidecar } from './checks/sidecar.ts';
+import { checkTelemetry } from './checks/telemetry.ts';
 import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
@@ -15,6 +16,7 @@ import { SchemaValidator } from './schema-errors.ts';
 import { serviceSchema } from './service.ts';
 import { serviceEntrySchema } from './service-entry.ts';
 import { sidecarSchema } from './sidecar.ts';
+import { telemetrySchema } from './telemetry.ts';
 import { virtualServiceSchema } from './virtual-service.ts';
 import { workloadEntrySchema } from './workload-entry.ts';
 
@@ -155,6 +157,18 @@ export const kinds: readonly Kind[] = [
     },
     rateLimitSchema,
     checkRateLimit,
+  ),
+  defineKind(
+    {
+      group: 'telemetry.istio.io',
+      versions: ['v1', 'v1alpha1'],
+      kind: 'Telemetry',
+      plural: 'telemetries',
+      shortNames: [],
+      printerColumns: [age],
+    },
+    telemetrySchema,
+    checkTelemetry,
   ),
   defineKind(
     {

@@ -4,12 +4,14 @@
  * are refused by name.
  */
 import type { Static } from 'typebox';
+import { accessLogFields, checkAccessLogs } from './access-log.ts';
 import { checkRetries } from './checks/http-actions.ts';
 import { checkLocality } from './checks/load-balancer.ts';
 import { durationFault } from './duration.ts';
+import { checkExtensionProviders, defaultProviders, extensionProviders } from './extension-providers.ts';
 import { Findings } from './findings.ts';
 import { SchemaValidator } from './schema-errors.ts';
-import { checkMeshTracing, defaultConfig, defaultProviders, extensionProviders } from './mesh-tracing.ts';
+import { checkMeshTracing, defaultConfig } from './mesh-tracing.ts';
 import * as s from './schema.ts';
 import { outboundTrafficPolicy } from './sidecar.ts';
 import { localityLbSetting } from './traffic-policy.ts';
@@ -26,6 +28,7 @@ const meshConfigSchema = s.message({
   localityLbSetting,
   /** False: nothing is traced, whatever `defaultProviders.tracing` says; default true. */
   enableTracing: s.boolean,
+  ...accessLogFields,
   extensionProviders,
   defaultProviders,
   defaultConfig,
@@ -67,5 +70,7 @@ function checkMeshConfig(config: MeshConfig, findings: Findings): void {
   }
   if (localityLbSetting !== undefined) checkLocality(localityLbSetting, 'localityLbSetting', findings);
   checkRetries(defaultHttpRetryPolicy, 'defaultHttpRetryPolicy', findings);
+  checkExtensionProviders(config.extensionProviders, findings);
   checkMeshTracing(config, findings);
+  checkAccessLogs(config, findings);
 }

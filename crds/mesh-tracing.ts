@@ -5,7 +5,7 @@ import type { Findings } from './findings.ts';
 import { headerNameFault } from './names.ts';
 import * as s from './schema.ts';
 
-const openTelemetryProvider = s.record({
+export const openTelemetryProvider = s.record({
   /** Host of a service of the mesh, which a Service or a ServiceEntry declares; `NAMESPACE/HOST` is accepted. */
   service: s.string,
   port: s.port,
@@ -21,11 +21,6 @@ const openTelemetryProvider = s.record({
   }),
 });
 
-export const extensionProviders = s.listOf(s.record({ name: s.string, opentelemetry: openTelemetryProvider }));
-
-/** The first one is used. */
-export const defaultProviders = s.message({ tracing: s.strings });
-
 /** `tracing.sampling`: percent of the requests about which nobody has decided yet; default 1, as in Istio. */
 export const defaultConfig = s.message({
   tracing: s.message({ sampling: s.optional(s.percentNumber) }),
@@ -33,8 +28,9 @@ export const defaultConfig = s.message({
 
 export interface MeshTracing {
   readonly enableTracing?: boolean;
-  readonly extensionProviders?: Static<typeof extensionProviders>;
-  readonly defaultProviders?: Static<typeof defaultProviders>;
+  readonly extensionProviders?: readonly { readonly name: string; readonly opentelemetry?: OpenTelemetryTracing }[];
+  /** The first one is used. */
+  readonly defaultProviders?: { readonly tracing?: readonly string[] };
   readonly defaultConfig?: Static<typeof defaultConfig>;
 }
 
@@ -49,13 +45,7 @@ export function tracingProviderOf(config: MeshTracing): OpenTelemetryTracing | u
 
 export function checkMeshTracing(config: MeshTracing, findings: Findings): void {
   const { enableTracing, extensionProviders: providers = [], defaultConfig: defaults } = config;
-  const names = new Set<string>();
-  providers.forEach(({ name, opentelemetry }, i) => {
-    const path = `extensionProviders[${i}]`;
-    if (names.has(name)) findings.error(`${path}.name`, `must be unique, got ${JSON.stringify(name)} again`);
-    names.add(name);
-    checkProvider(opentelemetry, `${path}.opentelemetry`, findings);
-  });
+  const names = new Set(providers.filter(({ opentelemetry }) => opentelemetry !== undefined).map(({ name }) => name));
   const chosen = config.defaultProviders?.tracing ?? [];
   if (chosen.length > 1) findings.error('defaultProviders.tracing', `must name one provider, got ${chosen.length}`);
   chosen.forEach((name, i) => {
@@ -73,7 +63,7 @@ export function checkMeshTracing(config: MeshTracing, findings: Findings): void 
   }
 }
 
-function checkProvider({ service, http }: OpenTelemetryTracing, path: string, findings: Findings): void {
+export function checkOpenTelemetry({ service, http }: OpenTelemetryTracing, path: string, findings: Findings): void {
   if (service === '') findings.error(`${path}.service`, 'must be set');
   if (!http.path.startsWith('/')) findings.error(`${path}.http.path`, 'must begin with /');
   if (http.timeout !== undefined) findings.expect(`${path}.http.timeout`, durationFault(http.timeout));

@@ -48,7 +48,7 @@ export class PilotServer implements Lifecycle {
       host,
       logger,
       clock,
-      references: { serviceExists: (hostname) => this.#discovery.hasService(hostname) },
+      references: { serviceExists: (hostname) => this.#discovery.hasService(hostname), meshConfig },
       routes: [
         { method: 'GET', pattern: '/debug/syncz', handle: () => ({ body: this.#discovery.syncStatus() }) },
         { method: 'GET', pattern: '/debug/registryz', handle: () => ({ body: this.#registryAnswer() }) },

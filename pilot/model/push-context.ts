@@ -4,6 +4,7 @@ import type { DestinationRules } from './destination-rules.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Service } from './service.ts';
 import type { Sidecars } from './sidecars.ts';
+import type { Telemetries } from './telemetries.ts';
 import type { VirtualServices } from './virtual-services.ts';
 import type { Workload } from './workload.ts';
 
@@ -22,6 +23,8 @@ export interface PushConfig {
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;
   readonly sidecars: Sidecars;
+  /** What listeners are made of. Keeps its identity while no Telemetry changes. */
+  readonly telemetries: Telemetries;
   readonly meshConfig: MeshConfig;
 }
 

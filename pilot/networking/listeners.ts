@@ -21,17 +21,21 @@ const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connect
 const outboundListenerName = 'virtualOutbound';
 const inboundListenerName = 'virtualInbound';
 
-/** What the listeners of a sidecar have of the mesh. */
-export type MeshWide = Pick<HttpConnectionManager, 'tracing'>;
+/** What the listeners of a sidecar tell about its requests. */
+export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
 
-export function buildOutboundListener({ outboundPort }: { outboundPort: number }, mesh: MeshWide = {}): Listener {
+export interface OutboundPorts {
+  readonly outboundPort: number;
+}
+
+export function buildOutboundListener({ outboundPort }: OutboundPorts, reports: ListenerReports = {}): Listener {
   return buildListener({
     name: outboundListenerName,
     address: '127.0.0.1',
     port: outboundPort,
     direction: 'OUTBOUND',
     manager: {
-      ...mesh,
+      ...reports,
       stat_prefix: `outbound_127.0.0.1_${outboundPort}`,
       rds: { config_source: adsConfigSource, route_config_name: outboundRouteName },
     },
@@ -46,7 +50,7 @@ export interface InboundPorts {
   readonly hostname?: string | undefined;
 }
 
-export function buildInboundListener(ports: InboundPorts, mesh: MeshWide = {}): Listener {
+export function buildInboundListener(ports: InboundPorts, reports: ListenerReports = {}): Listener {
   const { address, inboundPort } = ports;
   return buildListener({
     name: inboundListenerName,
@@ -54,9 +58,9 @@ export function buildInboundListener(ports: InboundPorts, mesh: MeshWide = {}): 
     port: inboundPort,
     direction: 'INBOUND',
     manager: {
-      ...mesh,
+      ...reports,
       stat_prefix: `inbound_${address}_${inboundPort}`,
-      route_config: buildInboundRoutes(ports, mesh.tracing !== undefined),
+      route_config: buildInboundRoutes(ports, reports.tracing !== undefined),
     },
   });
 }
@@ -79,7 +83,7 @@ interface ListenerPlan {
   readonly address: string;
   readonly port: number;
   readonly direction: TrafficDirection;
-  readonly manager: Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | 'tracing'>;
+  readonly manager: Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
 }
 
 /** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. */

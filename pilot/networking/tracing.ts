@@ -10,6 +10,10 @@ import { protoDurationOf } from './proto-duration.ts';
 
 const defaultSamplingPercent = 1;
 
+export function isTracing(meshConfig: MeshConfig): boolean {
+  return tracingProviderOf(meshConfig) !== undefined;
+}
+
 /** Nothing when the mesh traces nothing. */
 export function buildTracing(node: NodeMetadata, meshConfig: MeshConfig): Pick<HttpConnectionManager, 'tracing'> {
   const provider = tracingProviderOf(meshConfig);
@@ -65,7 +69,7 @@ export function decorateRoutes(
   { hostname, port }: { readonly hostname: string; readonly port: number },
   meshConfig: MeshConfig,
 ): Route[] {
-  if (tracingProviderOf(meshConfig) === undefined) return [...routes];
+  if (!isTracing(meshConfig)) return [...routes];
   return routes.map((route) => {
     const destination = parseOutboundClusterName(route.route?.cluster ?? '') ?? { hostname, port };
     return { ...route, decorator: { operation: `${destination.hostname}:${destination.port}${pathOf(route)}` } };

@@ -8,6 +8,7 @@ import { clusterHostname, type Service } from '../model/service.ts';
 import { type Sidecar, Sidecars } from '../model/sidecars.ts';
 import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';
 import { indexRateLimits, type RateLimit } from '../model/rate-limits.ts';
+import { Telemetries, type Telemetry } from '../model/telemetries.ts';
 import type { Workload } from '../model/workload.ts';
 import { servicesOf, workloadsOf } from './service-resources.ts';
 import { WorkloadIndex } from './workload-index.ts';
@@ -22,6 +23,8 @@ export interface DiscoveryInput {
   /** Of the process: the same at every call; default nothing set. */
   readonly meshConfig?: MeshConfig;
 }
+
+const noMeshConfig: MeshConfig = {};
 
 /** A push context, with the input that its config was built from. */
 export interface Discovered extends PushContext {
@@ -40,7 +43,8 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
     previous !== undefined &&
     previous.revision === input.revision &&
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
-  const config = isConfigKept ? previous.config : buildConfig(input, [...declared.values(), ...implicitServices]);
+  const services = [...declared.values(), ...implicitServices];
+  const config = isConfigKept ? previous.config : buildConfig(input, services, previous?.config);
   const index = new WorkloadIndex([
     ...input.workloads,
     ...input.resources.flatMap((resource) => workloadsOf(resource, null)),
@@ -79,7 +83,11 @@ function findImplicitServices(workloads: readonly Workload[], declared: Readonly
   return [...found.values()].sort(byHostname);
 }
 
-function buildConfig({ resources, meshConfig = {} }: DiscoveryInput, services: Service[]): PushConfig {
+function buildConfig(
+  { resources, meshConfig = noMeshConfig }: DiscoveryInput,
+  services: Service[],
+  previous: PushConfig | undefined,
+): PushConfig {
   const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
   return {
     services: services.sort(byHostname),
@@ -88,8 +96,18 @@ function buildConfig({ resources, meshConfig = {} }: DiscoveryInput, services: S
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
+    telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),
     meshConfig,
   };
+}
+
+function buildTelemetries(
+  resources: readonly Telemetry[],
+  meshConfig: MeshConfig,
+  previous: Telemetries | undefined,
+): Telemetries {
+  const isKept = previous?.meshConfig === meshConfig && keepIdentity(resources, previous.resources) !== resources;
+  return isKept ? previous : new Telemetries(resources, meshConfig);
 }
 
 function keepIdentity<T>(now: readonly T[], before: readonly T[] | undefined): readonly T[] {

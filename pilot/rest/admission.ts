@@ -2,6 +2,7 @@
 import type { FieldError } from '../../proxy/common/decoded.ts';
 import type { NewResource } from '../../crds/config-store.ts';
 import type { Kind } from '../../crds/kinds.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { checkReferences, MeshIndex } from '../../crds/references.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { byAge, isUnchanged, keyOf, keyText } from '../../crds/resource-table.ts';
@@ -33,6 +34,8 @@ export interface AdmissionContext {
   /** Everything that is stored. */
   readonly stored: readonly Resource[];
   serviceExists(host: string): boolean;
+  /** Of the process; undefined where nobody knows it. */
+  readonly meshConfig?: MeshConfig | undefined;
   /** creationTimestamp of what is new. */
   readonly now: string;
   readonly defaultNamespace: string;
@@ -88,6 +91,7 @@ function checkAllReferences(
   const mesh = new MeshIndex({
     resources: [...kept, ...coming].sort(byAge),
     serviceExists: (host) => context.serviceExists(host),
+    meshConfig: context.meshConfig,
   });
   const found = admitted.map(({ resource, previous }) => checkReferences(resource, mesh, previous));
   const withIndex = (list: readonly FieldError[], index: number): IndexedError[] =>

@@ -1,5 +1,6 @@
 /** Writes one call at a time: what was judged is what is stored, since nothing changes in between. */
 import { type Change, ConflictError, type ConfigStore } from '../../crds/config-store.ts';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { ResourceKey } from '../../crds/resource.ts';
 import { keyOf, timestampOf } from '../../crds/resource-table.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
@@ -10,6 +11,8 @@ import { ApiError } from './status.ts';
 export interface References {
   /** Whether workloads have registered a service of this full name, in lower case. */
   serviceExists(host: string): boolean;
+  /** Of the process, which knows its providers; undefined: not checked. */
+  readonly meshConfig?: MeshConfig | undefined;
 }
 
 export interface WriteCall {
@@ -46,6 +49,7 @@ export class Writer {
       const admission = admit(call.inputs, {
         stored: this.#store.list(),
         serviceExists: (host) => this.#references.serviceExists(host),
+        meshConfig: this.#references.meshConfig,
         now: timestampOf(this.#clock.nowMs()),
         defaultNamespace: call.defaultNamespace,
       });

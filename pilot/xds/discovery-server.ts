@@ -147,8 +147,8 @@ export class DiscoveryServer {
   }
 
   #discover(previous?: Discovered): Discovered {
-    const { store, registry, meshConfig = {} } = this.#options;
-    const input = { revision: store.revision, resources: store.list(), workloads: registry.workloads(), meshConfig };
-    return discover(input, previous);
+    const { store, registry, meshConfig } = this.#options;
+    const input = { revision: store.revision, resources: store.list(), workloads: registry.workloads() };
+    return discover(meshConfig === undefined ? input : { ...input, meshConfig }, previous);
   }
 }

@@ -1,13 +1,14 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
-import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
+import type { Cluster, ClusterLoadAssignment, Listener } from '../../proxy/api/envoy.gen.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
-import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, isLookedUp } from '../model/service.ts';
+import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import type { Workload } from '../model/workload.ts';
+import { buildAccessLogs } from '../networking/access-logs.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -15,9 +16,15 @@ import {
   type EndpointSelection,
   selectEndpoints,
 } from '../networking/endpoints.ts';
-import { buildInboundListener, buildOutboundListener, outboundRouteName } from '../networking/listeners.ts';
+import {
+  buildInboundListener,
+  buildOutboundListener,
+  type ListenerReports,
+  type OutboundPorts,
+  outboundRouteName,
+} from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
-import { buildTracing } from '../networking/tracing.ts';
+import { buildTracing, isTracing } from '../networking/tracing.ts';
 import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -62,7 +69,7 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
       lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
-    LDS: ofSet((node, { config }) => listeners(node, config.meshConfig)),
+    LDS: ofSet((node, { config }) => listeners(node, config.telemetries)),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
@@ -115,19 +122,46 @@ function createClusterSets(encoder: ResourceEncoder) {
   };
 }
 
-/** Listeners depend on the node and on what is the same as long as pilot runs: no push ever touches them. */
+/** Listeners depend on the node and on what they tell about requests: no other rule ever touches them. */
 function createListenerSets(encoder: ResourceEncoder) {
-  return memoize((node: NodeMetadata, meshConfig: MeshConfig) => {
-    const mesh = buildTracing(node, meshConfig);
-    const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
-    const listeners = [
-      ...(node.outboundPort === 0 ? [] : [buildOutboundListener(node, mesh)]),
-      ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, mesh)] : []),
-    ];
-    return setOf(
-      listeners.map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener)),
-    );
+  const encode = (listener: Listener): EncodedResource =>
+    encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener);
+  const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) =>
+    encode(buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'))),
+  );
+  // Nodes come and go while no Telemetry changes: what is made for one of them goes with it.
+  const ofNodes = memoize((telemetries: Telemetries, _key: null) =>
+    memoize((node: NodeMetadata, _node: null) => buildNodeListeners(node, telemetries).map(encode)),
+  );
+  return (node: NodeMetadata, telemetries: Telemetries): ResourceSet => {
+    const { outboundPort } = node;
+    const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
+    return setOf([
+      ...(isShared ? [outbound(telemetries, { outboundPort, client: listenerClient(node, telemetries) })] : []),
+      ...ofNodes(telemetries, null)(node, null),
+    ]);
+  };
+}
+
+/** Those that other nodes cannot share: spans tell about the node itself. */
+function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
+  const client = listenerClient(node, telemetries);
+  const tracing = buildTracing(node, telemetries.meshConfig);
+  const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
+  const reports = (mode: WorkloadMode): ListenerReports => ({
+    ...buildAccessLogs(telemetries, client, mode),
+    ...tracing,
   });
+  const isTraced = node.outboundPort !== 0 && isTracing(telemetries.meshConfig);
+  return [
+    ...(isTraced ? [buildOutboundListener(node, reports('CLIENT'))] : []),
+    ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, reports('SERVER'))] : []),
+  ];
+}
+
+/** Workloads that no Telemetry tells apart share what is made for them. */
+function listenerClient(node: NodeMetadata, telemetries: Telemetries): Client {
+  return telemetries.isAboutNamespace(node.namespace) ? clientOf(node, telemetries.selectorLabels) : { namespace: '' };
 }
 
 /** A pure client has none. */

@@ -46,6 +46,8 @@ export interface LiveMeshInput {
 export interface ClientInput {
   readonly namespace?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Port of the application beside the sidecar, which then has an inbound listener; default none. */
+  readonly appPort?: number;
 }
 
 /** An answer with what the backend was asked; undefined where the sidecar answered itself. */
@@ -81,16 +83,24 @@ export function localReply(status: number, flag: string): Partial<Landing> {
   return sidecar === 'heddle' ? { status, flag } : { status };
 }
 
+interface Ports {
+  readonly outbound: number;
+  readonly inbound: number;
+  readonly admin: number;
+}
+
 export class LiveMesh {
   readonly backends: readonly Backend[];
   readonly #pilot: PilotServer;
   readonly #outboundPort: number;
+  readonly #inboundPort: number;
   readonly #adminPort: number;
 
-  private constructor(pilot: PilotServer, backends: readonly Backend[], ports: { outbound: number; admin: number }) {
+  private constructor(pilot: PilotServer, backends: readonly Backend[], ports: Ports) {
     this.#pilot = pilot;
     this.backends = backends;
     this.#outboundPort = ports.outbound;
+    this.#inboundPort = ports.inbound;
     this.#adminPort = ports.admin;
   }
 
@@ -103,14 +113,14 @@ export class LiveMesh {
     closeAfterTest(pilot);
     await pilot.start();
     const started = await Promise.all(instances.map(startInstance));
-    const [outbound = 0, admin = 0] = await findMeshPorts(2);
+    const [outbound = 0, admin = 0, inbound = 0] = await findMeshPorts(3);
     const backends = started.map(({ backend }) => backend);
-    const mesh = new LiveMesh(pilot, backends, { outbound, admin });
+    const mesh = new LiveMesh(pilot, backends, { outbound, admin, inbound });
     await mesh.apply(started.map((instance, i) => workloadYaml(instance, i)).join('') + servicesYaml(instances) + yaml);
-    const { namespace = 'default', labels = {} } = client;
+    const { namespace = 'default', labels = {}, appPort } = client;
     const bootstrap = buildSidecarBootstrap({
       identity: { service: 'client', namespace, version: 'v1', labels, instance: '1', address: '127.0.0.1' },
-      ports: { app: undefined, inbound: undefined, outbound, admin },
+      ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
       pilot: { host: '127.0.0.1', port: pilot.xdsPort },
     });
     if (sidecar === 'envoy') await startEnvoy(join(dataDir, 'envoy.json'), JSON.stringify(bootstrap), admin);
@@ -130,6 +140,11 @@ export class LiveMesh {
   /** Where an application sends its requests. */
   get outboundPort(): number {
     return this.#outboundPort;
+  }
+
+  /** Where others send requests to the application; nobody listens there without one. */
+  get inboundPort(): number {
+    return this.#inboundPort;
   }
 
   /** Applies all documents as one transaction and resolves when the sidecar has them. Rejects when they are refused. */
@@ -246,7 +261,15 @@ spec: { ports: [{ name: http, port: 80 }], selector: { app: ${name} } }
 /** Resolves when it has all of its configuration. */
 async function startEnvoy(file: string, bootstrap: string, adminPort: number): Promise<void> {
   await writeFile(file, bootstrap);
-  const options = ['--concurrency', '1', '--log-level', 'error', '--disable-hot-restart'];
+  const options = [
+    '--concurrency',
+    '1',
+    '--log-level',
+    'error',
+    '--disable-hot-restart',
+    '--file-flush-interval-msec',
+    '50',
+  ];
   const envoy = spawn(requireExecutable('envoy', 'envoy'), ['-c', file, ...options], { stdio: 'ignore' });
   onTestFinished(async () => {
     const ended = once(envoy, 'exit');

@@ -32,19 +32,20 @@ describe('the committed CustomResourceDefinitions', () => {
     expect(crds.map(({ crd }) => crd.metadata.name)).toEqual([
       ...ofIstio.map((plural) => `${plural}.networking.istio.io`),
       'ratelimits.networking.heddle.dev',
+      'telemetries.telemetry.istio.io',
     ]);
     for (const { crd } of crds) expect(crd.metadata.name).toBe(`${crd.spec.names.plural}.${crd.spec.group}`);
   });
 
   it('serve all versions and store the first', () => {
-    const ofIstio = [
-      ['v1', true],
-      ['v1beta1', false],
-      ['v1alpha3', false],
-    ];
+    const stored = ['v1', true];
+    const versions: Readonly<Record<string, unknown>> = {
+      'networking.istio.io': [stored, ['v1beta1', false], ['v1alpha3', false]],
+      'telemetry.istio.io': [stored, ['v1alpha1', false]],
+      'networking.heddle.dev': [['v1alpha1', true]],
+    };
     for (const { crd } of crds) {
-      const expected = crd.spec.group === 'networking.istio.io' ? ofIstio : [['v1alpha1', true]];
-      expect(crd.spec.versions.map(({ name, storage }) => [name, storage])).toEqual(expected);
+      expect(crd.spec.versions.map(({ name, storage }) => [name, storage])).toEqual(versions[crd.spec.group]);
     }
   });
 

@@ -87,3 +87,88 @@ describe('tracing in a MeshConfig', () => {
     expect(faultsOf(text)[0]).toMatch(fault);
   });
 });
+
+describe('access logs in a MeshConfig file', () => {
+  test('are a file with a format, providers and those that are the default', () => {
+    const text = `
+accessLogFile: /dev/stdout
+accessLogEncoding: JSON
+accessLogFormat: '{"a": "%PROTOCOL%", "b": {"c": "%REQ(X)% %%"}}'
+extensionProviders:
+- { name: plain, envoyFileAccessLog: {} }
+- { name: text, envoyFileAccessLog: { path: /a, logFormat: { text: '%DURATION%' }, omitEmptyValues: true } }
+- { name: labels, envoyFileAccessLog: { logFormat: { labels: { a: '%DURATION%', b: { c: x } } } } }
+- { name: empty, envoyFileAccessLog: { logFormat: { labels: {} } } }
+defaultProviders: { accessLogging: [envoy, TEXT] }
+`;
+    expect(faultsOf(text)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'an unknown variable',
+      'accessLogFormat: "a %NOBODY%"',
+      'accessLogFormat: has the variable %NOBODY%, which is not supported',
+    ],
+    ['an unknown encoding', 'accessLogEncoding: XML', 'accessLogEncoding: must be one of TEXT, JSON, got "XML"'],
+    [
+      'no JSON where it is said',
+      'accessLogEncoding: JSON\naccessLogFormat: "a b"',
+      /^mesh\.yaml:2: accessLogFormat: must be a JSON object where accessLogEncoding is JSON: /,
+    ],
+    [
+      'a list of JSON',
+      'accessLogEncoding: JSON\naccessLogFormat: "[]"',
+      'accessLogFormat: must be a text with %VARIABLES% or an object of them, got []',
+    ],
+    [
+      'an unknown variable in JSON',
+      `accessLogEncoding: JSON\naccessLogFormat: '{"a": {"b": "%NOBODY%"}}'`,
+      'accessLogFormat: a.b: has the variable %NOBODY%, which is not supported',
+    ],
+    [
+      'a number in JSON',
+      `accessLogEncoding: JSON\naccessLogFormat: '{"a": 1}'`,
+      'accessLogFormat: a: must be a text with %VARIABLES% or an object of them, got 1',
+    ],
+    [
+      'a provider without a log',
+      'extensionProviders: [{ name: a }]',
+      'extensionProviders[0]: must have one of opentelemetry and envoyFileAccessLog',
+    ],
+    [
+      'a provider of another kind',
+      'extensionProviders: [{ name: a, zipkin: {}, envoyFileAccessLog: {} }]',
+      'extensionProviders[0].zipkin: unknown field',
+    ],
+    [
+      'a provider without a name',
+      'extensionProviders: [{ name: "", envoyFileAccessLog: {} }]',
+      'extensionProviders[0].name: must not be empty',
+    ],
+    [
+      'two providers of one name',
+      'extensionProviders: [{ name: a, envoyFileAccessLog: {} }, { name: A, envoyFileAccessLog: {} }]',
+      'extensionProviders[1].name: must be unique, got "A" again',
+    ],
+    [
+      'a provider with two formats',
+      'extensionProviders: [{ name: a, envoyFileAccessLog: { logFormat: { text: a, labels: { b: c } } } }]',
+      'extensionProviders[0].envoyFileAccessLog.logFormat: must have only one of text and labels',
+    ],
+    [
+      "a provider's unknown variable",
+      'extensionProviders: [{ name: a, envoyFileAccessLog: { logFormat: { labels: { b: "%NOBODY%" } } } }]',
+      'extensionProviders[0].envoyFileAccessLog.logFormat.labels.b: has the variable %NOBODY%, which is not supported',
+    ],
+    [
+      'a default provider that there is not',
+      'defaultProviders: { accessLogging: [envoi] }',
+      'defaultProviders.accessLogging[0]: no provider of access logs "envoi" is in the mesh configuration (did you mean "envoy"?)',
+    ],
+    ['default providers of metrics', 'defaultProviders: { metrics: [a] }', 'defaultProviders.metrics: unknown field'],
+  ])('are refused with %s', (_, text, fault) => {
+    const expected = typeof fault === 'string' ? expect.stringContaining(fault) : expect.stringMatching(fault);
+    expect(faultsOf(text)).toEqual([expected]);
+  });
+});

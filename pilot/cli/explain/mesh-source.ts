@@ -33,12 +33,13 @@ export async function loadMesh({ paths, isRecursive, stdin, client }: MeshSource
   const sources = { paths, isRecursive, stdin };
   const documents = paths.length === 0 ? [] : await readManifests(sources, nothingExplained);
   const live = client === undefined ? undefined : await fetchMesh(client);
-  const { resources: stored = [], workloads = [], meshConfig = {} } = live ?? {};
+  const { resources: stored = [], workloads = [], meshConfig } = live ?? {};
   const registered = new Set(workloads.map(({ service, namespace }) => clusterHostname(service, namespace)));
   const now = timestampOf(Date.now());
   const inputs = documents.map(({ resource }) => resource);
   const serviceExists = (host: string): boolean => registered.has(host);
-  const { admitted, errors, warnings } = admit(inputs, { stored, serviceExists, now, defaultNamespace: 'default' });
+  const context = { stored, now, meshConfig, defaultNamespace: 'default' };
+  const { admitted, errors, warnings } = admit(inputs, { ...context, serviceExists });
   if (errors.length > 0) {
     const located = errors.flatMap(({ index, path, message }) => documents[index]?.locate({ path, message }) ?? []);
     throw refusal(located, nothingExplained);
@@ -46,14 +47,14 @@ export async function loadMesh({ paths, isRecursive, stdin, client }: MeshSource
   const written = admitted.map((each) => resourceOf(each, now));
   const assumed = new Set(live === undefined ? written.flatMap(ruledHosts) : []);
   const isThere = (host: string): boolean => assumed.has(host) || registered.has(host);
-  const second = admit(inputs, { stored, serviceExists: isThere, now, defaultNamespace: 'default' });
+  const second = admit(inputs, { ...context, serviceExists: isThere });
   const replaced = new Set(written.map((resource) => keyText(keyOf(resource))));
   const kept = stored.filter((resource) => !replaced.has(keyText(keyOf(resource))));
   return {
     view: {
       resources: [...kept, ...written].sort(byAge),
       workloads,
-      meshConfig,
+      meshConfig: meshConfig ?? {},
       knowsEndpoints: live !== undefined,
       locate: createLocator(documents, written),
     },

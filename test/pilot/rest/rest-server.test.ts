@@ -41,6 +41,7 @@ describe('discovery', () => {
       groups: [
         { name: 'networking.istio.io', preferredVersion: { groupVersion: 'networking.istio.io/v1', version: 'v1' } },
         { name: 'networking.heddle.dev' },
+        { name: 'telemetry.istio.io', preferredVersion: { groupVersion: 'telemetry.istio.io/v1', version: 'v1' } },
       ],
     });
     const { body } = await api.call('GET', '/apis/networking.istio.io');

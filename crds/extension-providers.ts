@@ -1,0 +1,38 @@
+/** MeshConfig's providers of telemetry: their names, and what each kind of them looks like. */
+import type { Static } from 'typebox';
+import { checkFileAccessLog, fileAccessLog } from './access-log.ts';
+import { type Findings, show } from './findings.ts';
+import { checkOpenTelemetry, openTelemetryProvider } from './mesh-tracing.ts';
+import * as s from './schema.ts';
+
+/** Each is of one kind. `envoy`, which logs to /dev/stdout, is there by itself. */
+export const extensionProviders = s.listOf(
+  s.record({
+    /** How `defaultProviders` and Telemetry refer to it. */
+    name: s.string,
+    opentelemetry: s.optional(openTelemetryProvider),
+    envoyFileAccessLog: s.optional(fileAccessLog),
+  }),
+);
+
+export const defaultProviders = s.message({ tracing: s.strings, accessLogging: s.strings });
+
+export function checkExtensionProviders(
+  providers: Static<typeof extensionProviders> | undefined,
+  findings: Findings,
+): void {
+  const names = new Set<string>();
+  for (const [index, { name, opentelemetry, envoyFileAccessLog }] of (providers ?? []).entries()) {
+    const path = `extensionProviders[${index}]`;
+    const key = name.toLowerCase();
+    if (name === '') findings.error(`${path}.name`, 'must not be empty');
+    if (names.has(key)) findings.error(`${path}.name`, `must be unique, got ${show(name)} again`);
+    names.add(key);
+    if ((opentelemetry === undefined) === (envoyFileAccessLog === undefined)) {
+      findings.error(path, 'must have one of opentelemetry and envoyFileAccessLog');
+    }
+    if (opentelemetry !== undefined) checkOpenTelemetry(opentelemetry, `${path}.opentelemetry`, findings);
+    if (envoyFileAccessLog !== undefined)
+      checkFileAccessLog(envoyFileAccessLog, `${path}.envoyFileAccessLog`, findings);
+  }
+}

@@ -1,0 +1,39 @@
+/** The tokens of an access log filter's expression: those of CEL that it may have. */
+export interface Token {
+  readonly kind: 'word' | 'number' | 'text' | 'symbol' | 'end' | 'unknown';
+  /** As written; of a text what it means. */
+  readonly value: string;
+  /** Counted from 1. */
+  readonly position: number;
+}
+
+const lexeme =
+  /\s+|[A-Za-z_]\w*|\d+(?![\w.])|"(?:[^"\\\n]|\\["'\\])*"|'(?:[^'\\\n]|\\["'\\])*'|&&|\|\||[=!<>]=|[<>!().[\]]/y;
+
+/** Ends with a token of kind `end`, or with an `unknown` one where something is no token. */
+export function tokensOf(expression: string): Token[] {
+  const tokens: Token[] = [];
+  let at = 0;
+  while (at < expression.length) {
+    lexeme.lastIndex = at;
+    const [text] = lexeme.exec(expression) ?? [];
+    const position = at + 1;
+    if (text === undefined) return [...tokens, { kind: 'unknown', value: expression.slice(at, at + 20), position }];
+    const kind = kindOf(text);
+    if (kind !== undefined) tokens.push({ kind, value: kind === 'text' ? unquote(text) : text, position });
+    at += text.length;
+  }
+  return [...tokens, { kind: 'end', value: '', position: expression.length + 1 }];
+}
+
+/** Undefined for space. */
+function kindOf(text: string): Token['kind'] | undefined {
+  if (/^\s/.test(text)) return undefined;
+  if (/^["']/.test(text)) return 'text';
+  if (/^\d/.test(text)) return 'number';
+  return /^\w/.test(text) ? 'word' : 'symbol';
+}
+
+function unquote(text: string): string {
+  return text.slice(1, -1).replaceAll(/\\(.)/g, '$1');
+}

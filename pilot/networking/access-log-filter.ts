@@ -1,0 +1,51 @@
+/** The filter of a Telemetry's access log as Envoy's own (Envoy docs, config.accesslog.v3.AccessLogFilter). */
+import type { LogFilter } from '../../crds/log-filter.ts';
+import type { AccessLogFilter, ComparisonFilter_Op, HeaderMatcher } from '../../proxy/api/envoy.gen.ts';
+
+export function buildAccessLogFilter(filter: LogFilter): AccessLogFilter {
+  switch (filter.kind) {
+    case 'and':
+      return { and_filter: { filters: filter.filters.map(buildAccessLogFilter) } };
+    case 'or':
+      return { or_filter: { filters: filter.filters.map(buildAccessLogFilter) } };
+    case 'code':
+      return buildCodeFilter(filter);
+    case 'text':
+      return headerFilter({ name: filter.header, string_match: { [filter.test]: filter.value } }, filter.isNegated);
+    case 'present':
+      return headerFilter({ name: filter.header, present_match: true }, filter.isNegated);
+    case 'flagged':
+      // Without flags: any of them.
+      return { response_flag_filter: {} };
+  }
+}
+
+function headerFilter(match: HeaderMatcher, isNegated: boolean): AccessLogFilter {
+  return { header_filter: { header: isNegated ? { ...match, invert_match: true } : match } };
+}
+
+/** Envoy compares whole numbers, and with these operators only. */
+function buildCodeFilter({ op, value }: LogFilter & { kind: 'code' }): AccessLogFilter {
+  switch (op) {
+    case '==':
+      return compare('EQ', value);
+    case '>=':
+      return compare('GE', value);
+    case '<=':
+      return compare('LE', value);
+    case '>':
+      return compare('GE', value + 1);
+    case '<':
+      return compare('LE', value - 1);
+    case '!=': {
+      const above = compare('GE', value + 1);
+      return value === 0 ? above : { or_filter: { filters: [compare('LE', value - 1), above] } };
+    }
+  }
+}
+
+/** Envoy wants a key, which could change the value at run time; nothing sets this one. */
+function compare(op: ComparisonFilter_Op, value: number): AccessLogFilter {
+  const comparison = { op, value: { default_value: value, runtime_key: 'istio.io/unset' } };
+  return { status_code_filter: { comparison } };
+}
