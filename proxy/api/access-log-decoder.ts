@@ -2,9 +2,9 @@
 import { parseFormat } from '../common/format-string.ts';
 import { readAccessLogFilter } from './access-log-filter-decoder.ts';
 import type { AccessLog as AccessLogJson, SubstitutionFormatString } from './envoy.gen.ts';
-import { fieldPath, show } from './field-path.ts';
+import { fieldPath, indexPath } from './field-path.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, AccessLogFormat, AccessLogSink, JsonFormat } from './listener.ts';
+import type { AccessLog, AccessLogFormat, AccessLogSink, JsonFormat, JsonFormatValue } from './listener.ts';
 
 /** Envoy docs, access_log/usage: the default format string. */
 const defaultFormat: AccessLogFormat = {
@@ -58,18 +58,19 @@ function readFormat(fields: Fields<SubstitutionFormatString> | undefined): Acces
 }
 
 function readProperties(fields: Fields<SubstitutionFormatString>, json: object, path: string): JsonFormat {
-  const entries = Object.entries(json).map(([key, value]: [string, unknown]): [string, string | JsonFormat] => {
-    const at = fieldPath(path, key);
-    const fail = (message: string): void => fields.fail('json_format', `${at}: ${message}`);
-    if (typeof value === 'string') {
-      for (const { message } of parseFormat(value).errors ?? []) fail(message);
-      return [key, value];
-    }
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return [key, readProperties(fields, value, at)];
-    }
-    fail(`${show(value)} is not supported, only texts with %VARIABLES% and objects of them`);
-    return [key, ''];
-  });
+  const entries = Object.entries(json).map(([key, value]: [string, unknown]): [string, JsonFormatValue] => [
+    key,
+    readValue(fields, value, fieldPath(path, key)),
+  ]);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function readValue(fields: Fields<SubstitutionFormatString>, value: unknown, at: string): JsonFormatValue {
+  if (typeof value === 'string') {
+    for (const { message } of parseFormat(value).errors ?? []) fields.fail('json_format', `${at}: ${message}`);
+    return value;
+  }
+  if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
+  if (Array.isArray(value)) return value.map((each: unknown, i) => readValue(fields, each, indexPath(at, i)));
+  return readProperties(fields, value as object, at);
 }

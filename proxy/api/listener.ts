@@ -76,7 +76,9 @@ export type AccessLogFormat =
   | { readonly kind: 'text'; readonly source: string; readonly omitsEmptyValues: boolean }
   | { readonly kind: 'json'; readonly properties: JsonFormat; readonly omitsEmptyValues: boolean };
 
-/** An object of format strings and further objects. */
 export interface JsonFormat {
-  readonly [key: string]: string | JsonFormat;
+  readonly [key: string]: JsonFormatValue;
 }
+
+/** A format string, something that is the same in every line, or more of these. */
+export type JsonFormatValue = string | number | boolean | null | readonly JsonFormatValue[] | JsonFormat;

@@ -3,7 +3,7 @@
  * field (CVE-2024-45808), whatever the format.
  */
 import { isUtf8 } from 'node:buffer';
-import type { AccessLogFormat, JsonFormat } from '../api/listener.ts';
+import type { AccessLogFormat, JsonFormat, JsonFormatValue } from '../api/listener.ts';
 import { requireValue } from '../common/decoded.ts';
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
 import type { HttpStream } from '../http/stream.ts';
@@ -66,7 +66,7 @@ type JsonWriter = (stream: HttpStream) => string | undefined;
 function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormatter {
   const writers = Object.entries(properties).map(([key, value]) => ({
     start: `${JSON.stringify(key)}:`,
-    write: typeof value === 'string' ? compileValue(value, omitsEmptyValues) : compileObject(value, omitsEmptyValues),
+    write: compileValue(value, omitsEmptyValues),
   }));
   return (stream) => {
     let text = '';
@@ -78,8 +78,36 @@ function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineF
   };
 }
 
+/** What is left out, as in Envoy: what has no value, null, and objects without members, but not lists. */
+function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean): JsonWriter {
+  if (typeof value === 'string') return compileTextValue(value, omitsEmptyValues);
+  if (typeof value !== 'object' || value === null) {
+    const text = value === null && omitsEmptyValues ? undefined : JSON.stringify(value);
+    return () => text;
+  }
+  if (isList(value)) return compileList(value, omitsEmptyValues);
+  const write = compileObject(value, omitsEmptyValues);
+  if (!omitsEmptyValues) return write;
+  return (stream) => {
+    const text = write(stream);
+    return text === '{}' ? undefined : text;
+  };
+}
+
+function compileList(values: readonly JsonFormatValue[], omitsEmptyValues: boolean): LineFormatter {
+  const writers = values.map((value) => compileValue(value, omitsEmptyValues));
+  return (stream) => {
+    const texts = writers.map((write) => write(stream));
+    return `[${texts.filter((text) => text !== undefined).join(',')}]`;
+  };
+}
+
+function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readonly JsonFormatValue[] {
+  return Array.isArray(value);
+}
+
 /** Only a value that is one variable and nothing else keeps its type. */
-function compileValue(source: string, omitsEmptyValues: boolean): JsonWriter {
+function compileTextValue(source: string, omitsEmptyValues: boolean): JsonWriter {
   const parts = partsOf(source);
   const [only] = parts;
   if (parts.length !== 1 || only === undefined || typeof only === 'string') {

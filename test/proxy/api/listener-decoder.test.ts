@@ -210,10 +210,10 @@ describe('an HTTP connection manager', () => {
     ],
     [
       'with a JSON log format that holds what is no format string',
-      { access_log: log({ log_format: { json_format: { a: { b: '%NOBODY%' }, c: 5 } } }) },
+      { access_log: log({ log_format: { json_format: { a: { b: '%NOBODY%' }, c: [5, true, null, ['%']] } } }) },
       [
         'hcm.access_log[0].typed_config.log_format.json_format: a.b: has the variable %NOBODY%, which is not supported',
-        'hcm.access_log[0].typed_config.log_format.json_format: c: 5 is not supported, only texts with %VARIABLES% and objects of them',
+        'hcm.access_log[0].typed_config.log_format.json_format: c[3][0]: has a "%" that begins no variable; a percent sign is "%%"',
       ],
     ],
     [

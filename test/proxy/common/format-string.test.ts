@@ -53,6 +53,18 @@ describe('a format string', () => {
     expect(messagesOf(source)).toEqual(messages);
   });
 
+  test("may be Istio's default, as text and as JSON", () => {
+    const variables =
+      '%START_TIME% %ROUTE_NAME% %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL% %RESPONSE_CODE% ' +
+      '%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% ' +
+      '%DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% %REQ(X-FORWARDED-FOR)% %REQ(USER-AGENT)% ' +
+      '%REQ(X-REQUEST-ID)% %REQ(:AUTHORITY)% %UPSTREAM_HOST% %UPSTREAM_TRANSPORT_FAILURE_REASON% ' +
+      '%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% ' +
+      '%REQUESTED_SERVER_NAME%';
+    expect(messagesOf(variables)).toBeUndefined();
+    expect(parseFormat(variables).value).toHaveLength(47);
+  });
+
   test('names all its faults at once', () => {
     expect(messagesOf('%A% %B%')).toHaveLength(2);
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { JsonFormat } from '../../../proxy/api/listener.ts';
 import { MeshError } from '../../../proxy/common/errors.ts';
 import { compileLine } from '../../../proxy/formatter/log-line.ts';
 import { HeaderName } from '../../../proxy/http/header-name.ts';
@@ -16,7 +17,7 @@ function aStream(agent: string, rest: object = {}): HttpStream {
 }
 
 const text = (source: string, omitsEmptyValues = false) => compileLine({ kind: 'text', source, omitsEmptyValues });
-const json = (properties: Record<string, string | Record<string, string>>, omitsEmptyValues = false) =>
+const json = (properties: JsonFormat, omitsEmptyValues = false) =>
   compileLine({ kind: 'json', properties, omitsEmptyValues });
 
 const hostile = 'a "b" \\ \r\n\t\u0000\u007f\u009b31m\u00e9';
@@ -77,6 +78,34 @@ describe('a line of JSON', () => {
     const line = json(properties)(aStream('curl'));
     expect(line.endsWith('}\n')).toBe(true);
     expect(JSON.parse(line)).toEqual({ code: 200, text: '200 ok', none: null, in: { n: 4 } });
+  });
+
+  const mixed: JsonFormat = {
+    list: ['%REQ(x)%', 1, 'a%REQ(x)%', null, ['%RESPONSE_CODE%'], { k: '%REQ(x)%', n: null }],
+    none: {},
+    inner: { k: '%REQ(x)%' },
+    null: null,
+    empty: [],
+    number: 1.5,
+    yes: true,
+  };
+
+  test('holds lists, objects, and what is the same in every line', () => {
+    expect(JSON.parse(json(mixed)(aStream('curl')))).toEqual({
+      list: [null, 1, 'a-', null, [200], { k: null, n: null }],
+      none: {},
+      inner: { k: null },
+      null: null,
+      empty: [],
+      number: 1.5,
+      yes: true,
+    });
+  });
+
+  test('without empty values holds neither nulls nor objects without members', () => {
+    const line = json(mixed, true)(aStream('curl'));
+    expect(line).toBe('{"list":[1,"a",[200]],"empty":[],"number":1.5,"yes":true}\n');
+    expect(json({ a: '%REQ(x)%' }, true)(aStream('curl'))).toBe('{}\n');
   });
 
   test('leaves out what has no value when it is asked to', () => {
