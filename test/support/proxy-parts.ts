@@ -19,6 +19,7 @@ import { silentLogger } from '../../proxy/common/log.ts';
 import { onSocketFault } from '../../proxy/common/socket.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
+import { compileFormat } from '../../proxy/formatter/stream-formatter.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import type { FilterFactory } from '../../proxy/http/filter.ts';
 import { ListenerManager } from '../../proxy/listener/listener-manager.ts';
@@ -36,6 +37,8 @@ export interface FinishedStream {
   /** Envoy's response flag, or `-`. */
   readonly flag: string;
   readonly reason: string;
+  /** Envoy's %RESPONSE_CODE_DETAILS%. */
+  readonly details: string;
   readonly routeName: string;
   readonly cluster: string | undefined;
   readonly host: string | undefined;
@@ -157,6 +160,7 @@ export class ProxyParts {
               status: response.status,
               flag: stream.responseFlags,
               reason: error?.reason ?? '',
+              details: detailsOf(stream),
               routeName,
               cluster: stream.cluster?.config.name,
               host: stream.host?.address,
@@ -170,6 +174,8 @@ export class ProxyParts {
     });
   }
 }
+
+const detailsOf = compileFormat('%RESPONSE_CODE_DETAILS%');
 
 type DecodedListener = NonNullable<ReturnType<typeof decodeListener>['value']>;
 

@@ -110,7 +110,22 @@ describe('time limits of a connection', () => {
     clock.advance(12_000);
     expect((await client.readResponse()).status).toBe(408);
     await client.waitForEnd();
-    expect(proxy.finished).toMatchObject([{ status: 408, flag: '-' }]);
+    expect(proxy.finished).toMatchObject([{ status: 408, flag: '-', details: 'request_header_timeout' }]);
+  });
+
+  test('a request that does not come whole in time is answered with 408 too, and its details tell them apart', async () => {
+    const clock = new ManualClock();
+    const proxy = await start({
+      clock,
+      manager: { request_timeout: '10s' },
+      filters: [() => ({ decodeHeaders: () => 'stop' })],
+    });
+    const client = closeAfterTest(await RawConnection.open(proxy.port()));
+    client.send('POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\nabc');
+    await until(() => proxy.stat('http.test.downstream_rq_active') === 1);
+    clock.advance(12_000);
+    expect((await client.readResponse()).status).toBe(408);
+    expect(proxy.finished).toMatchObject([{ status: 408, flag: '-', details: 'request_overall_timeout' }]);
   });
 
   test('a connection that idles too long is closed, one that works is not', async () => {

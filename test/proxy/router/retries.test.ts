@@ -210,7 +210,7 @@ describe('the per-try timeout', () => {
       status: 504,
       headers: { 'x-heddle-reason': 'UT no response to one attempt within 1000 ms' },
     });
-    expect(at.proxy.finished).toMatchObject([{ flag: 'UT,URX' }]);
+    expect(at.proxy.finished).toMatchObject([{ flag: 'UT,URX', details: 'upstream_per_try_timeout' }]);
     expect(at.backend.requests).toHaveLength(2);
   });
 
@@ -246,6 +246,14 @@ describe('the per-try timeout', () => {
     answerInTurn(at.backend, undefined, okResponse);
     expect((await answerOf(at, call(at.proxy.port()))).status).toBe(200);
     expect(stat(at, 'upstream_rq_per_try_idle_timeout')).toBe(1);
+    expect(at.proxy.finished).toMatchObject([{ flag: '-', details: 'via_upstream' }]);
+  });
+
+  test('for idleness is the reason of a request that had no other attempt left', async () => {
+    const at = await scene({ policy: { retry_on: 'connect-failure', per_try_idle_timeout: '1s' } });
+    answerInTurn(at.backend, undefined);
+    expect((await answerOf(at, call(at.proxy.port()))).status).toBe(504);
+    expect(at.proxy.finished).toMatchObject([{ flag: 'UT', details: 'upstream_per_try_idle_timeout' }]);
   });
 });
 
