@@ -1,4 +1,6 @@
 /** The tokens of an access log filter's expression: those of CEL that it may have. */
+import { show } from './findings.ts';
+
 export interface Token {
   readonly kind: 'word' | 'number' | 'text' | 'symbol' | 'end' | 'unknown';
   /** As written; of a text what it means. */
@@ -36,4 +38,17 @@ function kindOf(text: string): Token['kind'] | undefined {
 
 function unquote(text: string): string {
   return text.slice(1, -1).replaceAll(/\\(.)/g, '$1');
+}
+
+const supported =
+  'supported are response.code with a number, request.method, request.path, request.host and ' +
+  "request.headers['name'] with a text (== != startsWith endsWith contains), 'name' in request.headers, " +
+  'response.flags != 0, && || ! and parentheses';
+
+/** What is wrong at a token, with what would be right. */
+export class Fault extends Error {
+  constructor(message: string, { value, kind, position }: Token) {
+    const got = kind === 'end' ? 'the end' : show(value);
+    super(`${message}, got ${got} at character ${position}; ${supported}`);
+  }
 }

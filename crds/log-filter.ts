@@ -2,8 +2,8 @@
  * The expression of a Telemetry's access log filter: the part of CEL (cel-spec, langdef.md) that Envoy's own access log
  * filters can say. Attributes: Envoy docs, intro/arch_overview/advanced/attributes.
  */
-import { didYouMean, show } from './findings.ts';
-import { type Token, tokensOf } from './log-filter-tokens.ts';
+import { didYouMean } from './findings.ts';
+import { Fault, type Token, tokensOf } from './log-filter-tokens.ts';
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
 export type TextTest = 'exact' | 'prefix' | 'suffix' | 'contains';
@@ -38,11 +38,6 @@ export function parseLogFilter(expression: string): ParsedLogFilter {
   }
 }
 
-const supported =
-  'supported are response.code with a number, request.method, request.path, request.host and ' +
-  "request.headers['name'] with a text (== != startsWith endsWith contains), 'name' in request.headers, " +
-  'response.flags != 0, && || ! and parentheses';
-
 /** Deeper expressions would only exhaust the stack. */
 const maxDepth = 50;
 const maxCode = 999;
@@ -73,13 +68,6 @@ const negations: Readonly<Record<Comparison, Comparison>> = {
   '>': '<=',
   '>=': '<',
 };
-
-class Fault extends Error {
-  constructor(message: string, { value, kind, position }: Token) {
-    const got = kind === 'end' ? 'the end' : show(value);
-    super(`${message}, got ${got} at character ${position}; ${supported}`);
-  }
-}
 
 class Parser {
   readonly #tokens: readonly Token[];

@@ -2,7 +2,7 @@
  * Checks across resources, at apply: does a destination exist, does its subset, who else claims a host. Pure; sees the
  * resources as they would be after the apply, so that a VirtualService and its DestinationRule may come together.
  */
-import { type AccessLogConfig, providerFault } from './access-log.ts';
+import type { AccessLogConfig } from './access-log.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
@@ -10,7 +10,6 @@ import { isHostCoveredBy, resolveShortName } from './host.ts';
 import type { RateLimitSpec } from './rate-limit.ts';
 import type { Resource } from './resource.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
-import { isNamespaceWide, type TelemetrySpec } from './telemetry.ts';
 import { checkTelemetryReferences } from './telemetry-references.ts';
 import type { Destination, VirtualServiceSpec } from './virtual-service.ts';
 
@@ -42,7 +41,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
-  if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh, findings);
+  if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
   return findings;
 }
@@ -84,23 +83,21 @@ function checkDestinationRule(
 
 /** The mesh, looked up by host. Built once per apply. */
 export class MeshIndex {
-  readonly #mesh: Mesh;
+  readonly mesh: Mesh;
   readonly #hosts = new Set<string>();
   readonly #wildcards: string[] = [];
   readonly #subsets = new Map<string, Set<string>>();
   readonly #claims = new Map<string, Named>();
   readonly #users: (Named & LocatedDestination)[] = [];
   readonly #delegates = new Set<string>();
-  readonly #namespaceTelemetries = new Map<string, Named>();
 
   constructor(mesh: Mesh) {
-    this.#mesh = mesh;
+    this.mesh = mesh;
     for (const { kind, spec, metadata } of mesh.resources) {
       if (kind === 'Service') this.#hosts.add(fullName(metadata.name, metadata.namespace));
       if (kind === 'ServiceEntry')
         for (const host of (spec as ServiceEntrySpec).hosts) this.#addHost(host, metadata.namespace);
       if (kind === 'DestinationRule') this.#addSubsets(spec as DestinationRuleSpec, metadata.namespace);
-      if (kind === 'Telemetry') this.#addTelemetry(spec as TelemetrySpec, metadata);
       if (kind === 'VirtualService') this.#addVirtualService(spec as VirtualServiceSpec, metadata);
     }
   }
@@ -110,7 +107,7 @@ export class MeshIndex {
     return (
       this.#hosts.has(name) ||
       this.#wildcards.some((wildcard) => isHostCoveredBy(name, wildcard)) ||
-      this.#mesh.serviceExists(name)
+      this.mesh.serviceExists(name)
     );
   }
 
@@ -140,23 +137,6 @@ export class MeshIndex {
     return this.#users
       .filter((user) => user.destination.subset === subset && fullName(user.destination.host, user.namespace) === name)
       .map((user) => ({ user, path: user.path }));
-  }
-
-  /** The oldest Telemetry of a namespace that selects all of it: the one that is in force. */
-  namespaceTelemetry(namespace: string): Named | undefined {
-    return this.#namespaceTelemetries.get(namespace);
-  }
-
-  /** What is wrong with the name of an extension provider, as far as anybody knows. */
-  providerFault(name: string): string | undefined {
-    const { meshConfig } = this.#mesh;
-    return meshConfig && providerFault(name, meshConfig);
-  }
-
-  #addTelemetry(spec: TelemetrySpec, metadata: Named): void {
-    const { namespace } = metadata;
-    const isFirst = isNamespaceWide(spec) && !this.#namespaceTelemetries.has(namespace);
-    if (isFirst) this.#namespaceTelemetries.set(namespace, metadata);
   }
 
   #addHost(host: string, namespace: string): void {

@@ -90,6 +90,57 @@ besideEachSidecar(() => {
       ]);
     });
 
+    test("has Istio's line where no format is given", async () => {
+      const log = await LogFile.create();
+      const mesh = await start({ accessLogFile: log.path });
+      const headers = { 'user-agent': 'test/1.0', 'x-request-id': 'f7b0a1b2-0000-4000-8000-000000000001' };
+      await mesh.call({ method: 'POST', path: '/201?x=1', headers, body: 'text' });
+      await mesh.call({ host: 'nobody', path: '/last' });
+      const [answered = '', missed = ''] = await log.until('/last');
+      const upstream = `127.0.0.1:${mesh.backends[0]?.port}`;
+      const cluster = 'outbound|80||reviews.default.svc.cluster.local';
+      // Without times and ports, and what a sidecar says to the client that it has no route for.
+      const shape = (line: string): string =>
+        line
+          .replace(/^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\]/, '[TIME]')
+          .replace(/ 4 2 \d+ \d+ /, ' 4 2 MS MS ')
+          .replace(/ 0 \d+ \d+ - /, ' 0 BYTES MS - ')
+          .replace(`127.0.0.1:${mesh.outboundPort}`, 'LOCAL')
+          .replaceAll(upstream, 'HOST')
+          .replaceAll(/127\.0\.0\.1:\d+/g, 'PORT')
+          .replace(/"[0-9a-f-]{36}"/, '"ID"');
+      expect(shape(answered)).toBe(
+        '[TIME] "POST /201?x=1 HTTP/1.1" 201 - via_upstream - "-" 4 2 MS MS "-" "test/1.0" "ID" "reviews" ' +
+          `"HOST" ${cluster} PORT LOCAL PORT - default`,
+      );
+      expect(shape(missed)).toBe(
+        '[TIME] "GET /last HTTP/1.1" 404 NR route_not_found - "-" 0 BYTES MS - "-" "-" "ID" "nobody" "-" - - LOCAL PORT - -',
+      );
+    });
+
+    test("has Istio's object where JSON is asked for without a format", async () => {
+      const log = await LogFile.create();
+      const mesh = await start({ accessLogFile: log.path, accessLogEncoding: 'JSON' });
+      await mesh.call({ path: '/200' });
+      const [line = ''] = await log.until('/200');
+      const fields = JSON.parse(line) as Record<string, unknown>;
+      expect(Object.keys(fields)).toHaveLength(24);
+      expect(fields).toMatchObject({
+        method: 'GET',
+        path: '/200',
+        protocol: 'HTTP/1.1',
+        response_code: 200,
+        response_code_details: 'via_upstream',
+        bytes_sent: 2,
+        authority: 'reviews',
+        upstream_cluster: 'outbound|80||reviews.default.svc.cluster.local',
+        upstream_host: `127.0.0.1:${mesh.backends[0]?.port}`,
+        downstream_local_address: `127.0.0.1:${mesh.outboundPort}`,
+        requested_server_name: null,
+        upstream_transport_failure_reason: null,
+      });
+    });
+
     test('has the requests that come in too', async () => {
       const log = await LogFile.create();
       const application = closeAfterTest(await Backend.start('application', asAsked));
