@@ -67,14 +67,14 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,
   UPSTREAM_CLUSTER_RAW: () => (stream) => stream.cluster?.config.name,
   UPSTREAM_CONNECTION_ID: () => (stream) => String(stream.upstream?.connection?.id ?? 0),
-  UPSTREAM_HOST: () => (stream) => stream.host?.address,
+  UPSTREAM_HOST: () => upstreamAddress,
   UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamLocalAddress(stream)),
   UPSTREAM_LOCAL_PORT: () => (stream) => portOf(upstreamLocalAddress(stream)),
   UPSTREAM_PROTOCOL: () => (stream) => (stream.upstream?.connection === undefined ? undefined : 'HTTP/1.1'),
-  UPSTREAM_REMOTE_ADDRESS: () => (stream) => stream.host?.address,
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.host?.address),
-  UPSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.host?.address),
+  UPSTREAM_REMOTE_ADDRESS: () => upstreamAddress,
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamAddress(stream)),
+  UPSTREAM_REMOTE_PORT: () => (stream) => portOf(upstreamAddress(stream)),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(stream.attemptCount),
   UPSTREAM_TRANSPORT_FAILURE_REASON: () => (stream) => stream.error?.transportFailureReason,
   VIRTUAL_CLUSTER_NAME: () => readNothing,
@@ -137,6 +137,11 @@ function grpcStatusReader(format: string): StreamReader {
     if (status === undefined || format === 'NUMBER') return status?.toString();
     return nameOfGrpcStatus(status, format === 'SNAKE_STRING');
   };
+}
+
+/** A request that the circuit breaker kept back had no host, although one was chosen for it. */
+function upstreamAddress({ error, host }: HttpStream): string | undefined {
+  return error?.code === 'overflow' ? undefined : host?.address;
 }
 
 function upstreamLocalAddress({ upstream }: HttpStream): string | undefined {

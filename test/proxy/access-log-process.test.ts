@@ -263,7 +263,7 @@ describe('the line of a request in JSON, from a process of its own,', () => {
       'UO',
       'UpstreamOverflow',
       'upstream_reset_before_response_started{overflow}',
-      { ...withoutConnection, attempts: 1 },
+      { ...withoutConnection, attempts: 1, upstream: { cluster: 'full', host: null, local: null } },
     ],
     [
       '/dead',
