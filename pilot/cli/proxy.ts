@@ -1,11 +1,11 @@
 /** `heddle proxy`: one proxy from an Envoy bootstrap, with or without a control plane. */
 import { Option, type Command } from 'commander';
 import { requireValue } from '../../proxy/common/decoded.ts';
-import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
+import type { ProxyServer } from '../../proxy/server.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfSignal, exitCodes } from './exit-code.ts';
-import { drainOption, serveUntilStopped, startServer } from './serving.ts';
+import { drainOption, reopenLogsOnSignal, serveUntilStopped, startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
 import { readTextFile } from './text-file.ts';
 
@@ -43,8 +43,9 @@ export function registerProxy(program: Command, context: CommandContext): void {
 }
 
 /** Until SIGTERM or SIGINT; resolves with the exit code. */
-async function serve(server: Lifecycle, drainMs: number): Promise<number> {
+async function serve(server: ProxyServer, drainMs: number): Promise<number> {
   const stop = listenForStop();
+  const stopReopening = reopenLogsOnSignal(server);
   try {
     const stopped = await Promise.race([startServer(server), stop.first]);
     if (stopped !== undefined) return exitCodeOfSignal(stopped);
@@ -52,6 +53,7 @@ async function serve(server: Lifecycle, drainMs: number): Promise<number> {
     return exitCodes.ok;
   } finally {
     stop.dispose();
+    stopReopening();
     await server.close();
   }
 }

@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { parseSeconds } from './option-parsers.ts';
-import type { StopSignals } from './signals.ts';
+import { onSignals, type StopSignals } from './signals.ts';
 import { explainStartError } from './start-error.ts';
 
 /** Rejects with one sentence when a port or a directory cannot be had. */
@@ -23,6 +23,11 @@ function outliveReaders(): void {
 }
 
 const ignoreError = (): void => {};
+
+/** The signal with which those who rotate logs, Envoy's too, ask for new files; the returned function ends that. */
+export function reopenLogsOnSignal(server: { reopenAccessLogs(): void }): () => void {
+  return onSignals(['SIGUSR1'], () => server.reopenAccessLogs());
+}
 
 /** Serves until the first signal, then drains; a second signal ends that too. */
 export async function serveUntilStopped(server: Lifecycle, stop: StopSignals, drainMs: number): Promise<void> {

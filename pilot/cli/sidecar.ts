@@ -6,7 +6,7 @@ import { ProxyServer } from '../../proxy/server.ts';
 import { Application, applicationEnv } from './application.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfSignal, exitCodes } from './exit-code.ts';
-import { serveUntilStopped, startServer } from './serving.ts';
+import { reopenLogsOnSignal, serveUntilStopped, startServer } from './serving.ts';
 import { buildSidecarBootstrap, formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 import { listenForStop, onSignals, type StopSignals } from './signals.ts';
 
@@ -31,6 +31,8 @@ export async function runSidecar(run: SidecarRun): Promise<number> {
     logger: createLogger('sidecar', 'warn'),
   });
   const stop = listenForStop();
+  // The application gets the signal too: it may have logs of its own.
+  const stopReopening = reopenLogsOnSignal(server);
   try {
     const stopped = await Promise.race([startSidecar(server, run), stop.first]);
     if (stopped !== undefined) return exitCodeOfSignal(stopped);
@@ -40,6 +42,7 @@ export async function runSidecar(run: SidecarRun): Promise<number> {
     return exitCodes.ok;
   } finally {
     stop.dispose();
+    stopReopening();
     await server.close();
   }
 }

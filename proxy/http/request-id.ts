@@ -4,32 +4,38 @@
  */
 import { randomBytes } from 'node:crypto';
 
-/** Requests per block: the last three digits come from a table, the rest of the id changes once per block. */
+/**
+ * Requests per block: the first three digits come from a table, the rest of the id changes once per block. The first
+ * eight are the ones that vary, because Envoy samples by them.
+ */
 const blockSize = 4_096;
-const lastDigits = Array.from({ length: blockSize }, (_, i) => i.toString(16).padStart(3, '0'));
-const blockSpan = 2 ** 36;
+const firstDigits = Array.from({ length: blockSize }, (_, i) => i.toString(16).padStart(3, '0'));
+const lowBlockDigits = 5;
+const blockDigits = 9;
+const blockSpan = 16 ** blockDigits;
 
 export class RequestIds {
-  readonly #prefix: string;
+  readonly #middle: string;
   #block: number;
-  #blockPrefix = '';
+  #rest = '';
   #next = blockSize;
 
   constructor(seed: Buffer = randomBytes(16)) {
     const hex = seed.toString('hex');
-    const variant = (8 + (parseInt(hex.slice(15, 16), 16) & 3)).toString(16);
-    this.#prefix = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-${variant}${hex.slice(16, 19)}-`;
-    this.#block = parseInt(hex.slice(19, 28), 16);
+    const variant = (8 + (parseInt(hex.slice(7, 8), 16) & 3)).toString(16);
+    this.#middle = `-${hex.slice(0, 4)}-4${hex.slice(4, 7)}-${variant}${hex.slice(8, 11)}-${hex.slice(11, 19)}`;
+    this.#block = parseInt(hex.slice(19, 19 + blockDigits), 16);
   }
 
   next(): string {
     if (this.#next === blockSize) this.#beginBlock();
-    return this.#blockPrefix + (lastDigits[this.#next++] ?? '');
+    return (firstDigits[this.#next++] ?? '') + this.#rest;
   }
 
   #beginBlock(): void {
     this.#block = this.#block + 1 < blockSpan ? this.#block + 1 : 0;
-    this.#blockPrefix = this.#prefix + this.#block.toString(16).padStart(9, '0');
+    const digits = this.#block.toString(16).padStart(blockDigits, '0');
+    this.#rest = digits.slice(-lowBlockDigits) + this.#middle + digits.slice(0, -lowBlockDigits);
     this.#next = 0;
   }
 }

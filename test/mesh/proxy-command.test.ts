@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findFreePorts } from '../../pilot/cli/free-ports.ts';
@@ -61,6 +61,30 @@ describe('heddle proxy', () => {
     const [, residentKilobytes] =
       /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${child.pid}/status`, 'utf8')) ?? [];
     expect(Number(residentKilobytes)).toBeLessThan(90_000);
+  });
+
+  test('SIGUSR1 opens the access log anew: what was moved away stays as it is, and no line is lost', async () => {
+    const log = `${mesh.dir}/access.log`;
+    const accessLog = `access_log:
+          - name: file
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: ${log}
+              log_format: { text_format_source: { inline_string: "%REQ(:PATH)%\\n" } }
+          route_config:`;
+    const file = await mesh.writeFile('logged.yaml', hello(port).replace('route_config:', accessLog));
+    const child = mesh.start('heddle proxy', [heddle, 'proxy', '-c', file]);
+    const get = (path: string): Promise<string> => fetchText(`http://127.0.0.1:${port}${path}`);
+    await expect.poll(() => get('/before').catch(String), { timeout: 10_000 }).toBe('hello');
+    await expect.poll(() => readFile(log, 'utf8').catch(String)).toBe('/before\n');
+    await rename(log, `${log}.1`);
+    child.kill('SIGUSR1');
+    await expect.poll(() => readFile(log, 'utf8').catch(() => undefined)).toBe('');
+    await get('/after');
+    await expect.poll(() => readFile(log, 'utf8')).toBe('/after\n');
+    expect(await readFile(`${log}.1`, 'utf8')).toBe('/before\n');
+    child.kill('SIGTERM');
+    expect((await child.exited).code, child.output).toBe(0);
   });
 
   test('--mode validate says OK and opens no port', async () => {

@@ -131,7 +131,8 @@ describe('a sampled access log', () => {
   const sampled = (use_independent_randomness: boolean): AccessLogFilter => ({
     runtime_filter: { runtime_key: 'k', percent_sampled: { numerator: 25 }, use_independent_randomness },
   });
-  const id = (i: number, version = '4'): string => `01234567-89ab-${version}cde-8f01-${String(i).padStart(12, '0')}`;
+  const id = (i: number, version = '4'): string =>
+    `${(Math.imul(i, 40_503) >>> 0).toString(16).padStart(8, '0')}-89ab-${version}cde-8f01-0123456789ab`;
   const requests = Array.from({ length: 100 }, (_, i) => ({ path: `/200//${i}`, headers: { 'x-request-id': id(i) } }));
   const isAQuarter = (lines: readonly string[]): boolean => lines.length > 10 && lines.length < 45;
 

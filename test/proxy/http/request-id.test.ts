@@ -23,5 +23,15 @@ it('the counter begins again behind its last block, in the same form', () => {
 });
 
 it('two processes draw different ids', () => {
-  expect(new RequestIds().next().slice(0, 23)).not.toBe(new RequestIds().next().slice(0, 23));
+  expect(new RequestIds().next().slice(9)).not.toBe(new RequestIds().next().slice(9));
+});
+
+it('whoever samples by the first eight digits, as Envoy does, gets the share that it wants', () => {
+  const ids = new RequestIds(Buffer.alloc(16, 3));
+  const firstDigits = Array.from({ length: 100_000 }, () => parseInt(ids.next().slice(0, 8), 16));
+  for (const share of [0.01, 0.1, 0.5]) {
+    const sampled = firstDigits.filter((value) => value % 10_000 < share * 10_000).length / firstDigits.length;
+    expect(sampled).toBeGreaterThan(share * 0.8);
+    expect(sampled).toBeLessThan(share * 1.2);
+  }
 });
