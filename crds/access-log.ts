@@ -7,10 +7,8 @@ import { Type, type Static } from 'typebox';
 import { childPath, didYouMean, type Findings, show } from './findings.ts';
 import * as s from './schema.ts';
 
-/** A JSON log's object: texts with %VARIABLES%, and objects of them. */
-export interface AccessLogLabels {
-  readonly [key: string]: string | AccessLogLabels;
-}
+/** A JSON log's object: texts with %VARIABLES%, what is the same in every line, and lists and objects of these. */
+export type AccessLogLabels = Readonly<Record<string, unknown>>;
 
 export const fileAccessLog = s.message({
   /** Default `/dev/stdout`. */
@@ -92,9 +90,10 @@ function checkJsonText(format: string, findings: Findings): void {
     const reason = error instanceof Error ? error.message : String(error);
     return findings.error('accessLogFormat', `must be a JSON object where accessLogEncoding is JSON: ${reason}`);
   }
-  const report = (key: string, message: string): void =>
-    findings.error('accessLogFormat', key === '' ? message : `${key}: ${message}`);
-  checkLabels(labels, '', report);
+  if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
+    return findings.error('accessLogFormat', `must be a JSON object where accessLogEncoding is JSON, got ${format}`);
+  }
+  checkLabels(labels, '', (key, message) => findings.error('accessLogFormat', `${key}: ${message}`));
 }
 
 export function checkFileAccessLog({ logFormat }: FileAccessLogSettings, path: string, findings: Findings): void {
@@ -113,7 +112,9 @@ function checkText(format: string, path: string, findings: Findings): void {
 function checkLabels(value: unknown, path: string, report: (path: string, message: string) => void): void {
   if (typeof value === 'string') {
     for (const { message } of parseFormat(value).errors ?? []) report(path, message);
-  } else if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) checkLabels(item, `${path}[${index}]`, report);
+  } else if (typeof value === 'object' && value !== null) {
     for (const [key, child] of Object.entries(value)) checkLabels(child, childPath(path, key), report);
-  } else report(path, `must be a text with %VARIABLES% or an object of them, got ${show(value)}`);
+  }
 }

@@ -43,7 +43,7 @@ function unquote(text: string): string {
 const supported =
   'supported are response.code with a number, request.method, request.path, request.host and ' +
   "request.headers['name'] with a text (== != startsWith endsWith contains), 'name' in request.headers, " +
-  'response.flags != 0, && || ! and parentheses';
+  "request.duration with >= or < and duration('1s'), response.flags != 0, && || ! and parentheses";
 
 /** What is wrong at a token, with what would be right. */
 export class Fault extends Error {

@@ -1,18 +1,19 @@
 /**
  * The expression of a Telemetry's access log filter: the part of CEL (cel-spec, langdef.md) that Envoy's own access log
- * filters can say. Attributes: Envoy docs, intro/arch_overview/advanced/attributes.
+ * filters can say.
  */
+import { durationFault, parseDurationMs } from './duration.ts';
 import { didYouMean } from './findings.ts';
+import { attributes, type Comparison, headers, methods, negations, type TextTest } from './log-filter-attributes.ts';
 import { Fault, type Token, tokensOf } from './log-filter-tokens.ts';
-
-export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
-export type TextTest = 'exact' | 'prefix' | 'suffix' | 'contains';
 
 /** Without negations: those are pushed down to the tests. */
 export type LogFilter =
   | { readonly kind: 'and' | 'or'; readonly filters: readonly LogFilter[] }
   /** `response.code`; 0 when there was no response. */
   | { readonly kind: 'code'; readonly op: Comparison; readonly value: number }
+  /** `request.duration`, of which Envoy counts whole milliseconds. */
+  | { readonly kind: 'duration'; readonly op: '>=' | '<'; readonly valueMs: number }
   /** A request header or pseudo header; one that is absent passes neither the test nor its negation. */
   | {
       readonly kind: 'text';
@@ -41,33 +42,6 @@ export function parseLogFilter(expression: string): ParsedLogFilter {
 /** Deeper expressions would only exhaust the stack. */
 const maxDepth = 50;
 const maxCode = 999;
-
-/** Attributes that are a header of the request. */
-const headers: ReadonlyMap<string, string> = new Map([
-  ['request.host', ':authority'],
-  ['request.id', 'x-request-id'],
-  ['request.method', ':method'],
-  ['request.path', ':path'],
-  ['request.referer', 'referer'],
-  ['request.useragent', 'user-agent'],
-]);
-
-const attributes = [...headers.keys(), 'request.headers', 'response.code', 'response.flags'];
-
-const methods: ReadonlyMap<string, TextTest> = new Map([
-  ['startsWith', 'prefix'],
-  ['endsWith', 'suffix'],
-  ['contains', 'contains'],
-]);
-
-const negations: Readonly<Record<Comparison, Comparison>> = {
-  '==': '!=',
-  '!=': '==',
-  '<': '>=',
-  '<=': '>',
-  '>': '<=',
-  '>=': '<',
-};
 
 class Parser {
   readonly #tokens: readonly Token[];
@@ -130,6 +104,7 @@ class Parser {
     const attribute = this.#attribute();
     if (attribute === 'response.code') return this.#code(isNegated);
     if (attribute === 'response.flags') return this.#flags(isNegated);
+    if (attribute === 'request.duration') return this.#duration(isNegated);
     const header = attribute === 'request.headers' ? this.#headerName() : headers.get(attribute);
     if (header === undefined) {
       throw new Fault(`does not support this attribute${didYouMean(attribute, attributes)}`, {
@@ -173,12 +148,24 @@ class Parser {
   }
 
   #code(isNegated: boolean): LogFilter {
-    const op = this.#comparison(['==', '!=', '<', '<=', '>', '>=']);
+    const written = this.#comparison(['==', '!=', '<', '<=', '>', '>=']);
+    const op = isNegated ? negations[written] : written;
     const token = this.#peek();
     const value = Number(this.#kind('number', 'a number'));
-    if (value > maxCode || (value === 0 && op === '<'))
-      throw new Fault('expected a status code that there can be', token);
-    return { kind: 'code', op: isNegated ? negations[op] : op, value };
+    const isPossible = value <= maxCode && (value > 0 || op !== '<');
+    if (!isPossible) throw new Fault('expected a status code that there can be', token);
+    return { kind: 'code', op, value };
+  }
+
+  /** With a part of a millisecond `>` and `<=` would be something else than they are with the whole ones that Envoy has. */
+  #duration(isNegated: boolean): LogFilter {
+    const written = this.#comparison(['>=', '<']);
+    const op = (written === '<') === isNegated ? '>=' : '<';
+    const start = this.#peek();
+    if (this.#kind('word', 'duration') !== 'duration') throw new Fault('expected duration', start);
+    const { token, value } = this.#argument();
+    if (durationFault(value) !== undefined) throw new Fault('expected whole milliseconds such as 1.5s', token);
+    return { kind: 'duration', op, valueMs: parseDurationMs(value) ?? 0 };
   }
 
   #flags(isNegated: boolean): LogFilter {
@@ -193,17 +180,23 @@ class Parser {
   #text(header: string, isNegated: boolean): LogFilter {
     if (this.#take('.')) {
       const test = methods.get(this.#kind('word', 'a method')) ?? 'exact';
-      this.#expect('(');
-      const token = this.#peek();
-      const value = this.#kind('text', 'a text in quotes');
+      const { token, value } = this.#argument();
       // Envoy's matchers take no empty prefix, suffix or part: all texts have those.
       if (value === '') throw new Fault('expected a text that is not empty', token);
-      this.#expect(')');
       return { kind: 'text', header, test, value, isNegated };
     }
     const op = this.#comparison(['==', '!=']);
     const value = this.#kind('text', 'a text in quotes');
     return { kind: 'text', header, test: 'exact', value, isNegated: (op === '!=') !== isNegated };
+  }
+
+  /** A text in quotes and parentheses. */
+  #argument(): { readonly token: Token; readonly value: string } {
+    this.#expect('(');
+    const token = this.#peek();
+    const value = this.#kind('text', 'a text in quotes');
+    this.#expect(')');
+    return { token, value };
   }
 
   #comparison<C extends Comparison>(allowed: readonly C[]): C {

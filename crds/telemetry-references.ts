@@ -1,22 +1,26 @@
 /** What a Telemetry refers to, at apply: the mesh's extension providers. */
-import { providerFault } from './access-log.ts';
+import type { FieldError } from '../proxy/common/decoded.ts';
+import { type AccessLogConfig, providerFault } from './access-log.ts';
 import type { Mesh, ReferenceFindings, SomeResource } from './references.ts';
 import { isNamespaceWide, type TelemetrySpec } from './telemetry.ts';
 
-/** A provider cannot come later: the mesh configuration is read once. */
+/** Names of providers that cannot come later: the mesh configuration is read once. */
+export function providerFaults({ accessLogging = [] }: TelemetrySpec, meshConfig: AccessLogConfig): FieldError[] {
+  return accessLogging.flatMap(({ providers = [] }, index) =>
+    providers.flatMap(({ name }, nth): FieldError[] => {
+      const message = providerFault(name, meshConfig);
+      const path = `spec.accessLogging[${index}].providers[${nth}].name`;
+      return message === undefined ? [] : [{ path, message }];
+    }),
+  );
+}
+
 export function checkTelemetryReferences(
   { spec, metadata }: SomeResource,
   { resources, meshConfig }: Mesh,
   findings: ReferenceFindings,
 ): void {
-  const { accessLogging = [] } = spec as TelemetrySpec;
-  for (const [index, { providers = [] }] of accessLogging.entries()) {
-    for (const [nth, { name }] of providers.entries()) {
-      const message = meshConfig && providerFault(name, meshConfig);
-      const path = `spec.accessLogging[${index}].providers[${nth}].name`;
-      if (message !== undefined) findings.errors.push({ path, message });
-    }
-  }
+  if (meshConfig !== undefined) findings.errors.push(...providerFaults(spec as TelemetrySpec, meshConfig));
   if (!isNamespaceWide(spec as TelemetrySpec)) return;
   const owner = resources.find(
     (each) =>

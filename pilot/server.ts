@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { ConfigStore } from '../crds/config-store.ts';
 import { FileStore } from '../crds/file-store.ts';
 import type { MeshConfig } from '../crds/mesh-config.ts';
+import type { TelemetrySpec } from '../crds/telemetry.ts';
+import { providerFaults } from '../crds/telemetry-references.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Workload } from './model/workload.ts';
@@ -80,11 +82,27 @@ export class PilotServer implements Lifecycle {
 
   async #start(): Promise<void> {
     await this.#store.open();
+    this.#warnOfLostProviders();
     this.#registry.restore(await findListening(await this.#workloadFile.load()), reconnectGraceMs);
     this.#registry.subscribe(() => this.#workloadFile.save(this.#registry.entries()));
     this.#discovery.start();
     await this.#ads.start();
     await this.#rest.start();
+  }
+
+  /** A Telemetry was applied to a pilot that had them; what it says about them has no effect now. */
+  #warnOfLostProviders(): void {
+    const { meshConfig, logger } = this.#options;
+    for (const { kind, spec, metadata } of this.#store.list()) {
+      if (kind !== 'Telemetry') continue;
+      for (const { path, message } of providerFaults(spec as TelemetrySpec, meshConfig)) {
+        logger.warn('a stored Telemetry does not log', {
+          name: `${metadata.namespace}/${metadata.name}`,
+          path,
+          message,
+        });
+      }
+    }
   }
 
   /** Workloads stay registered in the file: the sidecars live on and come to the next pilot. */

@@ -1,6 +1,12 @@
 /** The filter of a Telemetry's access log as Envoy's own (Envoy docs, config.accesslog.v3.AccessLogFilter). */
 import type { LogFilter } from '../../crds/log-filter.ts';
-import type { AccessLogFilter, ComparisonFilter_Op, HeaderMatcher } from '../../proxy/api/envoy.gen.ts';
+import type {
+  AccessLogFilter,
+  ComparisonFilter_Op,
+  DurationFilter,
+  HeaderMatcher,
+  StatusCodeFilter,
+} from '../../proxy/api/envoy.gen.ts';
 
 export function buildAccessLogFilter(filter: LogFilter): AccessLogFilter {
   switch (filter.kind) {
@@ -10,6 +16,8 @@ export function buildAccessLogFilter(filter: LogFilter): AccessLogFilter {
       return { or_filter: { filters: filter.filters.map(buildAccessLogFilter) } };
     case 'code':
       return buildCodeFilter(filter);
+    case 'duration':
+      return buildDurationFilter(filter);
     case 'text':
       return headerFilter({ name: filter.header, string_match: { [filter.test]: filter.value } }, filter.isNegated);
     case 'present':
@@ -28,24 +36,32 @@ function headerFilter(match: HeaderMatcher, isNegated: boolean): AccessLogFilter
 function buildCodeFilter({ op, value }: LogFilter & { kind: 'code' }): AccessLogFilter {
   switch (op) {
     case '==':
-      return compare('EQ', value);
+      return compareCode('EQ', value);
     case '>=':
-      return compare('GE', value);
+      return compareCode('GE', value);
     case '<=':
-      return compare('LE', value);
+      return compareCode('LE', value);
     case '>':
-      return compare('GE', value + 1);
+      return compareCode('GE', value + 1);
     case '<':
-      return compare('LE', value - 1);
+      return compareCode('LE', value - 1);
     case '!=': {
-      const above = compare('GE', value + 1);
-      return value === 0 ? above : { or_filter: { filters: [compare('LE', value - 1), above] } };
+      const above = compareCode('GE', value + 1);
+      return value === 0 ? above : { or_filter: { filters: [compareCode('LE', value - 1), above] } };
     }
   }
 }
 
+function compareCode(op: ComparisonFilter_Op, value: number): AccessLogFilter {
+  return { status_code_filter: compare(op, value) };
+}
+
+function buildDurationFilter({ op, valueMs }: LogFilter & { kind: 'duration' }): AccessLogFilter {
+  return { duration_filter: op === '>=' ? compare('GE', valueMs) : compare('LE', valueMs - 1) };
+}
+
 /** Envoy wants a key, which could change the value at run time; nothing sets this one. */
-function compare(op: ComparisonFilter_Op, value: number): AccessLogFilter {
+function compare(op: ComparisonFilter_Op, value: number): StatusCodeFilter & DurationFilter {
   const comparison = { op, value: { default_value: value, runtime_key: 'istio.io/unset' } };
-  return { status_code_filter: { comparison } };
+  return { comparison };
 }

@@ -197,6 +197,8 @@ besideEachSidecar(() => {
       ["'x-mark' in request.headers", '/400 /503'],
       ["!('x-mark' in request.headers)", '/200 /200/health'],
       ['response.flags != 0', ''],
+      ["request.duration >= duration('1h') || response.code == 400", '/400'],
+      ["request.duration < duration('1h') && response.code == 400", '/400'],
     ])('logs the requests of %s', async (expression, expected) => {
       const log = await LogFile.create();
       const provider = (name: string, text: string) => ({

@@ -97,7 +97,7 @@ accessLogFormat: '{"a": "%PROTOCOL%", "b": {"c": "%REQ(X)% %%"}}'
 extensionProviders:
 - { name: plain, envoyFileAccessLog: {} }
 - { name: text, envoyFileAccessLog: { path: /a, logFormat: { text: '%DURATION%' }, omitEmptyValues: true } }
-- { name: labels, envoyFileAccessLog: { logFormat: { labels: { a: '%DURATION%', b: { c: x } } } } }
+- { name: labels, envoyFileAccessLog: { logFormat: { labels: { a: '%DURATION%', b: { c: [x, 1, true, null] } } } } }
 - { name: empty, envoyFileAccessLog: { logFormat: { labels: {} } } }
 defaultProviders: { accessLogging: [envoy, TEXT] }
 `;
@@ -119,7 +119,7 @@ defaultProviders: { accessLogging: [envoy, TEXT] }
     [
       'a list of JSON',
       'accessLogEncoding: JSON\naccessLogFormat: "[]"',
-      'accessLogFormat: must be a text with %VARIABLES% or an object of them, got []',
+      'accessLogFormat: must be a JSON object where accessLogEncoding is JSON, got []',
     ],
     [
       'an unknown variable in JSON',
@@ -127,9 +127,10 @@ defaultProviders: { accessLogging: [envoy, TEXT] }
       'accessLogFormat: a.b: has the variable %NOBODY%, which is not supported',
     ],
     [
-      'a number in JSON',
-      `accessLogEncoding: JSON\naccessLogFormat: '{"a": 1}'`,
-      'accessLogFormat: a: must be a text with %VARIABLES% or an object of them, got 1',
+      'an unknown variable in a list of JSON',
+      `accessLogEncoding: JSON
+accessLogFormat: '{"a": [1, "%NOBODY%"]}'`,
+      'accessLogFormat: a[1]: has the variable %NOBODY%, which is not supported',
     ],
     [
       'a provider without a log',

@@ -3,7 +3,8 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../proxy/common/log.ts';
+import { type Logger, silentLogger } from '../../proxy/common/log.ts';
+import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
 import { metadataOf } from './networking/scenario.ts';
 import { addressesIn, clusterNames, FakeSidecar } from './xds/fake-sidecar.ts';
@@ -15,13 +16,14 @@ let listener: Server;
 let inboundPort: number;
 const sidecars: FakeSidecar[] = [];
 
-const create = (): PilotServer =>
+const create = (options: Partial<PilotOptions> = {}): PilotServer =>
   new PilotServer({
     dataDir: join(dir, 'data'),
     restPort: 0,
     xdsPort: 0,
     mixerAddress: { address: '127.0.0.1', port: 15030 },
     logger: silentLogger,
+    ...options,
   });
 
 beforeEach(async () => {
@@ -166,4 +168,41 @@ describe('pilot', () => {
     await pilot.close();
     await create().close();
   });
+});
+
+test('a pilot warns of a stored Telemetry whose provider its mesh configuration does not have any more', async () => {
+  const warnings: unknown[] = [];
+  const logger: Logger = { ...silentLogger, warn: (...line) => void warnings.push(line), child: () => logger };
+  const restart = async (options: Partial<PilotOptions>): Promise<void> => {
+    await pilot.close();
+    pilot = create({ logger, ...options });
+    await pilot.start();
+  };
+  const meshConfig = { extensionProviders: [{ name: 'mine', envoyFileAccessLog: {} }] };
+  await restart({ meshConfig });
+  const telemetry = {
+    apiVersion: 'telemetry.istio.io/v1',
+    kind: 'Telemetry',
+    metadata: { name: 'logs' },
+    spec: { accessLogging: [{ providers: [{ name: 'mine' }] }] },
+  };
+  const { status } = await fetch(`http://127.0.0.1:${pilot.restPort}/apply`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify([telemetry]),
+  });
+  expect(status).toBe(200);
+  await restart({ meshConfig });
+  expect(warnings).toEqual([]);
+  await restart({});
+  expect(warnings).toEqual([
+    [
+      'a stored Telemetry does not log',
+      {
+        name: 'default/logs',
+        path: 'spec.accessLogging[0].providers[0].name',
+        message: 'no provider of access logs "mine" is in the mesh configuration, known are envoy',
+      },
+    ],
+  ]);
 });

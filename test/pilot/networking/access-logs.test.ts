@@ -128,6 +128,14 @@ describe('the filter of a log', () => {
       { header_filter: { header: { name: 'a', present_match: true, invert_match: true } } },
     ],
     ['response.flags != 0', { response_flag_filter: {} }],
+    [
+      "request.duration >= duration('2s')",
+      { duration_filter: { comparison: { op: 'GE', value: { default_value: 2_000, runtime_key: 'istio.io/unset' } } } },
+    ],
+    [
+      "request.duration < duration('2s')",
+      { duration_filter: { comparison: { op: 'LE', value: { default_value: 1_999, runtime_key: 'istio.io/unset' } } } },
+    ],
   ])('translates %s', (expression, filter) => {
     expect(filterOf(expression)).toEqual(filter);
   });
