@@ -69,12 +69,12 @@ function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineF
     write: compileValue(value, omitsEmptyValues),
   }));
   return (stream) => {
-    let text = '';
+    let text = '{';
     for (const { start, write } of writers) {
       const value = write(stream);
-      if (value !== undefined) text += `${text === '' ? '' : ','}${start}${value}`;
+      if (value !== undefined) text += text === '{' ? start + value : `,${start}${value}`;
     }
-    return `{${text}}`;
+    return `${text}}`;
   };
 }
 
@@ -114,12 +114,12 @@ function compileTextValue(source: string, omitsEmptyValues: boolean): JsonWriter
     return compileJsonText(parts, omitsEmptyValues ? '' : '-');
   }
   const read = readerOf(only);
-  const isNumber = isNumeric(only);
   const missing = omitsEmptyValues ? undefined : 'null';
+  if (isNumeric(only)) return (stream) => read(stream) ?? missing;
+  const quote = createQuoter();
   return (stream) => {
     const value = read(stream);
-    if (value === undefined) return missing;
-    return isNumber ? value : quoteJson(value);
+    return value === undefined ? missing : quote(value);
   };
 }
 
@@ -132,11 +132,25 @@ function compileJsonText(parts: readonly FormatPart[], missing: string): JsonWri
   };
 }
 
+/** From line to line most values are the same: comparing is cheaper than looking at each character again. */
+function createQuoter(): (value: string) => string {
+  let last = '';
+  let quoted = '""';
+  return (value) => {
+    if (value === last) return quoted;
+    last = value;
+    quoted = quoteJson(value);
+    return quoted;
+  };
+}
+
+const plain = /^[\u0020\u0021\u0023-\u005b\u005d-\u007e]*$/;
 const unusual = /[^\u0000-\u007e]/;
 const c1Controls = /[\u007f-\u009f]/g;
 
 /** JSON allows these control characters, terminals obey them. */
 function quoteJson(value: string): string {
+  if (plain.test(value)) return `"${value}"`;
   if (!unusual.test(value)) return JSON.stringify(value);
   return JSON.stringify(decodeUtf8(value)).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
 }

@@ -59,7 +59,14 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   ROUTE_NAME: () => (stream) => stream.routeName || undefined,
   START_TIME: ({ argument }) => {
     const write = requireValue(parseTimeFormat(argument), 'START_TIME');
-    return (stream) => write(new Date(stream.manager.wallTimeMs(stream.startMs)));
+    // Under load several requests begin in one millisecond.
+    let lastMs = 0;
+    let text = write(new Date(lastMs));
+    return (stream) => {
+      const ms = Math.floor(stream.manager.wallTimeMs(stream.startMs));
+      if (ms !== lastMs) text = write(new Date((lastMs = ms)));
+      return text;
+    };
   },
   TRACE_ID: () => (stream) => stream.traceId || undefined,
   // Those of HTTP/1.1 end at this hop.
