@@ -2,6 +2,7 @@
 import { featurePeers } from './features/peers.ts';
 import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
+import { formatInProcess, measureInProcess } from './in-process/run.ts';
 import { memoryPeers, runMemory } from './memory/run.ts';
 import { openLoopPeers, runOpenLoop } from './open-loop/run.ts';
 import { type RunOptions, type SeriesCommand, benchCommand } from './options.ts';
@@ -22,6 +23,7 @@ try {
     features: series(featurePeers, runFeatures),
     openLoop: series(openLoopPeers, runOpenLoop),
     memory: series(memoryPeers, runMemory),
+    inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

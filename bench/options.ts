@@ -1,5 +1,6 @@
 /** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { InProcessOptions } from './in-process/run.ts';
 
 /** What all series share. */
 export interface RunOptions {
@@ -39,15 +40,21 @@ export interface SeriesCommand<O extends RunOptions> {
   readonly run: (options: O) => Promise<void>;
 }
 
+/** The series without peers. */
+export interface InProcessCommand {
+  readonly run: (options: InProcessOptions) => Promise<void>;
+}
+
 export interface SeriesCommands {
   readonly hop: SeriesCommand<BenchOptions>;
   readonly features: SeriesCommand<RunOptions>;
   readonly openLoop: SeriesCommand<OpenLoopOptions>;
   readonly memory: SeriesCommand<MemoryOptions>;
+  readonly inProcess: InProcessCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
-export function benchCommand({ hop, features, openLoop, memory }: SeriesCommands): Command {
+export function benchCommand({ hop, features, openLoop, memory, inProcess }: SeriesCommands): Command {
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -55,6 +62,13 @@ export function benchCommand({ hop, features, openLoop, memory }: SeriesCommands
     .description('CPU per request of the plain hop, one table per body size (the default)')
     .option('--bodies <bytes,…>', 'response body sizes', listOf(positiveInteger), [100, 65_536]);
   seriesCommand('features', features).description('what each feature, switched on alone, costs per request');
+  program
+    .command('in-process')
+    .description('the same in user space alone, without sockets: finer, and no peers')
+    .option('--rounds <n>', 'interleaved rounds', positiveInteger, 15)
+    .option('--requests <n>', 'per round and feature', positiveInteger, 40_000)
+    .allowExcessArguments(false)
+    .action(inProcess.run);
   seriesCommand('open-loop', openLoop)
     .description('latencies at a fixed rate, counted from the time at which each request was due')
     .option('--load-percent <percent>', 'rate as a share of what the slowest peer can do', percent, 50)

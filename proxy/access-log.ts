@@ -50,7 +50,9 @@ export class AccessLogWriter {
   #retired: Promise<unknown> = Promise.resolve();
   readonly #dropped: Stat;
   #isBroken = false;
-  #pending = '';
+  /** Joined when they are written: appending each to one text costs twice as much. */
+  readonly #pending: string[] = [];
+  #pendingChars = 0;
   #cancelFlush: (() => void) | undefined = undefined;
 
   constructor(sink: AccessLogSink, { clock, logger, stats }: AccessLogDependencies) {
@@ -85,22 +87,25 @@ export class AccessLogWriter {
 
   /** `line` ends itself. */
   write(line: string): void {
-    this.#pending += line;
-    if (this.#pending.length >= flushChars) this.flush();
+    this.#pending.push(line);
+    this.#pendingChars += line.length;
+    if (this.#pendingChars >= flushChars) this.flush();
     else this.#cancelFlush ??= this.#clock.setTimer(() => this.flush(), flushIntervalMs);
   }
 
   flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    const text = this.#pending;
-    this.#pending = '';
-    if (text === '') return;
+    const { length } = this.#pending;
+    if (length === 0) return;
+    const text = this.#pending.join('');
+    this.#pending.length = 0;
+    this.#pendingChars = 0;
     const isSlow = this.#sink.writableLength > maxPendingBytes;
     if (isSlow && this.#dropped.value === 0) {
       this.#logger.warn('the access log is slower than the traffic: lines are dropped');
     }
-    if (isSlow || this.#isBroken) this.#dropped.value += text.split('\n').length - 1;
+    if (isSlow || this.#isBroken) this.#dropped.value += length;
     else this.#sink.write(text);
   }
 

@@ -65,16 +65,20 @@ type JsonWriter = (stream: HttpStream) => string | undefined;
 
 function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormatter {
   const writers = Object.entries(properties).map(([key, value]) => ({
-    start: `${JSON.stringify(key)}:`,
+    first: `{${JSON.stringify(key)}:`,
+    next: `,${JSON.stringify(key)}:`,
     write: compileValue(value, omitsEmptyValues),
   }));
   return (stream) => {
-    let text = '{';
-    for (const { start, write } of writers) {
-      const value = write(stream);
-      if (value !== undefined) text += text === '{' ? start + value : `,${start}${value}`;
+    let text = '';
+    for (let i = 0; i < writers.length; i++) {
+      const writer = writers[i];
+      const value = writer?.write(stream);
+      if (writer === undefined || value === undefined) continue;
+      text += text === '' ? writer.first : writer.next;
+      text += value;
     }
-    return `${text}}`;
+    return text === '' ? '{}' : `${text}}`;
   };
 }
 

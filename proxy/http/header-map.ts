@@ -103,6 +103,28 @@ export class HeaderMap {
     return value;
   }
 
+  /** Whether `get` returns `expected`; what came once, as most headers do, is compared where it stands. */
+  isExactly(name: HeaderName, expected: string): boolean {
+    const { fields, count } = this;
+    let only = -1;
+    for (let i = 0, at = 0; i < count; i++, at += fieldStride) {
+      if (fields[at + 4] !== name.hash) continue;
+      if (only >= 0) return this.get(name) === expected;
+      only = at;
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      if (this.addedNames[i]?.hash === name.hash) return this.get(name) === expected;
+    }
+    if (only < 0) return false;
+    const start = fields[only + 2] ?? 0;
+    // Of another length, or under another name with the same hash: not the value either way.
+    if ((fields[only + 3] ?? 0) - start !== expected.length) return false;
+    return (
+      isHeaderName(this.text, fields[only] ?? 0, fields[only + 1] ?? 0, name.text) &&
+      this.text.startsWith(expected, start)
+    );
+  }
+
   /** Index of the first received header named `name` at or after `from`, or -1. */
   find(name: HeaderName, from: number): number {
     const { fields, count } = this;

@@ -2,6 +2,11 @@
 import { HeaderName } from './header-name.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
 
+/** Whether what stands under this name, in lower case, is not among the header lines. */
+export function isStartLineHeader(name: string): boolean {
+  return name.startsWith(':') || name === 'host';
+}
+
 /** `name` in lower case; several headers of one name are joined with a comma. */
 export function requestHeaderReader(name: string): (head: RequestHead) => string | undefined {
   switch (name) {

@@ -42,7 +42,7 @@ export class ActiveListener {
         this.#isListening = true;
         resolve(
           acceptSockets(this.#server, {
-            onSocket: (socket) => new ServerConnection(socket, this.#currentManager()),
+            onSocket: (socket) => new ServerConnection(socket, this.connectionManager),
             whenWarm: (startReading) => {
               if (this.#waiting === undefined) startReading();
               else this.#waiting.push(startReading);
@@ -64,7 +64,8 @@ export class ActiveListener {
     for (const startReading of waiting) startReading();
   }
 
-  #currentManager(): ConnectionManager {
+  /** For connections that are accepted from now on. */
+  get connectionManager(): ConnectionManager {
     const manager = this.#managers.at(-1);
     if (manager === undefined) throw new Error('a listener always has a connection manager');
     return manager;

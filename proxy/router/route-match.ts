@@ -2,7 +2,8 @@
 import type { HeaderMatch, PathMatch, QueryParameterMatch, RouteMatch, StringMatcher } from '../api/route.ts';
 import { requireValue } from '../common/decoded.ts';
 import { compileRegex } from '../common/regex.ts';
-import { requestHeaderReader } from '../http/header-reader.ts';
+import { HeaderName } from '../http/header-name.ts';
+import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { firstQueryValue, withoutQuery } from './request-path.ts';
 
@@ -71,6 +72,11 @@ function isPath(path: string, expected: string): boolean {
 const questionMark = 63;
 
 export function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
+  const exact = exactValueOf(match);
+  if (exact !== undefined && !isStartLineHeader(match.name)) {
+    const header = new HeaderName(match.name);
+    return ({ headers }) => headers.isExactly(header, exact);
+  }
   return compileHeaderCondition(match, requestHeaderReader(match.name));
 }
 
@@ -93,6 +99,13 @@ export function compileHeaderCondition<H>(
   };
 }
 
+/** Of the condition that most rules have: the value of a header, letter by letter. */
+function exactValueOf({ condition, invertMatch, treatMissingHeaderAsEmpty }: HeaderMatch): string | undefined {
+  if (condition.kind === 'present' || invertMatch || treatMissingHeaderAsEmpty) return undefined;
+  const { matcher } = condition;
+  return matcher.kind === 'exact' && !matcher.ignoreCase ? matcher.value : undefined;
+}
+
 function compileQueryParameterMatch({ name, matcher }: QueryParameterMatch): RequestPredicate {
   if (matcher === undefined) return (head) => firstQueryValue(head.path, name) !== undefined;
   const matches = compileStringMatcher(matcher);
@@ -105,6 +118,7 @@ function compileQueryParameterMatch({ name, matcher }: QueryParameterMatch): Req
 export function compileStringMatcher(matcher: StringMatcher): StringPredicate {
   if (matcher.kind === 'safe_regex') return requireValue(compileRegex(matcher.regex), 'safe_regex');
   const { value, ignoreCase } = matcher;
+  if (matcher.kind === 'exact' && !ignoreCase) return (text) => text === value;
   const expected = ignoreCase ? value.toLowerCase() : value;
   const compare = comparisons[matcher.kind];
   return ignoreCase ? (text) => compare(text.toLowerCase(), expected) : (text) => compare(text, expected);

@@ -16,6 +16,7 @@ async function parse(...args: string[]): Promise<unknown> {
     features: series('features'),
     openLoop: series('open-loop'),
     memory: series('memory'),
+    inProcess: series('in-process'),
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
@@ -27,6 +28,11 @@ async function parse(...args: string[]): Promise<unknown> {
 const common = { rounds: 5, seconds: 3, warmupSeconds: 2, connections: 64 };
 
 describe('bench options', () => {
+  it('of the series without sockets are its own', async () => {
+    expect(await parse('in-process', '--rounds', '2')).toEqual({ series: 'in-process', rounds: 2, requests: 40_000 });
+    await expect(parse('in-process', '--seconds', '1')).rejects.toThrow(/unknown option/);
+  });
+
   it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies in five rounds', async (args) => {
     expect(await parse(...args)).toEqual({ series: 'hop', ...common, bodies: [100, 65_536] });
   });

@@ -49,6 +49,27 @@ describe('a header', () => {
     expect(headers.isRemovedAt(1)).toBe(false);
   });
 
+  it('is exactly a value when its whole value is: once or more often, added or removed', () => {
+    const cases = [
+      ['x: ann'],
+      ['x: anna'],
+      ['x: bob'],
+      ['x:'],
+      ['y: ann'],
+      ['x: ann', 'X: bob'],
+      ['y: 1', 'x: ann', 'z: 2'],
+    ];
+    for (const lines of cases) {
+      for (const change of [() => {}, (h: HeaderMap) => h.add(x, 'ann'), (h: HeaderMap) => h.remove(x)]) {
+        const headers = headersOf(...lines);
+        change(headers);
+        for (const value of ['ann', 'bob', '', 'ann,bob', 'ann,ann']) {
+          expect([lines, value, headers.isExactly(x, value)]).toEqual([lines, value, headers.get(x) === value]);
+        }
+      }
+    }
+  });
+
   it('that is set replaces all of its name', () => {
     const headers = headersOf('x: 1', 'x: 2');
     headers.set(x, '3');
