@@ -5,13 +5,10 @@
  */
 import type { PathMatch } from '../api/route.ts';
 import type { RequestHead } from '../http/message-head.ts';
+import { type CandidateRoute, compileCandidates, type RouteFinder } from './route-candidates.ts';
 import type { CompiledRoute } from './route-table.ts';
 
-/** Fewer routes than this are asked one after the other: that is as fast. */
-export const minIndexedRoutes = 4;
-
-export interface IndexedRoute {
-  readonly route: CompiledRoute;
+export interface IndexedRoute extends CandidateRoute {
   /** Every path that the route matches begins with this; '' when nothing is known. */
   readonly literal: string;
 }
@@ -23,8 +20,8 @@ interface Node {
   children: Map<number, Node>;
   /** Positions of the routes whose literals end here. */
   own: number[];
-  /** Routes whose literals are a beginning of what leads here, in the order of the virtual host. */
-  candidates: readonly CompiledRoute[];
+  /** Among the routes whose literals are a beginning of what leads here. */
+  find: RouteFinder;
 }
 
 /** What every path that `match` matches begins with. Case-insensitive matches and expressions promise nothing. */
@@ -42,12 +39,7 @@ export class RouteIndex {
 
   /** The first route, in the order of the virtual host, that matches. */
   find(head: RequestHead): CompiledRoute | undefined {
-    const { candidates } = this.#descend(head.path);
-    for (let i = 0; i < candidates.length; i++) {
-      const route = candidates[i];
-      if (route?.matches(head) === true) return route;
-    }
-    return undefined;
+    return this.#descend(head.path).find(head);
   }
 
   /** The deepest node whose text `path` begins with. */
@@ -63,7 +55,7 @@ export class RouteIndex {
 }
 
 function newNode(label: string): Node {
-  return { label, children: new Map(), own: [], candidates: [] };
+  return { label, children: new Map(), own: [], find: () => undefined };
 }
 
 function insert(node: Node, literal: string, position: number): void {
@@ -101,6 +93,6 @@ function commonLength(a: string, b: string): number {
 
 function collect(node: Node, above: readonly number[], routes: readonly IndexedRoute[]): void {
   const positions = [...above, ...node.own].sort((a, b) => a - b);
-  node.candidates = positions.flatMap((position) => routes[position]?.route ?? []);
+  node.find = compileCandidates(positions.flatMap((position) => routes[position] ?? []));
   for (const child of node.children.values()) collect(child, positions, routes);
 }

@@ -6,6 +6,7 @@ import { HeaderName } from '../http/header-name.ts';
 import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { firstQueryValue, withoutQuery } from './request-path.ts';
+import { exactValueOf } from './route-candidates.ts';
 
 export type StringPredicate = (value: string) => boolean;
 export type RequestPredicate = (head: RequestHead) => boolean;
@@ -97,13 +98,6 @@ export function compileHeaderCondition<H>(
     // Without a value a string condition does not hold, inverted or not (Envoy `HeaderMatcher.invert_match`).
     return value !== undefined && matches(value) !== invertMatch;
   };
-}
-
-/** Of the condition that most rules have: the value of a header, letter by letter. */
-function exactValueOf({ condition, invertMatch, treatMissingHeaderAsEmpty }: HeaderMatch): string | undefined {
-  if (condition.kind === 'present' || invertMatch || treatMissingHeaderAsEmpty) return undefined;
-  const { matcher } = condition;
-  return matcher.kind === 'exact' && !matcher.ignoreCase ? matcher.value : undefined;
 }
 
 function compileQueryParameterMatch({ name, matcher }: QueryParameterMatch): RequestPredicate {

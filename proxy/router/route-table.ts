@@ -14,7 +14,8 @@ import { type Redirector, compileRedirect } from './redirect.ts';
 import { type CompiledRetryPolicy, compileRetryPolicy } from './retry-conditions.ts';
 import { type RouteCluster, compileRouteClusters } from './route-cluster.ts';
 import { type Descriptor, compileDescriptor } from './rate-limit-descriptor.ts';
-import { literalOf, minIndexedRoutes, RouteIndex } from './route-index.ts';
+import { minIndexedRoutes } from './route-candidates.ts';
+import { literalOf, RouteIndex } from './route-index.ts';
 import { type RequestPredicate, compileRouteMatch } from './route-match.ts';
 import { RouteStats } from './route-stats.ts';
 
@@ -147,6 +148,7 @@ function compileVirtualHost(
 ): CompiledVirtualHost {
   const indexed = virtualHost.routes.map((route) => ({
     route: { ...compileRoute(route, virtualHost, config), stats: statsOf(route, virtualHost, stats) },
+    headers: route.match.headers,
     literal: literalOf(route.match.path),
   }));
   return {

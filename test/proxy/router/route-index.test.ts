@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { RouteMatch } from '../../../proxy/api/envoy.gen.ts';
 import { decodeRouteConfiguration } from '../../../proxy/api/route-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
+import { HeaderName } from '../../../proxy/http/header-name.ts';
 import { RequestHead } from '../../../proxy/http/message-head.ts';
-import { minIndexedRoutes } from '../../../proxy/router/route-index.ts';
+import { minIndexedRoutes } from '../../../proxy/router/route-candidates.ts';
 import { RouteTable } from '../../../proxy/router/route-table.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 
@@ -14,10 +15,13 @@ function tableOf(matches: readonly RouteMatch[]): RouteTable {
   return new RouteTable(requireValue(decodeRouteConfiguration(json), 'routes'));
 }
 
-function find(table: RouteTable, path: string): string | undefined {
+type HeaderList = readonly (readonly [name: string, value: string])[];
+
+function find(table: RouteTable, path: string, headers: HeaderList = []): string | undefined {
   const head = new RequestHead();
   head.method = 'GET';
   head.path = path;
+  for (const [name, value] of headers) head.headers.add(new HeaderName(name), value);
   return table.match(head)?.name;
 }
 
@@ -69,6 +73,70 @@ describe('a virtual host with many routes', () => {
         const path = pathOf();
         const first = oneByOne.findIndex((table) => find(table, path) !== undefined);
         expect([path, find(indexed, path)]).toEqual([path, first < 0 ? undefined : String(first)]);
+      }
+    }
+  });
+});
+
+describe('a virtual host whose routes differ in the value of one header', () => {
+  const user = (value: string): RouteMatch => ({
+    prefix: '/',
+    headers: [{ name: 'end-user', string_match: { exact: value } }],
+  });
+  const users = (count: number): RouteMatch[] => Array.from({ length: count }, (_, i) => user(`user-${i}`));
+  const as = (value: string): HeaderList => [['end-user', value]];
+
+  test('finds each of a thousand by its own value, and the one behind them for every other', () => {
+    const table = tableOf([...users(1_000), { prefix: '/' }]);
+    for (let i = 0; i < 1_000; i += 37) expect(find(table, '/x', as(`user-${i}`))).toBe(String(i));
+    for (const headers of [[], as('nobody'), as('User-1'), as('')]) expect(find(table, '/x', headers)).toBe('1000');
+    // As one value, joined: none of the routes asks for that.
+    expect(find(table, '/x', [...as('user-1'), ...as('user-2')])).toBe('1000');
+  });
+
+  test('S1: a route before them that does not ask for the header is taken before them', () => {
+    const table = tableOf([...users(2), { prefix: '/a' }, ...users(5), { prefix: '/' }]);
+    expect(find(table, '/a', as('user-1'))).toBe('1');
+    expect(find(table, '/a', as('user-4'))).toBe('2');
+    expect(find(table, '/b', as('user-4'))).toBe('7');
+  });
+
+  test('is found by its method as by a header', () => {
+    const methods = ['PUT', 'POST', 'DELETE', 'GET', 'HEAD'];
+    const table = tableOf(
+      methods.map((exact) => ({ prefix: '/', headers: [{ name: ':method', string_match: { exact } }] })),
+    );
+    expect(find(table, '/')).toBe('3');
+  });
+
+  test('finds what asking one route after the other finds, whatever the conditions', () => {
+    const random = seededRandom(11);
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
+    const value = (): string => pick(['a', 'b', 'c', '']);
+    const name = (): string => pick(['end-user', 'End-User', 'x-version']);
+    const condition = (): NonNullable<RouteMatch['headers']>[number] =>
+      pick([
+        { name: name(), string_match: { exact: value() } },
+        { name: name(), string_match: { exact: value() } },
+        { name: name(), string_match: { exact: value() }, invert_match: true },
+        { name: name(), string_match: { exact: value(), ignore_case: true } },
+        { name: name(), string_match: { exact: value() }, treat_missing_header_as_empty: true },
+        { name: name(), present_match: random() < 0.5 },
+        { name: name(), string_match: { prefix: 'a' } },
+      ]);
+    const matchOf = (): RouteMatch => ({
+      prefix: pick(['/', '/', '/a']),
+      headers: Array.from({ length: Math.floor(random() * 3) }, condition),
+    });
+    for (let round = 0; round < 300; round++) {
+      const matches = Array.from({ length: minIndexedRoutes + Math.floor(random() * 20) }, matchOf);
+      const indexed = tableOf(matches);
+      const oneByOne = matches.map((match) => tableOf([match]));
+      for (let i = 0; i < 20; i++) {
+        const headers = Array.from({ length: Math.floor(random() * 4) }, () => [name(), value()] as const);
+        const path = pick(['/', '/a']);
+        const first = oneByOne.findIndex((table) => find(table, path, headers) !== undefined);
+        expect([headers, find(indexed, path, headers)]).toEqual([headers, first < 0 ? undefined : String(first)]);
       }
     }
   });
