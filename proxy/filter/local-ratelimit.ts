@@ -77,13 +77,13 @@ class LocalRateLimitFilter implements HttpFilter {
     if (limit === undefined) return 'continue';
     const { limiter, stats } = limit;
     const { random, clock } = this.#scope.context;
-    if (random() >= limiter.config.enabledProbability) return 'continue';
+    if (!happens(limiter.config.enabledProbability, random)) return 'continue';
     stats.enabled.value += 1;
     const describe = this.#stream.route?.rateLimits.get(limiter.config.stage) ?? [];
     const { isLimited, bucket } = limiter.check(head, describe, clock.monotonicMs());
     if (limiter.config.hasRateLimitHeaders) this.#bucket = bucket;
     (isLimited ? stats.rateLimited : stats.ok).value += 1;
-    if (!isLimited || random() >= limiter.config.enforcedProbability) return 'continue';
+    if (!isLimited || !happens(limiter.config.enforcedProbability, random)) return 'continue';
     stats.enforced.value += 1;
     this.#stream.sendLocalReply(new MeshError('rate_limited', 'local_rate_limited'));
     return 'stop';
@@ -101,6 +101,11 @@ class LocalRateLimitFilter implements HttpFilter {
   onDestroy(): void {
     this.#bucket = undefined;
   }
+}
+
+/** What is certain costs no random number. */
+function happens(probability: number, random: () => number): boolean {
+  return probability >= 1 || random() < probability;
 }
 
 /** Envoy docs, http_filters/local_rate_limit_filter. */

@@ -10,34 +10,55 @@ export interface RateLimitVerdict {
   readonly bucket: TokenBucket;
 }
 
+/** A bucket with both verdicts that it can give, made once. */
+class LimitBucket {
+  readonly bucket: TokenBucket;
+  readonly passed: RateLimitVerdict;
+  readonly limited: RateLimitVerdict;
+
+  constructor(config: TokenBucketConfig, nowMs: number) {
+    this.bucket = new TokenBucket(config, nowMs);
+    this.passed = { isLimited: false, bucket: this.bucket };
+    this.limited = { isLimited: true, bucket: this.bucket };
+  }
+}
+
 export class RateLimiter {
   readonly config: LocalRateLimit;
-  readonly #default: TokenBucket;
-  readonly #descriptors: readonly { readonly key: string; readonly bucket: TokenBucket }[];
+  readonly #default: LimitBucket;
+  readonly #descriptors: readonly { readonly key: string; readonly limit: LimitBucket }[];
 
   constructor(config: LocalRateLimit, nowMs: number) {
     this.config = config;
-    this.#default = new TokenBucket(config.tokenBucket, nowMs);
+    this.#default = new LimitBucket(config.tokenBucket, nowMs);
     this.#descriptors = config.descriptors
       .map(({ entries, tokenBucket }) => ({
         key: entries.map(({ key, value }) => entryKey(key, value)).join(''),
-        bucket: new TokenBucket(tokenBucket, nowMs),
+        limit: new LimitBucket(tokenBucket, nowMs),
       }))
       // The tightest first, as in Envoy: a request that it refuses takes nothing from the others.
-      .sort((a, b) => rateOf(a.bucket.config) - rateOf(b.bucket.config));
+      .sort((a, b) => rateOf(a.limit.bucket.config) - rateOf(b.limit.bucket.config));
   }
 
   /** `describe`: the route's rate limits of this limiter's stage. */
   check(head: RequestHead, describe: readonly Descriptor[], nowMs: number): RateLimitVerdict {
-    const keys = describe.map((descriptor) => descriptor(head)).filter((key) => key !== undefined);
-    const buckets = this.#descriptors.filter(({ key }) => keys.includes(key)).map(({ bucket }) => bucket);
-    if (buckets.length === 0 || this.config.alwaysConsumeDefaultTokenBucket) buckets.push(this.#default);
-    let tightest = this.#default;
-    for (const bucket of buckets) {
-      if (!bucket.consume(nowMs)) return { isLimited: true, bucket };
-      if (bucket.remaining <= tightest.remaining) tightest = bucket;
+    if (this.#descriptors.length === 0 || describe.length === 0) return this.#checkDefault(nowMs);
+    const keys = describe.map((descriptor) => descriptor(head));
+    let tightest: LimitBucket | undefined = undefined;
+    for (const { key, limit } of this.#descriptors) {
+      if (!keys.includes(key)) continue;
+      if (!limit.bucket.consume(nowMs)) return limit.limited;
+      if (tightest === undefined || limit.bucket.remaining <= tightest.bucket.remaining) tightest = limit;
     }
-    return { isLimited: false, bucket: tightest };
+    if (tightest === undefined) return this.#checkDefault(nowMs);
+    const byDefault = this.config.alwaysConsumeDefaultTokenBucket ? this.#checkDefault(nowMs) : undefined;
+    if (byDefault?.isLimited === true) return byDefault;
+    return this.#default.bucket.remaining < tightest.bucket.remaining ? this.#default.passed : tightest.passed;
+  }
+
+  #checkDefault(nowMs: number): RateLimitVerdict {
+    const { bucket, passed, limited } = this.#default;
+    return bucket.consume(nowMs) ? passed : limited;
   }
 }
 

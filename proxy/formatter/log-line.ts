@@ -60,41 +60,36 @@ function escapeWord(value: string): string {
 
 // ---- JSON ----
 
-/** A value in JSON; undefined leaves its key out. */
+/** A value in JSON with its name in front, when it has one; undefined leaves both out. */
 type JsonWriter = (stream: HttpStream) => string | undefined;
 
 function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormatter {
-  const writers = Object.entries(properties).map(([key, value]) => ({
-    first: `{${JSON.stringify(key)}:`,
-    next: `,${JSON.stringify(key)}:`,
-    write: compileValue(value, omitsEmptyValues),
-  }));
+  const [writeFirst = () => undefined, ...writers] = Object.entries(properties).map(([key, value], i) =>
+    compileValue(value, omitsEmptyValues, `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
+  );
   return (stream) => {
-    let text = '';
-    for (let i = 0; i < writers.length; i++) {
-      const writer = writers[i];
-      const value = writer?.write(stream);
-      if (writer === undefined || value === undefined) continue;
-      text += text === '' ? writer.first : writer.next;
-      text += value;
-    }
-    return text === '' ? '{}' : `${text}}`;
+    const first = writeFirst(stream);
+    let others = '';
+    for (let i = 0; i < writers.length; i++) others += writers[i]?.(stream) ?? '';
+    return first === undefined ? `{${others.slice(1)}}` : `${first}${others}}`;
   };
 }
 
 /** What is left out, as in Envoy: what has no value, null, and objects without members, but not lists. */
-function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean): JsonWriter {
-  if (typeof value === 'string') return compileTextValue(value, omitsEmptyValues);
+function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean, prefix = ''): JsonWriter {
+  if (typeof value === 'string') return compileTextValue(value, omitsEmptyValues, prefix);
   if (typeof value !== 'object' || value === null) {
-    const text = value === null && omitsEmptyValues ? undefined : JSON.stringify(value);
+    const text = value === null && omitsEmptyValues ? undefined : `${prefix}${JSON.stringify(value)}`;
     return () => text;
   }
-  if (isList(value)) return compileList(value, omitsEmptyValues);
+  if (isList(value)) {
+    const write = compileList(value, omitsEmptyValues);
+    return (stream) => `${prefix}${write(stream)}`;
+  }
   const write = compileObject(value, omitsEmptyValues);
-  if (!omitsEmptyValues) return write;
   return (stream) => {
     const text = write(stream);
-    return text === '{}' ? undefined : text;
+    return omitsEmptyValues && text === '{}' ? undefined : `${prefix}${text}`;
   };
 }
 
@@ -111,23 +106,43 @@ function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readon
 }
 
 /** Only a value that is one variable and nothing else keeps its type. */
-function compileTextValue(source: string, omitsEmptyValues: boolean): JsonWriter {
+function compileTextValue(source: string, omitsEmptyValues: boolean, prefix: string): JsonWriter {
   const parts = partsOf(source);
   const [only] = parts;
   if (parts.length !== 1 || only === undefined || typeof only === 'string') {
-    return compileJsonText(parts, omitsEmptyValues ? '' : '-');
+    const write = compileJsonText(parts, omitsEmptyValues ? '' : '-');
+    return (stream) => `${prefix}${write(stream)}`;
   }
-  const read = readerOf(only);
-  const missing = omitsEmptyValues ? undefined : 'null';
-  if (isNumeric(only)) return (stream) => read(stream) ?? missing;
-  const quote = createQuoter();
+  const missing = omitsEmptyValues ? undefined : `${prefix}null`;
+  return rememberLast(readerOf(only), missing, prefix, isNumeric(only) ? (value) => value : quoteJson);
+}
+
+/** From line to line most values are the same: comparing one is cheaper than encoding it again. */
+function rememberLast(
+  read: StreamReader,
+  missing: string | undefined,
+  prefix: string,
+  encode: (value: string) => string,
+): JsonWriter {
+  let last: string | undefined = undefined;
+  let text = missing;
+  let encoded: string | undefined = undefined;
   return (stream) => {
     const value = read(stream);
-    return value === undefined ? missing : quote(value);
+    if (value !== last) {
+      last = value;
+      encoded = value === undefined ? undefined : encode(value);
+      text = encoded === undefined ? missing : prefix + encoded;
+    } else if (encoded !== undefined) {
+      // It came again, so it may come often. Sums stay trees of their parts, walked through for every line; joined they are one.
+      text = [prefix, encoded].join('');
+      encoded = undefined;
+    }
+    return text;
   };
 }
 
-function compileJsonText(parts: readonly FormatPart[], missing: string): JsonWriter {
+function compileJsonText(parts: readonly FormatPart[], missing: string): LineFormatter {
   const readers = parts.map((part): StreamReader => (typeof part === 'string' ? () => part : readerOf(part)));
   return (stream) => {
     let text = '';
@@ -136,27 +151,23 @@ function compileJsonText(parts: readonly FormatPart[], missing: string): JsonWri
   };
 }
 
-/** From line to line most values are the same: comparing is cheaper than looking at each character again. */
-function createQuoter(): (value: string) => string {
-  let last = '';
-  let quoted = '""';
-  return (value) => {
-    if (value === last) return quoted;
-    last = value;
-    quoted = quoteJson(value);
-    return quoted;
-  };
-}
-
-const plain = /^[\u0020\u0021\u0023-\u005b\u005d-\u007e]*$/;
 const unusual = /[^\u0000-\u007e]/;
 const c1Controls = /[\u007f-\u009f]/g;
 
 /** JSON allows these control characters, terminals obey them. */
 function quoteJson(value: string): string {
-  if (plain.test(value)) return `"${value}"`;
+  if (isPlain(value)) return `"${value}"`;
   if (!unusual.test(value)) return JSON.stringify(value);
   return JSON.stringify(decodeUtf8(value)).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
+}
+
+/** Whether `value` is printable ASCII without quotes and backslashes, as most values are; an expression takes three times as long. */
+function isPlain(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
+  }
+  return true;
 }
 
 // ---- both ----

@@ -26,7 +26,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
-  DURATION: () => (stream) => elapsed(stream.startMs, stream.manager.nowMs()),
+  DURATION: () => (stream) => elapsed(stream.startMs, endOrNow(stream)),
   ENVIRONMENT: ({ argument }) => {
     // Envoy's word for a variable that is not set, in JSON too.
     const value = process.env[argument] ?? '-';
@@ -122,8 +122,13 @@ function responseCodeDetails({ error, response, localReplyDetails }: HttpStream)
 }
 
 /** From the first byte of the upstream's response until all of it was written downstream. */
-function responseTxDuration({ error, responseStartMs, manager }: HttpStream): string | undefined {
-  return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : manager.nowMs()) : undefined;
+function responseTxDuration(stream: HttpStream): string | undefined {
+  const { error, responseStartMs } = stream;
+  return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : endOrNow(stream)) : undefined;
+}
+
+function endOrNow({ endMs, manager }: HttpStream): number {
+  return endMs < 0 ? manager.nowMs() : endMs;
 }
 
 /** Whole milliseconds, or nothing when the second moment, -1, never came. */

@@ -43,6 +43,8 @@ const forwardedProtoName = new HeaderName('x-forwarded-proto');
 
 /** Deadlines of connections are checked this often: they are seconds, and checking costs the request path nothing. */
 const sweepIntervalMs = 1_000;
+/** The clock of the day may be set: how far it is from the monotonic one is read again after this time, not per request. */
+const offsetValidMs = 100;
 /** Finished streams kept for reuse. */
 const maxPooledStreams = 1_024;
 
@@ -59,6 +61,9 @@ export class ConnectionManager {
   readonly #connections = new Set<ManagedConnection>();
   readonly #pool: HttpStream[] = [];
   #nowMs: number;
+  /** Of the time of day against the monotonic one, and until when it holds. */
+  #offsetMs = 0;
+  #offsetUntilMs = -Infinity;
   #cancelSweep: (() => void) | undefined = undefined;
   isDraining = false;
 
@@ -88,7 +93,11 @@ export class ConnectionManager {
 
   /** The time of day, in Unix milliseconds, at `monotonicMs`. */
   wallTimeMs(monotonicMs: number): number {
-    return this.#clock.nowMs() - (this.#clock.monotonicMs() - monotonicMs);
+    if (this.#nowMs >= this.#offsetUntilMs) {
+      this.#offsetMs = this.#clock.nowMs() - this.#clock.monotonicMs();
+      this.#offsetUntilMs = this.#nowMs + offsetValidMs;
+    }
+    return this.#offsetMs + monotonicMs;
   }
 
   /** `delayMs` from the time last read, which is at most one sweep ago; 0 stays 0, "never". */
@@ -185,7 +194,8 @@ export class ConnectionManager {
   }
 
   onStreamComplete(stream: HttpStream): void {
-    const durationMs = this.nowMs() - stream.startMs;
+    stream.endMs = this.nowMs();
+    const durationMs = stream.endMs - stream.startMs;
     const counter = this.#stats.responseClasses[(stream.response.status / 100) | 0];
     if (counter !== undefined) counter.value += 1;
     this.#stats.requestsActive.value -= 1;

@@ -60,6 +60,8 @@ export class HttpStream {
   /** When the last byte of the request came, and the first one of its response from upstream; -1: not yet. */
   requestEndMs = -1;
   responseStartMs = -1;
+  /** When the stream was over, for whoever looks back on it; -1: it is not. */
+  endMs = -1;
   /** Why the stream failed, for flags, access log and metrics. */
   error: MeshError | undefined = undefined;
   /** Looked up by the first filter that wants it; see `currentRoute`. */
@@ -269,6 +271,7 @@ export class HttpStream {
     this.localReplyDetails = undefined;
     this.requestEndMs = -1;
     this.responseStartMs = -1;
+    this.endMs = -1;
     this.#stoppedAt = -1;
     if (this.#isBodyHeld) this.#takeHeld();
   }

@@ -22,6 +22,7 @@ function aStream(): HttpStream {
     startMs: 3_000,
     requestEndMs: 3_020,
     responseStartMs: 4_500,
+    endMs: -1,
     attemptCount: 2,
     traceId: 'c0ffee',
     upstream: { connection: { id: 8, localAddress: '10.0.0.3:40000' } },
