@@ -65,8 +65,8 @@ export function benchCommand({ hop, features, openLoop, memory, inProcess }: Ser
   program
     .command('in-process')
     .description('the same in user space alone, without sockets: finer, and no peers')
-    .option('--rounds <n>', 'interleaved rounds', positiveInteger, 15)
-    .option('--requests <n>', 'per round and feature', positiveInteger, 40_000)
+    .option('--rounds <n>', 'interleaved rounds', positiveInteger, 40)
+    .option('--requests <n>', 'per round and feature', positiveInteger, 10_000)
     .allowExcessArguments(false)
     .action(inProcess.run);
   seriesCommand('open-loop', openLoop)

@@ -27,9 +27,13 @@ export type Verdict = 'met' | 'missed' | 'unknown';
 
 /** `ratio`: CPU per request against the reference peer. */
 export function judge(goal: Goal, cost: Cost | undefined, ratio: number | undefined): Verdict {
-  const value = goal.kind === 'ratio' ? ratio : cost?.[goal.kind].median;
+  return verdictOf(goal, goal.kind === 'ratio' ? ratio : cost?.[goal.kind].median);
+}
+
+/** `value` in the unit of the goal. */
+export function verdictOf({ max }: Goal, value: number | undefined): Verdict {
   if (value === undefined) return 'unknown';
-  return value <= goal.max ? 'met' : 'missed';
+  return value <= max ? 'met' : 'missed';
 }
 
 export function formatGoal({ kind, max }: Goal): string {

@@ -3,10 +3,10 @@
  * vary by more than a feature costs, on a shared machine by much more; without them a tenth of a microsecond can be seen.
  */
 import { setImmediate as turn } from 'node:timers/promises';
-import { formatGoal, judge } from '../features/cost.ts';
+import { formatGoal, verdictOf } from '../features/cost.ts';
 import { type Feature, features } from '../features/table.ts';
 import { describeSetting } from '../report.ts';
-import { median, spread } from '../summary.ts';
+import { lowerOctile } from '../summary.ts';
 import { formatTable } from '../text-table.ts';
 import { nowhere, type Pipeline, startPipeline } from './pipeline.ts';
 
@@ -23,7 +23,7 @@ interface Measured {
 }
 
 /** Rounds in which everything is still being compiled. */
-const warmupRounds = 3;
+const warmupRounds = 8;
 /** Timers and logs get their turn as often as under load. */
 const requestsPerTurn = 500;
 
@@ -53,25 +53,22 @@ async function measure({ exchange }: Pipeline, requests: number): Promise<number
 }
 
 export function formatInProcess(measured: readonly Measured[], { rounds, requests }: InProcessOptions): string {
-  const plain = measured[0]?.micros ?? [];
+  const plain = lowerOctile(measured[0]?.micros ?? []);
   const rows = measured.map(({ name, feature, micros }) => {
-    const differences = spread(micros.map((own, round) => own - (plain[round] ?? 0)));
-    const percent = spread(micros.map((own, round) => (own / (plain[round] ?? own) - 1) * 100));
-    const goal = feature?.goal;
-    const isJudged = goal !== undefined && goal.kind !== 'ratio';
-    return [
-      name,
-      median(micros).toFixed(2),
-      feature === undefined ? '-' : differences.median.toFixed(2),
-      isJudged ? formatGoal(goal) : '',
-      isJudged ? judge(goal, { micros: differences, percent }, undefined) : '',
-    ];
+    const own = lowerOctile(micros);
+    if (feature === undefined) return [name, own.toFixed(2), '-', '', ''];
+    const cost = { micros: own - plain, percent: (own / plain - 1) * 100 };
+    const { goal } = feature;
+    // Nothing else runs in here that its cost could be a multiple of.
+    const judged = goal.kind === 'ratio' ? ['', ''] : [formatGoal(goal), verdictOf(goal, cost[goal.kind])];
+    return [name, own.toFixed(2), cost.micros.toFixed(2), ...judged];
   });
   const { cpu, kernel, node } = describeSetting([]).machine;
   return [
-    `Features in user space: codec, filters, router and upstream without sockets, median of ${rounds} rounds of ${requests} requests`,
+    `Features in user space: codec, filters, router and upstream without sockets, ${rounds} rounds of ${requests} requests`,
     formatTable([['', 'CPU µs/request', 'cost µs', 'goal', ''], ...rows]),
     '',
+    'Of the rounds of each the fastest eighth: what is slower, others on the machine made slower.',
     `${cpu}, Linux ${kernel}, Node ${node}`,
   ].join('\n');
 }

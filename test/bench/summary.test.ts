@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Measurement, Outcome } from '../../bench/series.ts';
-import { median, spread, summarize } from '../../bench/summary.ts';
+import { lowerOctile, median, spread, summarize } from '../../bench/summary.ts';
 
 function measured(cpuMicrosPerRequest: number, rest: Partial<Measurement> = {}): { measurement: Measurement } {
   return {
@@ -30,6 +30,14 @@ describe('the median', () => {
 
   it('stands between the extremes of a spread', () => {
     expect(spread([8, 12, 9])).toEqual({ median: 9, min: 8, max: 12 });
+  });
+});
+
+describe('the lower octile', () => {
+  it('is what an eighth of the values lie below, in whatever order they came', () => {
+    expect(lowerOctile([16, 3, 1, 5, 7, 9, 2, 4, 6, 8, 10, 11, 12, 13, 14, 15])).toBe(3);
+    expect(lowerOctile([4])).toBe(4);
+    expect(lowerOctile([])).toBeNaN();
   });
 });
 
