@@ -96,6 +96,11 @@ export class SimulatedProxy {
     return this.#proxy.configuration;
   }
 
+  /** Clusters wait for the health of their hosts. */
+  get isWarming(): boolean {
+    return this.#proxy.clusters.isWarming;
+  }
+
   send({ host, method = 'GET', path = '/', headers = {} }: SimulatedRequest): () => Landing | undefined {
     const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
     const before = this.#sent.length;

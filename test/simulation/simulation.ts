@@ -65,7 +65,7 @@ export class Simulation {
     return simulation;
   }
 
-  /** Adds resources, which reach the proxy before this resolves. */
+  /** Adds resources, which are in force in the proxy when this resolves: the clock is turned until clusters are warm. */
   async apply(yaml: string): Promise<void> {
     this.#yaml = `${this.#yaml}\n---\n${yaml}`;
     this.#revision += 1;
@@ -76,6 +76,7 @@ export class Simulation {
       meshConfig: this.#meshConfig,
     });
     await pushTo(this.#proxy.configuration, this.#client, push);
+    while (this.#proxy.isWarming) this.clock.advance(stepMs);
   }
 
   /** Sends one request and lets it run; the returned function tells where it landed, undefined while it has not. */

@@ -90,6 +90,7 @@ export class TracedProxy {
   static async start(options: TracedProxyOptions): Promise<TracedProxy> {
     const traced = new TracedProxy(options.seed);
     await pushTo(traced.#proxy.configuration, options.node, options.push);
+    while (traced.#proxy.clusters.isWarming && traced.#clock.advanceToNext());
     if (options.assumesEndpoints) traced.#fillClusters();
     return traced;
   }

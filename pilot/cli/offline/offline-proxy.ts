@@ -90,6 +90,7 @@ export class OfflineProxy {
         this.clusters.replaceClusters(clusters);
         return [];
       },
+      onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),
       replaceListeners: (listeners) => {
         const outbound = listeners.find(({ trafficDirection }) => trafficDirection === 'OUTBOUND');
         if (outbound !== this.#outboundListener) this.#outbound = outbound && this.#createManager(outbound);
