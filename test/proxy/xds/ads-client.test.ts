@@ -394,7 +394,7 @@ describe('a control plane that is not there', () => {
       reasons.push(line);
       isMute = false;
     });
-    const { client } = createClient((forwarder.address() as AddressInfo).port, { keepaliveTimeMs: 90, logger });
+    const { client } = createClient((forwarder.address() as AddressInfo).port, { keepaliveTimeMs: 1_500, logger });
     await client.start();
     const stream = await server.nextStream();
     await configure(stream);
