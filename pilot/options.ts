@@ -2,6 +2,7 @@
 import type { MeshConfig } from '../crds/mesh-config.ts';
 import { type Clock, systemClock } from '../proxy/common/clock.ts';
 import { createLogger, type Logger } from '../proxy/common/log.ts';
+import type { Keepalive } from './xds/ads-server.ts';
 import type { SocketAddress } from './xds/generators.ts';
 
 export interface PilotOptions {
@@ -17,11 +18,14 @@ export interface PilotOptions {
   readonly mixerAddress?: SocketAddress;
   /** What holds where no resource says otherwise; default nothing. */
   readonly meshConfig?: MeshConfig;
+  /** When a sidecar that is silent is given up: after the sum of both. */
+  readonly keepalive?: Partial<Keepalive>;
   readonly logger?: Logger;
   readonly clock?: Clock;
 }
 
-export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress'>> & Pick<PilotOptions, 'mixerAddress'>;
+export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress' | 'keepalive'>> &
+  Pick<PilotOptions, 'mixerAddress'> & { readonly keepalive: Keepalive };
 
 export function resolveOptions(options: PilotOptions): ResolvedOptions {
   return {
@@ -30,6 +34,7 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
     restPort: options.restPort ?? 15_080,
     xdsPort: options.xdsPort ?? 15_010,
     meshConfig: options.meshConfig ?? {},
+    keepalive: { intervalMs: 3_000, timeoutMs: 2_000, ...options.keepalive },
     logger: options.logger ?? createLogger('pilot'),
     clock: options.clock ?? systemClock,
   };

@@ -37,13 +37,14 @@ export class PilotServer implements Lifecycle {
 
   constructor(options: PilotOptions) {
     this.#options = resolveOptions(options);
-    const { dataDir, host, restPort, xdsPort, mixerAddress, meshConfig, clock, logger } = this.#options;
+    const { dataDir, host, restPort, xdsPort, mixerAddress, meshConfig, keepalive, clock, logger } = this.#options;
     this.#store = new FileStore(dataDir, { clock, logger });
     this.#registry = new WorkloadRegistry(clock);
     this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
     const sources = { store: this.#store, registry: this.#registry };
-    this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, clock, logger: logger.child('xds') });
-    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, clock, logger: logger.child('xds') });
+    const shared = { clock, logger: logger.child('xds') };
+    this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, ...shared });
+    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, keepalive, ...shared });
     this.#rest = new RestServer({
       store: this.#store,
       port: restPort,

@@ -252,6 +252,7 @@ export class ProxyServer implements Lifecycle {
         this.clusters.replaceClusters(clusters);
         return [];
       },
+      onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),
       replaceListeners: async (listeners) => {
         const errors = await this.listeners.replaceListeners(listeners);
         this.#routes.retain(routeConfigNames([...this.bootstrap.staticListeners, ...listeners]));

@@ -1,7 +1,7 @@
 /** Injected delays and aborts (semantics S25). */
+import { grpcStatusNumber } from '../../proxy/common/grpc-statuses.ts';
 import { durationFault } from '../duration.ts';
 import { type Findings, show } from '../findings.ts';
-import { grpcStatuses } from '../grpc-statuses.ts';
 import type { HTTPRoute } from '../virtual-service.ts';
 import { statusFault } from './http-actions.ts';
 
@@ -20,7 +20,7 @@ function checkAbort(abort: NonNullable<Fault['abort']>, path: string, findings: 
   if (given.length > 1) findings.error(path, `must have only one kind of error, got ${given.join(' and ')}`);
   if (given.length === 0) findings.warn(path, 'has neither httpStatus nor grpcStatus: nothing is aborted');
   if (abort.httpStatus !== undefined) findings.expect(`${path}.httpStatus`, statusFault(abort.httpStatus));
-  if (abort.grpcStatus !== undefined && !grpcStatuses.includes(abort.grpcStatus)) {
+  if (abort.grpcStatus !== undefined && grpcStatusNumber('name', abort.grpcStatus) < 0) {
     findings.error(
       `${path}.grpcStatus`,
       `must be the name of a gRPC status such as NOT_FOUND, got ${show(abort.grpcStatus)}`,

@@ -56,6 +56,13 @@ export function parseSeconds(text: string): number {
   return Number(text) * 1000;
 }
 
+/** Seconds above 0, at most a day, as milliseconds. */
+export function parseKeepalive(text: string): number {
+  const ms = parseSeconds(text);
+  if (ms < 1 || ms > 86_400_000) throw new InvalidArgumentError('Seconds from 0.001 to 86400 are expected.');
+  return ms;
+}
+
 /** A DNS label: names of services and namespaces. */
 export function parseName(text: string): string {
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text)) {

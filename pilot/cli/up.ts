@@ -23,6 +23,10 @@ interface UpOptions {
   /** Where sidecars reach the mixer, when that is not where it listens. */
   readonly mixerAddress?: parse.HostPort;
   readonly meshConfig?: string;
+  /** Milliseconds. */
+  readonly keepaliveInterval: number;
+  /** Milliseconds. */
+  readonly keepaliveTimeout: number;
 }
 
 /** Time for open streams and calls to end after SIGTERM. */
@@ -47,6 +51,8 @@ export function registerUp(program: Command, context: CommandContext): void {
       'where sidecars are told to report to (default: --host, or 127.0.0.1 for a wildcard, and --mixer-port)',
       parse.parseHostPort,
     )
+    .option('--keepalive-interval <seconds>', 'between pings to a sidecar', parse.parseKeepalive, 3_000)
+    .option('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', parse.parseKeepalive, 2_000)
     .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
@@ -76,6 +82,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       xdsPort: options.xdsPort,
       mixerAddress: await advertiseMixer(options, mixer.grpcPort),
       meshConfig,
+      keepalive: { intervalMs: options.keepaliveInterval, timeoutMs: options.keepaliveTimeout },
       logger,
     });
     started.push(pilot);

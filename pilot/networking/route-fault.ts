@@ -1,7 +1,7 @@
 /** Injected delays and aborts (semantics S25) as Envoy's fault filter has them. Without a percentage nothing is injected. */
-import { grpcStatuses } from '../../crds/grpc-statuses.ts';
 import type { HTTPRoute } from '../../crds/virtual-service.ts';
 import type { FaultAbort, FaultDelay, HTTPFault } from '../../proxy/api/envoy.gen.ts';
+import { grpcStatusNumber } from '../../proxy/common/grpc-statuses.ts';
 import { fractionOf } from './fraction.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
@@ -29,5 +29,5 @@ function buildAbort({ httpStatus, grpcStatus, percentage }: NonNullable<Fault['a
   const share = fractionOf(percentage?.value ?? 0);
   if (httpStatus !== undefined) return { http_status: httpStatus, percentage: share };
   if (grpcStatus === undefined) return undefined;
-  return { grpc_status: grpcStatuses.indexOf(grpcStatus), percentage: share };
+  return { grpc_status: grpcStatusNumber('name', grpcStatus), percentage: share };
 }

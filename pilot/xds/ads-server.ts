@@ -12,33 +12,42 @@ import type { Logger } from '../../proxy/common/log.ts';
 import type { ConnectedStream, DiscoveryServer } from './discovery-server.ts';
 import { identifySidecar } from './sidecar-node.ts';
 
+/** Pings that tell whether somebody is there; a sidecar whose machine is gone loses its endpoint when one is unanswered. */
+export interface Keepalive {
+  /** Between two pings, milliseconds. Default 3 s. */
+  readonly intervalMs: number;
+  /** For the answer, milliseconds. Default 2 s. */
+  readonly timeoutMs: number;
+}
+
 export interface AdsServerOptions {
   /** IP address. */
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
   readonly discovery: DiscoveryServer;
+  readonly keepalive: Keepalive;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>;
 
-/** A sidecar whose machine is gone is noticed, and its endpoint withdrawn, after the sum of both. */
-const keepalive = { 'grpc.keepalive_time_ms': 3000, 'grpc.keepalive_timeout_ms': 2000 };
-
 /** Far above the names of all clusters of a large mesh. */
 const limits = { 'grpc.max_receive_message_length': 4 * 1024 * 1024 };
 
 export class AdsServer implements Lifecycle {
   readonly #options: AdsServerOptions;
-  readonly #server = new Server({ ...keepalive, ...limits });
+  readonly #server: Server;
   readonly #calls = new Set<Call>();
   #port = 0;
   #stopped: Promise<void> | undefined;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
+    const { intervalMs, timeoutMs } = options.keepalive;
+    const pings = { 'grpc.keepalive_time_ms': intervalMs, 'grpc.keepalive_timeout_ms': timeoutMs };
+    this.#server = new Server({ ...pings, ...limits });
     this.#server.addService(aggregatedDiscoveryService, {
       streamAggregatedResources: (call: Call) => this.#accept(call),
     });

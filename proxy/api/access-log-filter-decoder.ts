@@ -2,6 +2,7 @@
  * Decodes `envoy.config.accesslog.v3.AccessLogFilter`. Heddle has no runtime that could hold a key, so default values are
  * the values.
  */
+import { grpcStatusNumber } from '../common/grpc-statuses.ts';
 import { isResponseFlag, responseFlagNames } from '../common/response-flags.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type {
@@ -9,7 +10,6 @@ import type {
   AndFilter,
   ComparisonFilter,
   GrpcStatusFilter,
-  GrpcStatusFilter_Status,
   OrFilter,
   ResponseFlagFilter,
   RuntimeFilter,
@@ -74,27 +74,6 @@ function readResponseFlagFilter(fields: Fields<ResponseFlagFilter>): AccessLogFi
 }
 
 function readGrpcStatusFilter(fields: Fields<GrpcStatusFilter>): AccessLogFilter {
-  const statuses = (fields.take('statuses') ?? []).map((status) => grpcStatuses.indexOf(status));
+  const statuses = (fields.take('statuses') ?? []).map((status) => grpcStatusNumber('envoyName', status));
   return { kind: 'grpc_status', statuses, isExcluding: fields.flag('exclude') };
 }
-
-/** By number. */
-const grpcStatuses: readonly GrpcStatusFilter_Status[] = [
-  'OK',
-  'CANCELED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];

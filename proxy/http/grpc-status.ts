@@ -1,4 +1,5 @@
 /** Answers with a gRPC status, and what that status is in HTTP. */
+import { grpcStatuses } from '../common/grpc-statuses.ts';
 import { HeaderName } from './header-name.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
 import type { HttpStream } from './stream.ts';
@@ -22,11 +23,8 @@ export function sendGrpcStatus(stream: HttpStream, status: number, message: stri
   stream.encodeHeaders(true);
 }
 
-/** By number of the gRPC status: Envoy's table, `source/common/grpc/status.cc`. */
-const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
-
 export function httpStatusOfGrpc(status: number): number {
-  return httpStatuses[status] ?? 500;
+  return grpcStatuses[status]?.httpStatus ?? 500;
 }
 
 /**
@@ -35,7 +33,7 @@ export function httpStatusOfGrpc(status: number): number {
  */
 export function grpcStatusOf({ headers, status }: ResponseHead): number | undefined {
   const text = headers.get(grpcStatus);
-  if (text !== undefined) return /^\d{1,2}$/.test(text) && Number(text) < httpStatuses.length ? Number(text) : -1;
+  if (text !== undefined) return /^\d{1,2}$/.test(text) && Number(text) < grpcStatuses.length ? Number(text) : -1;
   return status === 0 ? undefined : (grpcStatusesOfHttp[status] ?? 2);
 }
 
@@ -52,27 +50,7 @@ const grpcStatusesOfHttp: Readonly<Record<number, number>> = {
 
 /** `DeadlineExceeded`, or `DEADLINE_EXCEEDED`; a status that there is not is its number, as in Envoy. */
 export function nameOfGrpcStatus(status: number, isSnakeCase: boolean): string {
-  const name = grpcStatusNames[status];
-  if (name === undefined) return String(status);
-  return isSnakeCase ? name.replace(/(?<=[a-z])[A-Z]/g, '_$&').toUpperCase() : name;
+  const known = grpcStatuses[status];
+  if (known === undefined) return String(status);
+  return isSnakeCase ? known.envoyName : known.camelCaseName;
 }
-
-const grpcStatusNames = [
-  'OK',
-  'Canceled',
-  'Unknown',
-  'InvalidArgument',
-  'DeadlineExceeded',
-  'NotFound',
-  'AlreadyExists',
-  'PermissionDenied',
-  'ResourceExhausted',
-  'FailedPrecondition',
-  'Aborted',
-  'OutOfRange',
-  'Unimplemented',
-  'Internal',
-  'Unavailable',
-  'DataLoss',
-  'Unauthenticated',
-];

@@ -5,6 +5,7 @@ import type { Lifecycle } from '../common/lifecycle.ts';
 import { UpstreamCluster, type UpstreamContext } from './cluster.ts';
 import { Dns, type DnsOptions } from './dns/dns.ts';
 import { NodeDnsResolver } from './dns/resolver.ts';
+import { WarmingClusters } from './warming-clusters.ts';
 
 const sweepIntervalMs = 1_000;
 
@@ -19,6 +20,7 @@ export class ClusterManager implements Lifecycle {
   readonly #staticClusters = new Map<string, UpstreamCluster>();
   /** Endpoints by EDS service name: they may arrive before the cluster that wants them, and outlive its changes. */
   readonly #assignments = new Map<string, ClusterLoadAssignment>();
+  readonly #warming: WarmingClusters;
   #clusters: ReadonlyMap<string, UpstreamCluster> = new Map();
   #cancelSweep: (() => void) | undefined = undefined;
   #isStarted = false;
@@ -27,6 +29,7 @@ export class ClusterManager implements Lifecycle {
     const { resolver = new NodeDnsResolver(), isOwnAddress = () => false, ...upstream } = context;
     this.dns = new Dns({ ...upstream, resolver, isOwnAddress });
     this.#context = { ...upstream, dns: this.dns };
+    this.#warming = new WarmingClusters(upstream.clock, (cluster) => this.#activate(cluster));
     for (const config of staticClusters) {
       this.#staticClusters.set(config.name, new UpstreamCluster(config, this.#context));
     }
@@ -37,7 +40,8 @@ export class ClusterManager implements Lifecycle {
   async start(): Promise<void> {
     this.#isStarted = true;
     this.#cancelSweep ??= this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
-    await Promise.all(this.list().flatMap(({ discovery }) => discovery?.start() ?? []));
+    const all = [...this.list(), ...this.#warming.list()];
+    await Promise.all(all.flatMap(({ discovery }) => discovery?.start() ?? []));
   }
 
   /** Idle connections are all there is to let go; running requests end with their streams. */
@@ -48,6 +52,7 @@ export class ClusterManager implements Lifecycle {
   close(): Promise<void> {
     this.#cancelSweep?.();
     this.#cancelSweep = undefined;
+    this.#warming.close();
     for (const cluster of this.#clusters.values()) cluster.close();
     this.dns.close();
     return Promise.resolve();
@@ -57,33 +62,58 @@ export class ClusterManager implements Lifecycle {
     return this.#clusters.get(name);
   }
 
+  /** Those that take requests. */
   list(): UpstreamCluster[] {
     return [...this.#clusters.values()];
   }
 
-  /** CDS, state of the world: what is not in `configs` goes, static clusters stay and win over their namesakes. */
+  /** Whether clusters wait for their hosts to be checked. */
+  get isWarming(): boolean {
+    return this.#warming.list().length > 0;
+  }
+
+  /** Calls back when no cluster is warming, which may be at once; not after `close`. */
+  onceWarm(callback: () => void): void {
+    this.#warming.onceDone(callback);
+  }
+
+  /**
+   * CDS, state of the world: what is not in `configs` goes, static clusters stay and win over their namesakes. One whose
+   * hosts have to be checked first is not there yet, or its predecessor is, until it is warm.
+   */
   replaceClusters(configs: readonly Cluster[]): void {
     const next = new Map(this.#staticClusters);
+    const names = new Set(configs.map(({ name }) => name));
     for (const config of configs) {
-      if (this.#staticClusters.has(config.name)) continue;
-      next.set(config.name, this.#keepOrCreate(config));
+      const cluster = this.#staticClusters.has(config.name) ? undefined : this.#keepOrCreate(config);
+      if (cluster !== undefined) next.set(config.name, cluster);
     }
     const previous = this.#clusters;
     this.#clusters = next;
-    for (const [name, cluster] of previous) {
-      if (next.get(name) === cluster) continue;
-      cluster.close();
-      if (!next.has(name)) this.#context.stats.remove(cluster.stats.all);
-    }
+    for (const cluster of this.#warming.list()) if (!names.has(cluster.config.name)) this.#forget(cluster);
+    for (const [name, cluster] of previous) if (next.get(name) !== cluster) this.#forget(cluster);
     this.#forgetUnusedAssignments();
+    this.#warming.settle();
   }
 
-  /** An unchanged cluster keeps its connections; a changed one starts with the endpoints already known. */
-  #keepOrCreate(config: Cluster): UpstreamCluster {
+  /**
+   * Which cluster serves from now on; undefined when none is ready to. An unchanged one keeps its connections; a changed
+   * one starts with the endpoints already known.
+   */
+  #keepOrCreate(config: Cluster): UpstreamCluster | undefined {
     const current = this.#clusters.get(config.name);
+    if (isDeepStrictEqual(this.#warming.get(config.name)?.config, config)) return current;
+    this.#warming.drop(config.name);
     if (current !== undefined && isDeepStrictEqual(current.config, config)) return current;
+    const created = this.#create(config, current);
+    if (created.isWarm) return created;
+    this.#warming.add(created);
+    return current;
+  }
+
+  #create(config: Cluster, predecessor: UpstreamCluster | undefined): UpstreamCluster {
     const created = new UpstreamCluster(config, this.#context);
-    if (current !== undefined) created.succeed(current);
+    if (predecessor !== undefined) created.succeed(predecessor);
     if (this.#isStarted) void created.discovery?.start();
     const assignment =
       config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
@@ -91,15 +121,34 @@ export class ClusterManager implements Lifecycle {
     return created;
   }
 
+  #activate(cluster: UpstreamCluster): void {
+    const { name } = cluster.config;
+    const predecessor = this.#clusters.get(name);
+    this.#clusters = new Map(this.#clusters).set(name, cluster);
+    predecessor?.close();
+    // Both counted their hosts under one name.
+    cluster.rebuildPicker();
+  }
+
+  /** Statistics go with the last of a name. */
+  #forget(cluster: UpstreamCluster): void {
+    const { name } = cluster.config;
+    if (this.#warming.get(name) === cluster) this.#warming.drop(name);
+    else cluster.close();
+    if (!this.#clusters.has(name) && this.#warming.get(name) === undefined)
+      this.#context.stats.remove(cluster.stats.all);
+  }
+
   #forgetUnusedAssignments(): void {
-    const used = new Set(this.list().map(({ config }) => serviceNameOf(config)));
+    const all = [...this.list(), ...this.#warming.list()];
+    const used = new Set(all.map(({ config }) => serviceNameOf(config)));
     for (const name of this.#assignments.keys()) if (!used.has(name)) this.#assignments.delete(name);
   }
 
   /** EDS: the endpoints of every cluster that asks for this service name. */
   updateAssignment(assignment: ClusterLoadAssignment): void {
     this.#assignments.set(assignment.clusterName, assignment);
-    for (const cluster of this.#clusters.values()) {
+    for (const cluster of [...this.list(), ...this.#warming.list()]) {
       if (serviceNameOf(cluster.config) === assignment.clusterName) cluster.updateAssignment(assignment);
     }
   }

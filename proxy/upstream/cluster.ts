@@ -48,6 +48,9 @@ export class UpstreamCluster {
   #overprovisioningFactor = 140;
   /** Monotonic; until then new hosts are led up to their weights; 0 when there are none. */
   #slowStartEndMs = 0;
+  #hasAssignment = false;
+  /** Called when the cluster becomes warm; set by whoever waits for that. */
+  onWarm: (() => void) | undefined = undefined;
   /** Where requests are counted that never got a host. */
   metricScope: MetricScope | undefined = undefined;
 
@@ -103,6 +106,17 @@ export class UpstreamCluster {
     } else {
       this.rebuildPicker();
     }
+    this.#checkWarm();
+  }
+
+  /** Whether every host that there is has been checked. A cluster without checks is warm from the start. */
+  get isWarm(): boolean {
+    if (this.#healthChecker === undefined) return true;
+    return this.#hasAssignment && this.hosts.every(({ check }) => check?.isPending !== true);
+  }
+
+  #checkWarm(): void {
+    if (this.onWarm !== undefined && this.isWarm) this.onWarm();
   }
 
   #createDiscovery(): HostDiscovery | undefined {
@@ -141,7 +155,9 @@ export class UpstreamCluster {
       else host.remove();
     }
     this.#hosts = hosts;
+    this.#hasAssignment = true;
     this.#onHostsChanged();
+    this.#checkWarm();
   }
 
   #onHostsChanged(): void {

@@ -54,6 +54,9 @@ export class AdsClient implements Lifecycle {
   readonly #clock: Clock;
   readonly #backoff: Backoff;
   readonly #configuration: DynamicConfiguration;
+  readonly #sink: XdsSink;
+  /** The newest response of CDS: only it is still to be answered. */
+  #clustersResponse: DiscoveryResponse | undefined;
   #state: 'new' | 'running' | 'closed' = 'new';
   #stream: AdsStream | undefined;
   /** As last reported. */
@@ -77,6 +80,7 @@ export class AdsClient implements Lifecycle {
       throw new Error('ADS needs a bootstrap with ads_config and its static cluster');
     }
     this.#bootstrap = bootstrap;
+    this.#sink = sink;
     this.#endpoints = cluster.discovery.assignment.endpoints;
     this.#connectTimeoutMs = cluster.connectTimeoutMs;
     this.#keepaliveTimeMs = options.keepaliveTimeMs ?? 30_000;
@@ -216,12 +220,29 @@ export class AdsClient implements Lifecycle {
     }
     if (!this.#hasResponse) this.#backoff.reset();
     this.#hasResponse = true;
+    if (name === 'CDS') this.#clustersResponse = response;
     for (const other of await this.#apply(name, response)) {
-      // The stream may have ended while a listener was being bound: its nonce means nothing to the next one.
-      if (other !== name || !stream.isOver) this.#stream?.send(this.#configuration.subscriptions[other].request());
+      if (other === name) this.#answer(name, stream, response);
+      else this.#stream?.send(this.#configuration.subscriptions[other].request());
     }
     this.#report(name);
     this.#checkInitialConfiguration();
+  }
+
+  /**
+   * Clusters are acknowledged when they are warm, as Envoy does: a control plane that makes before it breaks takes that
+   * for the word that routes may lead there.
+   */
+  #answer(name: DiscoveryName, stream: AdsStream, response: DiscoveryResponse): void {
+    const subscription = this.#configuration.subscriptions[name];
+    const send = (): void => {
+      // The stream may have ended meanwhile, and its nonce means nothing to the next one.
+      if (!stream.isOver) stream.send(subscription.request());
+    };
+    if (name !== 'CDS' || subscription.status.kind === 'nacked') return send();
+    this.#sink.onceClustersAreWarm(() => {
+      if (this.#clustersResponse === response) send();
+    });
   }
 
   /** A sink that throws is a defect of ours, but no reason to lose the process or the stream. */

@@ -11,6 +11,8 @@ import type { FieldError } from '../common/decoded.ts';
 export interface XdsSink {
   /** All dynamic clusters there are; the static ones stay besides them. Clusters without endpoints are warming. */
   replaceClusters(clusters: readonly Cluster[]): FieldError[];
+  /** Calls back when every cluster is ready for what was asked of it, which may be at once. */
+  onceClustersAreWarm(callback: () => void): void;
   /**
    * All dynamic listeners there are. Resolves when they are bound; it must not wait for a route configuration, which is
    * only asked for afterwards.

@@ -92,6 +92,26 @@ describe('applying new weights while requests flow', () => {
     connection.close();
   });
 
+  test('routes follow clusters only when these are warm: while hosts are checked for the first time none fails', async () => {
+    await apply(allTo('v1'));
+    const stops = clients.map((client) => client.keepCalling(4));
+    // The applications answer the check after 300 ms.
+    const checked = destinationRule
+      .replace(
+        'name: reviews }',
+        'name: reviews, annotations: { heddle.dev/health-check: "http:/late; interval=60s" } }',
+      )
+      .concat('  - { name: late, labels: { version: v2 } }\n');
+    await mesh.apply(checked, JSON.stringify(allTo('late')));
+    await eventually(async () => {
+      const calls = await Promise.all(clients.map((client) => client.callMany(10)));
+      return calls.flat().every(({ version }) => version === 'v2') ? true : undefined;
+    });
+    const calls = await Promise.all(stops.map((stop) => stop()));
+    expect(failuresOf(calls.flat())).toEqual([]);
+    await mesh.apply(destinationRule, JSON.stringify(allTo('v1')));
+  });
+
   test('a response that is under way stays with its version to its end', async () => {
     await apply(allTo('v1'));
     const [client] = clients;

@@ -40,6 +40,26 @@ describe('heddle.dev/health-check', () => {
     expect(mesh.share(30, { host: 'reviews' })).toEqual({ v1: 10, v2: 10, v3: 10 });
   });
 
+  test('no request is sent to a host before its first check, neither of a new cluster nor of a changed one', async () => {
+    const workloads = reviews();
+    workloads[0].isUnwell = true;
+    const fresh = await Simulation.start({ yaml: checked('http:/healthz'), workloads });
+    expect(fresh.share(20, { host: 'reviews' })).toEqual({ v2: 10, v3: 10 });
+    const changed = await Simulation.start({ yaml: once, workloads });
+    expect(changed.share(20, { host: 'reviews' })['v1']).toBeGreaterThan(0);
+    await changed.apply(checked('http:/healthz'));
+    expect(changed.share(20, { host: 'reviews' })).toEqual({ v2: 10, v3: 10 });
+  });
+
+  test('hosts that say nothing keep the others waiting for as long as a check may take', async () => {
+    const workloads = reviews();
+    workloads[0].behaviour = 'is silent';
+    const mesh = await Simulation.start({ yaml: checked('http:/healthz; timeout=2s'), workloads });
+    expect(mesh.clock.monotonicMs()).toBeGreaterThanOrEqual(2_000);
+    expect(mesh.clock.monotonicMs()).toBeLessThan(2_500);
+    expect(mesh.share(20, { host: 'reviews' })).toEqual({ v2: 10, v3: 10 });
+  });
+
   test('a host that cannot be reached is out after as many failures as `unhealthy` says', async () => {
     const workloads = reviews();
     const mesh = await Simulation.start({ yaml: checked('tcp; interval=5s; unhealthy=2'), workloads });

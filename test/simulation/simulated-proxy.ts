@@ -1,23 +1,15 @@
-/** The client's proxy with everything real but its sockets. */
-import type { Listener } from '../../proxy/api/listener.ts';
+/** The client's proxy with everything real but its sockets, and where its requests landed. */
 import type { Clock } from '../../proxy/common/clock.ts';
-import { StatsStore } from '../../proxy/common/stats.ts';
-import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
-import { createHttpFilter } from '../../proxy/filter/http-filters.ts';
-import type { HttpFilter } from '../../proxy/http/filter.ts';
-import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
-import { RouteConfigs } from '../../proxy/router/route-configs.ts';
-import { RouteTable } from '../../proxy/router/route-table.ts';
-import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
-import type { DnsResolver } from '../../proxy/upstream/dns/resolver.ts';
-import { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
+import type { HttpStream } from '../../proxy/http/stream.ts';
 import { Tracers } from '../../proxy/tracing/tracers.ts';
-import type { XdsSink } from '../../proxy/xds/sink.ts';
-import { type Attempt, FakeConnections, headersOf } from './fake-connection.ts';
-import { FakeProber } from './fake-prober.ts';
-import { FakeDownstream } from './fake-downstream.ts';
-import type { Behaviour, SimulatedWorkload } from './simulated-workload.ts';
+import type { DnsResolver } from '../../proxy/upstream/dns/resolver.ts';
+import type { DynamicConfiguration } from '../../proxy/xds/dynamic-configuration.ts';
+import { joined, listHeaders } from '../../pilot/cli/offline/header-list.ts';
+import { OfflineProxy } from '../../pilot/cli/offline/offline-proxy.ts';
+import type { SentRequest } from '../../pilot/cli/offline/offline-upstream.ts';
+import { SimulatedApplication } from './simulated-application.ts';
+import type { SimulatedWorkload } from './simulated-workload.ts';
 
 export interface SimulatedRequest {
   /** The Host header. */
@@ -55,6 +47,14 @@ export interface Landing {
   readonly responseBody: Buffer;
 }
 
+/** One request on its way to one host. */
+export interface Attempt {
+  readonly address: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
 export interface SimulatedProxyOptions {
   readonly clock: Clock;
   readonly random: () => number;
@@ -62,66 +62,58 @@ export interface SimulatedProxyOptions {
   readonly dns: Readonly<Record<string, readonly string[]>>;
 }
 
-export class SimulatedProxy {
-  /** What a push is applied to. */
-  readonly configuration: DynamicConfiguration;
-  readonly #options: SimulatedProxyOptions;
-  readonly #stats = new StatsStore();
-  readonly #timers: TimerWheel;
-  readonly #clusters: ClusterManager;
-  readonly #routes = new RouteConfigs(this.#stats);
-  readonly #connections: FakeConnections;
-  readonly #tracers: Tracers;
-  #outbound: ConnectionManager | undefined;
-  #outboundListener: Listener | undefined;
-  #landed:
-    | Omit<
-        Landing,
-        'attempts' | 'upstreamPath' | 'upstreamHeaders' | 'responseBody' | 'mirrors' | 'service' | 'version'
-      >
-    | undefined;
+/** What is known of a request when it is over. */
+type Landed = Pick<Landing, 'status' | 'flag' | 'route' | 'cluster' | 'endpoint' | 'durationMs' | 'responseHeaders'>;
 
-  readonly #resolver: DnsResolver = {
-    resolve: ({ name }, done) => {
-      const addresses = this.#options.dns[name];
-      if (addresses === undefined) done({ kind: 'failure', code: 'ENOTFOUND' });
-      else done({ kind: 'addresses', addresses, ttlMs: undefined });
-    },
-  };
+export class SimulatedProxy {
+  readonly #options: SimulatedProxyOptions;
+  readonly #proxy: OfflineProxy;
+  readonly #sent: SentRequest[] = [];
+  #landed: Landed | undefined;
 
   constructor(options: SimulatedProxyOptions) {
     const { clock, random } = options;
     this.#options = options;
-    this.#timers = new TimerWheel(clock);
-    const createProber = () => new FakeProber((address) => this.#workloadAt(address));
-    const shared = { clock, timers: this.#timers, random, stats: this.#stats };
-    this.#clusters = new ClusterManager({ ...shared, createProber, resolver: this.#resolver }, []);
-    void this.#clusters.start();
-    const tracing = { clusters: this.#clusters, clock, random, stats: this.#stats, nodeId: 'client' };
-    this.#tracers = new Tracers({ ...tracing, logger: silentLogger });
-    this.#connections = new FakeConnections(
-      (address) => this.#behaviourOf(address),
-      (address) => this.#workloadAt(address)?.latencyMs ?? 0,
-    );
-    const noStaticResources = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
-    this.configuration = new DynamicConfiguration(noStaticResources, this.#sink());
+    const application = new SimulatedApplication((address) => this.#workloadAt(address));
+    this.#proxy = new OfflineProxy({
+      clock,
+      random,
+      application: (request, host) => {
+        this.#sent.push(request);
+        return application.answer(host);
+      },
+      createProber: () => application.createProber(),
+      resolver: resolverOf(options.dns),
+      onStreamComplete: (stream, durationMs) => void (this.#landed = landedOf(stream, durationMs)),
+      createTracer: (config, routes) => tracers.create(config, 'OUTBOUND', routes),
+    });
+    const { clusters, stats } = this.#proxy;
+    const tracers = new Tracers({ clusters, clock, random, stats, nodeId: 'client', logger: silentLogger });
+  }
+
+  /** What a push is applied to. */
+  get configuration(): DynamicConfiguration {
+    return this.#proxy.configuration;
+  }
+
+  /** Clusters wait for the health of their hosts. */
+  get isWarming(): boolean {
+    return this.#proxy.clusters.isWarming;
   }
 
   send({ host, method = 'GET', path = '/', headers = {} }: SimulatedRequest): () => Landing | undefined {
-    const manager = this.#outbound;
-    if (manager === undefined) throw new Error('the client has no outbound listener');
     const lines = Object.entries({ host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-    const before = this.#connections.attempts.length;
-    const downstream = new FakeDownstream(manager);
+    const before = this.#sent.length;
     this.#landed = undefined;
-    downstream.send(Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`, 'latin1'));
+    const request = `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
+    const downstream = this.#proxy.send(Buffer.from(request, 'latin1'));
+    if (downstream === undefined) throw new Error(`no request, or no outbound listener to take it: ${request}`);
     return () => {
-      this.#connections.settle();
+      this.#proxy.settle();
       const landed = downstream.isDone ? this.#landed : undefined;
       if (landed === undefined) return undefined;
-      const sent = this.#connections.attempts.slice(before);
-      const isMirror = ({ headers }: Attempt): boolean => /-shadow(:|$)/.test(headers['host'] ?? '');
-      const attempts = sent.filter((attempt) => !isMirror(attempt));
+      const sent = this.#sent.slice(before);
+      const attempts = sent.filter(({ isMirror }) => !isMirror).map(attemptOf);
       const workload = landed.flag === '-' || landed.flag === 'DI' ? this.#workloadAt(landed.endpoint) : undefined;
       return {
         ...landed,
@@ -131,99 +123,47 @@ export class SimulatedProxy {
         upstreamPath: attempts.at(-1)?.path,
         upstreamHeaders: attempts.at(-1)?.headers ?? {},
         responseBody: downstream.body,
-        mirrors: sent.filter(isMirror),
+        mirrors: sent.filter(({ isMirror }) => isMirror).map(attemptOf),
       };
     };
   }
 
   /** Everything that went upstream so far. */
   get sent(): readonly Attempt[] {
-    return this.#connections.attempts;
+    return this.#sent.map(attemptOf);
   }
 
   stat(name: string): number | undefined {
-    return this.#stats.entries().find((stat) => stat.name === name)?.value;
+    return this.#proxy.stats.entries().find((stat) => stat.name === name)?.value;
   }
 
   #workloadAt(address: string | undefined): SimulatedWorkload | undefined {
     return this.#options.workloadsByAddress.get(address?.replace(/:\d+$/, '') ?? '');
   }
+}
 
-  /** What is no workload of ours, an endpoint that a ServiceEntry lists for instance, answers. */
-  #behaviourOf(address: string): Behaviour {
-    return this.#workloadAt(address)?.behaviour ?? 'answers';
-  }
-
-  /** Stands before the router: by then the hosts of this request are there. */
-  readonly #connectHosts = (): HttpFilter => ({
-    decodeHeaders: () => {
-      for (const cluster of this.#clusters.list()) this.#connections.connect(cluster.hosts);
-      return 'continue';
+function resolverOf(dns: SimulatedProxyOptions['dns']): DnsResolver {
+  return {
+    resolve: ({ name }, done) => {
+      const addresses = dns[name];
+      if (addresses === undefined) done({ kind: 'failure', code: 'ENOTFOUND' });
+      else done({ kind: 'addresses', addresses, ttlMs: undefined });
     },
-  });
+  };
+}
 
-  #sink(): XdsSink {
-    return {
-      replaceClusters: (clusters) => {
-        this.#clusters.replaceClusters(clusters);
-        return [];
-      },
-      replaceListeners: (listeners) => {
-        const outbound = listeners.find(({ trafficDirection }) => trafficDirection === 'OUTBOUND');
-        if (outbound !== this.#outboundListener) this.#outbound = outbound && this.#createManager(outbound);
-        this.#outboundListener = outbound;
-        return Promise.resolve([]);
-      },
-      updateAssignment: (assignment) => {
-        this.#clusters.updateAssignment(assignment);
-        return [];
-      },
-      updateRouteConfiguration: (routeConfiguration) => {
-        this.#routes.update(routeConfiguration);
-        return [];
-      },
-    };
-  }
+function landedOf({ response, responseFlags, routeName, cluster, host }: HttpStream, durationMs: number): Landed {
+  return {
+    status: response.status,
+    flag: responseFlags,
+    responseHeaders: Object.fromEntries(joined(listHeaders(response))),
+    route: routeName,
+    cluster: cluster?.config.name,
+    endpoint: host?.address,
+    durationMs,
+  };
+}
 
-  #createManager({ filterChains, trafficDirection }: Listener): ConnectionManager {
-    const config = filterChains[0]?.httpConnectionManager;
-    if (config === undefined) throw new Error('a listener has a filter chain');
-    const { clock, random } = this.#options;
-    const { routes } = config;
-    const fixed = routes.kind === 'static' ? new RouteTable(routes.routeConfig, this.#stats) : undefined;
-    const context = {
-      routes: () => (routes.kind === 'rds' ? this.#routes.get(routes.routeConfigName) : fixed),
-      clusters: this.#clusters,
-      timers: this.#timers,
-      random,
-      clock,
-      stats: this.#stats,
-      statPrefix: config.statPrefix,
-      isInternal: trafficDirection === 'OUTBOUND',
-    };
-    return new ConnectionManager(config, {
-      tracer: this.#tracers.create(config, trafficDirection, context.routes),
-      clock,
-      stats: this.#stats,
-      filters: config.httpFilters.flatMap((filter) => {
-        const factory = createHttpFilter(filter, context);
-        return filter.kind === 'router' ? [this.#connectHosts, factory] : [factory];
-      }),
-      observers: [
-        {
-          onStreamComplete: ({ response, responseFlags, routeName, cluster, host }, durationMs) => {
-            this.#landed = {
-              status: response.status,
-              flag: responseFlags,
-              responseHeaders: headersOf(response),
-              route: routeName,
-              cluster: cluster?.config.name,
-              endpoint: host?.address,
-              durationMs,
-            };
-          },
-        },
-      ],
-    });
-  }
+function attemptOf({ address, path, headers, body }: SentRequest): Attempt {
+  return { address, path, headers: Object.fromEntries(joined(headers)), body };
 }

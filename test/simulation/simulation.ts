@@ -2,7 +2,7 @@
  * YAML in → call → where it landed. Users' resources and a list of workloads go through everything that decides about a
  * request: validation, push context, translation, the bytes on the wire, the proxy's decoders, its make-before-break
  * application, its HTTP connection manager with the router, clusters and pickers. Only sockets are left out: the hosts'
- * connections are fakes that answer, refuse or stay silent.
+ * connections are the offline proxy's, and workloads answer, refuse or stay silent there.
  */
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
@@ -15,9 +15,8 @@ import type { Resource } from '../../crds/resource.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { clientMetadata, type SimulatedWorkload, workloadAt } from './simulated-workload.ts';
-import type { Attempt } from './fake-connection.ts';
-import { type Landing, SimulatedProxy, type SimulatedRequest } from './simulated-proxy.ts';
-import { pushTo } from '../../pilot/cli/explain/push.ts';
+import { type Attempt, type Landing, SimulatedProxy, type SimulatedRequest } from './simulated-proxy.ts';
+import { pushTo } from '../../pilot/cli/offline/push.ts';
 
 export interface SimulationInput {
   /** Documents in YAML; each is a second younger than the one before it. */
@@ -66,7 +65,7 @@ export class Simulation {
     return simulation;
   }
 
-  /** Adds resources, which reach the proxy before this resolves. */
+  /** Adds resources, which are in force in the proxy when this resolves: the clock is turned until clusters are warm. */
   async apply(yaml: string): Promise<void> {
     this.#yaml = `${this.#yaml}\n---\n${yaml}`;
     this.#revision += 1;
@@ -77,6 +76,7 @@ export class Simulation {
       meshConfig: this.#meshConfig,
     });
     await pushTo(this.#proxy.configuration, this.#client, push);
+    while (this.#proxy.isWarming) this.clock.advance(stepMs);
   }
 
   /** Sends one request and lets it run; the returned function tells where it landed, undefined while it has not. */

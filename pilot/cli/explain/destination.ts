@@ -11,11 +11,11 @@ import { destinationOf } from '../../../proxy/upstream/dns/destination.ts';
 import { parseOutboundClusterName } from '../../networking/cluster-name.ts';
 import type { ExplainedDestination } from './explanation.ts';
 import type { MeshView } from './mesh-view.ts';
-import { type OfflineProxy, type Trace, unknownAddress } from './offline-proxy.ts';
+import { type TracedProxy, type Trace, unknownAddress } from './traced-proxy.ts';
 
 export interface DestinationInput {
   readonly trace: Trace;
-  readonly proxy: OfflineProxy;
+  readonly proxy: TracedProxy;
   readonly config: PushConfig;
   readonly node: NodeMetadata;
   readonly view: MeshView;

@@ -1,7 +1,7 @@
 /** One request and a configuration → where the request goes and why. */
 import { allowAnyHostName } from '../../networking/outbound-policy.ts';
 import type { VirtualServiceSpec } from '../../../crds/virtual-service.ts';
-import { listHeaders, compareHeaders, joined } from './header-list.ts';
+import { listHeaders, compareHeaders, joined } from '../offline/header-list.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import type { PushContext } from '../../model/push-context.ts';
 import { type Client, clientOf } from '../../model/client.ts';
@@ -12,7 +12,7 @@ import { explainDestination } from './destination.ts';
 import type { ConsideredMatch, ExplainClient, Explanation, ExplainRequest, Outcome } from './explanation.ts';
 import { listInForce } from './in-force.ts';
 import { clientNode, type MeshView, viewContext } from './mesh-view.ts';
-import { OfflineProxy, type Trace } from './offline-proxy.ts';
+import { TracedProxy, type Trace } from './traced-proxy.ts';
 
 export interface Explainer {
   /** Hosts that were taken for services because rules name them and nobody declares them. */
@@ -37,7 +37,7 @@ export function createExplainer({ view, client, seed = 1 }: ExplainerOptions): E
     assumed,
     explain: async (request) => {
       // A proxy of its own for each request: what one draws or uses up is not missing to the next.
-      const proxy = await OfflineProxy.start({ push, node, assumesEndpoints: !view.knowsEndpoints, seed });
+      const proxy = await TracedProxy.start({ push, node, assumesEndpoints: !view.knowsEndpoints, seed });
       const trace = proxy.trace(headOf(request));
       return trace && assemble({ request, trace, proxy, hosts, push, node, caller, view });
     },
@@ -53,7 +53,7 @@ function headOf({ method, path, authority, headers }: ExplainRequest): Buffer {
 interface Assembly {
   readonly request: ExplainRequest;
   readonly trace: Trace;
-  readonly proxy: OfflineProxy;
+  readonly proxy: TracedProxy;
   readonly hosts: readonly OutboundHost[];
   readonly push: PushContext;
   readonly node: NodeMetadata;

@@ -1,5 +1,5 @@
 /** What `heddle explain` says about one request, before it is printed. */
-import type { HeaderChanges } from './header-list.ts';
+import type { HeaderChanges } from '../offline/header-list.ts';
 
 export interface ExplainRequest {
   /** Upper case; default GET. */

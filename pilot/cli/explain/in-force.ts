@@ -8,7 +8,7 @@ import type { RequestHead } from '../../../proxy/http/message-head.ts';
 import { isIdempotent } from '../../../proxy/router/retry-state.ts';
 import { keyNames } from './destination.ts';
 import type { InForce } from './explanation.ts';
-import type { Trace } from './offline-proxy.ts';
+import type { Trace } from './traced-proxy.ts';
 
 export function listInForce({ route, cluster, response, delayMs, received }: Trace): InForce[] {
   if (route === undefined) return [];

@@ -1,6 +1,7 @@
 /**
- * Active health checks of one cluster (Envoy docs `upstream/health_checking`). The hosts that a cluster starts with take
- * requests until their first result, because somebody has to; hosts that come later wait for theirs.
+ * Active health checks of one cluster (Envoy docs `upstream/health_checking`). A cluster warms until the hosts that it
+ * starts with have their first result; when that takes too long they take requests without one, because somebody has to.
+ * Hosts that come later wait for theirs.
  */
 import type { HealthCheck } from '../../api/health-check.ts';
 import type { Clock } from '../../common/clock.ts';

@@ -35,6 +35,11 @@ export class HostCheck {
     return this.#state === 'unhealthy' || (this.#state === 'pending' && !this.#isTrusted);
   }
 
+  /** No check has said anything yet. */
+  get isPending(): boolean {
+    return this.#state === 'pending';
+  }
+
   /** A check has said so. */
   get isKnownHealthy(): boolean {
     return this.#state === 'healthy';

@@ -31,6 +31,25 @@ const verdicts = ({ matches }: Explanation): string[] =>
   matches.map(({ rule, match, verdict, reason }) => `${rule}.${match ?? '-'} ${verdict}: ${reason}`);
 const toReviews = (subset: string): string => `route: [{ destination: { host: reviews, subset: ${subset} } }]`;
 
+test('hosts whose health is checked are taken to be well: an explanation asks nobody', async () => {
+  const entry = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: api, namespace: default }
+spec:
+  hosts: [api.example.com]
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: 192.0.2.7 }]
+`;
+  const rule = destinationRule('api.example.com', 'trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }').replace(
+    'namespace: default }',
+    'namespace: default, annotations: { heddle.dev/health-check: tcp } }',
+  );
+  const { outcome } = await explained(`${entry}---${rule}`, '--url', 'http://api.example.com/');
+  expect([outcome.kind, outcome.flag]).toEqual(['forward', '-']);
+});
+
 describe('which rule takes a request, and why not those before it', () => {
   const rules =
     reviewsSubsets +

@@ -33,6 +33,12 @@ describe('option values', () => {
     for (const text of ['-1', '5s', '']) expect(() => parse.parseSeconds(text), text).toThrow(/seconds/);
   });
 
+  test('nobody is pinged without a pause, or less than once a day', () => {
+    expect([parse.parseKeepalive('0.001'), parse.parseKeepalive('86400')]).toEqual([1, 86_400_000]);
+    for (const text of ['0', '0.0009', '86401', '-1', '3s'])
+      expect(() => parse.parseKeepalive(text), text).toThrow(/seconds/i);
+  });
+
   test('names are DNS labels, label values are not', () => {
     expect(parse.parseName('reviews-2')).toBe('reviews-2');
     for (const text of ['Reviews', '-a', 'a-', 'a.b', '', 'a'.repeat(64)])

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { encodeDiscoveryRequest } from '../../../proxy/api/discovery.ts';
@@ -48,6 +50,22 @@ describe('ADS server', () => {
     expect(caller.pending).toEqual([]);
     controlPlane.clock.advance(1000);
     expect(addressesIn(await caller.next('EDS'))).toEqual({ [reviews]: ['10.0.0.7:15006'] });
+  });
+
+  test('whoever does not answer pings is given up, as long after as the option says', async () => {
+    controlPlane = await ControlPlane.start('', undefined, { intervalMs: 30, timeoutMs: 20 });
+    const deaf = connect(controlPlane.server.port, '127.0.0.1');
+    const closed = once(deaf, 'close');
+    const received: Buffer[] = [];
+    const startMs = performance.now();
+    deaf.on('data', (bytes: Buffer) => received.push(bytes));
+    // The preface and empty SETTINGS (RFC 9113 section 3.4), and nothing after that.
+    deaf.write(Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u0004\0\0\0\0\0', 'latin1'));
+    await closed;
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(45);
+    // The header of a PING without ACK (RFC 9113 section 6.7).
+    const ping = Buffer.from([0, 0, 8, 6, 0, 0, 0, 0, 0]);
+    expect(Buffer.concat(received).includes(ping)).toBe(true);
   });
 
   test('of two streams of one node the newer counts: the end of the older removes nothing', async () => {

@@ -3,12 +3,15 @@ import { MemoryStore } from '../../../crds/memory-store.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import { silentLogger } from '../../../proxy/common/log.ts';
 import { WorkloadRegistry } from '../../../pilot/registry/workload-registry.ts';
-import { AdsServer } from '../../../pilot/xds/ads-server.ts';
+import { AdsServer, type Keepalive } from '../../../pilot/xds/ads-server.ts';
 import { DiscoveryServer } from '../../../pilot/xds/discovery-server.ts';
 import type { SocketAddress } from '../../../pilot/xds/generators.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { metadataOf, resourcesOf } from '../networking/scenario.ts';
 import { clusterNames, FakeSidecar, type Received } from './fake-sidecar.ts';
+
+/** However slow the machine is, nobody is given up. */
+const patient: Keepalive = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
 
 export class ControlPlane {
   readonly clock = new ManualClock();
@@ -18,15 +21,15 @@ export class ControlPlane {
   readonly server: AdsServer;
   readonly #sidecars: FakeSidecar[] = [];
 
-  private constructor(mixerAddress: SocketAddress | undefined) {
+  private constructor(mixerAddress: SocketAddress | undefined, keepalive: Keepalive) {
     const { clock, store, registry } = this;
     const logger = silentLogger;
     this.discovery = new DiscoveryServer({ store, registry, mixerAddress, clock, logger });
-    this.server = new AdsServer({ host: '127.0.0.1', port: 0, discovery: this.discovery, clock, logger });
+    this.server = new AdsServer({ host: '127.0.0.1', port: 0, discovery: this.discovery, keepalive, clock, logger });
   }
 
-  static async start(yaml = '', mixerAddress?: SocketAddress): Promise<ControlPlane> {
-    const controlPlane = new ControlPlane(mixerAddress);
+  static async start(yaml = '', mixerAddress?: SocketAddress, keepalive = patient): Promise<ControlPlane> {
+    const controlPlane = new ControlPlane(mixerAddress, keepalive);
     await controlPlane.store.open();
     await controlPlane.apply(yaml);
     controlPlane.discovery.start();

@@ -3,6 +3,7 @@ import { connect as connectSocket, createServer, type AddressInfo, type Socket }
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../../../proxy/common/log.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
+import { until } from '../../support/turns.ts';
 import {
   ads,
   assignmentJson,
@@ -96,6 +97,54 @@ describe('a good response', () => {
       resourceNames: ['a'],
     });
     expect(sink.takeCalls()).toEqual(['clusters a']);
+  });
+
+  test('of CDS is acknowledged when its clusters are warm; their endpoints are asked for at once', async () => {
+    const { stream, sink } = await connect();
+    await takeSubscriptions(stream);
+    sink.isWarming = true;
+    stream.send('CDS', 'c1', edsClusterJson('a'));
+    expect(await stream.next()).toMatchObject({ name: 'EDS', resourceNames: ['a'] });
+    stream.send('EDS', 'e1', assignmentJson('a', 80));
+    expect(await stream.next()).toMatchObject({ name: 'EDS', responseNonce: 'nonce-e1' });
+    sink.warm();
+    expect(await stream.next()).toMatchObject({ name: 'CDS', versionInfo: 'c1', responseNonce: 'nonce-c1' });
+  });
+
+  test('of CDS that comes while clusters warm is answered in place of the one before it, and once', async () => {
+    const { stream, sink } = await connect();
+    await takeSubscriptions(stream);
+    sink.isWarming = true;
+    stream.send('CDS', 'c1', staticClusterJson('a', 1));
+    stream.send('CDS', 'c2', staticClusterJson('a', 2));
+    await until(() => sink.calls.length === 2);
+    sink.warm();
+    stream.send('LDS', 'l1', rdsListenerJson('l', 'r'));
+    expect(await stream.next()).toMatchObject({ name: 'CDS', versionInfo: 'c2', responseNonce: 'nonce-c2' });
+    expect(await stream.next()).toMatchObject({ name: 'LDS' });
+  });
+
+  test('of CDS with a fault is refused at once, whatever is warming', async () => {
+    const { stream, sink } = await connect();
+    await takeSubscriptions(stream);
+    sink.isWarming = true;
+    stream.send('CDS', 'c1', staticClusterJson('a', 1));
+    stream.send('CDS', 'c2', { name: '' });
+    expect(await stream.next()).toMatchObject({ name: 'CDS', versionInfo: 'c1', responseNonce: 'nonce-c2' });
+  });
+
+  test('of CDS is not acknowledged to another stream than the one that it came on', async () => {
+    const { server, stream, sink } = await connect();
+    await takeSubscriptions(stream);
+    sink.isWarming = true;
+    stream.send('CDS', 'c1', staticClusterJson('a', 1));
+    await until(() => sink.calls.length === 1);
+    stream.end();
+    const next = await server.nextStream();
+    expect((await takeSubscriptions(next)).map(({ name }) => name)).toEqual(['CDS', 'LDS']);
+    sink.warm();
+    next.send('LDS', 'l1', rdsListenerJson('l', 'r'));
+    expect(await next.next()).toMatchObject({ name: 'LDS' });
   });
 
   test('of every kind together is the initial configuration', async () => {
@@ -345,7 +394,7 @@ describe('a control plane that is not there', () => {
       reasons.push(line);
       isMute = false;
     });
-    const { client } = createClient((forwarder.address() as AddressInfo).port, { keepaliveTimeMs: 90, logger });
+    const { client } = createClient((forwarder.address() as AddressInfo).port, { keepaliveTimeMs: 1_500, logger });
     await client.start();
     const stream = await server.nextStream();
     await configure(stream);

@@ -16,9 +16,21 @@ export class RecordingSink implements XdsSink {
   /** Listeners take as long as this promise. */
   binding: Promise<void> = Promise.resolve();
   bindingsStarted = 0;
+  /** Clusters that were replaced warm until `warm`. */
+  isWarming = false;
+  readonly #onWarm: (() => void)[] = [];
 
   replaceClusters(clusters: readonly Cluster[]): FieldError[] {
     return this.#record(`clusters ${namesOf(clusters)}`, () => (this.clusters = clusters));
+  }
+
+  onceClustersAreWarm(callback: () => void): void {
+    this.#onWarm.push(callback);
+    if (!this.isWarming) this.warm();
+  }
+
+  warm(): void {
+    for (const callback of this.#onWarm.splice(0)) callback();
   }
 
   async replaceListeners(listeners: readonly Listener[]): Promise<FieldError[]> {

@@ -1,15 +1,17 @@
-/** The downstream side of an explained request: the head is parsed as the codec parses it, the response is dropped. */
+/** The downstream side of one request: its head is parsed as the codec parses it, the response's body is kept. */
 import type { ConnectionManager } from '../../../proxy/http/connection-manager.ts';
+import type { DataRun } from '../../../proxy/http/filter.ts';
 import type { ServerCodec } from '../../../proxy/http/stream.ts';
 import { frameRequest } from '../../../proxy/http1/framing.ts';
 import { parseRequestHead } from '../../../proxy/http1/head-parser.ts';
 
-export class ExplainedDownstream implements ServerCodec {
+export class OfflineDownstream implements ServerCodec {
   readonly remoteAddress = '127.0.0.1:40000';
   readonly localAddress = '127.0.0.1:15001';
   readonly protocol = 'HTTP/1.1';
   readonly isCongested = false;
   readonly #manager: ConnectionManager;
+  readonly #body: Buffer[] = [];
   #isDone = false;
 
   constructor(manager: ConnectionManager) {
@@ -19,6 +21,11 @@ export class ExplainedDownstream implements ServerCodec {
   /** The response is complete. */
   get isDone(): boolean {
     return this.#isDone;
+  }
+
+  /** Of the response. */
+  get body(): Buffer {
+    return Buffer.concat(this.#body);
   }
 
   /** A whole request without a body; false when it is not one. */
@@ -41,8 +48,11 @@ export class ExplainedDownstream implements ServerCodec {
     this.#isDone = true;
   }
 
+  encodeData({ bytes, start, end }: DataRun): void {
+    this.#body.push(Buffer.from(bytes.subarray(start, end)));
+  }
+
   encodeHeaders(): void {}
-  encodeData(): void {}
   flush(): void {}
   setIdleTimeout(): void {}
   pauseRequest(): void {}

@@ -1,35 +1,23 @@
-/**
- * A sidecar's outbound side without sockets: pilot's bytes in, one request through the proxy's own connection manager,
- * filters, router and pickers, out comes what happened. Hosts are stand-ins that answer 200 at once.
- */
-import type { Listener } from '../../../proxy/api/listener.ts';
+/** The proxy of one explained request: hosts answer 200 at once, and what it decides by is noted on the way. */
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import type { RouteConfiguration } from '../../../proxy/api/route.ts';
-import { StatsStore } from '../../../proxy/common/stats.ts';
 import { seededRandom } from '../../../proxy/common/seeded-random.ts';
-import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
-import { createHttpFilter } from '../../../proxy/filter/http-filters.ts';
-import { ConnectionManager } from '../../../proxy/http/connection-manager.ts';
 import type { HttpFilter } from '../../../proxy/http/filter.ts';
 import { RequestHead } from '../../../proxy/http/message-head.ts';
 import type { HttpStream } from '../../../proxy/http/stream.ts';
-import { type RequestHash, noHash } from '../../../proxy/router/hash-policy.ts';
 import { currentRoute } from '../../../proxy/router/current-route.ts';
-import { RouteConfigs } from '../../../proxy/router/route-configs.ts';
+import { type RequestHash, noHash } from '../../../proxy/router/hash-policy.ts';
 import type { CompiledRoute, FoundVirtualHost, RouteTable } from '../../../proxy/router/route-table.ts';
-import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
-import type { DnsResolver } from '../../../proxy/upstream/dns/resolver.ts';
 import type { UpstreamCluster } from '../../../proxy/upstream/cluster.ts';
-import { DynamicConfiguration } from '../../../proxy/xds/dynamic-configuration.ts';
+import type { DnsResolver } from '../../../proxy/upstream/dns/resolver.ts';
 import type { Prober } from '../../../proxy/upstream/health-check/prober.ts';
-import type { XdsSink } from '../../../proxy/xds/sink.ts';
 import type { PushContext } from '../../model/push-context.ts';
 import { outboundRouteName } from '../../networking/listeners.ts';
-import { listHeaders } from './header-list.ts';
-import { ExplainedDownstream } from './explained-downstream.ts';
-import { connectStandIn, type SentRequest } from './stand-in.ts';
+import { listHeaders } from '../offline/header-list.ts';
+import { OfflineProxy } from '../offline/offline-proxy.ts';
+import type { SentRequest } from '../offline/offline-upstream.ts';
+import { pushTo } from '../offline/push.ts';
 import { VirtualClock } from './virtual-clock.ts';
-import { pushTo } from './push.ts';
 
 /** What became of one request. */
 export interface Trace {
@@ -54,7 +42,7 @@ export interface Trace {
   readonly delayMs: number;
 }
 
-export interface OfflineProxyOptions {
+export interface TracedProxyOptions {
   readonly push: PushContext;
   readonly node: NodeMetadata;
   /** Clusters without endpoints get a stand-in: who the endpoints are is not known offline. */
@@ -70,15 +58,9 @@ const everyName: DnsResolver = {
   resolve: (_query, done) => done({ kind: 'addresses', addresses: [unknownAddress], ttlMs: undefined }),
 };
 
-export class OfflineProxy {
-  readonly #configuration: DynamicConfiguration;
-  readonly #clusters: ClusterManager;
-  readonly #routes = new RouteConfigs();
+export class TracedProxy {
+  readonly #proxy: OfflineProxy;
   readonly #clock = new VirtualClock();
-  readonly #timers = new TimerWheel(this.#clock);
-  readonly #stats = new StatsStore();
-  readonly #random: () => number;
-  #manager: ConnectionManager | undefined;
   #draws: number[] = [];
   #observed: Observed = { received: new RequestHead(), hash: noHash, draws: 0 };
   #finished: Finished | undefined;
@@ -86,49 +68,55 @@ export class OfflineProxy {
 
   private constructor(seed: number) {
     const random = seededRandom(seed);
-    this.#random = () => {
-      const drawn = random();
-      this.#draws.push(drawn);
-      return drawn;
-    };
-    const context = { clock: this.#clock, timers: this.#timers, random: this.#random, stats: this.#stats };
-    this.#clusters = new ClusterManager({ ...context, createProber: () => everythingIsWell, resolver: everyName }, []);
-    void this.#clusters.start();
-    const fixed = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
-    this.#configuration = new DynamicConfiguration(fixed, this.#sink());
+    this.#proxy = new OfflineProxy({
+      clock: this.#clock,
+      random: () => {
+        const drawn = random();
+        this.#draws.push(drawn);
+        return drawn;
+      },
+      application: (request) => {
+        this.#sent.push(request);
+        return { kind: 'response', status: 200 };
+      },
+      createProber: () => everythingIsWell,
+      resolver: everyName,
+      firstFilter: () => this.#firstFilter(),
+      lastFilter: (stream) => this.#lastFilter(stream),
+      onStreamComplete: (stream) => void (this.#finished = finishedOf(stream)),
+    });
   }
 
-  static async start(options: OfflineProxyOptions): Promise<OfflineProxy> {
-    const proxy = new OfflineProxy(options.seed);
-    await pushTo(proxy.#configuration, options.node, options.push);
-    if (options.assumesEndpoints) proxy.#fillClusters();
-    return proxy;
+  static async start(options: TracedProxyOptions): Promise<TracedProxy> {
+    const traced = new TracedProxy(options.seed);
+    await pushTo(traced.#proxy.configuration, options.node, options.push);
+    while (traced.#proxy.clusters.isWarming && traced.#clock.advanceToNext());
+    if (options.assumesEndpoints) traced.#fillClusters();
+    return traced;
   }
 
   /** What the route table was compiled from. */
   get routeConfiguration(): RouteConfiguration | undefined {
-    return this.#configuration.subscriptions.RDS.resources.get(outboundRouteName)?.value;
+    return this.#proxy.configuration.subscriptions.RDS.resources.get(outboundRouteName)?.value;
   }
 
   cluster(name: string): UpstreamCluster | undefined {
-    return this.#clusters.get(name);
+    return this.#proxy.clusters.get(name);
   }
 
   /** `bytes`: a whole request head. Undefined when it is none. */
   trace(bytes: Buffer): Trace | undefined {
-    const manager = this.#manager;
-    if (manager === undefined) return undefined;
-    const sent: SentRequest[] = [];
-    this.#sent = sent;
+    this.#sent = [];
     this.#finished = undefined;
     const startMs = this.#clock.monotonicMs();
-    const downstream = new ExplainedDownstream(manager);
-    if (!downstream.send(bytes)) return undefined;
+    const downstream = this.#proxy.send(bytes);
+    if (downstream === undefined) return undefined;
+    do this.#proxy.settle();
     while (!downstream.isDone && this.#clock.advanceToNext());
-    return this.#finished && this.#traceOf(this.#finished, sent, Math.round(this.#clock.monotonicMs() - startMs));
+    return this.#finished && this.#traceOf(this.#finished, Math.round(this.#clock.monotonicMs() - startMs));
   }
 
-  #traceOf(finished: Finished, sent: readonly SentRequest[], delayMs: number): Trace {
+  #traceOf(finished: Finished, delayMs: number): Trace {
     const { received, hash, draws } = this.#observed;
     const { action, clusters = [] } = finished.route ?? {};
     const isByHash = action?.kind === 'route' && action.hash?.choosesCluster === true && hash.value !== undefined;
@@ -139,63 +127,27 @@ export class OfflineProxy {
       received,
       hash,
       point: isDrawn ? this.#draws[draws] : undefined,
-      sent: sent.find(({ isMirror }) => !isMirror),
+      sent: this.#sent.find(({ isMirror }) => !isMirror),
       delayMs,
     };
   }
 
   #table(): RouteTable | undefined {
-    return this.#routes.get(outboundRouteName);
+    return this.#proxy.routes.get(outboundRouteName);
   }
 
   #fillClusters(): void {
-    for (const { hosts, config } of this.#clusters.list()) {
+    const { clusters } = this.#proxy;
+    for (const { hosts, config } of clusters.list()) {
       if (hosts.length > 0 || config.discovery.kind !== 'eds') continue;
       const locality = { region: '', zone: '', subZone: '', weight: 0 };
       const endpoint = { address: unknownAddress, port: 80, isHealthy: true, weight: 1, priority: 0 };
-      this.#clusters.updateAssignment({
+      clusters.updateAssignment({
         clusterName: config.discovery.serviceName,
         endpoints: [{ ...endpoint, locality, workload: undefined, healthCheck: undefined }],
         overprovisioningFactor: 140,
       });
     }
-  }
-
-  #sink(): XdsSink {
-    return {
-      replaceClusters: (clusters) => {
-        this.#clusters.replaceClusters(clusters);
-        return [];
-      },
-      replaceListeners: (listeners) => {
-        const outbound = listeners.find(({ trafficDirection }) => trafficDirection === 'OUTBOUND');
-        this.#manager = outbound && this.#createManager(outbound);
-        return Promise.resolve([]);
-      },
-      updateAssignment: (assignment) => {
-        this.#clusters.updateAssignment(assignment);
-        return [];
-      },
-      updateRouteConfiguration: (routes) => {
-        this.#routes.update(routes);
-        return [];
-      },
-    };
-  }
-
-  #createManager({ filterChains }: Listener): ConnectionManager | undefined {
-    const config = filterChains[0]?.httpConnectionManager;
-    if (config === undefined) return undefined;
-    const shared = { clusters: this.#clusters, timers: this.#timers, random: this.#random };
-    const rest = { clock: this.#clock, stats: this.#stats, statPrefix: config.statPrefix };
-    const context = { ...shared, ...rest, routes: () => this.#table() };
-    const filters = config.httpFilters.map((filter) => createHttpFilter(filter, context));
-    return new ConnectionManager(config, {
-      clock: this.#clock,
-      stats: this.#stats,
-      filters: [() => this.#firstFilter(), ...filters.slice(0, -1), (s) => this.#lastFilter(s), ...filters.slice(-1)],
-      observers: [{ onStreamComplete: (stream) => void (this.#finished = finishedOf(stream)) }],
-    });
   }
 
   /** Keeps the request as it came. */
@@ -217,8 +169,6 @@ export class OfflineProxy {
         const route = currentRoute(stream, () => this.#table());
         const hash = route?.hashRequest?.(stream) ?? noHash;
         this.#observed = { ...this.#observed, hash, draws: this.#draws.length };
-        // Hosts that the request names are there from now on.
-        for (const { hosts } of this.#clusters.list()) for (const host of hosts) connectStandIn(host, this.#sent);
         return 'continue';
       },
     };
