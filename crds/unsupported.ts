@@ -195,7 +195,7 @@ const supported: Readonly<Record<string, Supported>> = {
   },
   ServiceEntry: {
     hosts: true,
-    exportTo: only('*'),
+    exportTo: true,
     ports: true,
     location: true,
     resolution: true,

@@ -59,6 +59,14 @@ const pages: Readonly<Record<string, Page>> = {
     method: 'GET',
     respond: (server, response) => sendJson(response, dumpConfig(server)),
   },
+  '/reset_counters': {
+    help: "reset Envoy's counters to zero, as these pages show them; Istio's metrics go on",
+    method: 'POST',
+    respond: (server, response) => {
+      server.stats.resetCounters();
+      response.end('OK\n');
+    },
+  },
   '/reopen_logs': {
     help: 'reopen access logs',
     method: 'POST',
@@ -176,16 +184,18 @@ function sendStats(server: ProxyServer, response: http.ServerResponse, query: UR
     return;
   }
   const usedOnly = query.has('usedonly');
-  const stats = server.stats.entries().filter((stat) => filter.value(stat.name) && (stat.value !== 0 || !usedOnly));
+  const stats = server.stats
+    .entries()
+    .filter((stat) => filter.value(stat.name) && (stat.shownValue !== 0 || !usedOnly));
   const histograms = server.stats
     .histograms()
     .filter(({ name, count }) => filter.value(name) && (count > 0 || !usedOnly));
   if (format === 'json') {
-    sendJson(response, { stats: stats.map(({ name, value }) => ({ name, value })) });
+    sendJson(response, { stats: stats.map(({ name, shownValue }) => ({ name, value: shownValue })) });
     return;
   }
   const lines = [
-    ...stats.map(({ name, value }) => `${name}: ${value}\n`),
+    ...stats.map(({ name, shownValue }) => `${name}: ${shownValue}\n`),
     ...histograms.map((histogram) => `${histogram.name}: ${histogram.describe()}\n`),
   ];
   response.end(lines.join(''));

@@ -3,11 +3,13 @@ import { type Findings, show } from '../findings.ts';
 import { dnsLabelFault, domainFault, isIpAddress, portFault } from '../names.ts';
 import type { KubernetesServicePort, ServiceSpec } from '../service.ts';
 import type { Check } from './check.ts';
+import { checkExportToAnnotation } from './export-to.ts';
 import { checkLabels } from './labels.ts';
 
-export const checkService: Check<ServiceSpec> = (spec, _metadata, findings) => {
+export const checkService: Check<ServiceSpec> = (spec, metadata, findings) => {
   const { ports = [], type = 'ClusterIP', clusterIP = '' } = spec;
   checkLabels(spec.selector ?? {}, 'spec.selector', findings);
+  checkExportToAnnotation(metadata, findings);
   if (type === 'ExternalName') {
     const { externalName = '' } = spec;
     findings.expect('spec.externalName', externalName === '' ? 'is required' : domainFault(externalName));

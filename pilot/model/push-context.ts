@@ -2,7 +2,7 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { RateLimits } from './rate-limits.ts';
-import type { Service } from './service.ts';
+import type { Services } from './services.ts';
 import type { Sidecars } from './sidecars.ts';
 import type { Telemetries } from './telemetries.ts';
 import type { VirtualServices } from './virtual-services.ts';
@@ -16,9 +16,7 @@ export interface PushContext {
 
 /** What clusters, listeners and routes are made of. Keeps its identity while only workloads come and go. */
 export interface PushConfig {
-  /** Sorted by hostname, which is unique. */
-  readonly services: readonly Service[];
-  readonly serviceByHostname: ReadonlyMap<string, Service>;
+  readonly services: Services;
   readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;

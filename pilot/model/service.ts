@@ -9,6 +9,8 @@ export interface Service {
   /** Short: `reviews`; the hostname itself for a host outside the cluster's domain. */
   readonly name: string;
   readonly namespace: string;
+  /** The namespaces whose sidecars know it, in the words of a resource's `exportTo`; default all. */
+  readonly exportTo?: readonly string[] | undefined;
   readonly ports: readonly ServicePort[];
   /** No sidecar is expected at its endpoints (ServiceEntry `location: MESH_EXTERNAL`). */
   readonly isMeshExternal: boolean;

@@ -17,7 +17,7 @@ import { buildOutlierDetection } from './outlier-detection.ts';
 
 /** In the order of the services' hostnames, the one for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
-  const clusters = config.services.flatMap((service) => {
+  const clusters = config.services.visibleTo(client.namespace).all.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
     return httpPorts(service).flatMap((port) =>

@@ -35,7 +35,7 @@ export function selectEndpoints(
   client: LocatedClient,
 ): EndpointSelection | undefined {
   const cluster = parseOutboundClusterName(clusterName);
-  const service = cluster && config.serviceByHostname.get(cluster.hostname);
+  const service = cluster && config.services.visibleTo(client.namespace).find(cluster.hostname);
   if (cluster === undefined || service === undefined) return undefined;
   // Others find their hosts by themselves.
   if (isLookedUp(service) || followsRequests(service)) return undefined;

@@ -68,7 +68,7 @@ function fixSum(clusters: readonly ClusterWeight[]): ClusterWeight[] {
 
 function buildClusterPolicies(clusterName: string, { config, client }: HashContext): HashPolicy[] {
   const cluster = parseOutboundClusterName(clusterName);
-  const service = cluster && config.serviceByHostname.get(cluster.hostname);
+  const service = cluster && config.services.visibleTo(client.namespace).find(cluster.hostname);
   if (cluster === undefined || service === undefined) return [];
   const rule = config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);

@@ -19,10 +19,10 @@ export function destinationHostname({ host }: Destination, rules: VirtualService
   return resolveShortName(host, rules.metadata.namespace).toLowerCase();
 }
 
-/** An unknown host or subset gives the name of a cluster that does not exist: 503 with flag NC (S33). */
-export function clusterNameOf(destination: Destination, { rules, config, port }: RouteContext): string {
+/** A host or subset that the client does not know gives the name of a cluster that does not exist: 503 with flag NC (S33). */
+export function clusterNameOf(destination: Destination, { rules, config, client, port }: RouteContext): string {
   const hostname = destinationHostname(destination, rules);
-  const ports = config.serviceByHostname.get(hostname)?.ports ?? [];
+  const ports = config.services.visibleTo(client.namespace).find(hostname)?.ports ?? [];
   const onlyPort = ports.length === 1 ? ports[0]?.number : undefined;
   const chosen = destination.port?.number ?? onlyPort ?? port;
   return outboundClusterName({ port: chosen, subset: destination.subset ?? '', hostname });

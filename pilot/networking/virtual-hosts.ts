@@ -4,6 +4,7 @@ import type { Route, VirtualHost } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { followsRequests, httpPorts, type Service } from '../model/service.ts';
+import type { ServiceTable } from '../model/services.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
 import { buildCatchAllHost } from './outbound-policy.ts';
@@ -37,8 +38,9 @@ const defaultHttpPort = 80;
 
 /** In the order of hostnames, services first; the one for everything else last. */
 export function buildOutboundHosts(config: PushConfig, client: Client): OutboundHost[] {
-  const services = config.services.flatMap((service) => serviceHosts(service, config, client));
-  const hosts = [...services, ...ruleHosts(config, client)];
+  const services = config.services.visibleTo(client.namespace);
+  const serviced = services.all.flatMap((service) => serviceHosts(service, config, client));
+  const hosts = [...serviced, ...ruleHosts(services, config, client)];
   // Envoy refuses a route configuration in which two virtual hosts claim one domain: a full name beats a short spelling.
   const fullNames = new Set(hosts.flatMap((host) => domainsOf([host.hostname], host)));
   const claimed = new Set<string>();
@@ -89,14 +91,14 @@ function buildServiceRoutes(
 }
 
 /** A wildcard that covers services rules these; it is a virtual host of its own only when it covers none. */
-function ruleHosts(config: PushConfig, client: Client): HostPort[] {
+function ruleHosts(services: ServiceTable, config: PushConfig, client: Client): HostPort[] {
   const hosts: HostPort[] = [];
   for (const [hostname, virtualService] of config.virtualServices.visibleTo(client.namespace).entries()) {
     const rules = httpRules(virtualService);
-    if (rules === undefined || config.services.some((service) => isHostCoveredBy(service.hostname, hostname))) continue;
+    if (rules === undefined || services.all.some((service) => isHostCoveredBy(service.hostname, hostname))) continue;
     const routes = buildRoutes({ rules, config, client, port: defaultHttpPort });
     if (routes.length === 0) continue;
-    const isMeshInternal = isRoutedIntoMesh(rules, config);
+    const isMeshInternal = isRoutedIntoMesh(rules, services);
     hosts.push({ hostname, port: defaultHttpPort, isDefaultPort: true, isMeshInternal, rules, routes });
   }
   return hosts.sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
@@ -107,10 +109,10 @@ function httpRules(rules: VirtualService | undefined): VirtualService | undefine
   return rules?.spec.http?.length ? rules : undefined;
 }
 
-function isRoutedIntoMesh(rules: VirtualService, config: PushConfig): boolean {
+function isRoutedIntoMesh(rules: VirtualService, services: ServiceTable): boolean {
   const destinations = (rules.spec.http ?? []).flatMap(({ route = [] }) => route);
   return destinations.every(({ destination }) => {
-    const service = config.serviceByHostname.get(destinationHostname(destination, rules));
+    const service = services.find(destinationHostname(destination, rules));
     return service !== undefined && !service.isMeshExternal;
   });
 }

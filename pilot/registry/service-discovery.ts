@@ -5,6 +5,7 @@ import { DestinationRules } from '../model/destination-rules.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
+import { Services } from '../model/services.ts';
 import { type Sidecar, Sidecars } from '../model/sidecars.ts';
 import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';
 import { indexRateLimits, type RateLimit } from '../model/rate-limits.ts';
@@ -50,7 +51,7 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
     ...input.resources.flatMap((resource) => workloadsOf(resource, null)),
   ]);
   const workloads = new Map<string, readonly Workload[]>();
-  for (const service of config.services) {
+  for (const service of config.services.all) {
     const { hostname } = service;
     workloads.set(hostname, keepIdentity(index.workloadsOf(service), previous?.workloads.get(hostname)));
   }
@@ -90,8 +91,7 @@ function buildConfig(
 ): PushConfig {
   const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
   return {
-    services: services.sort(byHostname),
-    serviceByHostname: new Map(services.map((service) => [service.hostname, service])),
+    services: new Services(services.sort(byHostname)),
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),

@@ -1,4 +1,5 @@
 /** Services and workloads that users declare: the kinds Service, ServiceEntry and WorkloadEntry. */
+import { exportToAnnotation, parseExportTo } from '../../crds/export-to.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { ServiceEntrySpec, ServicePort as EntryPort } from '../../crds/service-entry.ts';
 import type { KubernetesServicePort, ServiceSpec } from '../../crds/service.ts';
@@ -23,11 +24,13 @@ export const workloadsOf = memoize((resource: Resource, _key: null): readonly Wo
   return listedWorkloads([(resource as Resource<WorkloadEntrySpec>).spec], namespace, () => name);
 });
 
-function fromService({ metadata: { name, namespace }, spec }: Resource<ServiceSpec>): Service {
+function fromService({ metadata, spec }: Resource<ServiceSpec>): Service {
+  const { name, namespace, annotations = {} } = metadata;
   return {
     hostname: clusterHostname(name, namespace),
     name,
     namespace,
+    exportTo: parseExportTo(annotations[exportToAnnotation] ?? ''),
     ports: (spec.ports ?? []).map(kubernetesPort),
     isMeshExternal: false,
     selector: spec.selector,
@@ -58,6 +61,7 @@ function fromServiceEntry({ metadata, spec }: Resource<ServiceEntrySpec>): reado
       hostname,
       name: shortNameOf(hostname, namespace),
       namespace,
+      exportTo: spec.exportTo,
       ports,
       isMeshExternal: spec.location !== 'MESH_INTERNAL',
       selector: spec.workloadSelector?.labels,

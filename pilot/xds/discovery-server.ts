@@ -94,7 +94,7 @@ export class DiscoveryServer {
 
   /** Whether a service of this full name is known, declared or named by a workload. */
   hasService(hostname: string): boolean {
-    return this.#context.config.serviceByHostname.has(hostname);
+    return this.#context.config.services.find(hostname) !== undefined;
   }
 
   /** One entry per open stream, sorted by proxy. */

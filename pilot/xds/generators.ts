@@ -109,7 +109,7 @@ function createClusterSets(encoder: ResourceEncoder) {
   const outbound = memoize((config: PushConfig, key: Client | LocatedClient) =>
     buildOutboundClusters(config, key).map(encode),
   );
-  const hasNames = memoize((config: PushConfig, _key: null) => config.services.some(isLookedUp));
+  const hasNames = memoize((config: PushConfig, _key: null) => config.services.all.some(isLookedUp));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
     hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
   );

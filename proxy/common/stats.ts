@@ -8,10 +8,21 @@ export class Stat {
   readonly name: string;
   readonly kind: 'counter' | 'gauge';
   value = 0;
+  #valueAtReset = 0;
 
   constructor(name: string, kind: 'counter' | 'gauge') {
     this.name = name;
     this.kind = kind;
+  }
+
+  /** What the admin pages show: a counter as it went up since somebody reset it. */
+  get shownValue(): number {
+    return this.value - this.#valueAtReset;
+  }
+
+  /** Only what is shown begins at zero again: whoever is told of sums over time must not see one fall. */
+  reset(): void {
+    if (this.kind === 'counter') this.#valueAtReset = this.value;
   }
 }
 
@@ -60,6 +71,11 @@ export class StatsStore {
   entries(): Stat[] {
     for (const [name, read] of this.#readings) this.gauge(name).value = read();
     return [...this.#stats.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** From now on the admin pages show of every counter what it went up since. */
+  resetCounters(): void {
+    for (const stat of this.#stats.values()) stat.reset();
   }
 
   /** Forgets these: a removed cluster leaves no series behind. */

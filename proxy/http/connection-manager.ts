@@ -55,7 +55,7 @@ export class ConnectionManager {
   readonly #clock: Clock;
   readonly #filters: readonly FilterFactory[];
   readonly #observers: readonly StreamObserver[];
-  readonly #stats: ConnectionManagerStats;
+  readonly stats: ConnectionManagerStats;
   readonly #requestIds = new RequestIds();
   readonly #normalizePath: PathNormalizer | undefined;
   readonly #connections = new Set<ManagedConnection>();
@@ -76,7 +76,7 @@ export class ConnectionManager {
     this.#filters = filters;
     this.tracer = tracer;
     this.#observers = tracer === undefined ? observers : [...observers, tracer];
-    this.#stats = new ConnectionManagerStats(stats, config.statPrefix);
+    this.stats = new ConnectionManagerStats(stats, config.statPrefix);
     this.#nowMs = clock.monotonicMs();
   }
 
@@ -111,13 +111,13 @@ export class ConnectionManager {
     // Without connections nothing reads the clock, and the deadlines of the first one are counted from here.
     this.nowMs();
     this.#connections.add(connection);
-    this.#stats.connections.value += 1;
-    this.#stats.connectionsActive.value += 1;
+    this.stats.connections.value += 1;
+    this.stats.connectionsActive.value += 1;
     this.#cancelSweep ??= this.#clock.setTimer(this.#sweep, sweepIntervalMs);
   }
 
   onConnectionClosed(connection: ManagedConnection): void {
-    if (this.#connections.delete(connection)) this.#stats.connectionsActive.value -= 1;
+    if (this.#connections.delete(connection)) this.stats.connectionsActive.value -= 1;
   }
 
   get connectionCount(): number {
@@ -154,8 +154,8 @@ export class ConnectionManager {
   beginStream(stream: HttpStream, codec: ServerCodec): void {
     stream.codec = codec;
     stream.startMs = this.nowMs();
-    this.#stats.requests.value += 1;
-    this.#stats.requestsActive.value += 1;
+    this.stats.requests.value += 1;
+    this.stats.requestsActive.value += 1;
   }
 
   release(stream: HttpStream): void {
@@ -175,15 +175,15 @@ export class ConnectionManager {
 
   /** A stream switches protocols. */
   onUpgrade(): void {
-    this.#stats.upgrades.value += 1;
-    this.#stats.upgradesActive.value += 1;
+    this.stats.upgrades.value += 1;
+    this.stats.upgradesActive.value += 1;
   }
 
   /** Whether requests may switch to `protocol`; `ofRoute` comes first where it has a say (Envoy docs `http/upgrades`). */
   allowsUpgrade(protocol: string, ofRoute: UpgradeConfigs | undefined): boolean {
     const type = protocol.toLowerCase();
     const isAllowed = ofRoute?.get(type) ?? this.config.upgradeConfigs.get(type) ?? false;
-    if (!isAllowed) this.#stats.upgradesRejected.value += 1;
+    if (!isAllowed) this.stats.upgradesRejected.value += 1;
     return isAllowed;
   }
 
@@ -196,21 +196,23 @@ export class ConnectionManager {
   onStreamComplete(stream: HttpStream): void {
     stream.endMs = this.nowMs();
     const durationMs = stream.endMs - stream.startMs;
-    const counter = this.#stats.responseClasses[(stream.response.status / 100) | 0];
+    const counter = this.stats.responseClasses[(stream.response.status / 100) | 0];
     if (counter !== undefined) counter.value += 1;
-    this.#stats.requestsActive.value -= 1;
-    if (stream.isUpgraded) this.#stats.upgradesActive.value -= 1;
+    this.stats.requestsActive.value -= 1;
+    if (stream.isUpgraded) this.stats.upgradesActive.value -= 1;
     for (const observer of this.#observers) observer.onStreamComplete(stream, durationMs);
   }
 }
 
 /** Envoy's statistics of a connection manager, under Envoy's names. */
-class ConnectionManagerStats {
+export class ConnectionManagerStats {
   readonly connections: Stat;
   readonly connectionsActive: Stat;
   readonly upgrades: Stat;
   readonly upgradesActive: Stat;
   readonly upgradesRejected: Stat;
+  readonly receivedBytes: Stat;
+  readonly sentBytes: Stat;
   readonly requests: Stat;
   readonly requestsActive: Stat;
   /** Index 1–5; 0 counts streams that ended without a response. */
@@ -223,6 +225,8 @@ class ConnectionManagerStats {
     this.upgrades = stats.counter(`${prefix}downstream_cx_upgrades_total`);
     this.upgradesActive = stats.gauge(`${prefix}downstream_cx_upgrades_active`);
     this.upgradesRejected = stats.counter(`${prefix}downstream_rq_ws_on_non_ws_route`);
+    this.receivedBytes = stats.counter(`${prefix}downstream_cx_rx_bytes_total`);
+    this.sentBytes = stats.counter(`${prefix}downstream_cx_tx_bytes_total`);
     this.requests = stats.counter(`${prefix}downstream_rq_total`);
     this.requestsActive = stats.gauge(`${prefix}downstream_rq_active`);
     this.responseClasses = [

@@ -88,7 +88,7 @@ export class ClientConnection implements SocketHandler {
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
     this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
-    this.#writer = new SocketWriter(this.#socket);
+    this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }
 
@@ -195,6 +195,7 @@ export class ClientConnection implements SocketHandler {
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
+    this.host.cluster.stats.receivedBytes.value += length;
     if (this.#state !== 'head' && this.#state !== 'body') {
       // A server may only speak when it is asked (RFC 9112 §9.2): whatever this is, it answers no request of ours.
       this.#socket.destroy();

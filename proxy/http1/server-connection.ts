@@ -67,7 +67,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   constructor(socket: Socket, manager: ConnectionManager) {
     this.#socket = socket;
     this.#manager = manager;
-    this.#writer = new SocketWriter(socket);
+    this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
     this.#reading = new ReadGate(socket);
     this.#deadlines = new ServerDeadlines(manager);
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
@@ -87,6 +87,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   // ---- from the socket ----
 
   onBytes(bytes: Buffer, length: number): boolean {
+    this.#manager.stats.receivedBytes.value += length;
     if (this.#state === 'lingering') return true;
     this.#deadlines.isActiveSinceSweep = true;
     this.#reading.enter();

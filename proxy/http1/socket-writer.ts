@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { latin1 } from '../common/latin1.ts';
+import type { Stat } from '../common/stats.ts';
 import type { DataRun } from '../http/filter.ts';
 
 /** Up to here body bytes join the text of the head; beyond, they are written as a buffer of their own. */
@@ -21,10 +22,13 @@ let slab = Buffer.allocUnsafeSlow(slabBytes);
 
 export class SocketWriter {
   readonly #socket: Socket;
+  readonly #sentBytes: Stat;
   #text = '';
 
-  constructor(socket: Socket) {
+  /** `sentBytes` counts what is handed to the kernel, or waits for it. */
+  constructor(socket: Socket, sentBytes: Stat) {
     this.#socket = socket;
+    this.#sentBytes = sentBytes;
   }
 
   /** latin1 text, one character per byte. */
@@ -60,6 +64,7 @@ export class SocketWriter {
     const socket = this.#socket;
     bytes.copy(slab, 0, start, end);
     const view = slab.subarray(0, end - start);
+    this.#sentBytes.value += this.#text.length + view.length;
     if (this.#text === '') {
       socket.write(view);
     } else {
@@ -76,6 +81,7 @@ export class SocketWriter {
     if (this.#text === '') return;
     const text = this.#text;
     this.#text = '';
+    this.#sentBytes.value += text.length;
     this.#socket.write(text, 'latin1');
   }
 

@@ -71,7 +71,7 @@ function numberFamilies(stats: StatsStore): ExposedFamily[] {
     const { name, labels } = prometheusName(stat.name);
     const family = families.get(name) ?? { stat, series: [] };
     families.set(name, family);
-    family.series.push({ labels: formatLabels(labels), value: stat.value });
+    family.series.push({ labels: formatLabels(labels), value: stat.shownValue });
   }
   return [...families].map(([name, { stat, series }]) => ({ name, help: helpOf(name), type: stat.kind, series }));
 }

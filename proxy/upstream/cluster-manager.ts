@@ -117,7 +117,7 @@ export class ClusterManager implements Lifecycle {
     if (this.#isStarted) void created.discovery?.start();
     const assignment =
       config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
-    if (assignment !== undefined) created.updateAssignment(assignment);
+    if (assignment !== undefined) created.receiveAssignment(assignment);
     return created;
   }
 
@@ -149,7 +149,7 @@ export class ClusterManager implements Lifecycle {
   updateAssignment(assignment: ClusterLoadAssignment): void {
     this.#assignments.set(assignment.clusterName, assignment);
     for (const cluster of [...this.list(), ...this.#warming.list()]) {
-      if (serviceNameOf(cluster.config) === assignment.clusterName) cluster.updateAssignment(assignment);
+      if (serviceNameOf(cluster.config) === assignment.clusterName) cluster.receiveAssignment(assignment);
     }
   }
 

@@ -1,6 +1,7 @@
 /** The picker of a whole cluster: priority first, then locality where localities have weights, then the policy's host. */
 import type { Locality } from '../api/cluster.ts';
 import type { LbPolicy } from '../api/load-balancing.ts';
+import type { Stat } from '../common/stats.ts';
 import type { Host } from './host.ts';
 import { hashPolicies, type Picker, type PickerOptions, pickers, type Random, type WeightedHost } from './picker.ts';
 import { healthOf, type LoadRules, type PriorityLoad, spreadLoad } from './priority-load.ts';
@@ -11,6 +12,8 @@ export interface ClusterPickerOptions extends PickerOptions {
   readonly overprovisioningFactor: number;
   /** Weight of a host now: its own, or less while it starts. */
   readonly weightOf: (host: Host) => number;
+  /** Counts requests that are balanced in panic. */
+  readonly healthyPanic: Stat;
 }
 
 export interface ClusterPicker {
@@ -91,7 +94,7 @@ function chooseByHash<T extends { readonly weight: number }>(choices: readonly T
 }
 
 function createPriorityPicker(members: readonly Host[], isPanic: boolean, options: ClusterPickerOptions): Picker {
-  if (isPanic) return createHostPicker(members, options);
+  if (isPanic) return countPicks(createHostPicker(members, options), options.healthyPanic);
   if (!options.loadBalancing.isLocalityWeighted) return createHostPicker(members.filter(isAvailable), options);
   const localities = groupBy(members, ({ endpoint }) => endpoint.locality).flatMap(([locality, hosts]) => {
     const weight = effectiveWeight(locality, hosts, options);
@@ -102,6 +105,15 @@ function createPriorityPicker(members: readonly Host[], isPanic: boolean, option
   return hashPolicies.has(options.lbPolicy)
     ? createHashedLocalityPicker(localities, options)
     : createLocalityPicker(localities, options);
+}
+
+function countPicks(picker: Picker, counter: Stat): Picker {
+  return {
+    pick(hash, attempt) {
+      counter.value += 1;
+      return picker.pick(hash, attempt);
+    },
+  };
 }
 
 interface WeightedLocality {

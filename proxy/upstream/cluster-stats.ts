@@ -36,8 +36,20 @@ export class ClusterStats {
   readonly pendingFailures: Stat;
   readonly connectFailures: Stat;
   readonly connectTimeouts: Stat;
+  /** Of connections for requests; what checks of health send and get is not among it. */
+  readonly receivedBytes: Stat;
+  readonly sentBytes: Stat;
   readonly membershipTotal: Stat;
   readonly membershipHealthy: Stat;
+  /** Updates by which hosts came or went. */
+  readonly membershipChange: Stat;
+  /** Requests that were balanced while too few hosts were healthy to believe it. */
+  readonly healthyPanic: Stat;
+  /** Of hosts by EDS or DNS: what was asked, what was answered, and of that what changed nothing. */
+  readonly updateAttempt: Stat;
+  readonly updateSuccess: Stat;
+  readonly updateFailure: Stat;
+  readonly updateNoRebuild: Stat;
   readonly responses: ResponseStats;
   /** Milliseconds until a connection was there. */
   readonly connectTime: Histogram;
@@ -74,8 +86,16 @@ export class ClusterStats {
     this.pendingFailures = counter('upstream_rq_pending_failure_eject');
     this.connectFailures = counter('upstream_cx_connect_fail');
     this.connectTimeouts = counter('upstream_cx_connect_timeout');
+    this.receivedBytes = counter('upstream_cx_rx_bytes_total');
+    this.sentBytes = counter('upstream_cx_tx_bytes_total');
     this.membershipTotal = gauge('membership_total');
     this.membershipHealthy = gauge('membership_healthy');
+    this.membershipChange = counter('membership_change');
+    this.healthyPanic = counter('lb_healthy_panic');
+    this.updateAttempt = counter('update_attempt');
+    this.updateSuccess = counter('update_success');
+    this.updateFailure = counter('update_failure');
+    this.updateNoRebuild = counter('update_no_rebuild');
     this.responses = new ResponseStats(stats, prefix, (stat) => this.#keep(stat));
     this.connectTime = stats.histogram(`${prefix}upstream_cx_connect_ms`);
     this.connectionsDestroyed = counter('upstream_cx_destroy');

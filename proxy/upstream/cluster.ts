@@ -1,4 +1,5 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
@@ -46,6 +47,8 @@ export class UpstreamCluster {
   #clusterPicker: ClusterPicker;
   #picker: Picker;
   #overprovisioningFactor = 140;
+  /** From EDS, the last. */
+  #received: ClusterLoadAssignment | undefined = undefined;
   /** Monotonic; until then new hosts are led up to their weights; 0 when there are none. */
   #slowStartEndMs = 0;
   #hasAssignment = false;
@@ -65,6 +68,7 @@ export class UpstreamCluster {
     this.discovery = this.#createDiscovery();
     this.#clusterPicker = this.#createPicker();
     this.#picker = this.#clusterPicker.picker;
+    if (config.discovery.kind === 'eds') this.stats.updateAttempt.value += 1;
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
   }
 
@@ -102,6 +106,7 @@ export class UpstreamCluster {
     if (host.isLeaving && host.check?.isKnownHealthy === false) {
       this.#hosts.delete(host.address);
       host.remove();
+      this.stats.membershipChange.value += 1;
       this.#onHostsChanged();
     } else {
       this.rebuildPicker();
@@ -121,19 +126,30 @@ export class UpstreamCluster {
 
   #createDiscovery(): HostDiscovery | undefined {
     const { discovery, name } = this.config;
-    const { dns, stats: statsStore } = this.context;
+    const { dns } = this.context;
     if (dns === undefined || discovery.kind === 'static' || discovery.kind === 'eds') return undefined;
     const cluster = {
       name,
       dns,
-      statsStore,
+      stats: this.stats,
       hosts: () => this.hosts,
       updateAssignment: (assignment: ClusterLoadAssignment) => this.updateAssignment(assignment),
     };
     if (discovery.kind === 'dynamic_forward_proxy') return new DynamicHosts(discovery.cache, cluster);
-    const endpoints = new ResolvedEndpoints(discovery, cluster);
-    this.stats.add(endpoints.stats);
-    return endpoints;
+    return new ResolvedEndpoints(discovery, cluster);
+  }
+
+  /** What EDS says. Whoever repeats what is in force moves no host and starts no round anew. */
+  receiveAssignment(assignment: ClusterLoadAssignment): void {
+    this.stats.updateSuccess.value += 1;
+    // The next one is asked for with the acknowledgement of this one.
+    this.stats.updateAttempt.value += 1;
+    if (isDeepStrictEqual(assignment, this.#received)) {
+      this.stats.updateNoRebuild.value += 1;
+    } else {
+      this.#received = assignment;
+      this.updateAssignment(assignment);
+    }
   }
 
   /** Hosts that stay keep their connections; hosts that go finish what they are doing. */
@@ -154,6 +170,8 @@ export class UpstreamCluster {
       if (host.isLeaving) hosts.set(key, host);
       else host.remove();
     }
+    const isChanged = hosts.size !== this.#hosts.size || [...hosts.keys()].some((key) => !this.#hosts.has(key));
+    if (isChanged) this.stats.membershipChange.value += 1;
     this.#hosts = hosts;
     this.#hasAssignment = true;
     this.#onHostsChanged();
@@ -192,6 +210,7 @@ export class UpstreamCluster {
       random,
       overprovisioningFactor: this.#overprovisioningFactor,
       weightOf: this.#createWeigher(),
+      healthyPanic: this.stats.healthyPanic,
     });
   }
 

@@ -91,7 +91,10 @@ describe('what is in force', () => {
         },
       }),
     ],
-    ['a ServiceEntry with a selector', serviceEntry({ workloadSelector: { labels: { app: 'a' } } })],
+    [
+      'a ServiceEntry with a selector',
+      serviceEntry({ exportTo: ['.', 'shop'], workloadSelector: { labels: { app: 'a' } } }),
+    ],
     [
       'a WorkloadEntry',
       resource('WorkloadEntry', {

@@ -141,6 +141,37 @@ describe('pages', () => {
     expect(sumSamples(families, 'envoy_cluster_upstream_rq_total', { envoy_cluster_name: 'backend' })).toBe(1);
   });
 
+  test('/reset_counters has the pages count from zero; gauges, hosts, histograms and the metrics of Istio go on', async () => {
+    const { page, send, backend } = await start();
+    await send();
+    expect(await page('/reset_counters', 'POST')).toMatchObject({ status: 200, body: 'OK\n' });
+    const { body } = await page('/stats');
+    expect(body).toContain('cluster.backend.upstream_rq_total: 0\n');
+    expect(body).toContain('cluster.backend.upstream_cx_tx_bytes_total: 0\n');
+    expect(body).toContain('cluster.backend.upstream_cx_active: 1\n');
+    expect(body).toContain('cluster.backend.membership_total: 1\n');
+    expect(body).toMatch(/^cluster\.backend\.upstream_rq_time: P0\(nan/m);
+    expect((await page('/stats?usedonly&filter=upstream_rq_total')).body).toBe('');
+    expect((await page('/clusters')).body).toContain(`backend::127.0.0.1:${backend.port}::rq_total::1\n`);
+    await send();
+    expect((await page('/stats?usedonly&filter=backend.upstream_rq_total')).body).toBe(
+      'cluster.backend.upstream_rq_total: 1\n',
+    );
+    expect(json(await page('/stats?format=json&filter=backend.upstream_rq_total'))).toEqual({
+      stats: [{ name: 'cluster.backend.upstream_rq_total', value: 1 }],
+    });
+    const families = parsePrometheusText((await page('/stats/prometheus')).body);
+    expect(sumSamples(families, 'envoy_cluster_upstream_rq_total', { envoy_cluster_name: 'backend' })).toBe(1);
+    expect(sumSamples(families, 'istio_requests_total', { response_code: '200' })).toBe(2);
+  });
+
+  test('/reset_counters asked with GET changes nothing', async () => {
+    const { page, send } = await start();
+    await send();
+    expect(await page('/reset_counters')).toMatchObject({ status: 405, headers: { allow: 'POST' } });
+    expect((await page('/stats')).body).toContain('cluster.backend.upstream_rq_total: 1\n');
+  });
+
   test('/ and /help list every page', async () => {
     const { page } = await start();
     const { body } = await page('/');

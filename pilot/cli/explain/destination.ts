@@ -28,7 +28,7 @@ export function explainDestination(input: DestinationInput): ExplainedDestinatio
   const action = trace.route?.action;
   if (name === undefined || action?.kind !== 'route') return undefined;
   const { hostname, subset, port } = parseOutboundClusterName(name) ?? { hostname: name, subset: '', port: 0 };
-  const service = config.serviceByHostname.get(hostname);
+  const service = config.services.visibleTo(node.namespace).find(hostname);
   const client = clientOf(node, config.destinationRules.selectorLabels);
   const sources = (service && config.destinationRules.find(service, client)?.sources) ?? [];
   const hosts = proxy.cluster(name)?.hosts;

@@ -33,8 +33,8 @@ export function viewContext(view: MeshView): { readonly push: PushContext; reado
   const input = { revision: 1, resources, workloads, meshConfig };
   const push = discover(input);
   if (knowsEndpoints) return { push, assumed: [] };
-  const known = push.config.serviceByHostname;
-  const assumed = [...new Set(resources.flatMap(ruledHosts))].filter((host) => !known.has(host));
+  const known = push.config.services;
+  const assumed = [...new Set(resources.flatMap(ruledHosts))].filter((host) => known.find(host) === undefined);
   if (assumed.length === 0) return { push, assumed };
   return { push: discover({ ...input, resources: [...resources, ...assumed.map(assumedService)] }), assumed };
 }

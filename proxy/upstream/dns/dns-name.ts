@@ -17,6 +17,8 @@ export interface DnsContext {
 
 /** Who waits for an answer or follows all of them. */
 export interface DnsUser {
+  /** What is known is looked up once more. */
+  onLookUp?(): void;
   /** A lookup is over; `name` says what is known now. */
   onLookedUp(name: DnsName): void;
 }
@@ -117,8 +119,13 @@ export class DnsName {
     const addresses = answer.kind === 'failure' ? this.addresses : [...new Set(answer.addresses)];
     this.isChanged = !isSameSet(addresses, this.addresses);
     if (this.isChanged) this.addresses = addresses;
-    this.#cancelTimer = this.#context.clock.setTimer(() => this.#lookUp(), this.#refreshMs(answer));
+    this.#cancelTimer = this.#context.clock.setTimer(() => this.#refresh(), this.#refreshMs(answer));
     this.#tellUsers();
+  }
+
+  #refresh(): void {
+    for (const user of this.#users) user.onLookUp?.();
+    this.#lookUp();
   }
 
   #refreshMs(answer: DnsAnswer): number {

@@ -1,7 +1,7 @@
 /** How a cluster that goes by names finds hosts: what the cluster, and the filter in front of it, know of it. */
 import type { ClusterLoadAssignment } from '../../api/cluster.ts';
 import type { MeshError } from '../../common/errors.ts';
-import type { StatsStore } from '../../common/stats.ts';
+import type { ClusterStats } from '../cluster-stats.ts';
 import type { Host } from '../host.ts';
 import type { Picker } from '../picker.ts';
 import type { Destination } from './destination.ts';
@@ -28,7 +28,7 @@ export interface HostDiscovery {
 export interface DiscoveringCluster {
   readonly name: string;
   readonly dns: Dns;
-  readonly statsStore: StatsStore;
+  readonly stats: ClusterStats;
   readonly hosts: () => readonly Host[];
   updateAssignment(assignment: ClusterLoadAssignment): void;
 }

@@ -2,7 +2,6 @@
 import { isIP } from 'node:net';
 import type { Cluster, Endpoint } from '../../api/cluster.ts';
 import { MeshError } from '../../common/errors.ts';
-import type { Stat } from '../../common/stats.ts';
 import type { DnsName, DnsUser } from './dns-name.ts';
 import type { DiscoveringCluster, HostDiscovery } from './host-discovery.ts';
 
@@ -11,21 +10,14 @@ type DnsDiscovery = Cluster['discovery'] & { readonly kind: 'dns' };
 export class ResolvedEndpoints implements HostDiscovery, DnsUser {
   readonly cache = undefined;
   readonly picker = undefined;
-  readonly stats: readonly Stat[];
   readonly #discovery: DnsDiscovery;
   readonly #cluster: DiscoveringCluster;
   readonly #names = new Map<string, DnsName>();
-  readonly #success: Stat;
-  readonly #failure: Stat;
   #hasEndpoints = false;
 
   constructor(discovery: DnsDiscovery, cluster: DiscoveringCluster) {
     this.#discovery = discovery;
     this.#cluster = cluster;
-    const prefix = `cluster.${cluster.name}.`;
-    this.#success = cluster.statsStore.counter(`${prefix}update_success`);
-    this.#failure = cluster.statsStore.counter(`${prefix}update_failure`);
-    this.stats = [this.#success, this.#failure];
   }
 
   async start(): Promise<void> {
@@ -36,13 +28,23 @@ export class ResolvedEndpoints implements HostDiscovery, DnsUser {
     }
     this.#updateHosts();
     const names = [...this.#names.values()];
-    for (const name of names) name.start();
+    for (const name of names) {
+      // Another cluster may have begun to look it up: this one waits for the same answer.
+      if (name.isPending) this.onLookUp();
+      name.start();
+    }
     await Promise.all(names.map((name) => name.whenLookedUp()));
   }
 
+  onLookUp(): void {
+    this.#cluster.stats.updateAttempt.value += 1;
+  }
+
   onLookedUp({ failure, isChanged }: DnsName): void {
-    (failure === undefined ? this.#success : this.#failure).value += 1;
+    const { stats } = this.#cluster;
+    (failure === undefined ? stats.updateSuccess : stats.updateFailure).value += 1;
     if (isChanged) this.#updateHosts();
+    else if (failure === undefined) stats.updateNoRebuild.value += 1;
   }
 
   #updateHosts(): void {

@@ -56,6 +56,11 @@ describe('a ServiceEntry', () => {
       { resolution: 'DYNAMIC_DNS', hosts: ['*.a.com'], endpoints: [{ address: '10.0.0.1' }] },
       'spec.endpoints: must not be given when resolution is DYNAMIC_DNS',
     ],
+    [
+      'a namespace that can be none',
+      { exportTo: ['.', 'a.b'] },
+      'spec.exportTo[1]: must be ".", "*", "~" or the name of a namespace, got "a.b"',
+    ],
     ['nobody and somebody', { exportTo: ['~', '.'] }, 'spec.exportTo: must have no other entry beside "~"'],
     [
       'an endpoint with ports of a socket',
@@ -194,5 +199,24 @@ describe('a Service', () => {
     ['an external name', { type: 'ExternalName', externalName: 'a.example.com', ports: [] }],
   ])('may have %s', (_name, spec) => {
     expect(errorsOf(service(spec))).toEqual([]);
+  });
+
+  const exported = (exportTo: string): object => {
+    const annotations = { 'networking.istio.io/exportTo': exportTo };
+    return { ...service({}), metadata: { name: 'a', namespace: 'shop', annotations } };
+  };
+
+  it.each([
+    ['b_c', 'must be ".", "*", "~" or the name of a namespace, got "b_c"'],
+    ['a,,b', 'must be ".", "*", "~" or the name of a namespace, got ""'],
+    ['., shop', 'repeats "shop"'],
+    ['*,web', 'must have no other entry beside "*"'],
+    ['~,web', 'must have no other entry beside "~"'],
+  ])('is refused when it is exported to "%s"', (exportTo, error) => {
+    expect(errorsOf(exported(exportTo))).toEqual([`metadata.annotations["networking.istio.io/exportTo"]: ${error}`]);
+  });
+
+  it.each(['', '*', '.', '~', '., web', 'web,api'])('may be exported to "%s"', (exportTo) => {
+    expect(errorsOf(exported(exportTo))).toEqual([]);
   });
 });

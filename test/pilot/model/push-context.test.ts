@@ -35,7 +35,7 @@ describe('push context', () => {
     const carts = sidecarWorkload({ service: 'carts', name: 'carts-1' });
     const appeared = discover({ revision: 1, resources, workloads: [first, carts] }, before);
     expect(compareContexts(before, appeared).isConfigChanged).toBe(true);
-    expect(appeared.config.serviceByHostname.get('carts.default.svc.cluster.local')?.ports).toEqual([
+    expect(appeared.config.services.find('carts.default.svc.cluster.local')?.ports).toEqual([
       { name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 },
     ]);
     const more = discover(
@@ -46,6 +46,6 @@ describe('push context', () => {
       isConfigChanged: false,
       hostnames: ['carts.default.svc.cluster.local'],
     });
-    expect(discover({ revision: 1, resources, workloads: [first] }, more).config.serviceByHostname.size).toBe(2);
+    expect(discover({ revision: 1, resources, workloads: [first] }, more).config.services.all.length).toBe(2);
   });
 });

@@ -30,7 +30,23 @@ metadata: { name: ${name} }
 spec: ${spec}
 `;
 
+const hiddenService = `
+---
+apiVersion: v1
+kind: Service
+metadata: { name: reviews, annotations: { networking.istio.io/exportTo: "." } }
+spec: { ports: [{ port: 80 }] }
+`;
+
 describe('endpoints', () => {
+  test('stand behind no cluster for a client that the service is not exported to', () => {
+    const config = contextOf(entry('reviews', '{ address: 10.0.0.1 }') + hiddenService).config;
+    const select = (namespace: string) =>
+      selectEndpoints(config, `outbound|80||${hostname}`, { ...clientAt(), namespace });
+    expect(select('default')).toBeDefined();
+    expect(select('web')).toBeUndefined();
+  });
+
   test('a sidecar is reached at its address and inbound port, whatever port of the service is meant', () => {
     const yaml = serviceYaml('reviews', { ports: '[{ name: a, port: 80, targetPort: 1234 }, { name: b, port: 81 }]' });
     expect(endpointsOf(yaml, [v1], { port: 80 }).map(addressOf)).toEqual(['10.0.0.1:15006']);

@@ -11,7 +11,8 @@ spec: { hosts: ${hosts}, ports: [{ number: 80, name: http, protocol: HTTP }], re
 
 describe('services', () => {
   test('come from Service and ServiceEntry, one per host, sorted by hostname', () => {
-    const { services } = contextOf(serviceYaml('reviews') + serviceEntry('[b.example.com, A.example.com]')).config;
+    const services = contextOf(serviceYaml('reviews') + serviceEntry('[b.example.com, A.example.com]')).config.services
+      .all;
     expect(services.map(({ hostname }) => hostname)).toEqual([
       'a.example.com',
       'b.example.com',
@@ -21,19 +22,20 @@ describe('services', () => {
 
   test('a Service counts before a ServiceEntry for the same host', () => {
     const entry = serviceEntry('[reviews.default.svc.cluster.local]', 'location: MESH_EXTERNAL');
-    const { services } = contextOf(entry + serviceYaml('reviews', { ports: '[{ name: http, port: 9080 }]' })).config;
+    const services = contextOf(entry + serviceYaml('reviews', { ports: '[{ name: http, port: 9080 }]' })).config
+      .services.all;
     expect(services).toHaveLength(1);
     expect(services[0]?.ports.map(({ number }) => number)).toEqual([9080]);
   });
 
   test('a ServiceEntry is outside the mesh unless it says otherwise', () => {
-    const isExternal = (yaml: string) => contextOf(yaml).config.services[0]?.isMeshExternal;
+    const isExternal = (yaml: string) => contextOf(yaml).config.services.all[0]?.isMeshExternal;
     expect(isExternal(serviceEntry('[a.example.com]', 'endpoints: [{ address: 192.0.2.1 }]'))).toBe(true);
     expect(isExternal(serviceEntry('[a.example.com]'))).toBe(false);
   });
 
   test('the short name of a host in the cluster has no domain', () => {
-    const nameOf = (host: string) => contextOf(serviceEntry(`[${host}]`)).config.services[0]?.name;
+    const nameOf = (host: string) => contextOf(serviceEntry(`[${host}]`)).config.services.all[0]?.name;
     expect(nameOf('carts.default.svc.cluster.local')).toBe('carts');
     expect(nameOf('api.example.com')).toBe('api.example.com');
   });
@@ -42,8 +44,8 @@ describe('services', () => {
     const workload = sidecarWorkload();
     const implicit = contextOf('', [workload]);
     const declared = contextOf(serviceYaml('reviews', { ports: '[{ name: http, port: 9080 }]' }), [workload]);
-    expect(implicit.config.services[0]?.ports[0]?.number).toBe(80);
-    expect(declared.config.services.map(({ ports }) => ports[0]?.number)).toEqual([9080]);
+    expect(implicit.config.services.all[0]?.ports[0]?.number).toBe(80);
+    expect(declared.config.services.all.map(({ ports }) => ports[0]?.number)).toEqual([9080]);
     expect(declared.workloads.get('reviews.default.svc.cluster.local')).toEqual([workload]);
   });
 });

@@ -88,6 +88,19 @@ describe('statistics of Envoy', () => {
     expect(valuesOf(report)).toEqual({ envoy_cluster_upstream_rq_total: [4] });
   });
 
+  test('a reset of the counters on the admin pages is not told: sums over time go on', () => {
+    const { stats, report } = setUp();
+    const requests = stats.counter('cluster.a.upstream_rq_total');
+    const values = (): number[] =>
+      [...report.changes()].flat().flatMap(({ metrics }) => metrics.map(({ value }) => value));
+    requests.value = 5;
+    expect(values()).toEqual([5]);
+    stats.resetCounters();
+    expect(values()).toEqual([]);
+    requests.value += 1;
+    expect({ told: values(), shown: requests.shownValue }).toEqual({ told: [6], shown: 1 });
+  });
+
   test('one that was removed and came back has its own start, so that it is no decrease', () => {
     const { stats, clock, report } = setUp();
     stats.counter('cluster.a.upstream_rq_total').value = 5;

@@ -40,6 +40,21 @@ describe('STRICT_DNS', () => {
     expect(hosts()).toEqual(['127.0.0.7']);
   });
 
+  test('counts what it asked, what it was told, and what of that was nothing new', async () => {
+    const { dns, hosts, server } = await start('STRICT_DNS', ['127.0.0.1'], { dns_refresh_rate: '0.02s' });
+    const stat = (name: string) =>
+      server.stats.entries().find((each) => each.name === `cluster.api.${name}`)?.value ?? 0;
+    await until(() => stat('update_no_rebuild') > 2);
+    expect(stat('membership_change')).toBe(1);
+    dns.records.set('api.test', { addresses: ['127.0.0.7'] });
+    await until(() => hosts()[0] === '127.0.0.7');
+    expect(stat('membership_change')).toBe(2);
+    expect(stat('update_success') - stat('update_no_rebuild')).toBe(2);
+    expect(stat('update_failure')).toBe(0);
+    // The next one may be under way.
+    expect(stat('update_attempt') - stat('update_success')).toBeOneOf([0, 1]);
+  });
+
   test('the time to live counts instead where it is respected', async () => {
     const { dns, server } = await start('STRICT_DNS', ['127.0.0.1'], {
       dns_refresh_rate: '0.02s',
