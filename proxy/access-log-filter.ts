@@ -3,11 +3,11 @@ import type { AccessLogFilter, RuntimeFilter } from './api/access-log-filter.ts'
 import { grpcStatusOf } from './http/grpc-status.ts';
 import { HeaderName } from './http/header-name.ts';
 import { traceReasonOf } from './http/request-id.ts';
-import type { HttpStream } from './http/stream.ts';
+import type { StreamInfo } from './http/stream-info.ts';
 import { compileHeaderMatch } from './router/route-match.ts';
 import type { Random } from './upstream/picker.ts';
 
-export type StreamPredicate = (stream: HttpStream, durationMs: number) => boolean;
+export type StreamPredicate = (stream: StreamInfo, durationMs: number) => boolean;
 
 export function compileAccessLogFilter(filter: AccessLogFilter, random: Random): StreamPredicate {
   switch (filter.kind) {

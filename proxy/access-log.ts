@@ -7,7 +7,7 @@ import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
 import { compileLine } from './formatter/log-line.ts';
-import type { StreamObserver } from './http/connection-manager.ts';
+import type { StreamInfo } from './http/stream-info.ts';
 import type { Random } from './upstream/picker.ts';
 
 /** Lines are gathered this long or up to this size before they are written. */
@@ -24,17 +24,22 @@ export interface AccessLogDependencies {
   readonly stats: StatsStore;
 }
 
+/** Hears of every finished stream, or connection that carried none. */
+export interface AccessLogObserver {
+  onComplete(stream: StreamInfo, durationMs: number): void;
+}
+
 /** Writes the line of each finished stream that its filter lets through; several logs may share one writer. */
 export function createAccessLog(
   writer: AccessLogWriter,
   { format, filter }: Pick<AccessLog, 'format' | 'filter'>,
   random: Random,
-): StreamObserver {
+): AccessLogObserver {
   const formatLine = compileLine(format);
-  if (filter === undefined) return { onStreamComplete: (stream) => writer.write(formatLine(stream)) };
+  if (filter === undefined) return { onComplete: (stream) => writer.write(formatLine(stream)) };
   const isLogged = compileAccessLogFilter(filter, random);
   return {
-    onStreamComplete: (stream, durationMs) => {
+    onComplete: (stream, durationMs) => {
       if (isLogged(stream, durationMs)) writer.write(formatLine(stream));
     },
   };

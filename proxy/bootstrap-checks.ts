@@ -1,6 +1,6 @@
 /** What must hold between the parts of a bootstrap. */
 import type { Cluster } from './api/cluster.ts';
-import type { Listener } from './api/listener.ts';
+import { httpConnectionManagersOf, type Listener } from './api/listener.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { FieldError } from './common/decoded.ts';
 
@@ -76,7 +76,7 @@ function checkDiscovery({ node, ads, staticClusters, staticListeners }: Bootstra
       discovery.kind === 'eds' ? [{ path: `static_resources.clusters[${i}].eds_cluster_config`, message }] : [],
     ),
     ...staticListeners.flatMap((listener, i) =>
-      managersOf(listener).some(({ routes }) => routes.kind === 'rds')
+      httpConnectionManagersOf(listener).some(({ routes }) => routes.kind === 'rds')
         ? [{ path: `static_resources.listeners[${i}]`, message: `has rds, which ${message}` }]
         : [],
     ),
@@ -108,12 +108,8 @@ function checkReadinessProbe({ node, ads }: Bootstrap): FieldError[] {
 }
 
 function routedClusters(listener: Listener): string[] {
-  return managersOf(listener)
+  return httpConnectionManagersOf(listener)
     .flatMap(({ routes }) => (routes.kind === 'static' ? routes.routeConfig.virtualHosts : []))
     .flatMap((virtualHost) => virtualHost.routes)
     .flatMap(({ action }) => (action.kind === 'route' ? action.clusters.map(({ name }) => name) : []));
-}
-
-function managersOf(listener: Listener) {
-  return listener.filterChains.map(({ httpConnectionManager }) => httpConnectionManager);
 }

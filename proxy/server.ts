@@ -5,7 +5,14 @@
 import type { Bootstrap } from './bootstrap.ts';
 import { AccessLogWriter, createAccessLog } from './access-log.ts';
 import { AdminServer } from './admin.ts';
-import type { AccessLogSink, HttpConnectionManager, Listener } from './api/listener.ts';
+import {
+  type AccessLogSink,
+  type FilterChain,
+  type HttpConnectionManager,
+  httpConnectionManagersOf,
+  type Listener,
+  type TcpProxyConfig,
+} from './api/listener.ts';
 import { Backoff } from './common/backoff.ts';
 import { type Clock, systemClock } from './common/clock.ts';
 import type { Lifecycle } from './common/lifecycle.ts';
@@ -18,9 +25,12 @@ import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { leaveRotation } from './leave-rotation.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
+import { HttpNetworkFilter } from './listener/http-network-filter.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
+import type { ActiveNetworkFilter } from './listener/network-filter.ts';
 import { RouteConfigs } from './router/route-configs.ts';
 import { RouteTable } from './router/route-table.ts';
+import { TcpProxy } from './tcp/tcp-proxy.ts';
 import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
@@ -78,9 +88,10 @@ export class ProxyServer implements Lifecycle {
       logger: this.#logger.child('tracing'),
     });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
-      createConnectionManager: (listener) => this.#createConnectionManager(listener),
+      createFilter: (listener, chain) => this.#createFilter(listener, chain),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
+      stats: this.stats,
       logger: this.#logger.child('listener'),
     });
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
@@ -164,8 +175,22 @@ export class ProxyServer implements Lifecycle {
     this.#timers.close();
   }
 
-  #createConnectionManager(listener: Listener): ConnectionManager {
-    const config = requireHttpConnectionManager(listener);
+  #createFilter(listener: Listener, { filter }: FilterChain): ActiveNetworkFilter {
+    if (filter.kind === 'tcp_proxy') return this.#createTcpProxy(filter.config);
+    return new HttpNetworkFilter(this.#createConnectionManager(listener, filter.config));
+  }
+
+  #createTcpProxy(config: TcpProxyConfig): TcpProxy {
+    return new TcpProxy(config, {
+      clusters: this.clusters,
+      clock: this.#clock,
+      random: this.#random,
+      stats: this.stats,
+      observers: config.accessLogs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random)),
+    });
+  }
+
+  #createConnectionManager(listener: Listener, config: HttpConnectionManager): ConnectionManager {
     const context = {
       routes: this.#routesOf(config),
       clusters: this.clusters,
@@ -271,16 +296,9 @@ export class ProxyServer implements Lifecycle {
   }
 }
 
-function requireHttpConnectionManager(listener: Listener): HttpConnectionManager {
-  const chain = listener.filterChains[0];
-  if (chain === undefined) throw new Error(`listener ${listener.name} has no filter chain`);
-  return chain.httpConnectionManager;
-}
-
 function routeConfigNames(listeners: readonly Listener[]): Set<string> {
   const names = new Set<string>();
-  for (const listener of listeners) {
-    const { routes } = requireHttpConnectionManager(listener);
+  for (const { routes } of listeners.flatMap(httpConnectionManagersOf)) {
     if (routes.kind === 'rds') names.add(routes.routeConfigName);
   }
   return names;

@@ -2,12 +2,11 @@
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
-import { ServerConnection } from '../../proxy/http1/server-connection.ts';
 import { ProxyServer } from '../../proxy/server.ts';
 import { requestHeader } from '../features/table.ts';
 import { serviceHost } from '../load.ts';
 import { type HopParts, hopBootstrap } from '../peers/hop-bootstrap.ts';
-import { StubConnection, StubSocket } from './stubs.ts';
+import { StubConnection, stubFacts, StubSocket } from './stubs.ts';
 
 /** Nothing listens there and nobody connects. */
 export const nowhere = { port: 0, backend: { ports: [2, 3] } } as const;
@@ -27,14 +26,14 @@ export async function startPipeline(parts: HopParts): Promise<Pipeline> {
   const bootstrap = requireValue(readBootstrap(hopBootstrap(nowhere, parts), 'bench'), 'bench');
   const server = new ProxyServer(bootstrap, { logger: silentLogger });
   await server.start();
-  const manager = server.listeners.list()[0]?.connectionManager;
-  if (manager === undefined) throw new Error('the bootstrap has no listener');
+  const listener = server.listeners.list()[0];
   const asked: StubConnection[] = [];
   for (const host of server.clusters.list().flatMap(({ hosts }) => hosts)) {
     for (let i = 0; i < connectionsPerHost; i++) host.pool.putIdle(new StubConnection(host, asked).asConnection());
   }
   const socket = new StubSocket();
-  const connection = new ServerConnection(socket.asSocket(), manager);
+  const connection = listener?.serve(socket.asSocket(), stubFacts)?.handler;
+  if (connection === undefined) throw new Error('the bootstrap has no listener');
   const exchange = (): void => {
     connection.onBytes(request, request.length);
     for (let next = asked.pop(); next !== undefined; next = asked.pop()) next.answer();

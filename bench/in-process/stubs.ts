@@ -5,6 +5,7 @@ import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client
 import { frameResponse } from '../../proxy/http1/framing.ts';
 import { parseResponseHead } from '../../proxy/http1/head-parser.ts';
 import { removeHopByHop, serializeRequest } from '../../proxy/http1/serializer.ts';
+import type { ConnectionFacts } from '../../proxy/listener/filter-chain-match.ts';
 import type { Host } from '../../proxy/upstream/host.ts';
 
 /** A downstream socket that takes everything at once. */
@@ -33,6 +34,16 @@ export class StubSocket {
     return this as unknown as Socket;
   }
 }
+
+export const stubFacts: ConnectionFacts = {
+  destinationAddress: '127.0.0.1',
+  destinationPort: 15_001,
+  sourceAddress: '127.0.0.1',
+  sourcePort: 40_000,
+  serverName: '',
+  transportProtocol: 'raw_buffer',
+  applicationProtocols: [],
+};
 
 const body = 'x'.repeat(100);
 /** As nginx answers. */

@@ -40,7 +40,7 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   return {
     name,
     discovery,
-    ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy'),
+    ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy' || discovery.kind === 'original_dst'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
@@ -54,14 +54,26 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
 function readDiscovery(fields: Fields<ClusterJson>, clusterName: string): Cluster['discovery'] {
   const custom = fields.message('cluster_type');
   if (custom !== undefined) return readCustomType(custom);
-  const type = fields.choice('type', ['STATIC', 'EDS', 'STRICT_DNS', 'LOGICAL_DNS']);
+  const type = fields.choice('type', ['STATIC', 'EDS', 'STRICT_DNS', 'LOGICAL_DNS', 'ORIGINAL_DST']);
   if (type === 'STATIC') {
     return { kind: 'static', assignment: readClusterLoadAssignment(fields.required('load_assignment')) };
   }
+  if (type === 'ORIGINAL_DST') return { kind: 'original_dst', ...readOriginalDestination(fields) };
   if (type !== 'EDS') return readDns(fields, type === 'LOGICAL_DNS');
   const eds = fields.required('eds_cluster_config');
   requireAds(eds.required('eds_config'));
   return { kind: 'eds', serviceName: eds.text('service_name') || clusterName };
+}
+
+/** Where the connection itself wanted to go; nothing of a request decides it. */
+function readOriginalDestination(fields: Fields<ClusterJson>): { port: number | undefined; cleanupIntervalMs: number } {
+  const config = fields.message('original_dst_lb_config');
+  config?.only('use_http_header', false);
+  const hasPort = config?.has('upstream_port_override') === true;
+  return {
+    port: hasPort ? config.number('upstream_port_override', { defaultValue: 0, min: 1, max: 65_535 }) : undefined,
+    cleanupIntervalMs: fields.durationMs('cleanup_interval', 5_000),
+  };
 }
 
 function readDns(fields: Fields<ClusterJson>, isLogical: boolean): Cluster['discovery'] {

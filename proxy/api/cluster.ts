@@ -19,6 +19,11 @@ export interface Cluster extends ConnectionLifetime {
         readonly assignment: ClusterLoadAssignment;
         readonly policy: DnsPolicy;
       }
+    /**
+     * Each connection goes where it was meant to go before it was redirected, at `port` instead of its own when that is set;
+     * a host that nobody used for `cleanupIntervalMs` is forgotten.
+     */
+    | { readonly kind: 'original_dst'; readonly port: number | undefined; readonly cleanupIntervalMs: number }
     /** Each request goes to the host that its authority names; `lbPolicy` has no say. */
     | { readonly kind: 'dynamic_forward_proxy'; readonly cache: DnsCacheConfig };
   readonly lbPolicy: LbPolicy;

@@ -1,14 +1,18 @@
 /** Decodes `envoy.config.listener.v3.Listener`. */
 import type { Decoded } from '../common/decoded.ts';
+import { readAccessLog } from './access-log-decoder.ts';
 import { decodeAddress } from './address-decoder.ts';
 import type {
   envoy_config_listener_v3_Filter as FilterJson,
   FilterChain as FilterChainJson,
   Listener as ListenerJson,
+  ListenerFilter as ListenerFilterJson,
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
+import { matchesEverything, readFilterChainMatch } from './filter-chain-match-decoder.ts';
 import { readHttpConnectionManager } from './http-connection-manager-decoder.ts';
-import type { FilterChain, HttpConnectionManager, Listener } from './listener.ts';
+import type { FilterChain, Inspection, Listener, NetworkFilter } from './listener.ts';
+import { readTcpProxy } from './tcp-proxy-decoder.ts';
 
 export function decodeListener(json: ListenerJson): Decoded<Listener> {
   return decodeFields(json, '', readListener);
@@ -18,36 +22,82 @@ export function decodeListener(json: ListenerJson): Decoded<Listener> {
 export function readListener(fields: Fields<ListenerJson>): Listener {
   fields.ignore('stat_prefix', 'metadata');
   // How the kernel spreads connections over workers: one process, one worker.
-  fields.ignore('enable_reuse_port');
-  fields.only('bind_to_port', true);
-  fields.only('use_original_dst', false);
-  const { address, port } = decodeAddress(fields.required('address'), 0);
+  fields.ignore('enable_reuse_port', 'connection_balance_config');
+  const bindsToPort = fields.flag('bind_to_port', true);
+  const { address, port } = decodeAddress(fields.required('address'), bindsToPort ? 0 : 1);
   const filterChains = fields.list('filter_chains', readFilterChain);
-  if (filterChains.length !== 1) fields.fail('filter_chains', `must be one filter chain, got ${filterChains.length}`);
+  const defaultFilterChain = fields.message('default_filter_chain');
+  if (filterChains.length === 0 && defaultFilterChain === undefined) {
+    fields.fail('filter_chains', 'must have at least one filter chain');
+  }
   return {
     name: fields.text('name') || `${address}_${port}`,
     address,
     port,
+    bindsToPort,
+    usesOriginalDestination: fields.flag('use_original_dst'),
+    isTransparent: fields.flag('transparent'),
     trafficDirection: fields.take('traffic_direction') ?? 'UNSPECIFIED',
+    inspection: readInspection(fields),
     filterChains: filterChains.flat(),
+    defaultFilterChain: defaultFilterChain && readFilterChain(defaultFilterChain)[0],
+    accessLogs: fields.list('access_log', readAccessLog),
   };
+}
+
+/** The order of listener filters means nothing here: where the connection goes is known before its first byte. */
+function readInspection(fields: Fields<ListenerJson>): Inspection {
+  const kinds = new Set(fields.list('listener_filters', readListenerFilter));
+  return {
+    // Envoy adds the filter by itself to listeners that hand connections over.
+    originalDestination: kinds.has('original_dst') || fields.take('use_original_dst') === true,
+    tls: kinds.has('tls_inspector'),
+    http: kinds.has('http_inspector'),
+    timeoutMs: fields.durationMs('listener_filters_timeout', 15_000),
+    continuesOnTimeout: fields.flag('continue_on_listener_filters_timeout'),
+  };
+}
+
+function readListenerFilter(fields: Fields<ListenerFilterJson>): 'original_dst' | 'tls_inspector' | 'http_inspector' {
+  fields.name('name');
+  const kind = fields.typed<ReturnType<typeof readListenerFilter>>('typed_config', {
+    'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': () => 'original_dst',
+    'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': (inspector) => {
+      // How much is read at once is for the operating system to say here.
+      inspector.ignore('initial_read_buffer_size');
+      inspector.only('enable_ja3_fingerprinting', false);
+      return 'tls_inspector';
+    },
+    'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': () => 'http_inspector',
+  });
+  return kind ?? 'original_dst';
 }
 
 function readFilterChain(fields: Fields<FilterChainJson>): FilterChain[] {
   fields.ignore('metadata');
-  // An empty match matches everything.
-  fields.message('filter_chain_match');
+  const match = fields.message('filter_chain_match');
   const filters = fields.list('filters', readNetworkFilter);
   if (filters.length !== 1) {
-    fields.fail('filters', `must be one filter, the HTTP connection manager, got ${filters.length}`);
+    const expected = 'the HTTP connection manager or the TCP proxy';
+    fields.fail('filters', `must be one filter, ${expected}, got ${filters.length}`);
   }
-  const name = fields.text('name');
-  return filters.flatMap((manager) => (manager === undefined ? [] : [{ name, httpConnectionManager: manager }]));
+  const chain = {
+    name: fields.text('name'),
+    match: match === undefined ? matchesEverything : readFilterChainMatch(match),
+  };
+  return filters.flatMap((filter) => (filter === undefined ? [] : [{ ...chain, filter }]));
 }
 
-function readNetworkFilter(fields: Fields<FilterJson>): HttpConnectionManager | undefined {
+function readNetworkFilter(fields: Fields<FilterJson>): NetworkFilter | undefined {
   fields.name('name');
-  return fields.typed('typed_config', {
-    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': readHttpConnectionManager,
+  return fields.typed<NetworkFilter>('typed_config', {
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': (manager) => ({
+      kind: 'http_connection_manager',
+      config: readHttpConnectionManager(manager),
+    }),
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': (proxy) => ({
+      kind: 'tcp_proxy',
+      config: readTcpProxy(proxy),
+    }),
   });
 }

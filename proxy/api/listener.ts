@@ -1,4 +1,4 @@
-/** Listeners, decoded from `envoy.config.listener.v3.Listener` and the HTTP connection manager inside. */
+/** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
@@ -9,14 +9,83 @@ export interface Listener {
   readonly address: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** False: it has no socket of its own and gets the connections that others hand over to it. */
+  readonly bindsToPort: boolean;
+  /** Connections are handed over to the listener of the address that they were meant for, when there is one. */
+  readonly usesOriginalDestination: boolean;
+  /** The socket accepts connections to any address (TPROXY; Envoy's `transparent`). */
+  readonly isTransparent: boolean;
   readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
-  /** Tried in order; exactly one today, without a match. */
+  readonly inspection: Inspection;
+  /** The most specific match wins, whatever the order. */
   readonly filterChains: readonly FilterChain[];
+  /** For connections that match none; undefined: they are closed. */
+  readonly defaultFilterChain: FilterChain | undefined;
+  /** Of connections that match no chain; those of the others have a log of their own. */
+  readonly accessLogs: readonly AccessLog[];
+}
+
+/** What is found out about a connection before its filter chain is chosen (Envoy docs `listener_filters`). */
+export interface Inspection {
+  /** Where it was meant to go before it was redirected here. */
+  readonly originalDestination: boolean;
+  /** Whether it begins with a ClientHello, and what that asks for. */
+  readonly tls: boolean;
+  /** Whether it begins with HTTP, and which. */
+  readonly http: boolean;
+  /** How long its first bytes are waited for; 0 = for ever. Envoy's default is 15,000. */
+  readonly timeoutMs: number;
+  /** After that time the connection is served as far as it is known, rather than closed. */
+  readonly continuesOnTimeout: boolean;
 }
 
 export interface FilterChain {
   readonly name: string;
-  readonly httpConnectionManager: HttpConnectionManager;
+  readonly match: FilterChainMatch;
+  readonly filter: NetworkFilter;
+}
+
+/** Conditions on a connection; what is empty or undefined holds for all. */
+export interface FilterChainMatch {
+  readonly destinationPort: number | undefined;
+  readonly destinationRanges: readonly CidrRange[];
+  /** Lower case; `*.example.com` stands for every name under it. */
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: '' | 'raw_buffer' | 'tls';
+  readonly applicationProtocols: readonly string[];
+  readonly sourceRanges: readonly CidrRange[];
+  readonly sourcePorts: readonly number[];
+}
+
+export interface CidrRange {
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** The one filter of a chain. */
+export type NetworkFilter =
+  | { readonly kind: 'http_connection_manager'; readonly config: HttpConnectionManager }
+  | { readonly kind: 'tcp_proxy'; readonly config: TcpProxyConfig };
+
+/** `envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`. */
+export interface TcpProxyConfig {
+  readonly statPrefix: string;
+  /** At least one; weights are relative to their sum. */
+  readonly clusters: readonly TcpClusterWeight[];
+  /** Without a byte either way a connection is closed after this; 0 = never. Envoy's default is 3,600,000. */
+  readonly idleTimeoutMs: number;
+  /** However busy it is, a connection is closed after this; 0 = never. */
+  readonly maxDownstreamConnectionDurationMs: number;
+  /** Hosts that are tried; Envoy's default is 1. */
+  readonly maxConnectAttempts: number;
+  /** The hash of the client's address chooses the host, in clusters that balance by hash. */
+  readonly hashesSourceIp: boolean;
+  readonly accessLogs: readonly AccessLog[];
+}
+
+export interface TcpClusterWeight {
+  readonly name: string;
+  readonly weight: number;
 }
 
 export interface HttpConnectionManager {
@@ -82,3 +151,17 @@ export interface JsonFormat {
 
 /** A format string, something that is the same in every line, or more of these. */
 export type JsonFormatValue = string | number | boolean | null | readonly JsonFormatValue[] | JsonFormat;
+
+/** The HTTP connection managers of a listener, the default filter chain's last. */
+export function httpConnectionManagersOf(listener: Listener): HttpConnectionManager[] {
+  return networkFiltersOf(listener).flatMap((filter) =>
+    filter.kind === 'http_connection_manager' ? [filter.config] : [],
+  );
+}
+
+/** The filters of all chains, the default one's last. */
+export function networkFiltersOf({ filterChains, defaultFilterChain }: Listener): NetworkFilter[] {
+  return [...filterChains, ...(defaultFilterChain === undefined ? [] : [defaultFilterChain])].map(
+    ({ filter }) => filter,
+  );
+}

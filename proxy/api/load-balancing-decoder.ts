@@ -24,7 +24,7 @@ export function readBalancing(fields: Fields<ClusterJson>, isClusterProvided: bo
   if (isClusterProvided) {
     const value = fields.take('lb_policy') ?? 'none';
     if (value !== 'CLUSTER_PROVIDED') {
-      fields.fail('lb_policy', `must be CLUSTER_PROVIDED in a dynamic forward proxy, got ${value}`);
+      fields.fail('lb_policy', `must be CLUSTER_PROVIDED where hosts are found by destination, got ${value}`);
     }
     return { lbPolicy: lbPolicies[0], loadBalancing: { ...defaults, ...common } };
   }

@@ -22,6 +22,7 @@ export type MeshErrorCode =
   | 'upstream_protocol_error'
   | 'upstream_timeout'
   | 'overflow'
+  | 'duration_limit'
   | 'fault_abort'
   | 'rate_limited'
   | 'draining'
@@ -79,6 +80,8 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   ),
   upstream_timeout: row(504, 'UT', 'upstream', 'never', 'response_timeout'),
   overflow: row(503, 'UO', 'upstream', 'never', 'upstream_reset_before_response_started{overflow}'),
+  // Of connections that carry no requests.
+  duration_limit: row(0, 'DT', 'internal', 'never', 'duration_timeout'),
   fault_abort: row(503, 'FI', 'internal', 'never', 'fault_filter_abort'),
   rate_limited: row(429, 'RL', 'internal', 'never', 'local_rate_limited'),
   draining: row(503, 'OM', 'internal', 'never', 'draining'),

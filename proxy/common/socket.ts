@@ -58,8 +58,13 @@ interface ServerWithHandle {
 
 /** What a listener does with accepted connections. */
 export interface Acceptor {
-  onSocket(socket: net.Socket): SocketHandler;
-  /** Calls `startReading` when requests can be served: at once, or when the listener has warmed. */
+  /** Undefined refuses the connection, which is closed. */
+  accept(socket: net.Socket): Accepted | undefined;
+}
+
+export interface Accepted {
+  readonly handler: SocketHandler;
+  /** Calls `startReading` when the connection can be served: at once, or when its listener has warmed. */
   whenWarm(startReading: () => void): void;
 }
 
@@ -96,9 +101,14 @@ function acceptHandle(handle: unknown, acceptor: Acceptor): void {
   const socket: net.Socket = new net.Socket(options);
   guard(socket, () => {
     socket.setNoDelay(true);
-    handler = acceptor.onSocket(socket);
+    const accepted = acceptor.accept(socket);
+    if (accepted === undefined) {
+      socket.destroy();
+      return;
+    }
+    handler = accepted.handler;
     attach(socket, handler);
-    acceptor.whenWarm(() => socket.read(0));
+    accepted.whenWarm(() => socket.read(0));
   });
 }
 
@@ -106,9 +116,14 @@ function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
   guard(socket, () => {
     socket.setNoDelay(true);
     socket.allowHalfOpen = true;
-    const handler = acceptor.onSocket(socket);
+    const accepted = acceptor.accept(socket);
+    if (accepted === undefined) {
+      socket.destroy();
+      return;
+    }
+    const { handler } = accepted;
     attach(socket, handler);
-    acceptor.whenWarm(() => {
+    accepted.whenWarm(() => {
       socket.on('data', (bytes: Buffer) => {
         if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
       });
@@ -135,7 +150,8 @@ function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, leng
   }
 }
 
-function guard(socket: net.Socket, call: () => void): void {
+/** For calls that come from elsewhere than the socket, a timer for example. */
+export function guard(socket: net.Socket, call: () => void): void {
   try {
     call();
   } catch (cause) {

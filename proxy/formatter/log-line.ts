@@ -6,10 +6,10 @@ import { isUtf8 } from 'node:buffer';
 import type { AccessLogFormat, JsonFormat, JsonFormatValue } from '../api/listener.ts';
 import { requireValue } from '../common/decoded.ts';
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
-import type { HttpStream } from '../http/stream.ts';
+import type { StreamInfo } from '../http/stream-info.ts';
 import { isNumeric, streamVariables, type StreamReader } from './stream-variables.ts';
 
-export type LineFormatter = (stream: HttpStream) => string;
+export type LineFormatter = (stream: StreamInfo) => string;
 
 /** `format` has passed its decoder. A line of JSON ends itself, as in Envoy; a text ends where its format says so. */
 export function compileLine(format: AccessLogFormat): LineFormatter {
@@ -61,7 +61,7 @@ function escapeWord(value: string): string {
 // ---- JSON ----
 
 /** A value in JSON with its name in front, when it has one; undefined leaves both out. */
-type JsonWriter = (stream: HttpStream) => string | undefined;
+type JsonWriter = (stream: StreamInfo) => string | undefined;
 
 function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormatter {
   const [writeFirst = () => undefined, ...writers] = Object.entries(properties).map(([key, value], i) =>

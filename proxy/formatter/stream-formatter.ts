@@ -1,10 +1,10 @@
 /** Envoy's substitution formatter: a format string compiled into a function of a stream. */
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
 import { requireValue } from '../common/decoded.ts';
-import type { HttpStream } from '../http/stream.ts';
+import type { StreamInfo } from '../http/stream-info.ts';
 import { streamVariables } from './stream-variables.ts';
 
-export type StreamFormatter = (stream: HttpStream) => string;
+export type StreamFormatter = (stream: StreamInfo) => string;
 
 /** `source` has passed `parseFormat`. A variable without a value is `missing`. */
 export function compileFormat(source: string, { missing = '' }: { missing?: string } = {}): StreamFormatter {

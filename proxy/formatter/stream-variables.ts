@@ -6,9 +6,9 @@ import { isResponseFlag, responseFlagNames } from '../common/response-flags.ts';
 import { parseTimeFormat } from '../common/time-format.ts';
 import { grpcStatusOf, isGrpcRequest, nameOfGrpcStatus } from '../http/grpc-status.ts';
 import { requestHeaderReader, responseHeaderReader } from '../http/header-reader.ts';
-import type { HttpStream } from '../http/stream.ts';
+import type { StreamInfo } from '../http/stream-info.ts';
 
-export type StreamReader = (stream: HttpStream) => string | undefined;
+export type StreamReader = (stream: StreamInfo) => string | undefined;
 
 export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) => StreamReader>> = {
   BYTES_RECEIVED: () => (stream) => String(stream.requestBytes),
@@ -43,8 +43,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
     const [first = readNothing, second = readNothing] = headerNames.map(requestHeaderReader);
     return ({ request }) => first(request) ?? second(request);
   },
-  // Of TLS.
-  REQUESTED_SERVER_NAME: () => readNothing,
+  REQUESTED_SERVER_NAME: () => (stream) => stream.requestedServerName || undefined,
   REQUEST_DURATION: () => (stream) => elapsed(stream.startMs, stream.requestEndMs),
   RESP: ({ headerNames }) => {
     const [first = readNothing, second = readNothing] = headerNames.map(responseHeaderReader);
@@ -112,7 +111,7 @@ const numericVariables: ReadonlySet<FormatVariable> = new Set<FormatVariable>([
 ]);
 
 /** Why the response has its code, in Envoy's words; nothing before there is one. */
-function responseCodeDetails({ error, response, localReplyDetails }: HttpStream): string | undefined {
+function responseCodeDetails({ error, response, localReplyDetails }: StreamInfo): string | undefined {
   if (localReplyDetails !== undefined) return localReplyDetails;
   if (error !== undefined) {
     // The response of an upstream had begun, or nobody was left to answer.
@@ -122,12 +121,12 @@ function responseCodeDetails({ error, response, localReplyDetails }: HttpStream)
 }
 
 /** From the first byte of the upstream's response until all of it was written downstream. */
-function responseTxDuration(stream: HttpStream): string | undefined {
+function responseTxDuration(stream: StreamInfo): string | undefined {
   const { error, responseStartMs } = stream;
   return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : endOrNow(stream)) : undefined;
 }
 
-function endOrNow({ endMs, manager }: HttpStream): number {
+function endOrNow({ endMs, manager }: StreamInfo): number {
   return endMs < 0 ? manager.nowMs() : endMs;
 }
 
@@ -152,11 +151,11 @@ function grpcStatusReader(format: string): StreamReader {
 }
 
 /** A request that the circuit breaker kept back had no host, although one was chosen for it. */
-function upstreamAddress({ error, host }: HttpStream): string | undefined {
+function upstreamAddress({ error, host }: StreamInfo): string | undefined {
   return error?.code === 'overflow' ? undefined : host?.address;
 }
 
-function upstreamLocalAddress({ upstream }: HttpStream): string | undefined {
+function upstreamLocalAddress({ upstream }: StreamInfo): string | undefined {
   return upstream?.connection?.localAddress;
 }
 

@@ -17,7 +17,7 @@ import { HttpStream, type ServerCodec } from './stream.ts';
 
 /** Hears of every finished stream: access log, metrics. Must not keep the stream. */
 export interface StreamObserver {
-  onStreamComplete(stream: HttpStream, durationMs: number): void;
+  onComplete(stream: HttpStream, durationMs: number): void;
 }
 
 /** A downstream connection as its manager sees it. */
@@ -200,7 +200,7 @@ export class ConnectionManager {
     if (counter !== undefined) counter.value += 1;
     this.stats.requestsActive.value -= 1;
     if (stream.isUpgraded) this.stats.upgradesActive.value -= 1;
-    for (const observer of this.#observers) observer.onStreamComplete(stream, durationMs);
+    for (const observer of this.#observers) observer.onComplete(stream, durationMs);
   }
 }
 

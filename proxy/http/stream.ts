@@ -12,10 +12,13 @@ import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
 import { RequestHead, ResponseHead } from './message-head.ts';
+import type { StreamInfo } from './stream-info.ts';
 import { prepareLocalReply } from './local-reply.ts';
 
 /** The downstream side of a stream, implemented by each codec. */
 export interface ServerCodec {
+  /** What the client's TLS asked for; undefined without. */
+  readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
   readonly connectionId?: number;
   /** Address of the peer, `ip:port`. */
@@ -41,7 +44,7 @@ export interface ServerCodec {
   onStreamDone(stream: HttpStream): void;
 }
 
-export class HttpStream {
+export class HttpStream implements StreamInfo {
   readonly manager: ConnectionManager;
   readonly request = new RequestHead();
   /** Of the attempt that answers, when several were made side by side. */
@@ -95,6 +98,10 @@ export class HttpStream {
   constructor(manager: ConnectionManager, factories: readonly FilterFactory[]) {
     this.manager = manager;
     this.#filters = factories.map((create) => create(this));
+  }
+
+  get requestedServerName(): string {
+    return this.codec?.requestedServerName ?? '';
   }
 
   /** Envoy's response flags, joined with commas; `-` when there is none. */

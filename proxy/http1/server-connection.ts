@@ -64,14 +64,15 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** What the kernel had not taken yet when it was last looked at. */
   #unsentBytes = 0;
 
-  constructor(socket: Socket, manager: ConnectionManager) {
+  /** `localAddress`: where the peer wanted to go, `ip:port`. */
+  constructor(socket: Socket, manager: ConnectionManager, localAddress = localAddressOf(socket)) {
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
     this.#reading = new ReadGate(socket);
     this.#deadlines = new ServerDeadlines(manager);
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
-    this.localAddress = localAddressOf(socket);
+    this.localAddress = localAddress;
     manager.addConnection(this);
     this.#deadlines.armIdle();
   }

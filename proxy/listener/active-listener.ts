@@ -1,23 +1,50 @@
-/** One listening socket. A changed filter chain applies to connections accepted afterwards; the socket stays. */
+/**
+ * One listener: its socket, unless others hand connections over to it, and the filter chains that serve them. A changed
+ * filter chain applies to connections accepted afterwards; the socket and unchanged chains stay.
+ */
 import net from 'node:net';
-import type { Listener } from '../api/listener.ts';
-import { acceptSockets } from '../common/socket.ts';
-import type { ConnectionManager } from '../http/connection-manager.ts';
-import { ServerConnection } from '../http1/server-connection.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { FilterChain, Listener } from '../api/listener.ts';
+import type { Clock } from '../common/clock.ts';
+import { type Accepted, acceptSockets, type SocketHandler } from '../common/socket.ts';
+import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
+import { type Inspected, InspectingConnection } from './inspecting-connection.ts';
+import type { ListenerStats } from './listener-stats.ts';
+import type { ActiveNetworkFilter } from './network-filter.ts';
+import { localDestinationOf, originalDestinationOf, setTransparent } from './original-destination.ts';
+import { ServerFirstDestinations } from './server-first-destinations.ts';
+
+export interface ActiveListenerDependencies {
+  readonly clock: Clock;
+  readonly stats: ListenerStats;
+  readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
+  /** The listener for connections to this address; undefined when they are nobody's. */
+  readonly listenerFor: (address: string, port: number) => ActiveListener | undefined;
+}
+
+interface ServedChain {
+  readonly config: FilterChain;
+  readonly filter: ActiveNetworkFilter;
+}
 
 export class ActiveListener {
-  readonly #server: net.Server;
-  /** Managers of earlier versions that still have connections, and the current one last. */
-  readonly #managers: ConnectionManager[] = [];
+  readonly #dependencies: ActiveListenerDependencies;
+  readonly #server: net.Server | undefined;
+  readonly #serverFirst = new ServerFirstDestinations();
   #config: Listener;
+  #chains: readonly ServedChain[] = [];
+  #matcher: FilterChainMatcher<ActiveNetworkFilter>;
+  /** Filters of earlier versions that still have connections. */
+  #retired: ActiveNetworkFilter[] = [];
   #isListening = false;
   /** Connections accepted while the listener is warming, not read yet; undefined once it is warm. */
   #waiting: (() => void)[] | undefined = [];
 
-  constructor(config: Listener, manager: ConnectionManager) {
+  constructor(config: Listener, dependencies: ActiveListenerDependencies) {
     this.#config = config;
-    this.#managers.push(manager);
-    this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false });
+    this.#dependencies = dependencies;
+    this.#matcher = this.#createChains(config);
+    this.#server = config.bindsToPort ? net.createServer({ allowHalfOpen: true, pauseOnConnect: false }) : undefined;
   }
 
   get config(): Listener {
@@ -26,31 +53,116 @@ export class ActiveListener {
 
   /** The port in use, also when the configuration says 0. */
   get port(): number {
-    const address = this.#server.address();
+    const address = this.#server?.address();
     return typeof address === 'object' && address !== null ? address.port : this.#config.port;
   }
 
   /** Rejects when the address cannot be bound. Returns whether sockets read into the shared buffer. */
   start(): Promise<boolean> {
+    const server = this.#server;
+    if (server === undefined) return Promise.resolve(true);
     const { address, port } = this.#config;
     return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ host: address, port, backlog: 4096 }, () => {
-        this.#server.off('error', reject);
+      server.once('error', reject);
+      server.listen({ host: address, port, backlog: 4096 }, () => {
+        server.off('error', reject);
         // Later errors concern single accepts (too many open files): the listener goes on.
-        this.#server.on('error', () => {});
+        server.on('error', () => {});
         this.#isListening = true;
-        resolve(
-          acceptSockets(this.#server, {
-            onSocket: (socket) => new ServerConnection(socket, this.connectionManager),
-            whenWarm: (startReading) => {
-              if (this.#waiting === undefined) startReading();
-              else this.#waiting.push(startReading);
-            },
-          }),
-        );
+        const refusal = this.#config.isTransparent ? setTransparent(fdOf(server)) : undefined;
+        if (refusal !== undefined) reject(new Error(`cannot be transparent: ${refusal} (it takes CAP_NET_ADMIN)`));
+        resolve(acceptSockets(server, { accept: (socket) => this.#accept(socket) }));
       });
     });
+  }
+
+  // ---- connections ----
+
+  #accept(socket: net.Socket): Accepted | undefined {
+    const facts = this.#factsOf(socket);
+    const { usesOriginalDestination } = this.#config;
+    const owner = usesOriginalDestination
+      ? this.#dependencies.listenerFor(facts.destinationAddress, facts.destinationPort)
+      : undefined;
+    return (owner ?? this).serve(socket, facts);
+  }
+
+  #factsOf(socket: net.Socket): ConnectionFacts {
+    const { inspection, isTransparent } = this.#config;
+    const isRedirected = inspection.originalDestination && !isTransparent;
+    const destination = (isRedirected ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
+    return {
+      destinationAddress: destination?.address ?? '',
+      destinationPort: destination?.port ?? 0,
+      sourceAddress: withoutMapping(socket.remoteAddress ?? ''),
+      sourcePort: socket.remotePort ?? 0,
+      serverName: '',
+      transportProtocol: 'raw_buffer',
+      applicationProtocols: [],
+    };
+  }
+
+  /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
+  serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
+    this.#dependencies.stats.connections.value += 1;
+    const handler = this.#needsInspection(facts) ? this.#inspect(socket, facts) : this.#hand(socket, facts);
+    if (handler === undefined) return undefined;
+    return {
+      handler,
+      whenWarm: (startReading) => {
+        if (this.#waiting === undefined) startReading();
+        else this.#waiting.push(startReading);
+      },
+    };
+  }
+
+  #needsInspection(facts: ConnectionFacts): boolean {
+    const { inspection } = this.#config;
+    return (inspection.http || inspection.tls) && !this.#serverFirst.has(facts);
+  }
+
+  #inspect(socket: net.Socket, facts: ConnectionFacts): SocketHandler {
+    const { clock, stats } = this.#dependencies;
+    const onInspected = (inspected: Inspected): SocketHandler | undefined => {
+      const { applicationProtocols, isSilent } = inspected;
+      (applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
+      if (isSilent) stats.inspectionTimeouts.value += 1;
+      const onServerFirst = isSilent ? () => this.#serverFirst.add(facts) : undefined;
+      const handler = this.#hand(socket, { ...facts, applicationProtocols }, onServerFirst);
+      if (handler === undefined) socket.destroy();
+      return handler;
+    };
+    const onTimeout = (): void => {
+      stats.inspectionTimeouts.value += 1;
+      socket.destroy();
+    };
+    return new InspectingConnection(socket, this.#config.inspection, { onInspected, onTimeout }, clock);
+  }
+
+  #hand(socket: net.Socket, facts: ConnectionFacts, onServerFirst?: () => void): SocketHandler | undefined {
+    const filter = this.#matcher.find(facts);
+    if (filter === undefined) this.#dependencies.stats.noFilterChainMatch.value += 1;
+    return filter?.accept({ socket, facts, onServerFirst });
+  }
+
+  // ---- versions ----
+
+  /** Chains that are as they were keep their filters, and with them what those know and count. */
+  #createChains(config: Listener): FilterChainMatcher<ActiveNetworkFilter> {
+    const { trafficDirection } = this.#config;
+    const mayKeep = config.trafficDirection === trafficDirection;
+    const previous = this.#chains;
+    const chains: ServedChain[] = [];
+    const matcher = matcherOf(config.filterChains, config.defaultFilterChain, (chain) => {
+      const same = mayKeep
+        ? previous.find(({ config: known }) => isDeepStrictEqual(known.filter, chain.filter))
+        : undefined;
+      const served = { config: chain, filter: same?.filter ?? this.#dependencies.createFilter(config, chain) };
+      chains.push(served);
+      return served.filter;
+    });
+    this.#chains = chains;
+    return matcher;
   }
 
   get isWarm(): boolean {
@@ -64,44 +176,61 @@ export class ActiveListener {
     for (const startReading of waiting) startReading();
   }
 
-  /** For connections that are accepted from now on. */
-  get connectionManager(): ConnectionManager {
-    const manager = this.#managers.at(-1);
-    if (manager === undefined) throw new Error('a listener always has a connection manager');
-    return manager;
+  /**
+   * Takes over a new version for connections to come. Open connections of chains that changed go on with the old ones and
+   * are asked to reconnect in their next response: closing an idle one would race with a request that is on its way.
+   */
+  update(config: Listener): void {
+    const previous = this.#filters();
+    this.#matcher = this.#createChains(config);
+    this.#config = config;
+    const current = new Set(this.#filters());
+    const replaced = previous.filter((filter) => !current.has(filter));
+    for (const filter of replaced) filter.announceDrain();
+    this.#retired = [...this.#retired, ...replaced].filter((filter) => filter.connectionCount > 0);
   }
 
-  /**
-   * Takes over a new version for connections to come. Open connections go on with the old one and are asked to reconnect
-   * in their next response: closing an idle one would race with a request that is on its way.
-   */
-  update(config: Listener, manager: ConnectionManager): void {
-    const previous = this.#managers.at(-1);
-    this.#config = config;
-    this.#managers.push(manager);
-    if (previous !== undefined) previous.isDraining = true;
-    const alive = this.#managers.filter((each) => each === manager || each.connectionCount > 0);
-    this.#managers.splice(0, this.#managers.length, ...alive);
+  #filters(): ActiveNetworkFilter[] {
+    return [...new Set(this.#chains.map(({ filter }) => filter))];
   }
+
+  #allFilters(): ActiveNetworkFilter[] {
+    return [...this.#filters(), ...this.#retired];
+  }
+
+  // ---- the end ----
 
   /** Still accepts, but every response asks to reconnect. */
   announceDrain(): void {
-    for (const manager of this.#managers) manager.isDraining = true;
+    for (const filter of this.#allFilters()) filter.announceDrain();
   }
 
   /** Stops accepting; idle connections close now, busy ones after their request. */
   stopAccepting(): void {
-    if (this.#isListening) this.#server.close();
+    if (this.#isListening) this.#server?.close();
     this.#isListening = false;
-    for (const manager of this.#managers) manager.drain();
+    for (const filter of this.#allFilters()) filter.drain();
   }
 
   get connectionCount(): number {
-    return this.#managers.reduce((sum, manager) => sum + manager.connectionCount, 0);
+    return this.#allFilters().reduce((sum, filter) => sum + filter.connectionCount, 0);
   }
 
   close(): void {
     this.stopAccepting();
-    for (const manager of this.#managers) manager.close();
+    for (const filter of this.#allFilters()) filter.close();
   }
+}
+
+interface ServerWithHandle {
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+function fdOf(server: net.Server): number {
+  return (server as ServerWithHandle)._handle?.fd ?? -1;
+}
+
+/** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }

@@ -1,18 +1,21 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Listener } from '../api/listener.ts';
+import type { FilterChain, Listener } from '../api/listener.ts';
 import { type Decoded, type FieldError, formatFieldErrors } from '../common/decoded.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
-import type { ConnectionManager } from '../http/connection-manager.ts';
+import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
+import { ListenerStats } from './listener-stats.ts';
+import type { ActiveNetworkFilter } from './network-filter.ts';
 
 export interface ListenerManagerDependencies {
-  readonly createConnectionManager: (listener: Listener) => ConnectionManager;
+  readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   /** Whether everything that a listener refers to has arrived. */
   readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
+  readonly stats: StatsStore;
   readonly logger: Logger;
 }
 
@@ -27,6 +30,8 @@ export class ListenerManager implements Lifecycle {
   readonly #active = new Map<string, ActiveListener>();
   /** Removed or replaced listeners that still have connections. */
   readonly #draining = new Set<ActiveListener>();
+  /** Those without a socket, by the `address:port` of which they get the connections. */
+  #byDestination: ReadonlyMap<string, ActiveListener> = new Map();
   #isDraining = false;
 
   constructor(staticConfigs: readonly Listener[], dependencies: ListenerManagerDependencies) {
@@ -39,6 +44,7 @@ export class ListenerManager implements Lifecycle {
     const opened = await this.#openAll(this.#staticConfigs);
     if (opened.errors !== undefined) throw new Error(`listener ${formatFieldErrors(opened.errors)}`);
     for (const listener of opened.value) this.#activate(listener);
+    this.#indexDestinations();
   }
 
   /** Routes have arrived: listeners that have all of theirs now begin to serve. */
@@ -70,7 +76,19 @@ export class ListenerManager implements Lifecycle {
     const reopened = await this.#openAll(needing.filter(isLeft));
     for (const listener of [...opened.value, ...(reopened.value ?? [])]) this.#activate(listener);
     for (const config of configs) this.#update(config);
+    this.#indexDestinations();
     return reopened.errors ?? [];
+  }
+
+  #indexDestinations(): void {
+    const unbound = this.list().filter(({ config }) => !config.bindsToPort);
+    this.#byDestination = new Map(unbound.map((each) => [`${each.config.address}:${each.config.port}`, each]));
+  }
+
+  /** The listener for connections that were meant for this address: its own, or that of its port on all addresses. */
+  #listenerFor(address: string, port: number): ActiveListener | undefined {
+    const ofAddress = this.#byDestination.get(`${address}:${port}`);
+    return ofAddress ?? this.#byDestination.get(`0.0.0.0:${port}`) ?? this.#byDestination.get(`:::${port}`);
   }
 
   #needsSocket(config: Listener): boolean {
@@ -82,7 +100,7 @@ export class ListenerManager implements Lifecycle {
   #update(config: Listener): void {
     const current = this.#active.get(config.name);
     if (current === undefined || isDeepStrictEqual(current.config, config)) return;
-    current.update(config, this.#dependencies.createConnectionManager(config));
+    current.update(config);
   }
 
   /** Binds all of them, or none. */
@@ -90,7 +108,7 @@ export class ListenerManager implements Lifecycle {
     const opened: ActiveListener[] = [];
     const errors: FieldError[] = [];
     for (const config of configs) {
-      const listener = new ActiveListener(config, this.#dependencies.createConnectionManager(config));
+      const listener = this.#create(config);
       const error = await this.#open(listener);
       if (error === undefined) opened.push(listener);
       else errors.push(error);
@@ -98,6 +116,16 @@ export class ListenerManager implements Lifecycle {
     if (errors.length === 0 && !this.#isDraining) return { value: opened };
     for (const listener of opened) listener.close();
     return errors.length === 0 ? { value: [] } : { errors };
+  }
+
+  #create(config: Listener): ActiveListener {
+    const { createFilter, clock, stats } = this.#dependencies;
+    return new ActiveListener(config, {
+      clock,
+      stats: new ListenerStats(stats, config),
+      createFilter,
+      listenerFor: (address, port) => this.#listenerFor(address, port),
+    });
   }
 
   async #open(listener: ActiveListener): Promise<FieldError | undefined> {
@@ -123,6 +151,7 @@ export class ListenerManager implements Lifecycle {
     if (previous !== undefined) this.#startDraining(previous);
     if (hasRoutes(config)) listener.warm();
     else clock.setTimer(() => listener.warm(), warmingTimeoutMs);
+    if (!config.bindsToPort) return;
     logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
   }
 
@@ -175,5 +204,5 @@ export class ListenerManager implements Lifecycle {
 }
 
 function isSameAddress(a: Listener, b: Listener): boolean {
-  return a.address === b.address && a.port === b.port;
+  return a.address === b.address && a.port === b.port && a.bindsToPort === b.bindsToPort;
 }

@@ -122,7 +122,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     }
     stream.cluster = cluster;
     stream.attemptCount = 1;
-    const host = cluster.pick(this.#hash.value, 0, stream.destination);
+    const host = cluster.pick(this.#hash.value, 0, destinationOf(stream));
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
       stream.sendLocalReply(new MeshError('no_healthy_upstream', describeOutage(cluster)));
@@ -260,7 +260,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const current = this.#context.clusters.get(cluster.config.name) ?? cluster;
     current.stats.retries.value += 1;
     if (this.#route?.stats !== undefined) this.#route.stats.retries.value += 1;
-    const host = this.#retry.chooseHost(current, this.#hash.value, this.#stream.destination);
+    const host = this.#retry.chooseHost(current, this.#hash.value, destinationOf(this.#stream));
     if (host !== undefined) {
       this.#startAttempt(host);
       this.decodeFlush();
@@ -427,4 +427,9 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     this.#isBodiless = false;
     this.#isRequestComplete = false;
   }
+}
+
+/** Clusters that follow their requests go where the forward proxy filter said, else where the connection was meant to go. */
+function destinationOf({ destination, codec }: HttpStream): string | undefined {
+  return destination ?? codec?.localAddress;
 }

@@ -9,7 +9,7 @@ import type { MetricScope } from './metric-scope.ts';
 export function createStreamRecorder(metrics: IstioMetrics, direction: Listener['trafficDirection']): StreamObserver {
   const scopeOf = direction === 'INBOUND' ? inboundScope : outboundScope;
   return {
-    onStreamComplete(stream, durationMs) {
+    onComplete(stream, durationMs) {
       const scope = scopeOf(metrics, stream);
       metrics.record(
         scope,

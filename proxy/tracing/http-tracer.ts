@@ -131,7 +131,7 @@ export class HttpTracer implements StreamObserver {
     headers.remove(decoratorOperation);
   }
 
-  onStreamComplete(stream: HttpStream, durationMs: number): void {
+  onComplete(stream: HttpStream, durationMs: number): void {
     const { span } = stream;
     if (span === undefined) return;
     const { headers } = stream.request;

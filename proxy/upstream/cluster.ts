@@ -19,6 +19,7 @@ import { DynamicHosts } from './dns/dynamic-hosts.ts';
 import type { HostDiscovery } from './dns/host-discovery.ts';
 import { ResolvedEndpoints } from './dns/resolved-endpoints.ts';
 import { type ClusterPicker, createClusterPicker } from './cluster-picker.ts';
+import { OriginalDestinations } from './original-destinations.ts';
 import type { Picker, Random } from './picker.ts';
 import { slowStartFactor } from './slow-start.ts';
 
@@ -135,6 +136,9 @@ export class UpstreamCluster {
       hosts: () => this.hosts,
       updateAssignment: (assignment: ClusterLoadAssignment) => this.updateAssignment(assignment),
     };
+    if (discovery.kind === 'original_dst') {
+      return new OriginalDestinations(discovery, cluster, () => this.context.clock.monotonicMs());
+    }
     if (discovery.kind === 'dynamic_forward_proxy') return new DynamicHosts(discovery.cache, cluster);
     return new ResolvedEndpoints(discovery, cluster);
   }
@@ -247,6 +251,7 @@ export class UpstreamCluster {
       this.#replacePicker();
     }
     for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
+    this.discovery?.sweep?.(nowMs);
   }
 
   close(): void {

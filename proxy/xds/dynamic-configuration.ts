@@ -11,6 +11,7 @@ import type { Decoded, FieldError } from '../common/decoded.ts';
 import {
   assignmentNames,
   inlineRouteConfigurations,
+  proxiedClusterNames,
   routeConfigurationNames,
   routedClusterNames,
 } from './references.ts';
@@ -109,12 +110,13 @@ export class DynamicConfiguration {
     return [...this.#static.listeners, ...valuesOf(this.subscriptions.LDS.resources).values()];
   }
 
-  /** `accepted`, and every cluster of the sink that routes still name: it goes when they have gone. */
+  /** `accepted`, and every cluster of the sink that routes or listeners still name: it goes when they have gone. */
   #keepRouted(accepted: ReadonlyMap<string, Cluster>): ReadonlyMap<string, Cluster> {
     const routed = routedClusterNames([
       ...inlineRouteConfigurations(this.#listeners()),
       ...valuesOf(this.subscriptions.RDS.resources).values(),
     ]);
+    for (const name of proxiedClusterNames(this.#listeners())) routed.add(name);
     const kept = [...this.#clusters].filter(([name]) => routed.has(name));
     return new Map([...kept, ...accepted]);
   }

@@ -1,6 +1,6 @@
 /** Who refers to whom: what has to be subscribed, and which clusters must not vanish yet. */
 import type { Cluster } from '../api/cluster.ts';
-import type { Listener } from '../api/listener.ts';
+import { httpConnectionManagersOf, type Listener, networkFiltersOf } from '../api/listener.ts';
 import type { RouteConfiguration } from '../api/route.ts';
 
 /** Names to ask EDS for, sorted so that equal sets are equal lists. */
@@ -13,22 +13,24 @@ export function assignmentNames(clusters: Iterable<Cluster>): string[] {
 /** Names to ask RDS for, sorted. */
 export function routeConfigurationNames(listeners: Iterable<Listener>): string[] {
   const names = new Set<string>();
-  for (const { filterChains } of listeners) {
-    for (const { httpConnectionManager } of filterChains) {
-      const { routes } = httpConnectionManager;
-      if (routes.kind === 'rds') names.add(routes.routeConfigName);
-    }
+  for (const { routes } of [...listeners].flatMap(httpConnectionManagersOf)) {
+    if (routes.kind === 'rds') names.add(routes.routeConfigName);
   }
   return [...names].sort();
 }
 
 /** Route configurations that stand in the listeners themselves. */
 export function inlineRouteConfigurations(listeners: Iterable<Listener>): RouteConfiguration[] {
-  return [...listeners].flatMap(({ filterChains }) =>
-    filterChains.flatMap(({ httpConnectionManager: { routes } }) =>
-      routes.kind === 'static' ? [routes.routeConfig] : [],
-    ),
-  );
+  return [...listeners]
+    .flatMap(httpConnectionManagersOf)
+    .flatMap(({ routes }) => (routes.kind === 'static' ? [routes.routeConfig] : []));
+}
+
+/** Names of the clusters that listeners send connections to without asking a route. */
+export function proxiedClusterNames(listeners: Iterable<Listener>): string[] {
+  return [...listeners]
+    .flatMap(networkFiltersOf)
+    .flatMap((filter) => (filter.kind === 'tcp_proxy' ? filter.config.clusters.map(({ name }) => name) : []));
 }
 
 /** Names of the clusters that requests may be sent to. */

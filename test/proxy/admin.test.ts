@@ -115,10 +115,12 @@ describe('pages', () => {
             name: 'main',
             filterChains: [
               {
-                httpConnectionManager: {
-                  routes: {
-                    routeConfig: {
-                      virtualHosts: [{ routes: [{ action: { retryPolicy: { retryOn: ['connect-failure'] } } }] }],
+                filter: {
+                  config: {
+                    routes: {
+                      routeConfig: {
+                        virtualHosts: [{ routes: [{ action: { retryPolicy: { retryOn: ['connect-failure'] } } }] }],
+                      },
                     },
                   },
                 },

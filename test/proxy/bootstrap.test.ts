@@ -167,7 +167,7 @@ describe('faults', () => {
   });
 
   test('of meaning come together too', () => {
-    const cluster = { ...staticClusterJson('a', 1), type: 'ORIGINAL_DST' as const };
+    const cluster = { ...staticClusterJson('a', 1), type: 'ORIGINAL_DST' as const, connect_timeout: '0s' };
     const listener = listenerJson('l', { rds: { config_source: ads, route_config_name: '' } }, 70_000);
     const json: Bootstrap = {
       ...staticOnly([listener], [cluster, edsClusterJson('')]),
@@ -180,7 +180,7 @@ describe('faults', () => {
       expect.arrayContaining([
         'static_resources.listeners[0].address.socket_address.port_value: must be from 0 to 65535, got 70000',
         'static_resources.listeners[0].filter_chains[0].filters[0].typed_config.rds.route_config_name: must be set',
-        'static_resources.clusters[0].type: "ORIGINAL_DST" is not supported, only STATIC, EDS, STRICT_DNS, LOGICAL_DNS',
+        'static_resources.clusters[0].connect_timeout: must be more than 0s',
         'static_resources.clusters[1].name: must be set',
         'stats_flush_interval: must be at least 0.001s',
         'node.metadata.APP_PORT: must be a port from 0 to 65535, got -1',

@@ -21,6 +21,7 @@ import { RawConnection } from '../support/raw-connection.ts';
 import { until } from '../support/turns.ts';
 import { unusedPort } from '../support/unused-port.ts';
 import { FakeAdsServer, type FakeAdsStream } from './xds/fake-ads-server.ts';
+import { httpConnectionManagersOf } from '../../proxy/api/listener.ts';
 
 const startBackend = async (name = 'backend'): Promise<Backend> => closeAfterTest(await Backend.start(name));
 
@@ -186,7 +187,9 @@ describe('a proxy with a control plane', () => {
     const websocket = (upgrade_type: string) => ({ upgrade_configs: [{ upgrade_type }] });
     stream.send('LDS', '2', listenerWithRds(port, 'with-websocket', websocket('websocket')));
     await until(
-      () => server.listeners.list()[0]?.config.filterChains[0]?.httpConnectionManager.statPrefix === 'with-websocket',
+      () =>
+        server.listeners.list().flatMap(({ config }) => httpConnectionManagersOf(config))[0]?.statPrefix ===
+        'with-websocket',
     );
 
     const socket = closeAfterTest(new WebSocket(`ws://127.0.0.1:${port}/chat`));

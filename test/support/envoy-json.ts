@@ -4,13 +4,17 @@ import type {
   Bootstrap,
   Cluster,
   ClusterLoadAssignment,
+  FilterChain,
+  FilterChainMatch,
   HttpConnectionManager,
   LbEndpoint,
   Listener,
+  ListenerFilter,
   PeakEwma,
   Route,
   RouteAction,
   RouteConfiguration,
+  TcpProxy,
 } from '../../proxy/api/envoy.gen.ts';
 
 const loopback = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -97,4 +101,32 @@ export function bootstrapText(listeners: readonly Listener[], clusters: readonly
 export function fileAccessLog(path: string): Pick<HttpConnectionManager, 'access_log'> {
   const type = typeUrlOf('envoy.extensions.access_loggers.file.v3.FileAccessLog');
   return { access_log: [{ name: 'envoy.access_loggers.file', typed_config: { '@type': type, path } }] };
+}
+
+/** A listener on loopback whose connections go to `proxy`'s cluster, or clusters, without being looked at. */
+export function tcpListener({ name = 'tcp', proxy, ...rest }: { name?: string; proxy: TcpProxy } & Listener): Listener {
+  return { name, address: loopback(0), filter_chains: [tcpChain(proxy)], ...rest };
+}
+
+export function tcpChain(proxy: TcpProxy, filter_chain_match?: FilterChainMatch): FilterChain {
+  const typed_config = {
+    '@type': typeUrlOf('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'),
+    stat_prefix: 'tcp',
+    ...proxy,
+  };
+  const filters = [{ name: 'envoy.filters.network.tcp_proxy', typed_config }];
+  return { filters, ...(filter_chain_match === undefined ? {} : { filter_chain_match }) };
+}
+
+/** Envoy's listener filters by their short names. */
+export function listenerFilters(...names: ('http_inspector' | 'tls_inspector' | 'original_dst')[]): ListenerFilter[] {
+  const types = {
+    http_inspector: 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
+    tls_inspector: 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+    original_dst: 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
+  } as const;
+  return names.map((name) => ({
+    name: `envoy.filters.listener.${name}`,
+    typed_config: { '@type': typeUrlOf(types[name]) },
+  }));
 }

@@ -6,11 +6,12 @@ import { decodeCluster } from '../../proxy/api/cluster-decoder.ts';
 import type {
   Cluster,
   ClusterLoadAssignment,
-  HttpConnectionManager,
+  HttpConnectionManager as HttpConnectionManagerJson,
   Listener,
   RouteConfiguration,
 } from '../../proxy/api/envoy.gen.ts';
 import { decodeClusterLoadAssignment } from '../../proxy/api/endpoint-decoder.ts';
+import type { HttpConnectionManager, NetworkFilter } from '../../proxy/api/listener.ts';
 import { decodeListener } from '../../proxy/api/listener-decoder.ts';
 import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
 import { type Clock, systemClock } from '../../proxy/common/clock.ts';
@@ -22,9 +23,13 @@ import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
 import { compileFormat } from '../../proxy/formatter/stream-formatter.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import type { FilterFactory } from '../../proxy/http/filter.ts';
+import { HttpNetworkFilter } from '../../proxy/listener/http-network-filter.ts';
 import { ListenerManager } from '../../proxy/listener/listener-manager.ts';
+import type { ActiveNetworkFilter } from '../../proxy/listener/network-filter.ts';
 import { createRouterFactory } from '../../proxy/router/router-filter.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
+import type { TcpConnection } from '../../proxy/tcp/tcp-connection.ts';
+import { TcpProxy } from '../../proxy/tcp/tcp-proxy.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { httpListener, routeConfiguration } from './envoy-json.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -50,7 +55,7 @@ export interface FinishedStream {
 export interface PartsOptions {
   readonly routes?: RouteConfiguration;
   readonly clusters?: readonly Cluster[];
-  readonly manager?: HttpConnectionManager;
+  readonly manager?: HttpConnectionManagerJson;
   /** In front of the router. */
   readonly filters?: readonly FilterFactory[];
   readonly listeners?: readonly Listener[];
@@ -65,6 +70,8 @@ export class ProxyParts {
   readonly listeners: ListenerManager;
   /** In the order in which they ended. */
   readonly finished: FinishedStream[] = [];
+  /** Of the TCP proxy, in the order in which they ended. */
+  readonly connections: TcpConnection[] = [];
   /** What handlers threw: defects, none of which may happen. */
   readonly faults: unknown[] = [];
   /** What a new listener hears about its routes. */
@@ -88,7 +95,8 @@ export class ProxyParts {
       listeners.map((listener) => requireValue(decodeListener(listener), 'listener')),
       {
         hasRoutes: () => this.hasRoutes,
-        createConnectionManager: (config) => this.#createConnectionManager(config),
+        createFilter: (_listener, { filter }) => this.#createFilter(filter),
+        stats,
         clock,
         logger: silentLogger,
       },
@@ -139,20 +147,33 @@ export class ProxyParts {
     if (this.faults.length > 0) throw new AggregateError(this.faults, 'handlers of sockets failed');
   }
 
-  #createConnectionManager(config: Parameters<typeof managerOf>[0]): ConnectionManager {
+  #createFilter(filter: NetworkFilter): ActiveNetworkFilter {
+    if (filter.kind === 'http_connection_manager') {
+      return new HttpNetworkFilter(this.#createConnectionManager(filter.config));
+    }
+    return new TcpProxy(filter.config, {
+      clusters: this.clusters,
+      clock: this.clock,
+      random: this.#random,
+      stats: this.stats,
+      observers: [{ onComplete: (connection) => this.connections.push(connection) }],
+    });
+  }
+
+  #createConnectionManager(config: HttpConnectionManager): ConnectionManager {
     const context = {
       routes: () => this.#routes,
       clusters: this.clusters,
       timers: this.#timers,
       random: this.#random,
     };
-    return new ConnectionManager(managerOf(config), {
+    return new ConnectionManager(config, {
       clock: this.clock,
       stats: this.stats,
       filters: [...this.#filters, createRouterFactory(context)],
       observers: [
         {
-          onStreamComplete: (stream, durationMs) => {
+          onComplete: (stream, durationMs) => {
             const { request, response, error, requestBytes, responseBytes, routeName } = stream;
             this.finished.push({
               method: request.method,
@@ -176,13 +197,3 @@ export class ProxyParts {
 }
 
 const detailsOf = compileFormat('%RESPONSE_CODE_DETAILS%');
-
-type DecodedListener = NonNullable<ReturnType<typeof decodeListener>['value']>;
-
-function managerOf({
-  filterChains,
-}: DecodedListener): DecodedListener['filterChains'][number]['httpConnectionManager'] {
-  const [chain] = filterChains;
-  if (chain === undefined) throw new Error('a listener has a filter chain');
-  return chain.httpConnectionManager;
-}

@@ -29,6 +29,8 @@ export class RawBackend {
   readonly requests: HttpMessage[] = [];
   /** Answers a complete request. */
   onRequest: (connection: BackendConnection, request: HttpMessage) => void = answerOk;
+  /** False: FIN is the peer's last word, not ours. */
+  endsWithPeer = true;
   /** Sees every piece that arrives, before requests are read from it. */
   onBytes: (connection: BackendConnection) => void = () => {};
 
@@ -72,7 +74,7 @@ export class RawBackend {
     socket.on('close', () => (connection.isClosed = true));
     socket.on('end', () => {
       connection.isEnded = true;
-      socket.end();
+      if (this.endsWithPeer) socket.end();
     });
     socket.on('data', (bytes: Buffer) => this.#read(connection, bytes.toString('latin1')));
   }

@@ -2,7 +2,7 @@
  * A sidecar's outbound side without sockets: pilot's bytes in, requests through the proxy's own connection manager,
  * filters, router and pickers. Who answers, in which time, and what is looked on at is up to whoever creates one.
  */
-import type { HttpConnectionManager, Listener } from '../../../proxy/api/listener.ts';
+import { type HttpConnectionManager, httpConnectionManagersOf, type Listener } from '../../../proxy/api/listener.ts';
 import type { Clock } from '../../../proxy/common/clock.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
@@ -108,8 +108,8 @@ export class OfflineProxy {
     };
   }
 
-  #createManager({ filterChains }: Listener): ConnectionManager | undefined {
-    const config = filterChains[0]?.httpConnectionManager;
+  #createManager(listener: Listener): ConnectionManager | undefined {
+    const [config] = httpConnectionManagersOf(listener);
     if (config === undefined) return undefined;
     const { clock, random, firstFilter, lastFilter, onStreamComplete, createTracer } = this.#options;
     const routes = this.#routesOf(config);
@@ -125,7 +125,7 @@ export class OfflineProxy {
       clock,
       stats: this.stats,
       filters: [...(firstFilter === undefined ? [] : [firstFilter]), ...filters],
-      observers: [{ onStreamComplete }],
+      observers: [{ onComplete: onStreamComplete }],
     });
   }
 

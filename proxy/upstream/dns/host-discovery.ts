@@ -21,6 +21,8 @@ export interface HostDiscovery {
    * is a cache.
    */
   prepare(destination: Destination | undefined): DnsName | MeshError | undefined;
+  /** Called once a second. */
+  sweep?(nowMs: number): void;
   close(): void;
 }
 

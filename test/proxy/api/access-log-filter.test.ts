@@ -5,6 +5,7 @@ import { readJson } from '../../../proxy/api/protojson.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
 import { responseFlagNames } from '../../../proxy/common/response-flags.ts';
 import { listenerJson, routeConfigurationJson, typed } from './samples.ts';
+import { httpConnectionManagersOf } from '../../../proxy/api/listener.ts';
 
 function decode(filter: AccessLogFilter) {
   const typed_config = typed('envoy.extensions.access_loggers.stream.v3.StdoutAccessLog');
@@ -14,7 +15,7 @@ function decode(filter: AccessLogFilter) {
 }
 
 const filterOf = (filter: AccessLogFilter) =>
-  requireValue(decode(filter), 'sample').filterChains[0]?.httpConnectionManager.accessLogs[0]?.filter;
+  httpConnectionManagersOf(requireValue(decode(filter), 'sample'))[0]?.accessLogs[0]?.filter;
 
 const faultsOf = (filter: AccessLogFilter): string[] =>
   formatFieldErrors(decode(filter).errors ?? [])
@@ -65,7 +66,7 @@ describe('the filter of an access log', () => {
     const typed_config = typed('envoy.extensions.access_loggers.stream.v3.StdoutAccessLog');
     const json = listenerJson('l', { route_config: routeConfigurationJson('r'), access_log: [{ typed_config }] });
     const { value } = decodeListener(requireValue(readJson('envoy.config.listener.v3.Listener', json), 'sample'));
-    expect(value?.filterChains[0]?.httpConnectionManager.accessLogs[0]?.filter).toBeUndefined();
+    expect(value && httpConnectionManagersOf(value)[0]?.accessLogs[0]?.filter).toBeUndefined();
   });
 
   test.each<[AccessLogFilter, string[]]>([

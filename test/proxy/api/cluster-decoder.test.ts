@@ -85,9 +85,9 @@ describe('a cluster is refused', () => {
     ['of type EDS without its config', { name: 'a', type: 'EDS' }, 'eds_cluster_config: must be set'],
     ['of type STATIC without endpoints', { name: 'a' }, 'load_assignment: must be set'],
     [
-      'of a type that needs the address a connection was made for',
+      'of a type that takes no endpoints, and balances itself',
       { ...staticClusterJson('a', 1), type: 'ORIGINAL_DST' },
-      'type: "ORIGINAL_DST" is not supported, only STATIC, EDS, STRICT_DNS, LOGICAL_DNS',
+      'lb_policy: must be CLUSTER_PROVIDED where hosts are found by destination, got none\nload_assignment: is not supported',
     ],
     [
       'when EDS is not on the ADS stream',

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HttpConnectionManager, Listener } from '../../../proxy/api/envoy.gen.ts';
+import { matchesEverything } from '../../../proxy/api/filter-chain-match-decoder.ts';
+import { httpConnectionManagersOf } from '../../../proxy/api/listener.ts';
 import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
 import { readJson } from '../../../proxy/api/protojson.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
@@ -19,7 +21,7 @@ const withManager = (manager: HttpConnectionManager) =>
 function decodedManager(manager: HttpConnectionManager) {
   const { value, errors } = decode(withManager(manager));
   if (value === undefined) throw new Error(formatFieldErrors(errors));
-  return value.filterChains[0]?.httpConnectionManager;
+  return httpConnectionManagersOf(value)[0];
 }
 
 /** With paths that start at the HTTP connection manager where there is one. */
@@ -36,25 +38,35 @@ describe('a listener', () => {
       name: 'outbound',
       address: '127.0.0.1',
       port: 0,
+      bindsToPort: true,
+      usesOriginalDestination: false,
+      isTransparent: false,
       trafficDirection: 'UNSPECIFIED',
+      inspection: { originalDestination: false, tls: false, http: false, timeoutMs: 15_000, continuesOnTimeout: false },
+      accessLogs: [],
+      defaultFilterChain: undefined,
       filterChains: [
         {
           name: '',
-          httpConnectionManager: {
-            statPrefix: 'test',
-            routes: { kind: 'rds', routeConfigName: 'routes' },
-            httpFilters: [{ name: 'envoy.filters.http.router', kind: 'router' }],
-            accessLogs: [],
-            normalizesPath: false,
-            mergesSlashes: false,
-            generateRequestId: true,
-            maxRequestHeadersBytes: 61_440,
-            maxHeadersCount: 100,
-            requestHeadersTimeoutMs: 0,
-            requestTimeoutMs: 0,
-            streamIdleTimeoutMs: 300_000,
-            upgradeConfigs: new Map(),
-            idleTimeoutMs: 3_600_000,
+          match: matchesEverything,
+          filter: {
+            kind: 'http_connection_manager',
+            config: {
+              statPrefix: 'test',
+              routes: { kind: 'rds', routeConfigName: 'routes' },
+              httpFilters: [{ name: 'envoy.filters.http.router', kind: 'router' }],
+              accessLogs: [],
+              normalizesPath: false,
+              mergesSlashes: false,
+              generateRequestId: true,
+              maxRequestHeadersBytes: 61_440,
+              maxHeadersCount: 100,
+              requestHeadersTimeoutMs: 0,
+              requestTimeoutMs: 0,
+              streamIdleTimeoutMs: 300_000,
+              upgradeConfigs: new Map(),
+              idleTimeoutMs: 3_600_000,
+            },
           },
         },
       ],
@@ -96,26 +108,53 @@ describe('a listener', () => {
       { ...valid, address: { socket_address: { protocol: 'UDP', address: '::', port_value: 1 } } },
       ['address.socket_address.protocol: is not supported'],
     ],
-    ['with no filter chain', { ...valid, filter_chains: [] }, ['filter_chains: must be one filter chain, got 0']],
+    ['with no filter chain', { ...valid, filter_chains: [] }, ['filter_chains: must have at least one filter chain']],
     [
       'with no filter',
       { ...valid, filter_chains: [{}] },
-      ['filter_chains[0].filters: must be one filter, the HTTP connection manager, got 0'],
+      ['filter_chains[0].filters: must be one filter, the HTTP connection manager or the TCP proxy, got 0'],
     ],
     [
-      'with a match',
-      { ...valid, filter_chains: [{ ...valid.filter_chains?.[0], filter_chain_match: { server_names: ['a'] } }] },
-      ['filter_chains[0].filter_chain_match.server_names: is not supported'],
+      'with a match that is no match',
+      {
+        ...valid,
+        filter_chains: [
+          {
+            ...valid.filter_chains?.[0],
+            filter_chain_match: {
+              server_names: ['a.*'],
+              prefix_ranges: [{ address_prefix: 'x', prefix_len: 33 }],
+              transport_protocol: 'quic',
+              address_suffix: 'a',
+            },
+          },
+        ],
+      },
+      [
+        'filter_chains[0].filter_chain_match.transport_protocol: must be tls or raw_buffer, got "quic"',
+        'filter_chains[0].filter_chain_match.prefix_ranges[0].address_prefix: must be an IP address, got "x"',
+        'filter_chains[0].filter_chain_match.prefix_ranges[0].prefix_len: must be from 0 to 32, got 33',
+        'filter_chains[0].filter_chain_match.server_names: must be names or "*." and a name, got "a.*"',
+        'filter_chains[0].filter_chain_match.address_suffix: is not supported',
+      ],
     ],
     [
       'with another network filter',
       { ...valid, filter_chains: [{ filters: [{ name: 'x', typed_config: typed(routerName) }] }] },
       [
-        `hcm: ${routerName} is not supported here, only envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+        `hcm: ${routerName} is not supported here, only envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`,
       ],
     ],
-    ['that is not bound', { ...valid, bind_to_port: false }, ['bind_to_port: false is not supported, only true is']],
-    ['with listener filters', { ...valid, listener_filters: [{ name: 'x' }] }, ['listener_filters: is not supported']],
+    [
+      'that neither listens nor stands for a port',
+      { ...valid, bind_to_port: false },
+      ['address.socket_address.port_value: must be from 1 to 65535, got 0'],
+    ],
+    [
+      'with a listener filter without a type',
+      { ...valid, listener_filters: [{ name: 'x' }] },
+      ['listener_filters[0].typed_config: must be set'],
+    ],
   ])('%s is refused', (_what, json, expected) => {
     expect(faults(json)).toEqual(expected);
   });

@@ -1,6 +1,7 @@
 import net from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
+  type Acceptor,
   type SocketHandler,
   acceptSockets,
   connectSocket,
@@ -51,7 +52,9 @@ type Handle = 'shared buffer' | 'ordinary sockets';
 async function listen(handle: Handle, onSocket: (socket: net.Socket) => SocketHandler): Promise<number> {
   const server = closeAfterTest(net.createServer({ allowHalfOpen: true }));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const acceptor = { onSocket, whenWarm: (start: () => void) => start() };
+  const acceptor: Acceptor = {
+    accept: (socket) => ({ handler: onSocket(socket), whenWarm: (startReading) => startReading() }),
+  };
   const hidden = new Proxy(server, {
     get: (target, name) => {
       if (name === '_handle') return undefined;

@@ -1,0 +1,50 @@
+/** What formats and access logs read of a request, or of a connection that carries none: Envoy's stream info. */
+import type { MeshError } from '../common/errors.ts';
+import type { RequestHead, ResponseHead } from './message-head.ts';
+
+export interface StreamInfo {
+  /** Without a method where the bytes are no request. */
+  readonly request: RequestHead;
+  /** Of status 0 where there is no response. */
+  readonly response: ResponseHead;
+  /** The downstream connection; undefined when it is gone. */
+  readonly codec: DownstreamInfo | undefined;
+  readonly manager: {
+    nowMs(): number;
+    wallTimeMs(monotonicMs: number): number;
+  };
+  /** Monotonic milliseconds; the later ones are -1 for what has not happened. */
+  readonly startMs: number;
+  readonly requestEndMs: number;
+  readonly responseStartMs: number;
+  readonly endMs: number;
+  /** From and to downstream. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly responseFlags: string;
+  readonly routeName: string;
+  readonly traceId: string;
+  readonly cluster: { readonly config: { readonly name: string } } | undefined;
+  readonly host: { readonly address: string } | undefined;
+  readonly upstream: { readonly connection: UpstreamInfo | undefined } | undefined;
+  readonly attemptCount: number;
+  readonly error: MeshError | undefined;
+  readonly localReplyDetails: string | undefined;
+  /** What the client's TLS asked for; empty without. */
+  readonly requestedServerName: string;
+}
+
+interface DownstreamInfo {
+  readonly connectionId?: number;
+  /** `ip:port`. */
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  /** Undefined where none is spoken that the proxy knows. */
+  readonly protocol: string | undefined;
+}
+
+interface UpstreamInfo {
+  readonly id: number;
+  /** Our end, `ip:port`. */
+  readonly localAddress: string;
+}

@@ -1,0 +1,23 @@
+/** What a filter chain does with connections. Changed chains are new ones; old ones go on with the connections they have. */
+import type { Socket } from 'node:net';
+import type { SocketHandler } from '../common/socket.ts';
+import type { ConnectionFacts } from './filter-chain-match.ts';
+
+/** An accepted connection on its way to a filter chain. */
+export interface AcceptedConnection {
+  readonly socket: Socket;
+  readonly facts: ConnectionFacts;
+  /** Told when the server speaks before its client; undefined when nobody wants to know. */
+  readonly onServerFirst?: (() => void) | undefined;
+}
+
+export interface ActiveNetworkFilter {
+  /** Takes the connection over. */
+  accept(connection: AcceptedConnection): SocketHandler;
+  readonly connectionCount: number;
+  /** Goes on, but asks peers to reconnect where their protocol has a word for it. */
+  announceDrain(): void;
+  /** Idle connections end now, others when they are done. */
+  drain(): void;
+  close(): void;
+}

@@ -1,0 +1,255 @@
+/**
+ * One connection of the TCP proxy, from downstream to a host. Each direction has an end of its own: FIN is passed on as
+ * FIN, RST as RST, so that nobody takes a part for the whole.
+ */
+import type { Socket } from 'node:net';
+import { ByteBuffer } from '../common/byte-buffer.ts';
+import { MeshError, meshErrors } from '../common/errors.ts';
+import { nextConnectionId, type SocketHandler } from '../common/socket.ts';
+import { RequestHead, ResponseHead } from '../http/message-head.ts';
+import type { StreamInfo } from '../http/stream-info.ts';
+import { ReadGate } from '../http1/read-gate.ts';
+import { SocketWriter } from '../http1/socket-writer.ts';
+import type { AcceptedConnection } from '../listener/network-filter.ts';
+import type { UpstreamCluster } from '../upstream/cluster.ts';
+import type { Host } from '../upstream/host.ts';
+import { describeOutage } from '../upstream/outage.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
+import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
+
+/** No connection of this kind has any; all share them. */
+const noRequest = new RequestHead();
+const noResponse = new ResponseHead();
+
+export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, StreamInfo {
+  readonly request = noRequest;
+  readonly response = noResponse;
+  readonly requestEndMs = -1;
+  readonly responseStartMs = -1;
+  readonly routeName = '';
+  readonly traceId = '';
+  readonly localReplyDetails = undefined;
+  readonly codec: NonNullable<StreamInfo['codec']>;
+  readonly requestedServerName: string;
+  readonly startMs: number;
+  endMs = -1;
+  requestBytes = 0;
+  responseBytes = 0;
+  attemptCount = 0;
+  cluster: UpstreamCluster | undefined = undefined;
+  host: Host | undefined = undefined;
+  error: MeshError | undefined = undefined;
+  /** What observers have counted of it so far. */
+  readonly counted = { requestBytes: 0, responseBytes: 0 };
+  readonly #proxy: TcpProxy;
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #reading: ReadGate;
+  readonly #sourceAddress: string;
+  readonly #onServerFirst: (() => void) | undefined;
+  /** Came before the upstream was there. */
+  readonly #early = new ByteBuffer();
+  #upstream: TcpUpstream | undefined = undefined;
+  #isConnected = false;
+  #isDownstreamDone = false;
+  #isUpstreamDone = false;
+  #isOver = false;
+  #isActiveSinceSweep = true;
+  #activeMs: number;
+
+  constructor({ socket, facts, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
+    this.#socket = socket;
+    this.#proxy = proxy;
+    this.#onServerFirst = onServerFirst;
+    this.#writer = new SocketWriter(socket, proxy.stats.sentBytes);
+    this.#reading = new ReadGate(socket);
+    this.#sourceAddress = facts.sourceAddress;
+    this.requestedServerName = facts.serverName;
+    this.codec = {
+      connectionId: nextConnectionId(),
+      remoteAddress: `${facts.sourceAddress}:${facts.sourcePort}`,
+      localAddress: `${facts.destinationAddress}:${facts.destinationPort}`,
+      protocol: undefined,
+    };
+    this.startMs = proxy.clock.monotonicMs();
+    this.#activeMs = this.startMs;
+  }
+
+  get manager(): StreamInfo['manager'] {
+    return this.#proxy.times;
+  }
+
+  get upstream(): StreamInfo['upstream'] {
+    return { connection: this.#upstream };
+  }
+
+  get responseFlags(): string {
+    if (this.error === undefined) return '-';
+    const { flag } = meshErrors[this.error.code];
+    return this.attemptCount > 1 && !this.#isConnected ? `${flag},URX` : flag;
+  }
+
+  // ---- the upstream ----
+
+  /** Connects at once: many servers speak first. */
+  start(): void {
+    const name = this.#proxy.chooseCluster()?.name;
+    this.cluster = name === undefined ? undefined : this.#proxy.clusters.get(name);
+    if (this.cluster !== undefined) {
+      this.#connect(this.cluster);
+      return;
+    }
+    this.#proxy.stats.noRoute.value += 1;
+    this.#fail(new MeshError('no_cluster', `the cluster ${name} of the connection is not known`));
+  }
+
+  #connect(cluster: UpstreamCluster): void {
+    const hash = this.#proxy.hashOf(this.#sourceAddress);
+    const host = cluster.pick(hash, this.attemptCount, this.codec.localAddress);
+    this.attemptCount += 1;
+    if (host === undefined) {
+      cluster.stats.noHealthy.value += 1;
+      this.#fail(new MeshError('no_healthy_upstream', describeOutage(cluster)));
+      return;
+    }
+    this.host = host;
+    if (!cluster.circuitBreaker.hasRoomForConnection) {
+      cluster.stats.connectionOverflow.value += 1;
+      const { name } = cluster.config;
+      this.#fail(
+        new MeshError('overflow', `the circuit breaker of cluster ${name} is open: max_connections is reached`),
+      );
+      return;
+    }
+    this.#upstream = new TcpUpstream(host, this);
+  }
+
+  onUpstreamConnected(): void {
+    this.#isConnected = true;
+    this.#proxy.onConnected(this);
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    if (this.#early.length > 0) {
+      upstream.writer.writeBytes(this.#early.bytes, 0, this.#early.length);
+      upstream.writer.flush();
+      this.#early.clear();
+    }
+    if (this.#isDownstreamDone) upstream.end();
+    this.#reading.isOpen = !upstream.writer.isCongested;
+  }
+
+  onUpstreamBytes(bytes: Buffer, length: number): boolean {
+    if (this.requestBytes === 0 && this.responseBytes === 0) this.#onServerFirst?.();
+    this.#isActiveSinceSweep = true;
+    this.responseBytes += length;
+    this.#writer.writeBytes(bytes, 0, length);
+    this.#writer.flush();
+    return !this.#writer.isCongested;
+  }
+
+  onUpstreamDrained(): void {
+    this.#reading.isOpen = true;
+  }
+
+  onUpstreamEnd(): void {
+    this.#isUpstreamDone = true;
+    this.#socket.end();
+  }
+
+  onUpstreamClosed(error: MeshError | undefined): void {
+    if (this.#isConnected) {
+      if (error === undefined) this.#finish();
+      else this.#fail(error);
+    } else if (
+      this.cluster !== undefined &&
+      this.attemptCount < this.#proxy.config.maxConnectAttempts &&
+      !this.#isOver
+    ) {
+      this.#connect(this.cluster);
+    } else {
+      this.#fail(error ?? new MeshError('internal', 'the connection ended before it began'));
+    }
+  }
+
+  // ---- the downstream ----
+
+  onBytes(bytes: Buffer, length: number): boolean {
+    this.#isActiveSinceSweep = true;
+    this.requestBytes += length;
+    this.#proxy.stats.receivedBytes.value += length;
+    this.#reading.enter();
+    const upstream = this.#upstream;
+    if (upstream === undefined || !this.#isConnected) {
+      this.#early.append(bytes, 0, length);
+      this.#reading.isOpen = false;
+    } else {
+      upstream.writer.writeBytes(bytes, 0, length);
+      upstream.writer.flush();
+      if (upstream.writer.isCongested) this.#reading.isOpen = false;
+    }
+    return this.#reading.leave();
+  }
+
+  onEnd(): void {
+    this.#isDownstreamDone = true;
+    if (this.#isConnected) this.#upstream?.end();
+  }
+
+  onDrain(): void {
+    if (this.#upstream !== undefined) this.#upstream.reading.isOpen = true;
+  }
+
+  onClose(cause: Error | undefined): void {
+    const isWhole = cause === undefined && this.#isDownstreamDone && this.#isUpstreamDone;
+    if (!isWhole && !this.#isOver) {
+      this.error ??= new MeshError('downstream_closed', 'the client broke the connection off', { cause });
+    }
+    this.#upstream?.abandon(!isWhole);
+    this.#finish();
+  }
+
+  // ---- the end ----
+
+  /** Called about once a second. */
+  sweep(nowMs: number): void {
+    const { idleTimeoutMs, maxDownstreamConnectionDurationMs } = this.#proxy.config;
+    if (this.#isActiveSinceSweep) this.#activeMs = nowMs;
+    this.#isActiveSinceSweep = false;
+    if (idleTimeoutMs > 0 && nowMs - this.#activeMs >= idleTimeoutMs) {
+      this.#proxy.stats.idleTimeouts.value += 1;
+      this.#end();
+    } else if (maxDownstreamConnectionDurationMs > 0 && nowMs - this.startMs >= maxDownstreamConnectionDurationMs) {
+      this.#proxy.stats.maxDurations.value += 1;
+      this.error ??= new MeshError('duration_limit', 'the connection has lived for as long as it may');
+      this.#end();
+    }
+  }
+
+  /** Nothing is under way: both ends are told in the ordinary way. */
+  #end(): void {
+    this.#upstream?.abandon(false);
+    this.#finish();
+    this.#socket.destroySoon();
+  }
+
+  /** What was said so far is not everything, and both ends must know. */
+  #fail(error: MeshError): void {
+    this.error ??= error;
+    this.#upstream?.abandon(true);
+    this.#finish();
+    this.#socket.resetAndDestroy();
+  }
+
+  destroy(): void {
+    this.#upstream?.abandon(true);
+    this.#finish();
+    this.#socket.destroy();
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.endMs = this.#proxy.clock.monotonicMs();
+    this.#proxy.onComplete(this, this.endMs - this.startMs);
+  }
+}

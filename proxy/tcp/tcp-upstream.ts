@@ -1,0 +1,137 @@
+/** One connection of the TCP proxy to one host: it counts for the host, the cluster and its circuit breaker. */
+import type { Socket } from 'node:net';
+import { MeshError } from '../common/errors.ts';
+import { connectSocket, localAddressOf, nextConnectionId, type SocketHandler } from '../common/socket.ts';
+import { WheelTimer } from '../common/timer-wheel.ts';
+import { ReadGate } from '../http1/read-gate.ts';
+import { SocketWriter } from '../http1/socket-writer.ts';
+import type { Host } from '../upstream/host.ts';
+
+/** The downstream connection that it is for. */
+export interface TcpUpstreamCallbacks {
+  onUpstreamConnected(): void;
+  /** Returns whether reading goes on. */
+  onUpstreamBytes(bytes: Buffer, length: number): boolean;
+  onUpstreamEnd(): void;
+  onUpstreamDrained(): void;
+  /** It is over: with an error when it did not come about or broke off. */
+  onUpstreamClosed(error: MeshError | undefined): void;
+}
+
+export class TcpUpstream implements SocketHandler {
+  readonly id = nextConnectionId();
+  /** Our end, `ip:port`; empty until it is connected. */
+  localAddress = '';
+  readonly writer: SocketWriter;
+  readonly reading: ReadGate;
+  readonly #host: Host;
+  readonly #callbacks: TcpUpstreamCallbacks;
+  readonly #socket: Socket;
+  readonly #connectTimer: WheelTimer;
+  readonly #openedMs: number;
+  #isConnected = false;
+  #isEnded = false;
+  #isTimedOut = false;
+  /** The downstream has gone: nobody is told how this ends. */
+  #isAbandoned = false;
+
+  constructor(host: Host, callbacks: TcpUpstreamCallbacks) {
+    const { config, context, stats } = host.cluster;
+    this.#host = host;
+    this.#callbacks = callbacks;
+    this.#openedMs = context.clock.monotonicMs();
+    this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
+    context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
+    // As Envoy counts them: each connection is a request to its host, so that balancers see where they are.
+    host.activeConnections += 1;
+    host.connectionsTotal += 1;
+    host.activeRequests += 1;
+    host.requestsTotal += 1;
+    stats.connections.value += 1;
+    stats.connectionsActive.value += 1;
+    stats.requests.value += 1;
+    stats.requestsActive.value += 1;
+    host.monitor?.onStreamStart();
+    this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
+    this.writer = new SocketWriter(this.#socket, stats.sentBytes);
+    this.reading = new ReadGate(this.#socket);
+  }
+
+  #onConnectTimeout(): void {
+    this.#isTimedOut = true;
+    this.#socket.destroy();
+  }
+
+  onConnect(): void {
+    const { config, context, stats } = this.#host.cluster;
+    context.timers.disarm(this.#connectTimer);
+    if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
+    stats.connectTime.record(context.clock.monotonicMs() - this.#openedMs);
+    this.#isConnected = true;
+    this.localAddress = localAddressOf(this.#socket);
+    // To be reached is all that is known of a host without its protocol.
+    this.#host.successesTotal += 1;
+    this.#host.monitor?.recordStatus(200);
+    this.#callbacks.onUpstreamConnected();
+  }
+
+  onBytes(bytes: Buffer, length: number): boolean {
+    this.#host.cluster.stats.receivedBytes.value += length;
+    this.reading.enter();
+    if (!this.#callbacks.onUpstreamBytes(bytes, length)) this.reading.isOpen = false;
+    return this.reading.leave();
+  }
+
+  onEnd(): void {
+    this.#isEnded = true;
+    this.#callbacks.onUpstreamEnd();
+  }
+
+  onDrain(): void {
+    this.#callbacks.onUpstreamDrained();
+  }
+
+  onClose(cause: Error | undefined): void {
+    const { context, stats } = this.#host.cluster;
+    const host = this.#host;
+    context.timers.disarm(this.#connectTimer);
+    host.activeConnections -= 1;
+    host.activeRequests -= 1;
+    stats.connectionsActive.value -= 1;
+    stats.requestsActive.value -= 1;
+    stats.connectionsDestroyed.value += 1;
+    host.monitor?.onStreamEnd();
+    const error = this.#errorOf(cause);
+    if (!this.#isConnected && !this.#isAbandoned) this.#countFailure();
+    if (!this.#isAbandoned) this.#callbacks.onUpstreamClosed(error);
+  }
+
+  #countFailure(): void {
+    const { stats } = this.#host.cluster;
+    stats.connectFailures.value += 1;
+    if (this.#isTimedOut) stats.connectTimeouts.value += 1;
+    this.#host.connectFailuresTotal += 1;
+    this.#host.errorsTotal += 1;
+    this.#host.monitor?.recordLocalOriginFailure();
+  }
+
+  #errorOf(cause: Error | undefined): MeshError | undefined {
+    const { address } = this.#host;
+    if (this.#isTimedOut) return new MeshError('connect_timeout', `${address} did not accept a connection in time`);
+    if (!this.#isConnected) return new MeshError('connect_failure', `${address} cannot be reached`, { cause });
+    if (cause === undefined && this.#isEnded) return undefined;
+    return new MeshError('upstream_reset', `${address} broke the connection off`, { cause });
+  }
+
+  /** All that will be written is written; the other direction goes on. */
+  end(): void {
+    this.#socket.end();
+  }
+
+  /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */
+  abandon(isReset: boolean): void {
+    this.#isAbandoned = true;
+    if (isReset) this.#socket.resetAndDestroy();
+    else this.#socket.destroySoon();
+  }
+}
