@@ -8,6 +8,8 @@ import { openLoopPeers, runOpenLoop } from './open-loop/run.ts';
 import { type RunOptions, type SeriesCommand, benchCommand } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import { peers } from './peers/table.ts';
+import { tcpPeers } from './tcp/peers.ts';
+import { runTcp } from './tcp/run.ts';
 import { createSeriesContext, type SeriesContext } from './series-context.ts';
 
 function series<O extends RunOptions>(
@@ -23,6 +25,7 @@ try {
     features: series(featurePeers, runFeatures),
     openLoop: series(openLoopPeers, runOpenLoop),
     memory: series(memoryPeers, runMemory),
+    tcp: series(tcpPeers, runTcp),
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {

@@ -34,6 +34,10 @@ export interface MemoryOptions extends RunOptions {
   readonly soakRequests: number;
 }
 
+export interface TcpOptions extends RunOptions {
+  readonly idleConnections: number;
+}
+
 /** A series as the command line sees it. */
 export interface SeriesCommand<O extends RunOptions> {
   readonly peerNames: readonly string[];
@@ -50,11 +54,12 @@ export interface SeriesCommands {
   readonly features: SeriesCommand<RunOptions>;
   readonly openLoop: SeriesCommand<OpenLoopOptions>;
   readonly memory: SeriesCommand<MemoryOptions>;
+  readonly tcp: SeriesCommand<TcpOptions>;
   readonly inProcess: InProcessCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
-export function benchCommand({ hop, features, openLoop, memory, inProcess }: SeriesCommands): Command {
+export function benchCommand({ hop, features, openLoop, memory, tcp, inProcess }: SeriesCommands): Command {
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -76,6 +81,9 @@ export function benchCommand({ hop, features, openLoop, memory, inProcess }: Ser
   seriesCommand('memory', memory)
     .description('resident memory, idle and while a soak runs')
     .option('--soak-requests <n>', 'requests of the soak', positiveInteger, 10_000_000);
+  seriesCommand('tcp', tcp)
+    .description('bytes, connections and idle connections of raw TCP')
+    .option('--idle-connections <n>', 'open files of the proxy are twice as many', positiveInteger, 9_000);
   return program;
 
   function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {

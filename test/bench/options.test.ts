@@ -16,6 +16,7 @@ async function parse(...args: string[]): Promise<unknown> {
     features: series('features'),
     openLoop: series('open-loop'),
     memory: series('memory'),
+    tcp: series('tcp'),
     inProcess: series('in-process'),
   });
   for (const command of [program, ...program.commands]) {

