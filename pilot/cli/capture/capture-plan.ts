@@ -1,11 +1,11 @@
 /** What `heddle capture` does to the network namespace of this process: rules through `nft`, the rest through `ip`. */
-import { spawnSync } from 'node:child_process';
+import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { CommandError } from '../exit-code.ts';
 import type { CaptureOptions } from './capture-options.ts';
 import { removalCommands, routingCommands, setUpCommands, unroutingOf, type IpCommand } from './policy-routing.ts';
 import { buildChains } from './rules.ts';
-import { formatRuleset, removalScript } from './ruleset.ts';
+import { formatRuleset, removalScript, table } from './ruleset.ts';
 
 /** A namespace can be without IPv6, and a kernel too. */
 function hasIPv6(): boolean {
@@ -49,13 +49,24 @@ function formatCommands(commands: readonly IpCommand[]): string {
   return commands.map(({ args }) => `# ip ${args.join(' ')}\n`).join('');
 }
 
-/** Whatever can be refused is refused before anything is changed. */
+/** What can be refused is refused before anything is changed; what is refused later is taken back. */
 export function carryOut({ before, script, after }: Plan): void {
   requireNetAdmin();
   run('nft', ['--check', '--file', '-'], script);
-  runAll(before);
-  run('nft', ['--file', '-'], script);
+  const isFirst = !isInForce();
+  try {
+    runAll(before);
+    run('nft', ['--file', '-'], script);
+  } catch (error) {
+    // Those of an earlier call are in use.
+    if (isFirst) runAll(removalCommands(hasIPv6()));
+    throw error;
+  }
   runAll(after);
+}
+
+function isInForce(): boolean {
+  return call('nft', ['list', 'table', ...table.split(' ')], '').status === 0;
 }
 
 const lacking =
@@ -78,9 +89,15 @@ const debianPackages = { nft: 'nftables', ip: 'iproute2' };
 /** Programs of the system are not on every user's path. */
 const systemFolders = '/usr/local/sbin:/usr/sbin:/sbin';
 
-function run(program: keyof typeof debianPackages, args: readonly string[], input: string, whenDone?: RegExp): void {
+type ProgramName = keyof typeof debianPackages;
+
+function call(program: ProgramName, args: readonly string[], input: string): SpawnSyncReturns<string> {
   const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:${systemFolders}`, LC_ALL: 'C' };
-  const { status, error, stderr } = spawnSync(program, args, { input, env, encoding: 'utf8' });
+  return spawnSync(program, args, { input, env, encoding: 'utf8' });
+}
+
+function run(program: ProgramName, args: readonly string[], input: string, whenDone?: RegExp): void {
+  const { status, error, stderr } = call(program, args, input);
   if (error !== undefined) {
     const isMissing = 'code' in error && error.code === 'ENOENT';
     const reason = isMissing ? `is not installed (Debian package ${debianPackages[program]})` : error.message;

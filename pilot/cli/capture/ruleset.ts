@@ -1,7 +1,8 @@
 /** Rules as a script for `nft -f`. One table holds all of them: it is replaced and removed in one transaction. */
 import type { Chain, Condition, Rule } from './rules.ts';
 
-const table = 'inet heddle';
+/** Family and name. */
+export const table = 'inet heddle';
 
 /** Removes the table, whether there is one or not. */
 export const removalScript = `table ${table} {}\ndelete table ${table}\n`;

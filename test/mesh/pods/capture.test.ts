@@ -10,8 +10,10 @@ import type { ProgramOptions, Ran } from '../../support/pods/pod-process.ts';
 const proxy: ProgramOptions = { uid: 1337 };
 const application: ProgramOptions = { uid: 1000 };
 
+const command = [process.execPath, compiled('pilot/cli/main.js'), 'capture'];
+
 function heddle(pod: Pod, args: readonly string[], options?: ProgramOptions): Promise<Ran> {
-  return pod.run([process.execPath, compiled('pilot/cli/main.js'), 'capture', ...args], options);
+  return pod.run([...command, ...args], options);
 }
 
 async function capture(pod: Pod, ...args: readonly string[]): Promise<void> {
@@ -214,7 +216,7 @@ socket.bind(40_000, () => socket.connect(53, host, () => socket.send('?')));
 
 /** Everything that the command could have changed, and what others have put beside it. */
 async function readState(pod: Pod): Promise<string> {
-  const commands = [
+  const listings = [
     ['nft', 'list', 'ruleset'],
     ...['-4', '-6'].flatMap((family) => [
       ['ip', family, 'rule'],
@@ -223,7 +225,7 @@ async function readState(pod: Pod): Promise<string> {
     ]),
   ];
   const states: string[] = [];
-  for (const command of commands) states.push(await pod.require(command));
+  for (const listing of listings) states.push(await pod.require(listing));
   return states.join('\n');
 }
 
@@ -294,3 +296,37 @@ for (const [who, as] of [
     expect((await heddle(pod, ['--dry-run'], as)).stdout).toContain('table inet heddle {');
   });
 }
+
+test('CAP_NET_ADMIN is all that root needs', async (context) => {
+  const pod = await furnishedPod(context);
+  const before = await readState(pod);
+  const asInit = ['setpriv', '--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs', '--'];
+  await pod.require([...asInit, ...command, '--interception-mode', 'TPROXY', '--redirect-dns']);
+  expect(await readState(pod)).toContain('tproxy');
+  await pod.require([...asInit, ...command, '--undo']);
+  expect(await readState(pod)).toBe(before);
+});
+
+test('without nft it names the package, and changes nothing', async (context) => {
+  const pod = await furnishedPod(context);
+  const before = await readState(pod);
+  const withoutSystemPrograms = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /usr/sbin && exec "$@"', 'sh'];
+  const { code, stderr } = await pod.run([...withoutSystemPrograms, ...command]);
+  expect([code, stderr]).toEqual([1, 'heddle: the program nft is not installed (Debian package nftables)\n']);
+  expect(await readState(pod)).toBe(before);
+});
+
+test('a step that is refused takes the earlier ones back, but none of an earlier call', async (context) => {
+  const pod = await furnishedPod(context);
+  await pod.require(['ip', 'link', 'set', 'lo', 'down']);
+  const before = await readState(pod);
+  const refusal = [1, expect.stringMatching(/^heddle: ip -6 route .*: .*not up\.\n$/)];
+  const first = await heddle(pod, ['--interception-mode', 'TPROXY']);
+  expect([first.code, first.stderr]).toEqual(refusal);
+  expect(await readState(pod)).toBe(before);
+
+  await capture(pod);
+  const second = await heddle(pod, ['--interception-mode', 'TPROXY']);
+  expect([second.code, second.stderr]).toEqual(refusal);
+  expect(await readState(pod)).toContain('redirect to :15006');
+});

@@ -10,6 +10,8 @@ export interface Fate {
   readonly to?: number;
   readonly isTransparent?: true;
   readonly mark?: number;
+  /** On its connection: packets of both directions find it there. */
+  readonly connectionMark?: number;
   readonly zone?: number;
 }
 
@@ -55,6 +57,7 @@ function readStatement(statement: string, packet: Packet): Fate {
     ...(statement.startsWith('tproxy') && { isTransparent: true }),
     ...(mark !== undefined && { mark: Number(mark) }),
     ...(zone !== undefined && { zone }),
+    ...(statement.startsWith('ct mark set mark') && { connectionMark: Number(packet['meta mark']) }),
   };
 }
 

@@ -194,7 +194,8 @@ describe('TPROXY', () => {
 
     const fromCaller = { 'ip saddr': '10.0.0.9', 'ip daddr': podAddress, 'meta mark': 1337 };
     expect(leaves({ oifname: 'lo', ...proxy, ...fromCaller }, mode)).toEqual(untouched);
-    expect(arrives({ iifname: 'lo', ...fromCaller }, mode)).toEqual(untouched);
+    // The connection keeps the mark, so that the answers can have it too.
+    expect(arrives({ iifname: 'lo', ...fromCaller }, mode)).toEqual({ connectionMark: 1337 });
   });
 
   test('leads the answers of the application to the sidecar that called it in the name of the caller', () => {
