@@ -1,4 +1,5 @@
 /** The stage of the tests with real hosts: what they take for granted of pods. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test, type TestContext } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
@@ -90,6 +91,15 @@ test('a closed network leaves no namespace, no program and no file behind', asyn
   expect(readdirSync('/run/netns').filter((name) => name.includes(`-${process.pid}-`))).toEqual([]);
   expect(existsSync(`/etc/netns/${pod.namespace}`)).toBe(false);
   await expect.poll(() => isRunning(grandchild), patience).toBe(false);
+});
+
+test('what a killed test process left behind is removed by the next one', (context) => {
+  requirePods(context);
+  // No process has such a number.
+  const leftOver = 'heddle-test-999999999-1-pod';
+  execFileSync('ip', ['netns', 'add', leftOver]);
+  makeNetwork(context);
+  expect(existsSync(`/run/netns/${leftOver}`)).toBe(false);
 });
 
 /** A process that has ended keeps its number until its parent asks for it, but no command line. */
