@@ -13,6 +13,7 @@ const verbs: ReadonlyMap<string, () => Promise<RegisterVerb>> = new Map([
   ['up', async () => (await import('./up.ts')).registerUp],
   ['run', async () => (await import('./run.ts')).registerRun],
   ['proxy', async () => (await import('./proxy.ts')).registerProxy],
+  ['capture', async () => (await import('./capture.ts')).registerCapture],
   ['apply', async () => (await import('./apply.ts')).registerApply],
   ['get', async () => (await import('./get.ts')).registerGet],
   ['delete', async () => (await import('./delete.ts')).registerDelete],

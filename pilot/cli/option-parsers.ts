@@ -10,16 +10,18 @@ export interface HostPort {
 
 /** 1 to 65535. */
 export function parsePort(text: string): number {
-  const port = parseListenPort(text);
-  if (port === 0) throw new InvalidArgumentError('A port from 1 to 65535 is expected.');
-  return port;
+  return parsePortFrom(1, text);
 }
 
 /** 0 to 65535; 0 lets the system choose. */
 export function parseListenPort(text: string): number {
+  return parsePortFrom(0, text);
+}
+
+function parsePortFrom(first: number, text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port <= 65_535)) throw new InvalidArgumentError('A port from 0 to 65535 is expected.');
-  return port;
+  if (port >= first && port <= 65_535) return port;
+  throw new InvalidArgumentError(`A port from ${first} to 65535 is expected.`);
 }
 
 /** `HOST:PORT`, with brackets around an IPv6 address. */

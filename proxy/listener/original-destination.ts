@@ -81,30 +81,34 @@ function unmapped(address: string): string {
 const groupsOffset = 8;
 const groupCount = 8;
 
-/** RFC 5952, as Node prints its own addresses: the longest run of two or more zero groups becomes `::`. */
+/** RFC 5952, as Node prints its own addresses: the first longest run of two or more zero groups becomes `::`. */
 function formatIPv6(bytes: Buffer): string {
-  const run = findLongestZeroRun(bytes);
+  const runStart = findLongestZeroRun(bytes);
   let text = '';
   for (let group = 0; group < groupCount; group++) {
-    if (group === run.start && run.length > 1) {
+    if (group === runStart) {
+      while (group + 1 < groupCount && readGroup(bytes, group + 1) === 0) group++;
       text += '::';
-      group += run.length - 1;
-      continue;
+    } else {
+      if (group > 0 && !text.endsWith(':')) text += ':';
+      text += readGroup(bytes, group).toString(16);
     }
-    if (text !== '' && !text.endsWith('::')) text += ':';
-    text += readGroup(bytes, group).toString(16);
   }
   return text;
 }
 
-function findLongestZeroRun(bytes: Buffer): { start: number; length: number } {
-  let longest = { start: -1, length: 0 };
+/** The group it begins with; -1 when no two zero groups stand together. */
+function findLongestZeroRun(bytes: Buffer): number {
+  let start = -1;
+  let longest = 1;
   let length = 0;
   for (let group = 0; group < groupCount; group++) {
     length = readGroup(bytes, group) === 0 ? length + 1 : 0;
-    if (length > longest.length) longest = { start: group - length + 1, length };
+    if (length <= longest) continue;
+    longest = length;
+    start = group - length + 1;
   }
-  return longest;
+  return start;
 }
 
 function readGroup(bytes: Buffer, group: number): number {

@@ -14,6 +14,9 @@ const bridge = 'bridge0';
 const ipv4Prefix = '192.0.2';
 const ipv6Prefix = '2001:db8::';
 
+/** For `expect.poll`: a program takes longer to start than vitest waits by itself. */
+export const patience = { timeout: 10_000 };
+
 /** A program that is run to its end has this long, unless the test says otherwise. */
 const runTimeoutMs = 20_000;
 
@@ -118,7 +121,7 @@ export class Pod {
 
   /** Runs a program to its end. */
   run(command: readonly string[], options: ProgramOptions = {}): Promise<Ran> {
-    return this.start(command, { timeoutMs: runTimeoutMs, ...options }).ended;
+    return new PodProcess(this.namespace, command, { timeoutMs: runTimeoutMs, ...options }).ended;
   }
 
   /** As `run`, for what must succeed: throws what the program said otherwise. Returns its standard output. */
@@ -165,6 +168,9 @@ export class Pod {
     const { namespace } = this;
     ip('-n', this.#switch, 'link', 'add', this.#port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
     ip('-n', this.#switch, 'link', 'set', this.#port, 'master', bridge, 'up');
+    // Nobody else has its addresses: the link-local one too can be used without asking around first.
+    const acceptDad = 'cd /proc/sys/net/ipv6/conf && for each in all eth0; do echo 0 >$each/accept_dad; done';
+    execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', acceptDad]);
     ip('-n', namespace, 'address', 'add', `${this.address}/24`, 'dev', 'eth0');
     ip('-n', namespace, 'address', 'add', `${this.ipv6Address}/64`, 'dev', 'eth0', 'nodad');
     for (const link of ['lo', 'eth0']) ip('-n', namespace, 'link', 'set', link, 'up');

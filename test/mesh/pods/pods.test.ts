@@ -1,9 +1,10 @@
 /** The stage of the tests with real hosts: what they take for granted of pods. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test, type TestContext } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
 import { requirePeers } from '../../support/peers.ts';
-import { type Pod, PodNetwork, requirePods } from '../../support/pods.ts';
+import { patience, type Pod, PodNetwork, requirePods } from '../../support/pods.ts';
 
 const curl = ['curl', '--silent', '--show-error', '--max-time', '5', '--connect-timeout', '2'];
 
@@ -64,7 +65,7 @@ test('a pod that dies takes its programs along and closes no connection', async 
   await server.listens(9000);
   const caller = network.addPod('caller');
   const call = caller.start(['curl', '--silent', '--max-time', '2', `telnet://${server.address}:9000`]);
-  await expect.poll(() => program.stdout).toContain('accepted');
+  await expect.poll(() => program.stdout, patience).toContain('accepted');
   await server.die();
   expect([existsSync(`/proc/${program.pid}`), existsSync(`/run/netns/${server.namespace}`)]).toEqual([false, false]);
   // Neither the end nor a reset of the connection: curl waits for as long as it may.
@@ -84,12 +85,21 @@ test('a closed network leaves no namespace, no program and no file behind', asyn
   const network = new PodNetwork();
   const pod = network.addPod('pod', { hosts: '' });
   const shell = pod.start(['sh', '-c', 'sleep 60 & echo $!; wait']);
-  await expect.poll(() => shell.stdout).toMatch(/^\d+\n$/);
+  await expect.poll(() => shell.stdout, patience).toMatch(/^\d+\n$/);
   const grandchild = Number(shell.stdout);
   await network.close();
   expect(readdirSync('/run/netns').filter((name) => name.includes(`-${process.pid}-`))).toEqual([]);
   expect(existsSync(`/etc/netns/${pod.namespace}`)).toBe(false);
-  await expect.poll(() => isRunning(grandchild)).toBe(false);
+  await expect.poll(() => isRunning(grandchild), patience).toBe(false);
+});
+
+test('what a killed test process left behind is removed by the next one', (context) => {
+  requirePods(context);
+  // No process has such a number.
+  const leftOver = 'heddle-test-999999999-1-pod';
+  execFileSync('ip', ['netns', 'add', leftOver]);
+  makeNetwork(context);
+  expect(existsSync(`/run/netns/${leftOver}`)).toBe(false);
 });
 
 /** A process that has ended keeps its number until its parent asks for it, but no command line. */

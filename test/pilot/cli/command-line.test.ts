@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '../../support/command.ts';
 
-const verbs = ['up', 'run', 'proxy', 'apply', 'get', 'delete', 'proxy-status'];
+const verbs = ['up', 'run', 'proxy', 'capture', 'apply', 'get', 'delete', 'proxy-status'];
 
 describe('the heddle command', () => {
   test('--help lists every verb and the exit codes', async () => {
