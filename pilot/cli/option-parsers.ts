@@ -15,6 +15,11 @@ export function parsePort(text: string): number {
   return port;
 }
 
+/** A repeatable port: `previous` are those given before. */
+export function parsePorts(text: string, previous: readonly number[]): readonly number[] {
+  return [...previous, parsePort(text)];
+}
+
 /** 0 to 65535; 0 lets the system choose. */
 export function parseListenPort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;

@@ -20,7 +20,11 @@ export interface RootMessages {
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
+  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
+  'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
+  'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': TlsInspector;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
+  'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
@@ -2078,6 +2082,15 @@ export interface Router_UpstreamAccessLogOptions {
   flush_upstream_log_on_upstream_stream?: boolean;
   upstream_log_flush_interval?: string;
 }
+/** envoy.extensions.filters.listener.http_inspector.v3.HttpInspector */
+export type HttpInspector = Record<string, never>;
+/** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
+export type OriginalDst = Record<string, never>;
+/** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector */
+export interface TlsInspector {
+  enable_ja3_fingerprinting?: boolean;
+  initial_read_buffer_size?: number;
+}
 /** envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager */
 export interface HttpConnectionManager {
   codec_type?: HttpConnectionManager_CodecType;
@@ -2260,6 +2273,55 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
 export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor_KvElement {
   separator?: string;
   key?: string;
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
+export interface TcpProxy {
+  stat_prefix?: string;
+  cluster?: string;
+  weighted_clusters?: TcpProxy_WeightedCluster;
+  on_demand?: TcpProxy_OnDemand;
+  metadata_match?: Metadata;
+  idle_timeout?: string;
+  downstream_idle_timeout?: string;
+  upstream_idle_timeout?: string;
+  access_log?: AccessLog[];
+  max_connect_attempts?: number;
+  hash_policy?: HashPolicy[];
+  tunneling_config?: TcpProxy_TunnelingConfig;
+  max_downstream_connection_duration?: string;
+  access_log_flush_interval?: string;
+  flush_access_log_on_connected?: boolean;
+  access_log_options?: TcpProxy_TcpAccessLogOptions;
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand */
+export interface TcpProxy_OnDemand {
+  odcds_config?: ConfigSource;
+  resources_locator?: string;
+  timeout?: string;
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions */
+export interface TcpProxy_TcpAccessLogOptions {
+  access_log_flush_interval?: string;
+  flush_access_log_on_connected?: boolean;
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig */
+export interface TcpProxy_TunnelingConfig {
+  hostname?: string;
+  use_post?: boolean;
+  headers_to_add?: HeaderValueOption[];
+  propagate_response_headers?: boolean;
+  post_path?: string;
+  propagate_response_trailers?: boolean;
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster */
+export interface TcpProxy_WeightedCluster {
+  clusters?: TcpProxy_WeightedCluster_ClusterWeight[];
+}
+/** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight */
+export interface TcpProxy_WeightedCluster_ClusterWeight {
+  name?: string;
+  weight?: number;
+  metadata_match?: Metadata;
 }
 /** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
 export interface ConsistentHashingLbConfig {
@@ -2625,6 +2687,17 @@ export interface FractionalPercent {
 }
 /** envoy.type.v3.FractionalPercent.DenominatorType */
 export type FractionalPercent_DenominatorType = 'HUNDRED' | 'TEN_THOUSAND' | 'MILLION';
+/** envoy.type.v3.HashPolicy */
+export interface HashPolicy {
+  source_ip?: HashPolicy_SourceIp;
+  filter_state?: HashPolicy_FilterState;
+}
+/** envoy.type.v3.HashPolicy.FilterState */
+export interface HashPolicy_FilterState {
+  key?: string;
+}
+/** envoy.type.v3.HashPolicy.SourceIp */
+export type HashPolicy_SourceIp = Record<string, never>;
 /** envoy.type.v3.HttpStatus */
 export interface HttpStatus {
   code?: StatusCode;

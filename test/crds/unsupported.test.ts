@@ -187,7 +187,11 @@ describe('what Istio knows and this version does not put in force', () => {
   });
 
   it.each([
-    ['TCP', virtualService({ tcp: [{ route: [{ destination: { host: 'a' } }] }] }), `spec.tcp: ${notYet}`],
+    [
+      "a TCP rule's source address",
+      virtualService({ tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'a' } }] }] }),
+      `spec.tcp[0].match[0].sourceSubnet: ${notYet}`,
+    ],
     [
       'zone-aware routing',
       destinationRule({ trafficPolicy: { loadBalancer: { zoneAwareLbSetting: { enabled: true } } } }),
@@ -195,8 +199,10 @@ describe('what Istio knows and this version does not put in force', () => {
     ],
     [
       'limits',
-      destinationRule({ subsets: [{ name: 'a', trafficPolicy: { connectionPool: { tcp: { idleTimeout: '1h' } } } }] }),
-      `spec.subsets[0].trafficPolicy.connectionPool.tcp.idleTimeout: ${notYet}`,
+      destinationRule({
+        subsets: [{ name: 'a', trafficPolicy: { connectionPool: { tcp: { tcpKeepalive: { probes: 3 } } } } }],
+      }),
+      `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: ${notYet}`,
     ],
     [
       'TLS',
@@ -217,7 +223,6 @@ describe('what Istio knows and this version does not put in force', () => {
       ) as object,
       `spec.workloadSelector: ${notYet}, only with resolution STATIC`,
     ],
-    ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1'] }), `spec.addresses: ${notYet}`],
     [
       'endpoints that are sockets of the file system',
       serviceEntry({ endpoints: [{ address: 'unix:///a' }] }),
