@@ -64,8 +64,8 @@ export function targetPortOf(workload: Workload, port: ServicePort): number {
     case 'sidecar':
       return ports.inboundPort;
     case 'intercepted':
-      // Who lists ports lists all: where nobody listens, the first is meant.
-      return ports.appPorts.includes(port.targetPort) ? port.targetPort : (ports.appPorts[0] ?? port.targetPort);
+      // An application with one port has nothing else that could be meant.
+      return ports.appPorts.length === 1 ? (ports.appPorts[0] ?? port.targetPort) : port.targetPort;
     case 'direct':
       return ports.byName[port.name] ?? port.targetPort;
   }

@@ -33,6 +33,7 @@ import { hasRuleHosts, portRouteName, serviceRouteName } from './virtual-hosts.t
 export interface OutboundInterception {
   readonly mode: InterceptionMode;
   readonly outboundPort: number;
+  readonly inboundPort: number;
   readonly client: Client;
 }
 
@@ -52,7 +53,15 @@ export function buildInterceptedOutboundListeners(
   if (hasRuleHosts(config, client)) planner.addHttp(80);
   const refused = isRegistryOnly(config, client) ? blackHoleClusterName : passthroughClusterName;
   const others = buildPlainTcpProxy(refused, connectionReports(reports));
-  return [...planner.listeners(others), buildVirtualOutbound(interception, others)];
+  const sockets = new Set([outboundPortOf(interception), interception.inboundPort || interceptionPorts.inbound]);
+  // Envoy refuses two listeners of one address, also where only one of them has a socket.
+  const isFree = ({ address }: Listener): boolean =>
+    address?.socket_address?.address !== anyAddress || !sockets.has(address.socket_address.port_value ?? 0);
+  return [...planner.listeners(others).filter(isFree), buildVirtualOutbound(interception, others)];
+}
+
+function outboundPortOf({ outboundPort }: OutboundInterception): number {
+  return outboundPort || interceptionPorts.outbound;
 }
 
 /** What is known of a listener until all services have been seen. */
@@ -82,9 +91,7 @@ class ListenerPlanner {
     if (interceptedProtocol(port) === 'HTTP') return this.addHttp(port.number, sole);
     for (const address of sole) this.#addChains(address, service, port, []);
     const blocks = addresses.filter((address) => soleAddressOf(address) === undefined);
-    // Without an address only a service that lets connections go where they want has something to take.
-    const isAnywhere = addresses.length === 0 && followsRequests(service);
-    if (blocks.length > 0 || isAnywhere) this.#addChains(anyAddress, service, port, blocks);
+    if (blocks.length > 0 || isFoundAnywhere(service, port)) this.#addChains(anyAddress, service, port, blocks);
   }
 
   /** `addresses`: where connections are HTTP, whatever they begin with. */
@@ -146,6 +153,15 @@ class ListenerPlanner {
   }
 }
 
+/**
+ * Without an address of its own a service is told by SNI, so that it needs no resolver that knows an allotted one; without
+ * SNI only one that lets connections go where they want has something to take.
+ */
+function isFoundAnywhere(service: Service, port: ServicePort): boolean {
+  const { addresses = [] } = service;
+  return addresses.length === 0 && (followsRequests(service) || interceptedProtocol(port) === 'TLS');
+}
+
 function isAllotted(address: string): boolean {
   return address.startsWith(allottedRange.prefix.slice(0, -'0.0'.length));
 }
@@ -176,8 +192,8 @@ function isMatchAll(match: FilterChainMatch): boolean {
 }
 
 /** Connections to its own port are none of an application's: they would come back for ever. */
-function buildVirtualOutbound({ mode, outboundPort }: OutboundInterception, others: Filter): Listener {
-  const port_value = outboundPort || interceptionPorts.outbound;
+function buildVirtualOutbound(interception: OutboundInterception, others: Filter): Listener {
+  const port_value = outboundPortOf(interception);
   const filter_chains: FilterChain[] = [
     {
       name: `${outboundListenerName}-blackhole`,
@@ -191,7 +207,7 @@ function buildVirtualOutbound({ mode, outboundPort }: OutboundInterception, othe
     address: { socket_address: { address: anyAddress, port_value } },
     traffic_direction: 'OUTBOUND',
     use_original_dst: true,
-    ...(mode === 'TPROXY' ? { transparent: true } : {}),
+    ...(interception.mode === 'TPROXY' ? { transparent: true } : {}),
     listener_filters: [originalDestinationFilter],
     filter_chains,
   };

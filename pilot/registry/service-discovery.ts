@@ -88,13 +88,15 @@ function findImplicitServices(workloads: readonly Workload[], declared: Readonly
 function implicitService(hostname: string, workloads: readonly [Workload, ...Workload[]]): Service {
   const [{ service, namespace }] = workloads;
   const listed = workloads.flatMap(({ ports }) => (ports.kind === 'intercepted' ? ports.appPorts : []));
+  // The first of several ports is the application's main one.
+  const targetPort = listed.includes(80) ? 80 : (listed[0] ?? 80);
   const others = [...new Set(listed)].filter((port) => port !== 80).sort((a, b) => a - b);
   return {
     hostname,
     name: service,
     namespace,
     ports: [
-      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 },
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort },
       ...others.map((number) => ({ name: '', number, protocol: 'UNSUPPORTED', targetPort: number }) as const),
     ],
     isMeshExternal: false,

@@ -80,8 +80,8 @@ interface SharedInterception extends OutboundInterception {
 }
 
 function outboundInterceptionOf(node: NodeMetadata, config: PushConfig): OutboundInterception {
-  const { interceptionMode: mode = 'NONE', outboundPort } = node;
-  return { mode, outboundPort, client: clientOf(node, sourceLabelKeys(config)) };
+  const { interceptionMode: mode = 'NONE', outboundPort, inboundPort } = node;
+  return { mode, outboundPort, inboundPort, client: clientOf(node, sourceLabelKeys(config)) };
 }
 
 export function inboundInterceptionOf(node: NodeMetadata, config: PushConfig): InboundInterception {

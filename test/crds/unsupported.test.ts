@@ -60,6 +60,53 @@ describe('what is in force', () => {
       }),
     ],
     [
+      'rules for connections',
+      virtualService({
+        hosts: ['db', 'secret.example.com'],
+        tls: [
+          {
+            match: [
+              {
+                sniHosts: ['secret.example.com'],
+                destinationSubnets: ['10.0.0.0/8'],
+                port: 443,
+                sourceLabels: { app: 'web' },
+                sourceNamespace: 'default',
+                gateways: ['mesh'],
+              },
+            ],
+            route: [{ destination: { host: 'secret.example.com', port: { number: 443 } } }],
+          },
+        ],
+        tcp: [
+          {
+            match: [
+              {
+                destinationSubnets: ['10.0.0.0/8'],
+                port: 5432,
+                sourceLabels: { app: 'web' },
+                sourceNamespace: 'default',
+                gateways: ['mesh'],
+              },
+            ],
+            route: [
+              { destination: { host: 'db', subset: 'v1' }, weight: 90 },
+              { destination: { host: 'db', subset: 'v2' }, weight: 10 },
+            ],
+          },
+        ],
+      }),
+    ],
+    [
+      "a DestinationRule's connections",
+      destinationRule({
+        trafficPolicy: {
+          connectionPool: { tcp: { idleTimeout: '1h', maxConnectionDuration: '1h', maxConnections: 1 } },
+        },
+      }),
+    ],
+    ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1', '10.1.0.0/16'] })],
+    [
       'a DestinationRule',
       destinationRule({
         exportTo: ['.', 'shop'],

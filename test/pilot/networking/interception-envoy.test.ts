@@ -24,7 +24,9 @@ const yaml =
     ports:
       '[{ name: http, port: 80, targetPort: 8080 }, { name: tcp-db, port: 5432 }, { name: web, port: 9000 }, { name: https, port: 443 }, { name: grpc, port: 50051 }]',
   }) +
-  serviceYaml('mail', { ports: '[{ port: 25 }]' }) +
+  serviceYaml('mail', {
+    ports: '[{ name: smtp, port: 25 }, { name: http, port: 15001 }, { name: http-b, port: 15006 }]',
+  }) +
   serviceYaml('vip', { ports: '[{ name: tcp, port: 80 }, { name: web, port: 9000 }]' }).replace(
     'spec: {',
     'spec: { clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7, "fd00::7"],',
