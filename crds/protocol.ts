@@ -7,8 +7,17 @@ export function isHttp(protocol: string): boolean {
   return httpProtocols.has(protocol.toLowerCase());
 }
 
+/** Those that need HTTP/2. */
+export function isHttp2(protocol: string): boolean {
+  return ['http2', 'grpc'].includes(protocol.toLowerCase());
+}
+
 export function isTls(protocol: string): boolean {
   return tlsProtocols.has(protocol.toLowerCase());
+}
+
+export function isUdp(protocol: string): boolean {
+  return protocol.toLowerCase() === 'udp';
 }
 
 export function isKnownProtocol(protocol: string): boolean {

@@ -10,6 +10,7 @@ import { isHostCoveredBy, resolveShortName } from './host.ts';
 import type { RateLimitSpec } from './rate-limit.ts';
 import type { Resource } from './resource.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
+import { destinationsOf, type LocatedDestination } from './located-destinations.ts';
 import { checkTelemetryReferences } from './telemetry-references.ts';
 import type { Destination, VirtualServiceSpec } from './virtual-service.ts';
 
@@ -165,22 +166,6 @@ export class MeshIndex {
 /** Host names are compared without regard to letter case. */
 function fullName(host: string, namespace: string): string {
   return resolveShortName(host, namespace).toLowerCase();
-}
-
-interface LocatedDestination {
-  readonly path: string;
-  readonly destination: Destination;
-}
-
-function destinationsOf(spec: VirtualServiceSpec): LocatedDestination[] {
-  return (spec.http ?? []).flatMap(({ route = [], mirror, mirrors = [] }, index) => {
-    const path = `spec.http[${index}]`;
-    return [
-      ...route.map(({ destination }, nth) => ({ path: `${path}.route[${nth}].destination`, destination })),
-      ...(mirror === undefined ? [] : [{ path: `${path}.mirror`, destination: mirror }]),
-      ...mirrors.map(({ destination }, nth) => ({ path: `${path}.mirrors[${nth}].destination`, destination })),
-    ];
-  });
 }
 
 /** A missing subset of a known service is a mistake; of an unknown one the rest of the mesh may still follow (semantics B3). */

@@ -65,7 +65,13 @@ const headerRules: Supported = { request: headerOperations, response: headerOper
 
 /** How a host is asked for HTTP/2 says nothing about HTTP/1.1; Node sets the time of the first TCP probe only. */
 const connectionPool: Supported = {
-  tcp: { maxConnections: true, connectTimeout: true, maxConnectionDuration: true, tcpKeepalive: { time: true } },
+  tcp: {
+    maxConnections: true,
+    connectTimeout: true,
+    maxConnectionDuration: true,
+    idleTimeout: true,
+    tcpKeepalive: { time: true },
+  },
   http: {
     http1MaxPendingRequests: true,
     http2MaxRequests: true,
@@ -120,11 +126,23 @@ const locality: Supported = (value, path) =>
 
 const workload = { address: literalAddress, ports: true, labels: true, weight: true, locality } satisfies Supported;
 
+const l4Match = {
+  destinationSubnets: true,
+  port: true,
+  sourceLabels: true,
+  sourceNamespace: true,
+  gateways: true,
+} satisfies Supported;
+
+const l4Destination: Supported = { destination: true, weight: true };
+
 const supported: Readonly<Record<string, Supported>> = {
   VirtualService: {
     hosts: true,
     gateways: true,
     exportTo: true,
+    tls: { match: { sniHosts: true, ...l4Match }, route: l4Destination },
+    tcp: { match: l4Match, route: l4Destination },
     http: {
       name: true,
       match: {
@@ -195,6 +213,7 @@ const supported: Readonly<Record<string, Supported>> = {
   },
   ServiceEntry: {
     hosts: true,
+    addresses: true,
     exportTo: true,
     ports: true,
     location: true,

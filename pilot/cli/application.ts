@@ -43,7 +43,8 @@ const direct = ['localhost', '127.0.0.1'];
 export interface ApplicationPorts {
   /** Port the application should listen on; undefined for a pure client. */
   readonly appPort: number | undefined;
-  readonly outboundPort: number;
+  /** Undefined where connections are intercepted: such an application needs to know of no sidecar. */
+  readonly outboundPort: number | undefined;
 }
 
 /** What tells an application about its sidecar: `HEDDLE_OUTBOUND`, the usual proxy variables in both spellings, `PORT`. */
@@ -51,6 +52,8 @@ export function applicationEnv(
   env: Readonly<Record<string, string | undefined>>,
   { appPort, outboundPort }: ApplicationPorts,
 ): NodeJS.ProcessEnv {
+  const own = appPort === undefined ? {} : { PORT: String(appPort) };
+  if (outboundPort === undefined) return { ...env, ...own };
   const outbound = `http://127.0.0.1:${outboundPort}`;
   const noProxy = [...(env['NO_PROXY'] ?? '').split(','), ...direct].filter((host) => host !== '').join(',');
   return {
@@ -60,6 +63,6 @@ export function applicationEnv(
     http_proxy: outbound,
     NO_PROXY: noProxy,
     no_proxy: noProxy,
-    ...(appPort === undefined ? {} : { PORT: String(appPort) }),
+    ...own,
   };
 }

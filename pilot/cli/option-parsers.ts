@@ -13,6 +13,11 @@ export function parsePort(text: string): number {
   return parsePortFrom(1, text);
 }
 
+/** A repeatable port: `previous` are those given before. */
+export function parsePorts(text: string, previous: readonly number[]): readonly number[] {
+  return [...previous, parsePort(text)];
+}
+
 /** 0 to 65535; 0 lets the system choose. */
 export function parseListenPort(text: string): number {
   return parsePortFrom(0, text);

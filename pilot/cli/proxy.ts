@@ -1,17 +1,20 @@
 /** `heddle proxy`: one proxy from an Envoy bootstrap, with or without a control plane. */
 import { Option, type Command } from 'commander';
+import type { InterceptionMode } from '../../proxy/api/interception.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import type { ProxyServer } from '../../proxy/server.ts';
+import type { Bootstrap } from '../../proxy/bootstrap.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfSignal, exitCodes } from './exit-code.ts';
-import { drainOption, reopenLogsOnSignal, serveUntilStopped, startServer } from './serving.ts';
+import { drainOption, interceptionOption, reopenLogsOnSignal, serveUntilStopped, startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
 import { readTextFile } from './text-file.ts';
 
 interface ProxyOptions {
   readonly configPath: string;
   readonly mode: 'serve' | 'validate';
+  readonly interceptionMode?: InterceptionMode;
   /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
 }
@@ -27,11 +30,13 @@ export function registerProxy(program: Command, context: CommandContext): void {
     .addOption(
       new Option('--mode <mode>', 'serve, or only validate the file').choices(['serve', 'validate']).default('serve'),
     )
+    .addOption(interceptionOption())
     .addOption(drainOption())
     .addHelpText('after', '\nExamples:\n  heddle proxy -c envoy.yaml\n  heddle proxy -c envoy.yaml --mode validate\n')
-    .action(async ({ configPath, mode, drainSeconds }: ProxyOptions) => {
+    .action(async ({ configPath, mode, interceptionMode, drainSeconds }: ProxyOptions) => {
       const { readBootstrap } = await import('../../proxy/bootstrap.ts');
-      const bootstrap = requireValue(readBootstrap(await readTextFile(configPath), configPath), configPath);
+      const read = requireValue(readBootstrap(await readTextFile(configPath), configPath), configPath);
+      const bootstrap = interceptionMode === undefined ? read : withInterception(read, interceptionMode);
       if (mode === 'validate') {
         context.stdout.write(`configuration '${configPath}' OK\n`);
         return;
@@ -40,6 +45,12 @@ export function registerProxy(program: Command, context: CommandContext): void {
       const server = new ProxyServer(bootstrap, { logger: createLogger('proxy') });
       context.exitCode = await serve(server, drainSeconds);
     });
+}
+
+/** The option counts more than the file's INTERCEPTION_MODE. */
+function withInterception(bootstrap: Bootstrap, interceptionMode: InterceptionMode): Bootstrap {
+  const { node } = bootstrap;
+  return { ...bootstrap, node: { ...node, metadata: { ...node.metadata, interceptionMode } } };
 }
 
 /** Until SIGTERM or SIGINT; resolves with the exit code. */

@@ -1,11 +1,18 @@
 /** `heddle run`: one sidecar and, when it is ready, the application next to it. */
 import { Option, type Command } from 'commander';
+import {
+  type Interception,
+  type InterceptionMode,
+  interceptionPorts,
+  isIntercepted,
+} from '../../proxy/api/interception.ts';
 import type { NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
+import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
 import { resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
-import { drainOption } from './serving.ts';
+import { drainOption, interceptionOption } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 
 interface RunOptions {
@@ -15,6 +22,8 @@ interface RunOptions {
   readonly labels?: Record<string, string>;
   readonly locality?: NodeLocality;
   readonly port?: number;
+  readonly appPort: readonly number[];
+  readonly interceptionMode: InterceptionMode;
   readonly outboundPort?: number;
   readonly inboundPort?: number;
   readonly adminPort?: number;
@@ -40,14 +49,22 @@ export function registerRun(program: Command, context: CommandContext): void {
     .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
     .option('--locality <region/zone/subzone>', 'where it runs, for rules about localities', parse.parseLocality)
     .option('--port <port>', 'port on which the application listens', parse.parsePort)
+    .addOption(interceptionOption().default('NONE'))
+    .option(
+      '--app-port <port>',
+      'a further port of an application whose connections are intercepted; may be repeated (default: without any, and ' +
+        'without --port, the target ports of its services)',
+      parse.parsePorts,
+      [],
+    )
     .option(
       '--outbound-port <port>',
-      "the sidecar's port for calls of the application (default: a free one)",
+      "the sidecar's port for calls of the application (default: a free one, 15001 when it is intercepted)",
       parse.parsePort,
     )
     .option(
       '--inbound-port <port>',
-      "the sidecar's port for calls to the application (default: a free one)",
+      "the sidecar's port for calls to the application (default: a free one, 15006 when it is intercepted)",
       parse.parsePort,
     )
     .option('--admin-port <port>', "the sidecar's admin port on 127.0.0.1 (default: a free one)", parse.parsePort)
@@ -77,21 +94,40 @@ Examples:
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, version, labels = {}, locality, address, port: app } = options;
+  const { service, namespace, version, labels = {}, locality, address } = options;
+  const interception = planInterception(options);
+  const pilot = await resolveHost(options.pilot, 'pilot');
+  const identity = { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) };
+  return { identity, ports: await planPorts(options, interception), interception, pilot };
+}
+
+function planInterception({ interceptionMode, port, appPort }: RunOptions): Interception {
+  if (!isIntercepted({ interceptionMode })) {
+    if (appPort.length === 0) return {};
+    throw new CommandError('--app-port needs --interception-mode REDIRECT or TPROXY', exitCodes.usage);
+  }
+  const appPorts = [...new Set([...(port === undefined ? [] : [port]), ...appPort])];
+  return appPorts.length === 0 ? { interceptionMode } : { interceptionMode, appPorts };
+}
+
+async function planPorts(options: RunOptions, interception: Interception): Promise<SidecarPlan['ports']> {
+  const { address, port, outboundPort, inboundPort, adminPort } = options;
+  const app = port ?? interception.appPorts?.[0];
   // The application does not listen yet: its port looks free.
-  const named = [app, options.outboundPort, options.inboundPort, options.adminPort].filter(
-    (port) => port !== undefined,
-  );
-  const free = await findFreePorts(3, address, named);
-  const [outbound = 0, admin = 0, inbound = 0] = free;
-  return {
-    identity: { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) },
-    ports: {
+  const named = [app, outboundPort, inboundPort, adminPort].filter((one) => one !== undefined);
+  const [outbound = 0, admin = 0, inbound = 0] = await findFreePorts(3, address, named);
+  if (isIntercepted(interception)) {
+    return {
       app,
-      outbound: options.outboundPort ?? outbound,
-      admin: options.adminPort ?? admin,
-      inbound: app === undefined ? undefined : (options.inboundPort ?? inbound),
-    },
-    pilot: await resolveHost(options.pilot, 'pilot'),
+      outbound: outboundPort ?? interceptionPorts.outbound,
+      admin: adminPort ?? admin,
+      inbound: inboundPort ?? interceptionPorts.inbound,
+    };
+  }
+  return {
+    app,
+    outbound: outboundPort ?? outbound,
+    admin: adminPort ?? admin,
+    inbound: app === undefined ? undefined : (inboundPort ?? inbound),
   };
 }

@@ -1,5 +1,6 @@
 /** What `up`, `run` and `proxy` share: a server that starts with a clear word or fails with one, and drains when asked. */
 import { Option } from 'commander';
+import { interceptionModes } from '../../proxy/api/interception.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { parseSeconds } from './option-parsers.ts';
 import { onSignals, type StopSignals } from './signals.ts';
@@ -40,4 +41,12 @@ export function drainOption(): Option {
   return new Option('--drain-seconds <n>', 'time for requests to finish after SIGTERM')
     .argParser(parseSeconds)
     .default(5000, '5');
+}
+
+/** In Istio's words, as in its annotation `sidecar.istio.io/interceptionMode`. */
+export function interceptionOption(): Option {
+  return new Option(
+    '--interception-mode <mode>',
+    'how connections reach the sidecar: NONE (they are addressed to it), REDIRECT or TPROXY (the firewall diverts them)',
+  ).choices([...interceptionModes]);
 }

@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
+import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
 import { encodeNode, sidecarNodeId, type Node, type NodeLocality } from '../../proxy/api/node.ts';
 import type { HostPort } from './option-parsers.ts';
 
@@ -30,15 +31,18 @@ export interface SidecarPorts {
 export interface SidecarPlan {
   readonly identity: SidecarIdentity;
   readonly ports: SidecarPorts;
+  /** Default: connections are addressed to the sidecar. */
+  readonly interception?: Interception | undefined;
   /** Pilot's xDS server, an IP address. */
   readonly pilot: HostPort;
 }
 
 const ads: ConfigSource = { ads: {}, resource_api_version: 'V3' };
 
-export function buildSidecarBootstrap({ identity, ports, pilot }: SidecarPlan): Bootstrap {
+export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
+  const { ports, pilot } = plan;
   return {
-    node: encodeNode(describeNode(identity, ports)),
+    node: encodeNode(describeNode(plan)),
     admin: buildAdmin(ports.admin),
     static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster()] },
     dynamic_resources: {
@@ -55,13 +59,14 @@ export function buildSidecarBootstrap({ identity, ports, pilot }: SidecarPlan): 
   };
 }
 
-function describeNode(identity: SidecarIdentity, ports: SidecarPorts): Node {
+function describeNode({ identity, ports, interception = {} }: SidecarPlan): Node {
   const { service, namespace, version, address } = identity;
   const workloadName = version === undefined ? service : `${service}-${version}`;
   const metadata = {
     name: `${workloadName}-${identity.instance}`,
     namespace,
-    service: ports.app === undefined ? '' : service,
+    // One whose connections are intercepted may serve the ports that its services name.
+    service: ports.app === undefined && !isIntercepted(interception) ? '' : service,
     workloadName,
     labels: { app: service, ...(version === undefined ? {} : { version }), ...identity.labels },
     locality: identity.locality,
@@ -70,6 +75,7 @@ function describeNode(identity: SidecarIdentity, ports: SidecarPorts): Node {
     appPort: ports.app ?? 0,
     inboundPort: ports.inbound ?? 0,
     outboundPort: ports.outbound,
+    ...interception,
     readinessProbe: ports.app === undefined ? undefined : { tcpPort: ports.app },
   };
   return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };

@@ -1,4 +1,5 @@
 /** The life of `heddle run`: sidecar ready → application → drain → the application's exit code. */
+import { isIntercepted } from '../../proxy/api/interception.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { readBootstrap } from '../../proxy/bootstrap.ts';
@@ -58,7 +59,9 @@ async function startSidecar(server: ProxyServer, { plan, context }: SidecarRun):
 }
 
 async function serveApplication(server: ProxyServer, stop: StopSignals, run: SidecarRun): Promise<number> {
-  const { app: appPort, outbound: outboundPort } = run.plan.ports;
+  const { ports, interception = {} } = run.plan;
+  const appPort = ports.app;
+  const outboundPort = isIntercepted(interception) ? undefined : ports.outbound;
   const application = new Application(run.command, applicationEnv(run.context.env, { appPort, outboundPort }));
   const ended = application.run();
   const stopPassingOn = onSignals(passedOn, (signal) => application.signal(signal));
@@ -74,9 +77,10 @@ async function serveApplication(server: ProxyServer, stop: StopSignals, run: Sid
   }
 }
 
-function describeReady({ identity, ports }: SidecarPlan): string {
+function describeReady({ identity, ports, interception = {} }: SidecarPlan): string {
   const workload = identity.version === undefined ? identity.service : `${identity.service} ${identity.version}`;
   const inbound =
     ports.inbound === undefined ? '' : ` inbound ${formatHostPort({ host: identity.address, port: ports.inbound })}`;
-  return `heddle: sidecar of ${workload} is ready: outbound http://127.0.0.1:${ports.outbound}${inbound} admin http://127.0.0.1:${ports.admin}`;
+  const intercepted = isIntercepted(interception) ? ` ${interception.interceptionMode}` : '';
+  return `heddle: sidecar of ${workload} is ready:${intercepted} outbound http://127.0.0.1:${ports.outbound}${inbound} admin http://127.0.0.1:${ports.admin}`;
 }

@@ -1,4 +1,5 @@
 /** The sidecar that asks, as far as rules look at it. */
+import { isIntercepted } from '../../proxy/api/interception.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import type { Locality } from './locality.ts';
 import { type Labels, placeOf } from './workload.ts';
@@ -7,6 +8,8 @@ export interface Client {
   readonly namespace: string;
   /** At least those that some rule selects by; none when no rule does. */
   readonly labels?: Labels;
+  /** Connections of its application are intercepted; undefined: they are addressed to it. */
+  readonly isIntercepted?: true;
 }
 
 /** Endpoints also depend on where their client runs. */
@@ -21,7 +24,8 @@ export function clientOf(node: NodeMetadata, keys: ReadonlySet<string>): Client 
     const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
     return value === undefined ? [] : [[key, value] as const];
   });
-  return { namespace: node.namespace, labels: Object.fromEntries(selected) };
+  const interception = isIntercepted(node) ? ({ isIntercepted: true } as const) : {};
+  return { namespace: node.namespace, labels: Object.fromEntries(selected), ...interception };
 }
 
 export function locatedClientOf(node: NodeMetadata, keys: ReadonlySet<string>): LocatedClient {

@@ -2,6 +2,7 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { RateLimits } from './rate-limits.ts';
+import type { Service } from './service.ts';
 import type { Services } from './services.ts';
 import type { Sidecars } from './sidecars.ts';
 import type { Telemetries } from './telemetries.ts';
@@ -17,6 +18,8 @@ export interface PushContext {
 /** What clusters, listeners and routes are made of. Keeps its identity while only workloads come and go. */
 export interface PushConfig {
   readonly services: Services;
+  /** By hostname, of services that nobody gave an address. */
+  readonly allottedAddresses: ReadonlyMap<string, string>;
   readonly virtualServices: VirtualServices;
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;
@@ -24,6 +27,13 @@ export interface PushConfig {
   /** What listeners are made of. Keeps its identity while no Telemetry changes. */
   readonly telemetries: Telemetries;
   readonly meshConfig: MeshConfig;
+}
+
+/** Where a service is reached: IP addresses and CIDR blocks; none for one that has only its endpoints' own. */
+export function addressesOf({ hostname, addresses }: Service, { allottedAddresses }: PushConfig): readonly string[] {
+  if (addresses !== undefined) return addresses;
+  const allotted = allottedAddresses.get(hostname);
+  return allotted === undefined ? [] : [allotted];
 }
 
 /** What a push has to look at, found by comparing two snapshots. */

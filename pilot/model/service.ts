@@ -1,6 +1,6 @@
 /** Service: a name that requests are addressed to, wherever it was declared. */
 import { clusterDomain } from '../../crds/host.ts';
-import { isHttp, isKnownProtocol } from '../../crds/protocol.ts';
+import { isHttp, isHttp2, isKnownProtocol, isTls, isUdp } from '../../crds/protocol.ts';
 import type { Labels, Workload } from './workload.ts';
 
 export interface Service {
@@ -12,6 +12,8 @@ export interface Service {
   /** The namespaces whose sidecars know it, in the words of a resource's `exportTo`; default all. */
   readonly exportTo?: readonly string[] | undefined;
   readonly ports: readonly ServicePort[];
+  /** IP addresses and CIDR blocks that it is reached at; undefined: none yet, empty: none on purpose (`clusterIP: None`). */
+  readonly addresses?: readonly string[] | undefined;
   /** No sidecar is expected at its endpoints (ServiceEntry `location: MESH_EXTERNAL`). */
   readonly isMeshExternal: boolean;
   /** Selects workloads of the same namespace; undefined or empty selects none. */
@@ -44,22 +46,61 @@ export interface ServicePort {
   readonly targetPort: number;
 }
 
-/** `HTTP` stands for everything that is routed by Host and path. */
-export type Protocol = 'HTTP' | 'TCP';
+/**
+ * `HTTP` and `HTTP2` stand for everything that is routed by Host and path, `TLS` for what names its host in plain text at
+ * most. `UNSUPPORTED` is Istio's word for what nobody declared: the first bytes of a connection tell.
+ */
+export type Protocol = 'HTTP' | 'HTTP2' | 'TLS' | 'TCP' | 'UDP' | 'UNSUPPORTED';
 
-/** Istio's rule: `appProtocol`, else the port's name up to the first `-`. Unknown words are HTTP here: nothing else is sniffed. */
+/** Names that Kubernetes has for `appProtocol`, and no port can be called by. */
+const kubernetesProtocols: Readonly<Record<string, Protocol>> = {
+  'kubernetes.io/h2c': 'HTTP2',
+  'kubernetes.io/ws': 'HTTP',
+  'kubernetes.io/wss': 'TLS',
+};
+
+/** Istio's rule: `appProtocol`, else the port's name, up to the first `-`. */
 export function protocolOf(portName: string, appProtocol = ''): Protocol {
-  const word = (appProtocol === '' ? portName.split('-', 1)[0] : appProtocol) ?? '';
-  const isOpaque = word !== '' && isKnownProtocol(word) && !isHttp(word);
-  return isOpaque ? 'TCP' : 'HTTP';
+  const known = kubernetesProtocols[appProtocol];
+  if (known !== undefined) return known;
+  const name = appProtocol === '' ? portName : appProtocol;
+  const word = /^grpc-web/i.test(name) ? 'grpc-web' : (name.split('-', 1)[0] ?? '');
+  if (word === '' || !isKnownProtocol(word)) return 'UNSUPPORTED';
+  if (isHttp2(word)) return 'HTTP2';
+  if (isHttp(word)) return 'HTTP';
+  if (isTls(word)) return 'TLS';
+  return isUdp(word) ? 'UDP' : 'TCP';
 }
 
-/** Ports that are routed; of several with one number the first counts. */
-export function httpPorts(service: Service): readonly ServicePort[] {
-  const { ports } = service;
+/** SMTP, DNS, MySQL and MongoDB: their servers speak first, or their clients wait for no one to look. Istio's list. */
+const neverSniffed: ReadonlySet<number> = new Set([25, 53, 3306, 27_017]);
+
+/**
+ * How connections to a port are handled where they are intercepted. What is not declared is sniffed, with exceptions. HTTP/2
+ * passes as it is: sidecars do not speak it with each other yet, and an application that is not asked must not notice.
+ */
+export function interceptedProtocol({ protocol, number }: ServicePort): 'HTTP' | 'TLS' | 'TCP' | 'UNSUPPORTED' {
+  switch (protocol) {
+    case 'HTTP':
+    case 'TLS':
+      return protocol;
+    case 'UNSUPPORTED':
+      return neverSniffed.has(number) ? 'TCP' : 'UNSUPPORTED';
+    default:
+      return 'TCP';
+  }
+}
+
+/** Ports that carry connections; of several with one number the first counts. */
+export function connectionPorts({ ports }: Service): readonly ServicePort[] {
   return ports.filter(
-    ({ number, protocol }, i) => protocol === 'HTTP' && ports.findIndex((port) => port.number === number) === i,
+    ({ number, protocol }, i) => protocol !== 'UDP' && ports.findIndex((port) => port.number === number) === i,
   );
+}
+
+/** Ports that are routed by Host where requests are addressed to a sidecar: what nobody declared is HTTP there. */
+export function httpPorts(service: Service): readonly ServicePort[] {
+  return connectionPorts(service).filter(({ protocol }) => protocol !== 'TCP' && protocol !== 'TLS');
 }
 
 /** The name that Kubernetes' DNS gives a service. */

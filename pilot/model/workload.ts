@@ -1,4 +1,5 @@
 /** Workload: one instance that serves requests, known by its sidecar's ADS stream or listed by a user. */
+import { interceptionPorts, isIntercepted } from '../../proxy/api/interception.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type Locality, localityOfLabels, withTopologyLabels } from './locality.ts';
 import type { ServicePort } from './service.ts';
@@ -27,15 +28,27 @@ export interface Workload {
 export type WorkloadPorts =
   /** All traffic enters through the sidecar's inbound listener, whatever port of the service was meant. */
   | { readonly kind: 'sidecar'; readonly inboundPort: number; readonly appPort: number }
+  /** Connections keep the port they were made for: its sidecar takes them on the way. `appPorts`: all; empty: unknown. */
+  | { readonly kind: 'intercepted'; readonly inboundPort: number; readonly appPorts: readonly number[] }
   /** Ports by the names of the service's ports; what is not listed is reached at the service's target port. */
   | { readonly kind: 'direct'; readonly byName: Readonly<Record<string, number>> };
 
 /** The workload of a sidecar; undefined for a pure client, which serves nothing. */
 export function workloadOf(metadata: NodeMetadata): Workload | undefined {
-  const { name, namespace, workloadName, service, clusterId, address, inboundPort, appPort } = metadata;
-  if (inboundPort === 0 || appPort === 0) return undefined;
-  const ports = { kind: 'sidecar', inboundPort, appPort } as const;
+  const { name, namespace, workloadName, service, clusterId, address } = metadata;
+  const ports = portsOf(metadata);
+  if (ports === undefined) return undefined;
   return { name, namespace, workloadName, service, ...placeOf(metadata), clusterId, address, weight: 1, ports };
+}
+
+/** An intercepted workload that lists no ports still serves those of its services, if it is an instance of any. */
+function portsOf(metadata: NodeMetadata): WorkloadPorts | undefined {
+  const { service, labels, inboundPort, appPort, appPorts = [] } = metadata;
+  if (!isIntercepted(metadata)) {
+    return inboundPort === 0 || appPort === 0 ? undefined : { kind: 'sidecar', inboundPort, appPort };
+  }
+  if (service === '' && appPorts.length === 0 && Object.keys(labels).length === 0) return undefined;
+  return { kind: 'intercepted', inboundPort: inboundPort || interceptionPorts.inbound, appPorts };
 }
 
 /** Where a sidecar runs, and its labels. What it says itself counts more than labels. */
@@ -47,7 +60,15 @@ export function placeOf({ locality, labels, clusterId }: NodeMetadata): Pick<Wor
 /** The port of a workload that serves `port` of a service. */
 export function targetPortOf(workload: Workload, port: ServicePort): number {
   const { ports } = workload;
-  return ports.kind === 'sidecar' ? ports.inboundPort : (ports.byName[port.name] ?? port.targetPort);
+  switch (ports.kind) {
+    case 'sidecar':
+      return ports.inboundPort;
+    case 'intercepted':
+      // An application with one port has nothing else that could be meant.
+      return ports.appPorts.length === 1 ? (ports.appPorts[0] ?? port.targetPort) : port.targetPort;
+    case 'direct':
+      return ports.byName[port.name] ?? port.targetPort;
+  }
 }
 
 /** Whether `labels` has every entry of `selector`. */

@@ -9,6 +9,7 @@ import { adsConfigSource } from './config-source.ts';
 import { buildLoadAssignment } from './endpoints.ts';
 import { forwardProxyDiscovery } from './forward-proxy.ts';
 import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
+import { originalDestinationDiscovery } from './original-destination.ts';
 import { placementFor } from './placement.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
@@ -27,8 +28,11 @@ export interface DiscoveryContext {
 }
 
 export function buildDiscovery(context: DiscoveryContext): Cluster {
-  const { service, policy } = context;
-  if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') return forwardProxyDiscovery;
+  const { service, policy, client } = context;
+  if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') {
+    const hasDestination = client.isIntercepted === true && service.resolution !== 'DYNAMIC_DNS';
+    return hasDestination ? originalDestinationDiscovery : forwardProxyDiscovery;
+  }
   const balancing = { ...buildLoadBalancer(policy), ...buildCommonLoadBalancing(policy, context.meshConfig) };
   if (isLookedUp(service)) {
     return { ...buildDns(context, service.resolution === 'DNS_ROUND_ROBIN'), ...balancing };

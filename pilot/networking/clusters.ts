@@ -6,27 +6,34 @@ import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { httpPorts, type Service, type ServicePort } from '../model/service.ts';
+import { connectionPorts, httpPorts, type Service, type ServicePort } from '../model/service.ts';
 import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
 import { buildHealthCheck } from './health-check.ts';
+import { buildInterceptionClusters } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 
-/** In the order of the services' hostnames, the one for undeclared hosts last. */
+/** In the order of the services' hostnames, those for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
   const clusters = config.services.visibleTo(client.namespace).all.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
-    return httpPorts(service).flatMap((port) =>
+    return portsFor(client, service).flatMap((port) =>
       subsets.map((subset) =>
         buildOutboundCluster(service, port, { rule, subset, client, meshConfig: config.meshConfig }),
       ),
     );
   });
-  return [...clusters, buildPassthroughCluster(config)];
+  const others = client.isIntercepted === true ? buildInterceptionClusters(config) : [buildPassthroughCluster(config)];
+  return [...clusters, ...others];
+}
+
+/** Where requests are addressed to a sidecar, nothing else than requests comes. */
+function portsFor({ isIntercepted }: Client, service: Service): readonly ServicePort[] {
+  return isIntercepted === true ? connectionPorts(service) : httpPorts(service);
 }
 
 interface ClusterContext {
@@ -70,10 +77,10 @@ function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshCon
   return withErrorStatuses(cluster, policy.outlierDetection?.outlierDetectionHttpErrorCodes);
 }
 
-/** The application, on loopback. */
-export function buildInboundCluster(appPort: number): Cluster {
+/** The application, on loopback unless told otherwise. */
+export function buildInboundCluster(appPort: number, host = '127.0.0.1'): Cluster {
   const name = inboundClusterName(appPort);
-  const address = { socket_address: { address: '127.0.0.1', port_value: appPort } };
+  const address = { socket_address: { address: host, port_value: appPort } };
   return {
     name,
     type: 'STATIC',

@@ -10,7 +10,7 @@ import type { LocatedClient } from '../model/client.ts';
 import { policyOf } from '../model/destination-rules.ts';
 import { formatLocality, type Locality } from '../model/locality.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { followsRequests, httpPorts, isLookedUp, type ServicePort } from '../model/service.ts';
+import { connectionPorts, followsRequests, isLookedUp, type ServicePort } from '../model/service.ts';
 import { isSelected, targetPortOf, type Labels, type Workload } from '../model/workload.ts';
 import { parseOutboundClusterName } from './cluster-name.ts';
 import { type EndpointGroup, place, type Placement, placementFor } from './placement.ts';
@@ -39,7 +39,7 @@ export function selectEndpoints(
   if (cluster === undefined || service === undefined) return undefined;
   // Others find their hosts by themselves.
   if (isLookedUp(service) || followsRequests(service)) return undefined;
-  const port = httpPorts(service).find(({ number }) => number === cluster.port);
+  const port = connectionPorts(service).find(({ number }) => number === cluster.port);
   if (port === undefined) return undefined;
   const rule = config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === cluster.subset);

@@ -1,28 +1,16 @@
 /** The two listeners of a sidecar: outbound on loopback for its application, inbound for everybody else. */
-import { typeUrlOf } from '../../proxy/api/discovery.ts';
-import type {
-  HttpConnectionManager,
-  Listener,
-  Route,
-  RouteConfiguration,
-  TrafficDirection,
-} from '../../proxy/api/envoy.gen.ts';
+import type { Listener, Route, RouteConfiguration, TrafficDirection } from '../../proxy/api/envoy.gen.ts';
 import { peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
-import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
+import { buildHttpConnectionManager, type ListenerReports, type ManagerPlan } from './http-connection-manager.ts';
 import { inboundRetryPolicy } from './retry-policy.ts';
 
 /** Name of the route configuration of the listener that is addressed openly, as a forward proxy; Istio's name for it. */
 export const outboundRouteName = 'http_proxy';
 
-const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
-
-const outboundListenerName = 'virtualOutbound';
-const inboundListenerName = 'virtualInbound';
-
-/** What the listeners of a sidecar tell about its requests. */
-export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
+export const outboundListenerName = 'virtualOutbound';
+export const inboundListenerName = 'virtualInbound';
 
 export interface OutboundPorts {
   readonly outboundPort: number;
@@ -66,7 +54,10 @@ export function buildInboundListener(ports: InboundPorts, reports: ListenerRepor
 }
 
 /** The peer's metadata is for the sidecar's telemetry, not for the application. */
-function buildInboundRoutes({ appPort, hostname }: InboundPorts, isTraced: boolean): RouteConfiguration {
+export function buildInboundRoutes(
+  { appPort, hostname }: Pick<InboundPorts, 'appPort' | 'hostname'>,
+  isTraced: boolean,
+): RouteConfiguration {
   const name = inboundClusterName(appPort);
   const action = { cluster: name, timeout: '0s', retry_policy: inboundRetryPolicy };
   const decorator = isTraced && hostname ? { decorator: { operation: `${hostname}:${appPort}/*` } } : {};
@@ -83,24 +74,14 @@ interface ListenerPlan {
   readonly address: string;
   readonly port: number;
   readonly direction: TrafficDirection;
-  readonly manager: Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
+  readonly manager: ManagerPlan;
 }
 
-/** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. */
 function buildListener({ name, address, port, direction, manager }: ListenerPlan): Listener {
-  const httpConnectionManager: HttpConnectionManager = {
-    ...manager,
-    normalize_path: true,
-    stream_idle_timeout: '0s',
-    request_headers_timeout: '10s',
-    upgrade_configs: [{ upgrade_type: 'websocket' }],
-    http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
-  };
-  const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
   return {
     name,
     address: { socket_address: { address, port_value: port } },
     traffic_direction: direction,
-    filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config }] }],
+    filter_chains: [{ filters: [buildHttpConnectionManager(manager, direction)] }],
   };
 }

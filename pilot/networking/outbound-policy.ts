@@ -8,30 +8,34 @@ import type { PushConfig } from '../model/push-context.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { forwardProxyDiscovery } from './forward-proxy.ts';
 import type { Client } from '../model/client.ts';
+import { passthroughClusterName, unknownService } from './original-destination.ts';
 
-const passthroughClusterName = 'PassthroughCluster';
 /** The virtual host of hosts that nobody declared, where requests for them are let through. */
 export const allowAnyHostName = 'allow_any';
 
 /** Of all sidecars, whatever their policy: routes change more easily than clusters. */
 export function buildPassthroughCluster({ meshConfig }: PushConfig): Cluster {
-  const service = { host: passthroughClusterName, name: passthroughClusterName, namespace: '' };
   return {
     name: passthroughClusterName,
     ...forwardProxyDiscovery,
     ...buildConnectionPool({}, undefined, meshConfig),
-    metadata: { filter_metadata: { istio: { services: [service] } } },
+    ...unknownService(passthroughClusterName),
   };
+}
+
+/** Whether what nobody declared is refused. */
+export function isRegistryOnly({ sidecars, meshConfig }: PushConfig, client: Client): boolean {
+  return (sidecars.outboundPolicyOf(client) ?? meshConfig.outboundTrafficPolicy?.mode) === 'REGISTRY_ONLY';
 }
 
 /** The virtual host of all hosts that have none of their own. */
 export function buildCatchAllHost(config: PushConfig, client: Client): VirtualHost {
-  const policy = config.sidecars.outboundPolicyOf(client) ?? config.meshConfig.outboundTrafficPolicy?.mode;
-  const isBlocked = policy === 'REGISTRY_ONLY';
+  const isBlocked = isRegistryOnly(config, client);
+  const allowing = client.isIntercepted === true ? allowOriginalDestination : allowAny;
   return {
     name: isBlocked ? 'block_all' : allowAnyHostName,
     domains: ['*'],
-    routes: [isBlocked ? blockAll : allowAny],
+    routes: [isBlocked ? blockAll : allowing],
     include_request_attempt_count: true,
   };
 }
@@ -51,6 +55,9 @@ const allowAny: Route = {
   },
   route: { cluster: passthroughClusterName, timeout: '0s', max_grpc_timeout: '0s' },
 };
+
+/** Whoever made an intercepted connection has looked up the name: its address counts, whatever the name. */
+const allowOriginalDestination: Route = { ...allowAny, match: { prefix: '/' } };
 
 const blockedReason = 'is declared by no service, and the outbound traffic policy is REGISTRY_ONLY';
 

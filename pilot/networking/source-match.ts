@@ -2,7 +2,7 @@
  * Conditions of a VirtualService that are decided when routes are made, because they are about the client and the port
  * and not about the request (semantics S5, S6).
  */
-import type { HTTPMatchRequest } from '../../crds/virtual-service.ts';
+import type { HTTPMatchRequest, L4MatchAttributes } from '../../crds/virtual-service.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { isSelected } from '../model/workload.ts';
 import type { RouteContext } from './route-context.ts';
@@ -24,6 +24,19 @@ export function failedSourceCondition(
   return isSelected(client.labels ?? {}, match.sourceLabels ?? {}) ? undefined : 'sourceLabels';
 }
 
+/**
+ * The same for TCP and TLS rules, of which all conditions hold at once: unlike those of HTTP rules they stay in force beside
+ * `gateways`, as in Istio.
+ */
+export function isL4ForClient(match: L4MatchAttributes, { client, port }: RouteContext): boolean {
+  const { gateways = [], sourceNamespace = '', sourceLabels = {} } = match;
+  if (match.port && match.port !== port) return false;
+  if (gateways.length > 0 && !gateways.includes('mesh')) return false;
+  return (
+    (sourceNamespace === '' || sourceNamespace === client.namespace) && isSelected(client.labels ?? {}, sourceLabels)
+  );
+}
+
 const keysOfConfig = new WeakMap<PushConfig, ReadonlySet<string>>();
 
 /** The labels that some rule asks clients for: those who agree in them have the same routes. */
@@ -33,7 +46,7 @@ export function sourceLabelKeys(config: PushConfig): ReadonlySet<string> {
   // The load balancing of a destination may want its requests hashed.
   const keys = new Set(config.destinationRules.selectorLabels);
   for (const { spec } of config.virtualServices.all) {
-    for (const { match = [] } of spec.http ?? []) {
+    for (const { match = [] } of [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])]) {
       for (const { sourceLabels = {} } of match) for (const key of Object.keys(sourceLabels)) keys.add(key);
     }
   }

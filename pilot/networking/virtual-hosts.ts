@@ -1,12 +1,14 @@
 /** Virtual hosts of the outbound listener: one per port of each service, and one per host that only rules know. */
+import { isIPv6 } from 'node:net';
 import { isHostCoveredBy } from '../../crds/host.ts';
 import type { Route, VirtualHost } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
-import type { PushConfig } from '../model/push-context.ts';
-import { followsRequests, httpPorts, type Service } from '../model/service.ts';
+import { addressesOf, type PushConfig } from '../model/push-context.ts';
+import { connectionPorts, followsRequests, httpPorts, interceptedProtocol, type Service } from '../model/service.ts';
 import type { ServiceTable } from '../model/services.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
+import { soleAddressOf } from './filter-chain-match.ts';
 import { buildCatchAllHost } from './outbound-policy.ts';
 import { limitVirtualHost } from './rate-limits.ts';
 import type { OutboundCluster } from './cluster-name.ts';
@@ -25,6 +27,8 @@ export interface OutboundHost {
 
 interface HostPort {
   readonly hostname: string;
+  /** By which it is called beside its names; default none. */
+  readonly addresses?: readonly string[];
   readonly port: number;
   /** Also serves requests whose Host names no port. */
   readonly isDefaultPort: boolean;
@@ -40,28 +44,102 @@ const defaultHttpPort = 80;
 export function buildOutboundHosts(config: PushConfig, client: Client): OutboundHost[] {
   const services = config.services.visibleTo(client.namespace);
   const serviced = services.all.flatMap((service) => serviceHosts(service, config, client));
-  const hosts = [...serviced, ...ruleHosts(services, config, client)];
+  return withCatchAll([...serviced, ...ruleHosts(services, config, client)], config, client);
+}
+
+function withCatchAll(hosts: readonly HostPort[], config: PushConfig, client: Client): OutboundHost[] {
   // Envoy refuses a route configuration in which two virtual hosts claim one domain: a full name beats a short spelling.
   const fullNames = new Set(hosts.flatMap((host) => domainsOf([host.hostname], host)));
   const claimed = new Set<string>();
   const declared = hosts.map((host) => {
     const own = new Set(domainsOf([host.hostname], host));
-    const domains = domainsOf(spellingsOf(host.hostname, client.namespace), host).filter((domain) => {
+    const spellings = [...spellingsOf(host.hostname, client.namespace), ...(host.addresses ?? []).map(bracketed)];
+    const domains = domainsOf(spellings, host).filter((domain) => {
       if (own.has(domain)) return true;
       const isFree = !fullNames.has(domain) && !claimed.has(domain);
       claimed.add(domain);
       return isFree;
     });
-    const name = `${host.hostname}:${host.port}`;
-    // As Istio sets it: an application can tell a retry from a first attempt.
-    const routes = decorateRoutes(host.routes, host, config.meshConfig);
-    const virtualHost = { name, domains, routes, include_request_attempt_count: true };
-    const limits = config.rateLimits.get(host.hostname) ?? [];
-    const { isMeshInternal, rules, port } = host;
-    return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal, rules, port };
+    return buildHost(host, domains, { config, client });
   });
   const others = { virtualHost: buildCatchAllHost(config, client), isMeshInternal: false };
   return [...declared, { ...others, rules: undefined, port: defaultHttpPort }];
+}
+
+/** As an IPv6 address stands in a Host. */
+function bracketed(address: string): string {
+  return isIPv6(address) ? `[${address}]` : address;
+}
+
+function buildHost(
+  host: HostPort,
+  domains: string[],
+  { config, client }: Pick<RouteContext, 'config' | 'client'>,
+): OutboundHost {
+  const name = `${host.hostname}:${host.port}`;
+  // As Istio sets it: an application can tell a retry from a first attempt.
+  const routes = decorateRoutes(host.routes, host, config.meshConfig);
+  const virtualHost = { name, domains, routes, include_request_attempt_count: true };
+  const limits = config.rateLimits.get(host.hostname) ?? [];
+  const { isMeshInternal, rules, port } = host;
+  return { virtualHost: limitVirtualHost(virtualHost, limits, client), isMeshInternal, rules, port };
+}
+
+/** Names of route configurations where connections are intercepted, as Istio writes them: of a port of all services … */
+export function portRouteName(port: number): string {
+  return String(port);
+}
+
+/** … and of a port of one service, whose connections nobody else has. */
+export function serviceRouteName(hostname: string, port: number): string {
+  return `${hostname}:${port}`;
+}
+
+/** The virtual hosts of one of these; undefined when there is none of that name. */
+export function buildInterceptedHosts(
+  config: PushConfig,
+  client: Client,
+  routeName: string,
+): OutboundHost[] | undefined {
+  const [, hostname, number = ''] = /^(?:(.+):)?(\d{1,5})$/.exec(routeName) ?? [];
+  const port = Number(number);
+  const services = config.services.visibleTo(client.namespace);
+  if (hostname !== undefined) {
+    const service = services.find(hostname);
+    const host = service && interceptedHost(service, port, { config, client });
+    return host && [buildHost(host, ['*'], { config, client })];
+  }
+  if (number === '') return undefined;
+  const serviced = services.all.flatMap((service) => interceptedHost(service, port, { config, client }) ?? []);
+  const ruled = port === defaultHttpPort ? ruleHosts(services, config, client) : [];
+  return withCatchAll([...serviced, ...ruled], config, client);
+}
+
+/** Whether there are hosts that rules name and no service declares. */
+export function hasRuleHosts(config: PushConfig, client: Client): boolean {
+  return ruleHosts(config.services.visibleTo(client.namespace), config, client).length > 0;
+}
+
+/** A port of its own listener is the only one that is called: a Host needs not name it. */
+function interceptedHost(
+  service: Service,
+  port: number,
+  { config, client }: Pick<RouteContext, 'config' | 'client'>,
+): HostPort | undefined {
+  const servicePort = connectionPorts(service).find(({ number }) => number === port);
+  const protocol = servicePort && interceptedProtocol(servicePort);
+  if (protocol !== 'HTTP' && protocol !== 'UNSUPPORTED') return undefined;
+  const { hostname, isMeshExternal } = service;
+  const rules = httpRules(config.virtualServices.visibleTo(client.namespace).find(hostname));
+  return {
+    hostname,
+    addresses: addressesOf(service, config).flatMap((address) => soleAddressOf(address) ?? []),
+    port,
+    isDefaultPort: true,
+    isMeshInternal: !isMeshExternal,
+    rules,
+    routes: buildServiceRoutes({ port, subset: '', hostname }, { rules, config, client }),
+  };
 }
 
 function serviceHosts(service: Service, config: PushConfig, client: Client): HostPort[] {

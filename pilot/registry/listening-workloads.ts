@@ -10,7 +10,7 @@ export async function findListening(workloads: ReadonlyMap<string, Workload>): P
   const probed = await Promise.all(
     [...workloads].map(async ([nodeId, workload]) => {
       const { address, ports } = workload;
-      if (ports.kind !== 'sidecar') return [];
+      if (ports.kind === 'direct') return [];
       const fault = await probeTcp({ address, port: ports.inboundPort, timeoutMs });
       return fault === undefined ? [[nodeId, workload] as const] : [];
     }),

@@ -6,6 +6,7 @@ import type { DestinationRule } from '../model/namespace-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
 import { Services } from '../model/services.ts';
+import { allotAddresses } from '../model/service-addresses.ts';
 import { type Sidecar, Sidecars } from '../model/sidecars.ts';
 import { type VirtualService, VirtualServices } from '../model/virtual-services.ts';
 import { indexRateLimits, type RateLimit } from '../model/rate-limits.ts';
@@ -65,23 +66,43 @@ function declaredServices(resources: readonly Resource[]): Service[] {
   );
 }
 
-/** A service that workloads name and nobody declared has one HTTP port, 80. Sorted by hostname. */
+/**
+ * A service that workloads name and nobody declared has one HTTP port, 80, and the ports that intercepted workloads list.
+ * Sorted by hostname.
+ */
 function findImplicitServices(workloads: readonly Workload[], declared: ReadonlyMap<string, Service>): Service[] {
-  const found = new Map<string, Service>();
-  for (const { service, namespace } of workloads) {
+  const found = new Map<string, [Workload, ...Workload[]]>();
+  for (const workload of workloads) {
+    const { service, namespace, ports } = workload;
     const hostname = clusterHostname(service, namespace);
     if (service === '' || declared.has(hostname)) continue;
-    found.set(hostname, {
-      hostname,
-      name: service,
-      namespace,
-      ports: [{ name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 }],
-      isMeshExternal: false,
-      selector: undefined,
-      endpoints: [],
-    });
+    // An application without ports calls others and serves nobody.
+    if (ports.kind === 'intercepted' && ports.appPorts.length === 0) continue;
+    const known = found.get(hostname);
+    if (known === undefined) found.set(hostname, [workload]);
+    else known.push(workload);
   }
-  return [...found.values()].sort(byHostname);
+  return [...found].map(([hostname, members]) => implicitService(hostname, members)).sort(byHostname);
+}
+
+function implicitService(hostname: string, workloads: readonly [Workload, ...Workload[]]): Service {
+  const [{ service, namespace }] = workloads;
+  const listed = workloads.flatMap(({ ports }) => (ports.kind === 'intercepted' ? ports.appPorts : []));
+  // The first of several ports is the application's main one.
+  const targetPort = listed.includes(80) ? 80 : (listed[0] ?? 80);
+  const others = [...new Set(listed)].filter((port) => port !== 80).sort((a, b) => a - b);
+  return {
+    hostname,
+    name: service,
+    namespace,
+    ports: [
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort },
+      ...others.map((number) => ({ name: '', number, protocol: 'UNSUPPORTED', targetPort: number }) as const),
+    ],
+    isMeshExternal: false,
+    selector: undefined,
+    endpoints: [],
+  };
 }
 
 function buildConfig(
@@ -91,6 +112,7 @@ function buildConfig(
 ): PushConfig {
   const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
   return {
+    allottedAddresses: allotAddresses(byAge(services, resources)),
     services: new Services(services.sort(byHostname)),
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
@@ -99,6 +121,13 @@ function buildConfig(
     telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),
     meshConfig,
   };
+}
+
+/** As they were declared, whatever their kind; those that only workloads name come last. */
+function byAge(services: readonly Service[], resources: readonly Resource[]): Service[] {
+  const known = new Set(services);
+  const declared = resources.flatMap((resource) => servicesOf(resource, null)).filter((service) => known.has(service));
+  return [...declared, ...services];
 }
 
 function buildTelemetries(

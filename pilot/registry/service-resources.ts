@@ -32,10 +32,17 @@ function fromService({ metadata, spec }: Resource<ServiceSpec>): Service {
     namespace,
     exportTo: parseExportTo(annotations[exportToAnnotation] ?? ''),
     ports: (spec.ports ?? []).map(kubernetesPort),
+    addresses: clusterAddresses(spec),
     isMeshExternal: false,
     selector: spec.selector,
     endpoints: [],
   };
+}
+
+function clusterAddresses({ clusterIP = '', clusterIPs = [] }: ServiceSpec): readonly string[] | undefined {
+  if (clusterIP === 'None' || clusterIPs.includes('None')) return [];
+  const addresses = new Set([clusterIP, ...clusterIPs].filter((address) => address !== ''));
+  return addresses.size === 0 ? undefined : [...addresses];
 }
 
 /** A `targetPort` by name means a container's port; without containers only its number says anything. */
@@ -44,7 +51,7 @@ function kubernetesPort({ port, name = '', protocol, appProtocol, targetPort }: 
   return {
     name,
     number: port,
-    protocol: isTcp ? protocolOf(name, appProtocol) : 'TCP',
+    protocol: isTcp ? protocolOf(name, appProtocol) : 'UDP',
     targetPort: typeof targetPort === 'number' ? targetPort : port,
   };
 }
@@ -63,6 +70,7 @@ function fromServiceEntry({ metadata, spec }: Resource<ServiceEntrySpec>): reado
       namespace,
       exportTo: spec.exportTo,
       ports,
+      addresses: spec.addresses?.length ? spec.addresses : undefined,
       isMeshExternal: spec.location !== 'MESH_INTERNAL',
       selector: spec.workloadSelector?.labels,
       // Without endpoints the host stands for itself.

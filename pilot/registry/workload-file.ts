@@ -4,7 +4,7 @@ import type { Logger } from '../../proxy/common/log.ts';
 import type { Workload } from '../model/workload.ts';
 
 /** Raised when the shape of Workload changes; a file of another format is not read. */
-const format = 2;
+const format = 3;
 
 export class WorkloadFile {
   readonly #path: string;

@@ -1,14 +1,13 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
-import type { Cluster, ClusterLoadAssignment, Listener } from '../../proxy/api/envoy.gen.ts';
+import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
+import { isIntercepted } from '../../proxy/api/interception.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
-import { clusterHostname, isLookedUp } from '../model/service.ts';
-import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
+import { isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
-import { buildAccessLogs } from '../networking/access-logs.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -16,16 +15,12 @@ import {
   type EndpointSelection,
   selectEndpoints,
 } from '../networking/endpoints.ts';
-import {
-  buildInboundListener,
-  buildOutboundListener,
-  type ListenerReports,
-  type OutboundPorts,
-  outboundRouteName,
-} from '../networking/listeners.ts';
+import type { InboundInterception } from '../networking/intercepted-inbound.ts';
+import { buildInterceptedInboundClusters } from '../networking/intercepted-inbound.ts';
+import { outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
-import { buildTracing, isTracing } from '../networking/tracing.ts';
-import { buildOutboundHosts } from '../networking/virtual-hosts.ts';
+import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
+import { createListenerSets, hasInbound, inboundInterceptionOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
@@ -56,10 +51,14 @@ export const mixerClusterName = 'mixer';
 
 export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generators {
   const clusters = createClusterSets(encoder);
-  const listeners = createListenerSets(encoder);
+  const listenerSets = createListenerSets(encoder);
   const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
   );
+  const interceptedRoutes = memoize((config: PushConfig, { client, name }: { client: Client; name: string }) => {
+    const hosts = buildInterceptedHosts(config, client, name);
+    return { shared: hosts && encodeSharedRoutes(hosts) };
+  });
   const assignments = createAssignments(encoder, mixerAddress);
   const none: ResourceSet = new Map();
   return {
@@ -69,11 +68,18 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
       lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
-    LDS: ofSet((node, { config }) => listeners(node, config.telemetries)),
+    LDS: ofSet((node, { config }) => setOf(listenerSets(node, config))),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
-        const shared = sharedRoutes(config, clientOf(node, sourceLabelKeys(config)));
+        const client = clientOf(node, sourceLabelKeys(config));
+        if (isIntercepted(node)) {
+          return (name) => {
+            const { shared } = interceptedRoutes(config, { client, name });
+            return shared && outboundRoutesFor(shared, node, name);
+          };
+        }
+        const shared = sharedRoutes(config, client);
         return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
       },
     },
@@ -113,60 +119,17 @@ function createClusterSets(encoder: ResourceEncoder) {
   const inbound = memoize((node: NodeMetadata, _key: null) =>
     hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
   );
+  const intercepted = memoize((_config: PushConfig, interception: InboundInterception) =>
+    buildInterceptedInboundClusters(interception).map(encode),
+  );
   return (node: NodeMetadata, config: PushConfig): ResourceSet => {
     // Only clusters that have endpoints inside depend on where their client runs.
     const client = hasNames(config, null)
       ? locatedClientOf(node, endpointKeys(config))
       : clientOf(node, config.destinationRules.selectorLabels);
-    return setOf([...outbound(config, client), ...inbound(node, null)]);
+    const own = isIntercepted(node) ? intercepted(config, inboundInterceptionOf(node, config)) : inbound(node, null);
+    return setOf([...outbound(config, client), ...own]);
   };
-}
-
-/** Listeners depend on the node and on what they tell about requests: no other rule ever touches them. */
-function createListenerSets(encoder: ResourceEncoder) {
-  const encode = (listener: Listener): EncodedResource =>
-    encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener);
-  const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) =>
-    encode(buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'))),
-  );
-  // Nodes come and go while no Telemetry changes: what is made for one of them goes with it.
-  const ofNodes = memoize((telemetries: Telemetries, _key: null) =>
-    memoize((node: NodeMetadata, _node: null) => buildNodeListeners(node, telemetries).map(encode)),
-  );
-  return (node: NodeMetadata, telemetries: Telemetries): ResourceSet => {
-    const { outboundPort } = node;
-    const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
-    return setOf([
-      ...(isShared ? [outbound(telemetries, { outboundPort, client: listenerClient(node, telemetries) })] : []),
-      ...ofNodes(telemetries, null)(node, null),
-    ]);
-  };
-}
-
-/** Those that other nodes cannot share: spans tell about the node itself. */
-function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
-  const client = listenerClient(node, telemetries);
-  const tracing = buildTracing(node, telemetries.meshConfig);
-  const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
-  const reports = (mode: WorkloadMode): ListenerReports => ({
-    ...buildAccessLogs(telemetries, client, mode),
-    ...tracing,
-  });
-  const isTraced = node.outboundPort !== 0 && isTracing(telemetries.meshConfig);
-  return [
-    ...(isTraced ? [buildOutboundListener(node, reports('CLIENT'))] : []),
-    ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, reports('SERVER'))] : []),
-  ];
-}
-
-/** Workloads that no Telemetry tells apart share what is made for them. */
-function listenerClient(node: NodeMetadata, telemetries: Telemetries): Client {
-  return telemetries.isAboutNamespace(node.namespace) ? clientOf(node, telemetries.selectorLabels) : { namespace: '' };
-}
-
-/** A pure client has none. */
-function hasInbound({ inboundPort, appPort }: NodeMetadata): boolean {
-  return inboundPort !== 0 && appPort !== 0;
 }
 
 function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {

@@ -17,10 +17,9 @@ import { contentHash, type EncodedResource } from './resource-encoder.ts';
 const routeConfigurationName = 'envoy.config.route.v3.RouteConfiguration';
 const virtualHostName = 'envoy.config.route.v3.VirtualHost';
 
-const routeConfigurationHead: RouteConfiguration = {
-  name: outboundRouteName,
-  max_direct_response_body_size_bytes: maxDirectResponseBytes,
-};
+function routeConfigurationHead(name: string): RouteConfiguration {
+  return { name, max_direct_response_body_size_bytes: maxDirectResponseBytes };
+}
 
 /** The virtual hosts as all sidecars of a namespace share them. */
 export interface SharedRoutes {
@@ -37,13 +36,18 @@ export function encodeSharedRoutes(hosts: readonly OutboundHost[]): SharedRoutes
   return { version: contentHash(parts), hosts: encoded };
 }
 
-/** The pieces are only put together when they are sent, and not kept. */
-export function outboundRoutesFor(shared: SharedRoutes, caller: NodeMetadata): EncodedResource {
+/** `name`: of the route configuration. The pieces are only put together when they are sent, and not kept. */
+export function outboundRoutesFor(
+  shared: SharedRoutes,
+  caller: NodeMetadata,
+  name: string = outboundRouteName,
+): EncodedResource {
   const value = encodePeerMetadata(caller);
+  const head = encode(routeConfigurationName, routeConfigurationHead(name));
   return {
-    name: outboundRouteName,
+    name,
     version: contentHash([shared.version, value]),
-    parts: () => wrapParts(routeConfigurationName, spliceHeader(shared, value)),
+    parts: () => wrapParts(routeConfigurationName, [head, ...spliceHeader(shared, value)]),
   };
 }
 
@@ -53,7 +57,7 @@ function spliceHeader({ hosts }: SharedRoutes, value: string): Uint8Array[] {
       { header: { key: peerMetadataHeader, value }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
     ],
   });
-  const parts: Uint8Array[] = [encode(routeConfigurationName, routeConfigurationHead)];
+  const parts: Uint8Array[] = [];
   for (const { bytes, isMeshInternal } of hosts) {
     const sizeBytes = bytes.length + (isMeshInternal ? header.length : 0);
     parts.push(fieldHead(field.virtualHosts, sizeBytes), bytes);

@@ -1,10 +1,12 @@
-import type { Decoded, FieldError } from '../common/decoded.ts';
+import type { Decoded } from '../common/decoded.ts';
 import type { Locality as LocalityJson, Node as NodeJson } from './envoy.gen.ts';
-import { fieldPath, show } from './field-path.ts';
+import { fieldPath } from './field-path.ts';
+import { encodeInterception, type Interception } from './interception.ts';
+import { MetadataReader } from './node-metadata-reader.ts';
 
 /**
- * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID, PROXY_CONFIG),
- * plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
+ * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID,
+ * INTERCEPTION_MODE, PROXY_CONFIG), plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
  */
 export interface Node {
   /** `sidecar~ADDRESS~WORKLOAD.NAMESPACE~NAMESPACE.svc.cluster.local`; a second instance of a workload differs in the workload part. */
@@ -14,7 +16,7 @@ export interface Node {
   readonly metadata: NodeMetadata;
 }
 
-export interface NodeMetadata {
+export interface NodeMetadata extends Interception {
   /** NAME: this instance, unique in its namespace (a pod's name). */
   readonly name: string;
   /** NAMESPACE, default `default`. */
@@ -76,6 +78,7 @@ export function encodeNode(node: Node): NodeJson {
       APP_PORT: metadata.appPort,
       INBOUND_PORT: metadata.inboundPort,
       OUTBOUND_PORT: metadata.outboundPort,
+      ...encodeInterception(metadata),
       ...encodeProxyConfig(metadata.readinessProbe),
     },
   };
@@ -101,6 +104,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      ...metadata.interception(),
       locality: decodeLocality(json.locality),
       readinessProbe: metadata.readinessProbe(),
     },
@@ -132,67 +136,4 @@ function encodeProxyConfig(probe: ReadinessProbe | undefined): { PROXY_CONFIG?: 
   if (probe === undefined) return {};
   const { tcpPort } = probe;
   return { PROXY_CONFIG: { readinessProbe: tcpPort === undefined ? {} : { tcpSocket: { port: tcpPort } } } };
-}
-
-class MetadataReader {
-  readonly errors: FieldError[] = [];
-  readonly #metadata: Readonly<Record<string, unknown>>;
-  readonly #path: string;
-
-  constructor(metadata: Readonly<Record<string, unknown>>, path: string) {
-    this.#metadata = metadata;
-    this.#path = path;
-  }
-
-  text(key: string, defaultValue: string): string {
-    const value = this.#metadata[key];
-    if (value === undefined || value === '') return defaultValue;
-    if (typeof value === 'string') return value;
-    this.#fail(key, `must be a string, got ${show(value)}`);
-    return defaultValue;
-  }
-
-  /** A number, or its decimal form: Istio writes ports as strings. */
-  port(key: string): number {
-    const value = this.#metadata[key] ?? 0;
-    const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
-    if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-    this.#fail(key, `must be a port from 0 to 65535, got ${show(value)}`);
-    return 0;
-  }
-
-  labels(): Readonly<Record<string, string>> {
-    const labels = this.#metadata['LABELS'] ?? {};
-    if (typeof labels !== 'object' || labels === null || Array.isArray(labels)) {
-      this.#fail('LABELS', `must be an object, got ${show(labels)}`);
-      return {};
-    }
-    const entries = Object.entries(labels);
-    for (const [label, value] of entries) {
-      if (typeof value !== 'string') this.#fail(fieldPath('LABELS', label), `must be a string, got ${show(value)}`);
-    }
-    return Object.fromEntries(entries.map(([label, value]) => [label, String(value)]));
-  }
-
-  readinessProbe(): ReadinessProbe | undefined {
-    const config = this.#metadata['PROXY_CONFIG'];
-    const probe = isRecord(config) ? config['readinessProbe'] : undefined;
-    return isRecord(probe) ? { tcpPort: soleTcpPort(probe) } : undefined;
-  }
-
-  #fail(key: string, message: string): void {
-    this.errors.push({ path: `${this.#path}.${key}`, message });
-  }
-}
-
-/** A threshold or a period beside the port is another form: it would have no effect here. */
-function soleTcpPort({ tcpSocket, ...others }: Readonly<Record<string, unknown>>): number | undefined {
-  if (!isRecord(tcpSocket) || Object.keys(others).length > 0) return undefined;
-  const { port, ...options } = tcpSocket;
-  const isPort = typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535;
-  return isPort && Object.keys(options).length === 0 ? port : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

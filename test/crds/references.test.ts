@@ -42,6 +42,19 @@ describe('a destination', () => {
     expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toV2])).toEqual(nothing);
   });
 
+  it.each(['tcp', 'tls'])('of a %s rule is looked at like that of an HTTP rule', (kind) => {
+    const toSubset = (subset: string) =>
+      named('VirtualService', 'r', {
+        hosts: ['reviews'],
+        [kind]: [{ route: [{ destination: { host: 'reviews', subset } }] }],
+      });
+    expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toSubset('v2')])).toEqual(nothing);
+    expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toSubset('v3')])).toEqual({
+      ...v3,
+      errors: v3.errors.replace('spec.http', `spec.${kind}`),
+    });
+  });
+
   it('is an error when the host is known and the subset is not', () => {
     expect(check([service('reviews'), subsets('reviews', ['v1', 'v2']), toV3])).toEqual(v3);
   });

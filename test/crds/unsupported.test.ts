@@ -60,6 +60,53 @@ describe('what is in force', () => {
       }),
     ],
     [
+      'rules for connections',
+      virtualService({
+        hosts: ['db', 'secret.example.com'],
+        tls: [
+          {
+            match: [
+              {
+                sniHosts: ['secret.example.com'],
+                destinationSubnets: ['10.0.0.0/8'],
+                port: 443,
+                sourceLabels: { app: 'web' },
+                sourceNamespace: 'default',
+                gateways: ['mesh'],
+              },
+            ],
+            route: [{ destination: { host: 'secret.example.com', port: { number: 443 } } }],
+          },
+        ],
+        tcp: [
+          {
+            match: [
+              {
+                destinationSubnets: ['10.0.0.0/8'],
+                port: 5432,
+                sourceLabels: { app: 'web' },
+                sourceNamespace: 'default',
+                gateways: ['mesh'],
+              },
+            ],
+            route: [
+              { destination: { host: 'db', subset: 'v1' }, weight: 90 },
+              { destination: { host: 'db', subset: 'v2' }, weight: 10 },
+            ],
+          },
+        ],
+      }),
+    ],
+    [
+      "a DestinationRule's connections",
+      destinationRule({
+        trafficPolicy: {
+          connectionPool: { tcp: { idleTimeout: '1h', maxConnectionDuration: '1h', maxConnections: 1 } },
+        },
+      }),
+    ],
+    ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1', '10.1.0.0/16'] })],
+    [
       'a DestinationRule',
       destinationRule({
         exportTo: ['.', 'shop'],
@@ -187,7 +234,11 @@ describe('what Istio knows and this version does not put in force', () => {
   });
 
   it.each([
-    ['TCP', virtualService({ tcp: [{ route: [{ destination: { host: 'a' } }] }] }), `spec.tcp: ${notYet}`],
+    [
+      "a TCP rule's source address",
+      virtualService({ tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'a' } }] }] }),
+      `spec.tcp[0].match[0].sourceSubnet: ${notYet}`,
+    ],
     [
       'zone-aware routing',
       destinationRule({ trafficPolicy: { loadBalancer: { zoneAwareLbSetting: { enabled: true } } } }),
@@ -195,8 +246,10 @@ describe('what Istio knows and this version does not put in force', () => {
     ],
     [
       'limits',
-      destinationRule({ subsets: [{ name: 'a', trafficPolicy: { connectionPool: { tcp: { idleTimeout: '1h' } } } }] }),
-      `spec.subsets[0].trafficPolicy.connectionPool.tcp.idleTimeout: ${notYet}`,
+      destinationRule({
+        subsets: [{ name: 'a', trafficPolicy: { connectionPool: { tcp: { tcpKeepalive: { probes: 3 } } } } }],
+      }),
+      `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: ${notYet}`,
     ],
     [
       'TLS',
@@ -217,7 +270,6 @@ describe('what Istio knows and this version does not put in force', () => {
       ) as object,
       `spec.workloadSelector: ${notYet}, only with resolution STATIC`,
     ],
-    ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1'] }), `spec.addresses: ${notYet}`],
     [
       'endpoints that are sockets of the file system',
       serviceEntry({ endpoints: [{ address: 'unix:///a' }] }),

@@ -18,6 +18,13 @@ test('a pure client keeps its PORT', () => {
   expect(applicationEnv({ PORT: '1' }, { appPort: undefined, outboundPort: 2 })['PORT']).toBe('1');
 });
 
+test('an application whose connections are intercepted is told of no sidecar', () => {
+  expect(applicationEnv({ HOME: '/h' }, { appPort: 8080, outboundPort: undefined })).toEqual({
+    HOME: '/h',
+    PORT: '8080',
+  });
+});
+
 test('exit codes are those of a shell', async () => {
   const run = (code: string): Promise<number> => new Application([process.execPath, '-e', code], process.env).run();
   expect(await run('process.exit(9)')).toBe(9);

@@ -24,6 +24,16 @@ describe('the heddle command', () => {
     ['a missing argument', ['get'], /missing required argument 'kind'/],
     ['a missing option', ['apply'], /required option '-f, --filename <path>' not specified/],
     ['a bad port', ['run', '--service', 'a', '--port', '70000', '--', 'true'], /65535 is expected/],
+    [
+      'a further port of an application that is not intercepted',
+      ['run', '--service', 'a', '--app-port', '80', '--', 'true'],
+      /--app-port needs --interception-mode REDIRECT or TPROXY/,
+    ],
+    [
+      'an unknown way of interception',
+      ['run', '--service', 'a', '--interception-mode', 'magic', '--', 'true'],
+      /Allowed choices are NONE, REDIRECT, TPROXY/,
+    ],
     ['a bad server', ['get', 'vs', '--server', 'nowhere'], /A URL is expected/],
     ['an unknown kind', ['get', 'pods'], /no kind "pods"/],
     ['neither name nor file', ['delete'], /either KIND NAME or -f FILE/],

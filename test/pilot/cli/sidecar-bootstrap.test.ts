@@ -83,6 +83,29 @@ describe('the bootstrap of a sidecar', () => {
     });
   });
 
+  test('says that connections are intercepted, and the ports of the application', () => {
+    const interception = { interceptionMode: 'REDIRECT', appPorts: [9080, 9090] } as const;
+    const intercepted = {
+      ...plan,
+      ports: { app: 9080, inbound: 15_006, outbound: 15_001, admin: 20_003 },
+      interception,
+    };
+    expect(decode(intercepted)?.node.metadata).toMatchObject({
+      ...interception,
+      service: 'reviews',
+      inboundPort: 15_006,
+      outboundPort: 15_001,
+      readinessProbe: { tcpPort: 9080 },
+    });
+  });
+
+  test('an intercepted application without ports is still an instance of its service, which may know them', () => {
+    const ports = { app: undefined, inbound: 15_006, outbound: 15_001, admin: 20_003 };
+    const metadata = decode({ ...plan, ports, interception: { interceptionMode: 'REDIRECT' } })?.node.metadata;
+    expect(metadata).toMatchObject({ service: 'reviews', readinessProbe: undefined });
+    expect(metadata).not.toHaveProperty('appPorts');
+  });
+
   test('pilot is a static HTTP/2 cluster, the mixer an HTTP/2 cluster whose endpoints pilot knows', () => {
     const [xds, mixer] = decode(plan)?.staticClusters ?? [];
     expect(xds).toMatchObject({ name: 'xds_cluster', protocol: 'http2', discovery: { kind: 'static' } });

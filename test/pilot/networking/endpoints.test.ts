@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LbEndpoint } from '../../../proxy/api/envoy.gen.ts';
+import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import { buildLoadAssignment, selectEndpoints } from '../../../pilot/networking/endpoints.ts';
 import type { Workload } from '../../../pilot/model/workload.ts';
 import { clientAt, contextOf, destinationRuleYaml, serviceYaml, sidecarWorkload } from './scenario.ts';
@@ -51,6 +52,18 @@ describe('endpoints', () => {
     const yaml = serviceYaml('reviews', { ports: '[{ name: a, port: 80, targetPort: 1234 }, { name: b, port: 81 }]' });
     expect(endpointsOf(yaml, [v1], { port: 80 }).map(addressOf)).toEqual(['10.0.0.1:15006']);
     expect(endpointsOf(yaml, [v1], { port: 81 }).map(addressOf)).toEqual(['10.0.0.1:15006']);
+  });
+
+  test('an intercepted workload is reached at its address and the target port: its sidecar is on the way', () => {
+    const ports = '[{ name: http, port: 80, targetPort: 8080 }, { name: tcp, port: 5432 }]';
+    const at = (port: number, given: Partial<NodeMetadata>) =>
+      endpointsOf(serviceYaml('reviews', { ports }), [sidecarWorkload(given)], { port }).map(addressOf);
+    const several = { interceptionMode: 'REDIRECT', appPorts: [8080, 5432] } as const;
+    expect(at(80, several)).toEqual(['10.0.0.1:8080']);
+    expect(at(5432, several)).toEqual(['10.0.0.1:5432']);
+    expect(at(80, { interceptionMode: 'TPROXY' })).toEqual(['10.0.0.1:8080']);
+    // An application with one port has nothing else that could be meant, as where its sidecar is addressed.
+    expect(at(80, { interceptionMode: 'REDIRECT', appPorts: [9999] })).toEqual(['10.0.0.1:9999']);
   });
 
   test('tell who listens there, in the words of Istio', () => {

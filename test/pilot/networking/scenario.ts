@@ -102,3 +102,14 @@ metadata: { name: ${name}, namespace: ${namespace} }
 spec: ${spec}
 `;
 }
+
+/** A ServiceEntry with one port; `spec` and `port` as in YAML's flow style. */
+export function entryYaml(name: string, spec: string, port = '{ number: 80, name: http, protocol: HTTP }'): string {
+  return `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${name} }
+spec: { ports: [${port}], ${spec} }
+`;
+}

@@ -22,6 +22,7 @@ import {
   clientAt,
   contextOf,
   destinationRuleYaml,
+  entryYaml,
   metadataOf,
   serviceYaml,
   sidecarWorkload,
@@ -70,16 +71,6 @@ const yaml =
   entryYaml('round', 'hosts: [c.example.net], resolution: DNS_ROUND_ROBIN, endpoints: [{ address: d.example.net }]') +
   entryYaml('none', 'hosts: ["*.example.org"], resolution: NONE') +
   entryYaml('dynamic', 'hosts: ["*.example.edu"], resolution: DYNAMIC_DNS');
-
-function entryYaml(name: string, spec: string): string {
-  return `
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: { name: ${name} }
-spec: { ports: [{ number: 80, name: http, protocol: HTTP }], ${spec} }
-`;
-}
 
 interface Translated {
   readonly clusters: Cluster[];

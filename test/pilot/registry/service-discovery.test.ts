@@ -34,6 +34,24 @@ describe('services', () => {
     expect(isExternal(serviceEntry('[a.example.com]'))).toBe(false);
   });
 
+  test('of which nobody declared any have the ports that intercepted workloads list, beside HTTP at 80', () => {
+    const at = (name: string, appPorts: number[]) =>
+      sidecarWorkload({ name, service: 'echo', interceptionMode: 'REDIRECT', appPorts });
+    const [service] = contextOf('', [at('a', [9000, 7]), at('b', [7])]).config.services.all;
+    expect(service?.hostname).toBe('echo.default.svc.cluster.local');
+    expect(service?.ports).toEqual([
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 9000 },
+      { name: '', number: 7, protocol: 'UNSUPPORTED', targetPort: 7 },
+      { name: '', number: 9000, protocol: 'UNSUPPORTED', targetPort: 9000 },
+    ]);
+  });
+
+  test('are not made of an intercepted application without ports: it only calls others', () => {
+    const shell = sidecarWorkload({ service: 'shell', interceptionMode: 'REDIRECT', appPort: 0 });
+    expect(contextOf('', [shell]).config.services.all).toEqual([]);
+    expect(contextOf(serviceYaml('shell'), [shell]).workloads.get('shell.default.svc.cluster.local')).toEqual([shell]);
+  });
+
   test('the short name of a host in the cluster has no domain', () => {
     const nameOf = (host: string) => contextOf(serviceEntry(`[${host}]`)).config.services.all[0]?.name;
     expect(nameOf('carts.default.svc.cluster.local')).toBe('carts');

@@ -26,6 +26,34 @@ describe('a node', () => {
     expect(decodeNode(json.value ?? {})).toEqual({ value: node });
   });
 
+  test.each(['REDIRECT', 'TPROXY'] as const)('may say that connections are intercepted: %s', (interceptionMode) => {
+    for (const appPorts of [undefined, [8080, 9090]]) {
+      const intercepted: Node = { ...node, metadata: { ...metadata, interceptionMode, ...(appPorts && { appPorts }) } };
+      const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(intercepted)));
+      expect(json.value?.metadata).toMatchObject({ INTERCEPTION_MODE: interceptionMode });
+      expect(decodeNode(json.value ?? {})).toEqual({ value: intercepted });
+    }
+  });
+
+  test('says nothing about interception without one', () => {
+    const open: Node = { ...node, metadata: { ...metadata, interceptionMode: 'NONE', appPorts: [8080] } };
+    expect(encodeNode(open)).toEqual(encodeNode(node));
+    expect(decodeNode({ metadata: { INTERCEPTION_MODE: 'NONE', APP_PORTS: [1] } }).value?.metadata).not.toHaveProperty(
+      'appPorts',
+    );
+  });
+
+  test.each([
+    [{ INTERCEPTION_MODE: 'redirect' }, 'INTERCEPTION_MODE', 'must be one of NONE, REDIRECT, TPROXY, got "redirect"'],
+    [{ INTERCEPTION_MODE: 'REDIRECT', APP_PORTS: [80, 0] }, 'APP_PORTS', /^must be a list of ports from 1 to 65535/],
+    [{ INTERCEPTION_MODE: 'REDIRECT', APP_PORTS: [] }, 'APP_PORTS', /^must be a list of ports/],
+    [{ INTERCEPTION_MODE: 'REDIRECT', APP_PORTS: '80' }, 'APP_PORTS', /^must be a list of ports/],
+  ])('is refused with %j', (given, key, message) => {
+    expect(decodeNode({ metadata: given }).errors).toEqual([
+      { path: `node.metadata.${key}`, message: typeof message === 'string' ? message : expect.stringMatching(message) },
+    ]);
+  });
+
   test('may say where it runs, beside its metadata; an empty place is none', () => {
     const placed: Node = { ...node, metadata: { ...metadata, locality: { region: 'r', zone: 'z', subZone: 's' } } };
     expect(encodeNode(placed).locality).toEqual({ region: 'r', zone: 'z', sub_zone: 's' });

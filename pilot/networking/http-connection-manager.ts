@@ -1,0 +1,35 @@
+/** The HTTP connection manager of a sidecar's listeners, and what they tell about their traffic. */
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type {
+  envoy_config_listener_v3_Filter as Filter,
+  HttpConnectionManager,
+  TrafficDirection,
+} from '../../proxy/api/envoy.gen.ts';
+import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
+
+const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+
+/** What the listeners of a sidecar tell about its requests. */
+export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
+
+/** The part of it that is about connections without requests. */
+export function connectionReports({ access_log }: ListenerReports): Pick<ListenerReports, 'access_log'> {
+  return access_log === undefined ? {} : { access_log };
+}
+
+/** What differs between connection managers. */
+export type ManagerPlan = Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
+
+/** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. */
+export function buildHttpConnectionManager(plan: ManagerPlan, direction: TrafficDirection): Filter {
+  const httpConnectionManager: HttpConnectionManager = {
+    ...plan,
+    normalize_path: true,
+    stream_idle_timeout: '0s',
+    request_headers_timeout: '10s',
+    upgrade_configs: [{ upgrade_type: 'websocket' }],
+    http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
+  };
+  const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
+  return { name: 'envoy.filters.network.http_connection_manager', typed_config };
+}

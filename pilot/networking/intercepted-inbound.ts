@@ -1,0 +1,89 @@
+/**
+ * The listener for intercepted connections to a workload, as Istio builds it: a chain per port of the application, and one
+ * for what no service and no workload named, which goes where it was going.
+ */
+import { interceptionPorts, type InterceptionMode } from '../../proxy/api/interception.ts';
+import type {
+  Cluster,
+  FilterChain,
+  FilterChainMatch,
+  Listener,
+  envoy_config_listener_v3_Filter as Filter,
+} from '../../proxy/api/envoy.gen.ts';
+import type { InboundPort } from '../model/inbound-ports.ts';
+import { inboundClusterName } from './cluster-name.ts';
+import { buildInboundCluster } from './clusters.ts';
+import { httpOnly } from './filter-chain-match.ts';
+import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
+import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
+import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
+import { blackHoleClusterName, inboundPassthroughClusterName } from './original-destination.ts';
+import { buildPlainTcpProxy } from './tcp-proxy.ts';
+
+export interface InboundInterception {
+  readonly mode: InterceptionMode;
+  readonly inboundPort: number;
+  /** Of the workload, IP. */
+  readonly address: string;
+  readonly ports: readonly InboundPort[];
+}
+
+export function buildInterceptedInboundListener(
+  { mode, inboundPort, ports }: InboundInterception,
+  reports: ListenerReports = {},
+): Listener {
+  const port_value = inboundPort || interceptionPorts.inbound;
+  const filter_chains: FilterChain[] = [
+    // Connections to its own port are none of an application's: they would come back for ever.
+    {
+      name: `${inboundListenerName}-blackhole`,
+      filter_chain_match: { destination_port: port_value },
+      filters: [buildPlainTcpProxy(blackHoleClusterName)],
+    },
+    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports)),
+  ];
+  return {
+    name: inboundListenerName,
+    address: { socket_address: { address: '0.0.0.0', port_value } },
+    traffic_direction: 'INBOUND',
+    ...(mode === 'TPROXY' ? { transparent: true } : {}),
+    filter_chains,
+    default_filter_chain: {
+      name: inboundListenerName,
+      filters: [buildPlainTcpProxy(inboundPassthroughClusterName, connectionReports(reports))],
+    },
+    ...buildInspection(filter_chains, [originalDestinationFilter]),
+  };
+}
+
+/** With REDIRECT the application is on loopback; with TPROXY it sees its own address as its callers do. */
+export function buildInterceptedInboundClusters({ mode, address, ports }: InboundInterception): Cluster[] {
+  return ports.map(({ number }) =>
+    mode === 'TPROXY' ? buildInboundCluster(number, address) : buildInboundCluster(number),
+  );
+}
+
+function buildPortChains({ number, protocol, hostname }: InboundPort, reports: ListenerReports): FilterChain[] {
+  const match: FilterChainMatch = { destination_port: number };
+  const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
+    return { name: `0.0.0.0_${number}`, filter_chain_match, filters: [filter] };
+  };
+  const manager = (): Filter =>
+    buildHttpConnectionManager(
+      {
+        ...reports,
+        stat_prefix: `inbound_0.0.0.0_${number}`,
+        route_config: buildInboundRoutes({ appPort: number, hostname }, reports.tracing !== undefined),
+      },
+      'INBOUND',
+    );
+  const tcp = (): Filter => buildPlainTcpProxy(inboundClusterName(number), connectionReports(reports));
+  switch (protocol) {
+    case 'HTTP':
+      return [chain(match, manager())];
+    case 'UNSUPPORTED':
+      return [chain(httpOnly(match), manager()), chain(match, tcp())];
+    default:
+      return [chain(match, tcp())];
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * Listeners for the intercepted connections of an application, as Istio builds them: `virtualOutbound` gets them all and
+ * hands each to the listener of its original destination, `ADDRESS_PORT` before `0.0.0.0_PORT`. Only the first has a socket.
+ */
+import { interceptionPorts, type InterceptionMode } from '../../proxy/api/interception.ts';
+import type {
+  FilterChain,
+  FilterChainMatch,
+  Listener,
+  envoy_config_listener_v3_Filter as Filter,
+} from '../../proxy/api/envoy.gen.ts';
+import type { Client } from '../model/client.ts';
+import { addressesOf, type PushConfig } from '../model/push-context.ts';
+import { allottedRange } from '../model/service-addresses.ts';
+import {
+  connectionPorts,
+  followsRequests,
+  interceptedProtocol,
+  type Service,
+  type ServicePort,
+} from '../model/service.ts';
+import { adsConfigSource } from './config-source.ts';
+import { httpOnly, isSameMatch, soleAddressOf, toSubnets } from './filter-chain-match.ts';
+import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
+import { buildL4Chains, type L4Chain } from './l4-routes.ts';
+import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
+import { outboundListenerName } from './listeners.ts';
+import { blackHoleClusterName, passthroughClusterName } from './original-destination.ts';
+import { isRegistryOnly } from './outbound-policy.ts';
+import { buildPlainTcpProxy } from './tcp-proxy.ts';
+import { hasRuleHosts, portRouteName, serviceRouteName } from './virtual-hosts.ts';
+
+export interface OutboundInterception {
+  readonly mode: InterceptionMode;
+  readonly outboundPort: number;
+  readonly inboundPort: number;
+  readonly client: Client;
+}
+
+const anyAddress = '0.0.0.0';
+
+/** Sorted by name, the one with the socket last. */
+export function buildInterceptedOutboundListeners(
+  config: PushConfig,
+  interception: OutboundInterception,
+  reports: ListenerReports = {},
+): Listener[] {
+  const { client } = interception;
+  const planner = new ListenerPlanner(config, client, reports);
+  for (const service of config.services.visibleTo(client.namespace).all) {
+    for (const port of connectionPorts(service)) planner.add(service, port);
+  }
+  if (hasRuleHosts(config, client)) planner.addHttp(80);
+  const refused = isRegistryOnly(config, client) ? blackHoleClusterName : passthroughClusterName;
+  const others = buildPlainTcpProxy(refused, connectionReports(reports));
+  const sockets = new Set([outboundPortOf(interception), interception.inboundPort || interceptionPorts.inbound]);
+  // Envoy refuses two listeners of one address, also where only one of them has a socket.
+  const isFree = ({ address }: Listener): boolean =>
+    address?.socket_address?.address !== anyAddress || !sockets.has(address.socket_address.port_value ?? 0);
+  return [...planner.listeners(others).filter(isFree), buildVirtualOutbound(interception, others)];
+}
+
+function outboundPortOf({ outboundPort }: OutboundInterception): number {
+  return outboundPort || interceptionPorts.outbound;
+}
+
+/** What is known of a listener until all services have been seen. */
+interface PlannedListener {
+  readonly address: string;
+  readonly port: number;
+  readonly chains: L4Chain[];
+}
+
+class ListenerPlanner {
+  readonly #config: PushConfig;
+  readonly #client: Client;
+  readonly #reports: ListenerReports;
+  readonly #planned = new Map<string, PlannedListener>();
+  /** Addresses of services with declared HTTP, by port. */
+  readonly #httpAddresses = new Map<number, Set<string>>();
+
+  constructor(config: PushConfig, client: Client, reports: ListenerReports) {
+    this.#config = config;
+    this.#client = client;
+    this.#reports = reports;
+  }
+
+  add(service: Service, port: ServicePort): void {
+    const addresses = addressesOf(service, this.#config);
+    const sole = addresses.flatMap((address) => soleAddressOf(address) ?? []);
+    if (interceptedProtocol(port) === 'HTTP') return this.addHttp(port.number, sole);
+    for (const address of sole) this.#addChains(address, service, port, []);
+    const blocks = addresses.filter((address) => soleAddressOf(address) === undefined);
+    if (blocks.length > 0 || isFoundAnywhere(service, port)) this.#addChains(anyAddress, service, port, blocks);
+  }
+
+  /** `addresses`: where connections are HTTP, whatever they begin with. */
+  addHttp(port: number, addresses: readonly string[] = []): void {
+    const known = this.#httpAddresses.get(port);
+    if (known === undefined) this.#httpAddresses.set(port, new Set(addresses));
+    else for (const address of addresses) known.add(address);
+  }
+
+  /** `others`: for connections that nobody declared. */
+  listeners(others: Filter): Listener[] {
+    for (const [port, addresses] of this.#httpAddresses) this.#addHttpChains(port, addresses);
+    return [...this.#planned]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, planned]) => buildListener(name, planned, others));
+  }
+
+  #addChains(address: string, service: Service, port: ServicePort, subnets: readonly string[]): void {
+    const isShared = address === anyAddress;
+    const context = { config: this.#config, client: this.#client, service, port, subnets, isShared };
+    const chains = buildL4Chains({ ...context, ...connectionReports(this.#reports) });
+    const isSniffed = interceptedProtocol(port) === 'UNSUPPORTED';
+    const routeName = isShared ? portRouteName(port.number) : serviceRouteName(service.hostname, port.number);
+    const manager = isSniffed ? this.#manager(`${address}_${port.number}`, routeName) : undefined;
+    const planned = this.#at(address, port.number);
+    for (const chain of chains) {
+      // A block counts more than a protocol: HTTP to it needs a chain of its own.
+      if (manager !== undefined) addChain(planned, { match: httpOnly(chain.match), filter: manager });
+      addChain(planned, chain);
+    }
+  }
+
+  /**
+   * By what connections begin with, since any address may be meant; and by the addresses of services, where they are HTTP
+   * even when their client says nothing for longer than an inspection lasts. The range of allotted addresses stands for all
+   * of them, so that one more changes nothing here.
+   */
+  #addHttpChains(port: number, addresses: ReadonlySet<string>): void {
+    const planned = this.#at(anyAddress, port);
+    const filter = this.#manager(`${anyAddress}_${port}`, portRouteName(port));
+    const allotted = `${allottedRange.prefix}/${allottedRange.length}`;
+    const declared = [...addresses].filter((address) => !isAllotted(address));
+    addChain(planned, { match: toSubnets([allotted, ...declared]), filter });
+    addChain(planned, { match: httpOnly({}), filter });
+  }
+
+  #manager(listenerName: string, routeName: string): Filter {
+    const rds = { config_source: adsConfigSource, route_config_name: routeName };
+    return buildHttpConnectionManager({ ...this.#reports, stat_prefix: `outbound_${listenerName}`, rds }, 'OUTBOUND');
+  }
+
+  #at(address: string, port: number): PlannedListener {
+    const name = `${address}_${port}`;
+    const known = this.#planned.get(name);
+    if (known !== undefined) return known;
+    const planned = { address, port, chains: [] };
+    this.#planned.set(name, planned);
+    return planned;
+  }
+}
+
+/**
+ * Without an address of its own a service is told by SNI, so that it needs no resolver that knows an allotted one; without
+ * SNI only one that lets connections go where they want has something to take.
+ */
+function isFoundAnywhere(service: Service, port: ServicePort): boolean {
+  const { addresses = [] } = service;
+  return addresses.length === 0 && (followsRequests(service) || interceptedProtocol(port) === 'TLS');
+}
+
+function isAllotted(address: string): boolean {
+  return address.startsWith(allottedRange.prefix.slice(0, -'0.0'.length));
+}
+
+/** Of two services whose connections look the same the first takes them. */
+function addChain({ chains }: PlannedListener, chain: L4Chain): void {
+  if (!chains.some(({ match }) => isSameMatch(match, chain.match))) chains.push(chain);
+}
+
+function buildListener(name: string, { address, port, chains }: PlannedListener, others: Filter): Listener {
+  const matching = chains.filter(({ match }) => !isMatchAll(match));
+  const matchAll = chains.find(({ match }) => isMatchAll(match));
+  const filter_chains = matching.map(({ match, filter }) => ({ filter_chain_match: match, filters: [filter] }));
+  const rest =
+    matchAll === undefined ? { name: 'PassthroughFilterChain', filters: [others] } : { filters: [matchAll.filter] };
+  return {
+    name,
+    address: { socket_address: { address, port_value: port } },
+    traffic_direction: 'OUTBOUND',
+    bind_to_port: false,
+    ...(matching.length === 0 ? { filter_chains: [rest] } : { filter_chains, default_filter_chain: rest }),
+    ...buildInspection(filter_chains),
+  };
+}
+
+function isMatchAll(match: FilterChainMatch): boolean {
+  return Object.keys(match).length === 0;
+}
+
+/** Connections to its own port are none of an application's: they would come back for ever. */
+function buildVirtualOutbound(interception: OutboundInterception, others: Filter): Listener {
+  const port_value = outboundPortOf(interception);
+  const filter_chains: FilterChain[] = [
+    {
+      name: `${outboundListenerName}-blackhole`,
+      filter_chain_match: { destination_port: port_value },
+      filters: [buildPlainTcpProxy(blackHoleClusterName)],
+    },
+    { name: `${outboundListenerName}-catchall-tcp`, filters: [others] },
+  ];
+  return {
+    name: outboundListenerName,
+    address: { socket_address: { address: anyAddress, port_value } },
+    traffic_direction: 'OUTBOUND',
+    use_original_dst: true,
+    ...(interception.mode === 'TPROXY' ? { transparent: true } : {}),
+    listener_filters: [originalDestinationFilter],
+    filter_chains,
+  };
+}

@@ -1,0 +1,123 @@
+/**
+ * Filter chains of one port of one service: what the `tls` and `tcp` rules of a VirtualService say, or all connections to
+ * the service. Which rules count is Istio's (pilot/pkg/networking/core/tls.go); of several VirtualServices for one host the
+ * oldest does (semantics S4).
+ */
+import type { RouteDestination } from '../../crds/virtual-service.ts';
+import type {
+  FilterChainMatch,
+  envoy_config_listener_v3_Filter as Filter,
+  TcpProxy,
+} from '../../proxy/api/envoy.gen.ts';
+import type { Client } from '../model/client.ts';
+import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
+import type { PushConfig } from '../model/push-context.ts';
+import { interceptedProtocol, type Service, type ServicePort } from '../model/service.ts';
+import { outboundClusterName } from './cluster-name.ts';
+import { isSameMatch, ofServerNames, toSubnets } from './filter-chain-match.ts';
+import { clusterNameOf, destinationHostname, type RouteContext } from './route-context.ts';
+import { isL4ForClient } from './source-match.ts';
+import { buildPlainTcpProxy, buildTcpProxy } from './tcp-proxy.ts';
+
+export interface L4Chain {
+  readonly match: FilterChainMatch;
+  readonly filter: Filter;
+}
+
+export interface L4Context {
+  readonly config: PushConfig;
+  readonly client: Client;
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** Address blocks of the service, on a listener that takes more than its connections. */
+  readonly subnets: readonly string[];
+  /** The listener takes connections to other services too. */
+  readonly isShared: boolean;
+  readonly access_log?: TcpProxy['access_log'];
+}
+
+/** No two have equal matches. */
+export function buildL4Chains(context: L4Context): L4Chain[] {
+  const { config, client, service, port } = context;
+  const rules = config.virtualServices.visibleTo(client.namespace).find(service.hostname);
+  const routing = rules && { rules, config, client, port: port.number };
+  const isTls = interceptedProtocol(port) === 'TLS';
+  const ruled = routing === undefined ? [] : (isTls ? buildTlsChains : buildTcpChains)(routing, context);
+  const chains = isTls ? (ruled.length > 0 ? ruled : [buildTlsDefault(context)]) : [...ruled, buildTcpDefault(context)];
+  return chains.filter(({ match }, i) => chains.findIndex((other) => isSameMatch(other.match, match)) === i);
+}
+
+function buildTlsChains(routing: RouteContext, context: L4Context): L4Chain[] {
+  return (routing.rules.spec.tls ?? []).flatMap(({ match = [], route = [] }) =>
+    match
+      .filter((attributes) => isL4ForClient(attributes, routing))
+      .map(({ sniHosts = [], destinationSubnets = [] }) => {
+        const subnets = destinationSubnets.length > 0 ? destinationSubnets : context.subnets;
+        return {
+          match: { ...ofServerNames(sniHosts), ...toSubnets(subnets) },
+          filter: buildRoute(route, routing, context),
+        };
+      }),
+  );
+}
+
+/** SNI is only looked at where nothing else tells the service. */
+function buildTlsDefault(context: L4Context): L4Chain {
+  const { service, subnets, isShared } = context;
+  const names = isShared ? ofServerNames([service.hostname]) : {};
+  return { match: { ...names, ...toSubnets(subnets) }, filter: buildDefault(context) };
+}
+
+/** Up to the first rule that takes connections to wherever they were made (S1, S3). */
+function buildTcpChains(routing: RouteContext, context: L4Context): L4Chain[] {
+  const chains: L4Chain[] = [];
+  for (const { match = [], route = [] } of routing.rules.spec.tcp ?? []) {
+    const taken = match.filter((attributes) => isL4ForClient(attributes, routing));
+    if (match.length > 0 && taken.length === 0) continue;
+    const filter = buildRoute(route, routing, context);
+    const isForAll = match.length === 0 || taken.some(({ destinationSubnets = [] }) => destinationSubnets.length === 0);
+    if (isForAll) return [...chains, { match: toSubnets(context.subnets), filter }];
+    chains.push({ match: toSubnets(taken.flatMap(({ destinationSubnets = [] }) => destinationSubnets)), filter });
+  }
+  return chains;
+}
+
+/** Where a rule takes all connections to the service, this chain is one too many and falls out as its equal. */
+function buildTcpDefault(context: L4Context): L4Chain {
+  return { match: toSubnets(context.subnets), filter: buildDefault(context) };
+}
+
+/** All connections to all workloads of the service. */
+function buildDefault({ config, client, service, port, access_log }: L4Context): Filter {
+  const cluster = outboundClusterName({ port: port.number, subset: '', hostname: service.hostname });
+  const policy = policyOf(config.destinationRules.find(service, client), undefined, port.number);
+  return buildPlainTcpProxy(cluster, { policy, ...(access_log === undefined ? {} : { access_log }) });
+}
+
+/** A single destination gets everything, whatever its weight; of several, those without weight get nothing (S15). */
+function buildRoute(destinations: readonly RouteDestination[], routing: RouteContext, context: L4Context): Filter {
+  const { rules } = routing;
+  const weighted = destinations.length === 1 ? destinations : destinations.filter(({ weight = 0 }) => weight > 0);
+  const clusters = weighted.map(({ destination, weight = 0 }) => {
+    return { name: clusterNameOf(destination, routing), weight: Math.max(1, weight) };
+  });
+  const { access_log } = context;
+  return buildTcpProxy({
+    statPrefix:
+      destinations.length === 1 ? (clusters[0]?.name ?? '') : `${rules.metadata.name}.${rules.metadata.namespace}`,
+    clusters,
+    policy: destinationPolicy(destinations[0], routing),
+    ...(access_log === undefined ? {} : { access_log }),
+  });
+}
+
+/** Of the first destination, also where it gets no connections (semantics D10). */
+function destinationPolicy(first: RouteDestination | undefined, routing: RouteContext): PolicyBlocks {
+  const { config, client, rules, port } = routing;
+  if (first === undefined) return {};
+  const { destination } = first;
+  const service = config.services.visibleTo(client.namespace).find(destinationHostname(destination, rules));
+  const rule = service && config.destinationRules.find(service, client);
+  const subset = rule?.subsets.find(({ name }) => name === destination.subset);
+  return policyOf(rule, subset, destination.port?.number ?? port);
+}

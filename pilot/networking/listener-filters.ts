@@ -1,0 +1,72 @@
+/** What looks at an intercepted connection before a filter chain is chosen. */
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type {
+  FilterChain,
+  Listener,
+  ListenerFilter,
+  ListenerFilterChainMatchPredicate,
+} from '../../proxy/api/envoy.gen.ts';
+
+export const originalDestinationFilter: ListenerFilter = {
+  name: 'envoy.filters.listener.original_dst',
+  typed_config: { '@type': typeUrlOf('envoy.extensions.filters.listener.original_dst.v3.OriginalDst') },
+};
+
+const tlsInspector: ListenerFilter = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: { '@type': typeUrlOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector') },
+};
+
+const httpInspector: ListenerFilter = {
+  name: 'envoy.filters.listener.http_inspector',
+  typed_config: { '@type': typeUrlOf('envoy.extensions.filters.listener.http_inspector.v3.HttpInspector') },
+};
+
+/** How long a server that speaks first waits for its client's silence to be noticed. */
+const inspectionTimeout = '0.05s';
+
+type Inspection = Pick<
+  Listener,
+  'listener_filters' | 'listener_filters_timeout' | 'continue_on_listener_filters_timeout'
+>;
+
+/**
+ * What the chains of a listener need to know. TLS and HTTP clients speak first; without HTTP nobody else comes, and there is
+ * no limit, as in Istio.
+ */
+export function buildInspection(chains: readonly FilterChain[], first: readonly ListenerFilter[] = []): Inspection {
+  const matches = chains.map(({ filter_chain_match = {} }) => filter_chain_match);
+  const looksAtHttp = matches.some(({ application_protocols = [] }) => application_protocols.length > 0);
+  const looksAtTls = matches.some(({ server_names = [] }) => server_names.length > 0);
+  const listener_filters = [
+    ...first,
+    ...(looksAtTls ? [tlsInspector] : []),
+    ...(looksAtHttp ? [inspectHttpAt(matches.flatMap(sniffedPort))] : []),
+  ];
+  if (!looksAtHttp && !looksAtTls) return first.length === 0 ? {} : { listener_filters };
+  return {
+    listener_filters,
+    listener_filters_timeout: looksAtHttp ? inspectionTimeout : '0s',
+    continue_on_listener_filters_timeout: true,
+  };
+}
+
+/** Of a chain that takes HTTP at one port only; 0 is no port. */
+function sniffedPort({
+  destination_port = 0,
+  application_protocols = [],
+}: NonNullable<FilterChain['filter_chain_match']>): number[] {
+  return destination_port === 0 || application_protocols.length === 0 ? [] : [destination_port];
+}
+
+/** `ports`: those whose bytes have to be seen; others must not wait. Empty: all there are. */
+function inspectHttpAt(ports: readonly number[]): ListenerFilter {
+  if (ports.length === 0) return httpInspector;
+  const rules = [...new Set(ports)].map((port): ListenerFilterChainMatchPredicate => {
+    return { destination_port_range: { start: port, end: port + 1 } };
+  });
+  const [only] = rules;
+  // Envoy wants two rules at least in a disjunction.
+  const atPorts = rules.length === 1 && only !== undefined ? only : { or_match: { rules } };
+  return { ...httpInspector, filter_disabled: { not_match: atPorts } };
+}

@@ -1,0 +1,34 @@
+/**
+ * Clusters of intercepted connections beside those of services: to where a connection was made for, and to nowhere. Names
+ * and kinds are Istio's.
+ */
+import type { Cluster } from '../../proxy/api/envoy.gen.ts';
+import type { PushConfig } from '../model/push-context.ts';
+import { buildConnectionPool } from './connection-pool.ts';
+
+export const passthroughClusterName = 'PassthroughCluster';
+export const inboundPassthroughClusterName = 'InboundPassthroughCluster';
+export const blackHoleClusterName = 'BlackHoleCluster';
+
+/** How such a cluster finds and chooses hosts: in the place of its type and its load balancing. */
+export const originalDestinationDiscovery: Cluster = { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' };
+
+/** The last in a sidecar's list of clusters, of all sidecars alike: policies change listeners and routes. */
+export function buildInterceptionClusters({ meshConfig }: PushConfig): Cluster[] {
+  const passthrough = (name: string): Cluster => ({
+    name,
+    ...originalDestinationDiscovery,
+    ...buildConnectionPool({}, undefined, meshConfig),
+    ...unknownService(name),
+  });
+  return [
+    passthrough(passthroughClusterName),
+    passthrough(inboundPassthroughClusterName),
+    { name: blackHoleClusterName, type: 'STATIC', ...buildConnectionPool({}, undefined, meshConfig) },
+  ];
+}
+
+/** What telemetry calls the service behind a cluster of undeclared hosts. */
+export function unknownService(name: string): Pick<Cluster, 'metadata'> {
+  return { metadata: { filter_metadata: { istio: { services: [{ host: name, name, namespace: '' }] } } } };
+}

@@ -1,0 +1,117 @@
+/** The listeners of a node, translated and encoded once for all nodes that share them. */
+import type { Listener } from '../../proxy/api/envoy.gen.ts';
+import { isIntercepted } from '../../proxy/api/interception.ts';
+import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { resourceTypes } from '../../proxy/api/resource-types.ts';
+import { type Client, clientOf } from '../model/client.ts';
+import { inboundPortsOf } from '../model/inbound-ports.ts';
+import { memoize } from '../model/memoize.ts';
+import type { PushConfig } from '../model/push-context.ts';
+import { clusterHostname } from '../model/service.ts';
+import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
+import { buildAccessLogs } from '../networking/access-logs.ts';
+import type { ListenerReports } from '../networking/http-connection-manager.ts';
+import { buildInterceptedInboundListener, type InboundInterception } from '../networking/intercepted-inbound.ts';
+import { buildInterceptedOutboundListeners, type OutboundInterception } from '../networking/intercepted-outbound.ts';
+import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
+import { sourceLabelKeys } from '../networking/source-match.ts';
+import { buildTracing, isTracing } from '../networking/tracing.ts';
+import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
+
+/**
+ * Where requests are addressed to a sidecar, its listeners depend on the node and on what they tell about requests: no other
+ * rule ever touches them.
+ */
+export function createListenerSets(encoder: ResourceEncoder) {
+  const encode = (listener: Listener): EncodedResource =>
+    encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener);
+  const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) =>
+    encode(buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'))),
+  );
+  // Nodes come and go while no Telemetry changes: what is made for one of them goes with it.
+  const ofNodes = memoize((telemetries: Telemetries, _key: null) =>
+    memoize((node: NodeMetadata, _node: null) => buildNodeListeners(node, telemetries).map(encode)),
+  );
+  const intercepted = createInterceptedListeners(encode);
+  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+    if (isIntercepted(node)) return intercepted(node, config);
+    const { telemetries } = config;
+    const { outboundPort } = node;
+    const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
+    return [
+      ...(isShared ? [outbound(telemetries, { outboundPort, client: listenerClient(node, telemetries) })] : []),
+      ...ofNodes(telemetries, null)(node, null),
+    ];
+  };
+}
+
+/** Those of intercepted nodes are made of the services, and of the rules for connections. */
+function createInterceptedListeners(encode: (listener: Listener) => EncodedResource) {
+  const shared = memoize((config: PushConfig, { logging, ...interception }: SharedInterception) =>
+    buildInterceptedOutboundListeners(config, interception, buildAccessLogs(config.telemetries, logging, 'CLIENT')).map(
+      encode,
+    ),
+  );
+  // Spans tell about the node itself.
+  const traced = memoize((config: PushConfig, _key: null) =>
+    memoize((node: NodeMetadata, _node: null) => {
+      const reports = reportsOf(node, config.telemetries, 'CLIENT');
+      return buildInterceptedOutboundListeners(config, outboundInterceptionOf(node, config), reports).map(encode);
+    }),
+  );
+  const inbound = memoize((config: PushConfig, _key: null) =>
+    memoize((node: NodeMetadata, _node: null) => {
+      const reports = reportsOf(node, config.telemetries, 'SERVER');
+      return encode(buildInterceptedInboundListener(inboundInterceptionOf(node, config), reports));
+    }),
+  );
+  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+    const { telemetries } = config;
+    const outbound = isTracing(telemetries.meshConfig)
+      ? traced(config, null)(node, null)
+      : shared(config, { ...outboundInterceptionOf(node, config), logging: listenerClient(node, telemetries) });
+    return [...outbound, inbound(config, null)(node, null)];
+  };
+}
+
+interface SharedInterception extends OutboundInterception {
+  /** As far as access logs depend on it. */
+  readonly logging: Client;
+}
+
+function outboundInterceptionOf(node: NodeMetadata, config: PushConfig): OutboundInterception {
+  const { interceptionMode: mode = 'NONE', outboundPort, inboundPort } = node;
+  return { mode, outboundPort, inboundPort, client: clientOf(node, sourceLabelKeys(config)) };
+}
+
+export function inboundInterceptionOf(node: NodeMetadata, config: PushConfig): InboundInterception {
+  const { interceptionMode: mode = 'NONE', inboundPort, address } = node;
+  return { mode, inboundPort, address, ports: inboundPortsOf(node, config) };
+}
+
+function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: WorkloadMode): ListenerReports {
+  return {
+    ...buildAccessLogs(telemetries, listenerClient(node, telemetries), mode),
+    ...buildTracing(node, telemetries.meshConfig),
+  };
+}
+
+/** Those that other nodes cannot share: spans tell about the node itself. */
+function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
+  const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
+  const isTraced = node.outboundPort !== 0 && isTracing(telemetries.meshConfig);
+  return [
+    ...(isTraced ? [buildOutboundListener(node, reportsOf(node, telemetries, 'CLIENT'))] : []),
+    ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, reportsOf(node, telemetries, 'SERVER'))] : []),
+  ];
+}
+
+/** Workloads that no Telemetry tells apart share what is made for them. */
+function listenerClient(node: NodeMetadata, telemetries: Telemetries): Client {
+  return telemetries.isAboutNamespace(node.namespace) ? clientOf(node, telemetries.selectorLabels) : { namespace: '' };
+}
+
+/** A pure client has none. */
+export function hasInbound({ inboundPort, appPort }: NodeMetadata): boolean {
+  return inboundPort !== 0 && appPort !== 0;
+}

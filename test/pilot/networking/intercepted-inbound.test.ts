@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest';
+import type { NodeMetadata } from '../../../proxy/api/node.ts';
+import { describeChains, listenerOf, managerOf, type NodeResources, resourcesOfNode } from './interception.ts';
+import { contextOf, metadataOf, serviceYaml } from './scenario.ts';
+
+const nodeOf = (given: Partial<NodeMetadata> = {}): NodeMetadata =>
+  metadataOf({ interceptionMode: 'REDIRECT', address: '10.0.0.1', ...given });
+
+const seenBy = (node: NodeMetadata, yaml = ''): NodeResources => resourcesOfNode(node, contextOf(yaml));
+
+const inbound = (resources: NodeResources): string[] => describeChains(listenerOf(resources, 'virtualInbound'));
+
+const ends = ['port 15006 -> BlackHoleCluster', 'any -> InboundPassthroughCluster'];
+
+describe('the listener for intercepted connections to a workload', () => {
+  test('takes them at 15006 and finds out where they were going', () => {
+    const listener = listenerOf(seenBy(nodeOf()), 'virtualInbound');
+    expect(listener.address?.socket_address).toEqual({ address: '0.0.0.0', port_value: 15_006 });
+    expect(listener.traffic_direction).toBe('INBOUND');
+    expect(listener).not.toHaveProperty('use_original_dst');
+    expect(listener.listener_filters?.map(({ name }) => name)).toEqual(['envoy.filters.listener.original_dst']);
+    expect(describeChains(listener)).toEqual(ends);
+  });
+
+  test('listens where the node says', () => {
+    const resources = seenBy(nodeOf({ inboundPort: 20_006, outboundPort: 20_001 }));
+    expect(inbound(resources)[0]).toBe('port 20006 -> BlackHoleCluster');
+    expect(describeChains(listenerOf(resources, 'virtualOutbound'))[0]).toBe('port 20001 -> BlackHoleCluster');
+  });
+
+  test('has a chain for each target port of the services that name or select the workload, by its protocol', () => {
+    const ports =
+      '[{ name: http, port: 80, targetPort: 8080 }, { name: tcp, port: 5432 }, { name: https, port: 443, targetPort: 8443 }, { name: grpc, port: 7000 }]';
+    const yaml =
+      serviceYaml('reviews', { ports }) +
+      serviceYaml('all', { ports: '[{ name: http, port: 9090 }]', selector: '{ app: reviews }' }) +
+      serviceYaml('others', { ports: '[{ name: http, port: 9191 }]', selector: '{ app: ratings }' }) +
+      serviceYaml('far', { ports: '[{ name: http, port: 9292 }]', selector: '{ app: reviews }', namespace: 'far' });
+    expect(inbound(seenBy(nodeOf(), yaml))).toEqual([
+      ends[0],
+      'port 5432 -> inbound|5432||',
+      'port 7000 -> inbound|7000||',
+      'port 8080 -> routes inbound|8080||',
+      'port 8443 -> inbound|8443||',
+      'port 9090 -> routes inbound|9090||',
+      ends[1],
+    ]);
+  });
+
+  test('has a chain for each port that the workload lists; what no service has is HTTP or TCP by its first bytes', () => {
+    const yaml = serviceYaml('reviews', { ports: '[{ name: http, port: 80, targetPort: 8080 }]' });
+    const resources = seenBy(nodeOf({ appPorts: [8080, 9999, 3306] }), yaml);
+    expect(inbound(resources)).toEqual([
+      ends[0],
+      'port 3306 -> inbound|3306||',
+      'port 8080 -> routes inbound|8080||',
+      'port 9999, http -> routes inbound|9999||',
+      'port 9999 -> inbound|9999||',
+      ends[1],
+    ]);
+  });
+
+  test('looks at connections to ports that nobody declared, and lets no other wait', () => {
+    const resources = seenBy(
+      nodeOf({ appPorts: [9998, 9999] }),
+      serviceYaml('reviews', { ports: '[{ name: tcp, port: 80 }]' }),
+    );
+    const listener = listenerOf(resources, 'virtualInbound');
+    expect(listener.listener_filters_timeout).toBe('0.05s');
+    expect(listener.continue_on_listener_filters_timeout).toBe(true);
+    const range = (port: number) => ({ destination_port_range: { start: port, end: port + 1 } });
+    expect(listener.listener_filters?.[1]?.filter_disabled).toEqual({
+      not_match: { or_match: { rules: [range(9998), range(9999)] } },
+    });
+  });
+
+  test('reaches the application on loopback, with TPROXY at its own address', () => {
+    const of = (node: NodeMetadata) =>
+      seenBy(node).clusters.find(({ name }) => name === 'inbound|9999||')?.load_assignment?.endpoints?.[0]
+        ?.lb_endpoints?.[0]?.endpoint?.address?.socket_address;
+    expect(of(nodeOf({ appPorts: [9999] }))).toEqual({ address: '127.0.0.1', port_value: 9999 });
+    const transparent = nodeOf({ appPorts: [9999], interceptionMode: 'TPROXY' });
+    expect(of(transparent)).toEqual({ address: '10.0.0.1', port_value: 9999 });
+    expect(listenerOf(seenBy(transparent), 'virtualInbound').transparent).toBe(true);
+  });
+
+  test("keeps the peer's metadata from the application", () => {
+    const yaml = serviceYaml('reviews', { ports: '[{ name: http, port: 80 }]' });
+    const chain = listenerOf(seenBy(nodeOf(), yaml), 'virtualInbound').filter_chains?.[1] ?? {};
+    expect(managerOf(chain)?.route_config?.request_headers_to_remove).toEqual(['x-envoy-peer-metadata']);
+  });
+
+  test('never leads back to itself, whatever a service says', () => {
+    const yaml = serviceYaml('reviews', { ports: '[{ name: http, port: 80, targetPort: 15006 }]' });
+    expect(inbound(seenBy(nodeOf(), yaml))).toEqual(ends);
+  });
+});

@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import type { Bootstrap, Cluster, Listener } from '../../../proxy/api/envoy.gen.ts';
+import { decode, encode } from '../../../proxy/api/protojson.ts';
+import { requirePeers } from '../../support/peers.ts';
+import { type NodeResources, resourcesOfNode } from './interception.ts';
+import { contextOf, destinationRuleYaml, metadataOf, serviceYaml, sidecarWorkload } from './scenario.ts';
+
+const entry = (name: string, spec: string): string => `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${name} }
+spec: { ${spec} }
+`;
+
+/** Every kind of port and address, and every kind of rule for connections, at once. */
+const yaml =
+  serviceYaml('reviews', {
+    ports:
+      '[{ name: http, port: 80, targetPort: 8080 }, { name: tcp-db, port: 5432 }, { name: web, port: 9000 }, { name: https, port: 443 }, { name: grpc, port: 50051 }]',
+  }) +
+  serviceYaml('mail', {
+    ports: '[{ name: smtp, port: 25 }, { name: http, port: 15001 }, { name: http-b, port: 15006 }]',
+  }) +
+  serviceYaml('vip', { ports: '[{ name: tcp, port: 80 }, { name: web, port: 9000 }]' }).replace(
+    'spec: {',
+    'spec: { clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7, "fd00::7"],',
+  ) +
+  serviceYaml('headless', { ports: '[{ name: http, port: 80 }, { name: tcp, port: 6379 }]' }).replace(
+    'spec: {',
+    'spec: { clusterIP: None,',
+  ) +
+  entry(
+    'block',
+    'hosts: [block.example.com], addresses: [192.168.0.0/16, 10.1.2.3/32], ports: [{ number: 5432, name: tcp, protocol: TCP }, { number: 9000, name: any }], resolution: STATIC, endpoints: [{ address: 192.168.0.9 }]',
+  ) +
+  entry(
+    'anywhere',
+    'hosts: [any.example.com], ports: [{ number: 7000, name: tcp, protocol: TCP }, { number: 7001, name: any }], resolution: NONE',
+  ) +
+  entry(
+    'tls-a',
+    'hosts: [a.example.com, "*.b.example.com"], ports: [{ number: 443, name: tls, protocol: TLS }], resolution: NONE',
+  ) +
+  entry(
+    'dns',
+    'hosts: [c.example.com], ports: [{ number: 80, name: http, protocol: HTTP }, { number: 443, name: tls, protocol: HTTPS }], resolution: DNS',
+  ) +
+  entry(
+    'dynamic',
+    'hosts: ["*.example.edu"], ports: [{ number: 80, name: http, protocol: HTTP }], resolution: DYNAMIC_DNS',
+  ) +
+  destinationRuleYaml(
+    '{ host: reviews, trafficPolicy: { loadBalancer: { consistentHash: { useSourceIp: true } }, connectionPool: { tcp: { idleTimeout: 10s, maxConnectionDuration: 60s } } }, subsets: [{ name: v1, labels: { version: v1 } }] }',
+  ) +
+  `
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: rules }
+spec:
+  hosts: [reviews]
+  tcp:
+  - match: [{ port: 5432, destinationSubnets: [10.0.0.0/8] }]
+    route: [{ destination: { host: vip, port: { number: 80 } } }]
+  - match: [{ port: 5432 }]
+    route: [{ destination: { host: reviews, subset: v1 }, weight: 90 }, { destination: { host: vip, port: { number: 80 } }, weight: 10 }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: secret }
+spec:
+  hosts: [a.example.com, "*.b.example.com"]
+  tls:
+  - match: [{ sniHosts: [a.example.com] }]
+    route: [{ destination: { host: a.example.com } }]
+  - match: [{ sniHosts: ["*.b.example.com"], destinationSubnets: [10.0.0.0/8] }]
+    route: [{ destination: { host: "*.b.example.com" } }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: outside }
+spec: { hosts: [outside.example.org], http: [{ route: [{ destination: { host: reviews } }] }] }
+`;
+
+const node = metadataOf({ interceptionMode: 'REDIRECT', appPorts: [8080, 5432, 9999], address: '10.0.0.1' });
+
+describe('all that an intercepted node gets', () => {
+  test.for(['REDIRECT', 'TPROXY'] as const)('is accepted by a real Envoy: %s', async (interceptionMode, context) => {
+    requirePeers(context, 'envoy');
+    await validate(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
+  });
+
+  test('means the same before and after the wire', () => {
+    const { listeners } = resourcesOfNode(node, contextOf(yaml, [sidecarWorkload(node)]));
+    for (const listener of listeners) {
+      const name = 'envoy.config.listener.v3.Listener';
+      expect(decode(name, encode(name, listener)).value).toEqual(listener);
+    }
+  });
+});
+
+async function validate(resources: NodeResources): Promise<void> {
+  const dir = mkdtempSync(join(tmpdir(), 'heddle-envoy-'));
+  try {
+    const file = join(dir, 'bootstrap.pb');
+    writeFileSync(file, encode('envoy.config.bootstrap.v3.Bootstrap', staticBootstrap(resources)));
+    const { stdout } = await promisify(execFile)('envoy', ['--mode', 'validate', '-c', file, '-l', 'error']);
+    expect(stdout).toMatch(/OK/);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}
+
+/** What ADS carries, written into one file: endpoints inside their clusters, routes inside their listeners. */
+function staticBootstrap({ clusters, assignments, listeners, routes }: NodeResources): Bootstrap {
+  const inlined = clusters.map((cluster): Cluster => {
+    const load_assignment = assignments.find(({ cluster_name }) => cluster_name === cluster.name);
+    if (load_assignment === undefined) return cluster;
+    const { eds_cluster_config: _, ...rest } = cluster;
+    return { ...rest, type: 'STATIC', load_assignment };
+  });
+  const text = JSON.stringify(listeners).replace(/"rds":\{.*?"route_config_name":"(.*?)"\}/g, (_, name: string) => {
+    return `"route_config":${JSON.stringify(routes.find((one) => one.name === name))}`;
+  });
+  return {
+    node: { id: 'test', cluster: 'test' },
+    static_resources: { clusters: inlined, listeners: JSON.parse(text) as Listener[] },
+  };
+}
