@@ -19,6 +19,7 @@ import { readHealthCheck } from './health-check-decoder.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
+import { readUpstreamTls } from './tls-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
@@ -43,6 +44,7 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
     ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
+    tls: readUpstreamTls(fields.message('transport_socket')),
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
     outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },
     healthCheck: readHealthCheck(fields, name),
