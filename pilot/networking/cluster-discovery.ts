@@ -11,6 +11,7 @@ import { forwardProxyDiscovery } from './forward-proxy.ts';
 import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts';
 import { placementFor } from './placement.ts';
 import { protoDurationOf } from './proto-duration.ts';
+import { isTlsOriginated } from './upstream-tls.ts';
 
 export interface DiscoveryContext {
   readonly clusterName: string;
@@ -28,12 +29,22 @@ export interface DiscoveryContext {
 
 export function buildDiscovery(context: DiscoveryContext): Cluster {
   const { service, policy } = context;
-  if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') return forwardProxyDiscovery;
+  if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') {
+    return isTlsOriginated(policy.tls) ? noHosts(context.clusterName) : forwardProxyDiscovery;
+  }
   const balancing = { ...buildLoadBalancer(policy), ...buildCommonLoadBalancing(policy, context.meshConfig) };
   if (isLookedUp(service)) {
     return { ...buildDns(context, service.resolution === 'DNS_ROUND_ROBIN'), ...balancing };
   }
   return { type: 'EDS', eds_cluster_config: { eds_config: adsConfigSource }, ...balancing };
+}
+
+/**
+ * A host that a request names would have to be verified by that name, request by request, which is not in force: nobody
+ * is reached (503 UH) rather than somebody without TLS or without verification.
+ */
+function noHosts(clusterName: string): Cluster {
+  return { type: 'STATIC', load_assignment: { cluster_name: clusterName } };
 }
 
 /** Istio's default; an answer's own time to live comes first. */

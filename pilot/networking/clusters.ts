@@ -14,6 +14,7 @@ import { withErrorStatuses } from './error-statuses.ts';
 import { buildHealthCheck } from './health-check.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
+import { buildTransportSocket } from './upstream-tls.ts';
 
 /** In the order of the services' hostnames, the one for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
@@ -57,6 +58,7 @@ function buildOutboundCluster(
       meshConfig,
     }),
     ...buildPolicy(policy, rule, meshConfig),
+    ...buildTransportSocket(policy.tls, hostname),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };

@@ -38,13 +38,17 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   const outlierDetection = fields.message('outlier_detection');
   const { errorStatuses, ...protocol } = readProtocol(fields);
   const discovery = readDiscovery(fields, name);
+  const tls = readUpstreamTls(fields.message('transport_socket'));
+  if (tls !== undefined && discovery.kind === 'dynamic_forward_proxy') {
+    fields.fail('transport_socket', 'TLS is not supported where requests name the host: Envoy wants auto_sni there');
+  }
   return {
     name,
     discovery,
     ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
-    tls: readUpstreamTls(fields.message('transport_socket')),
+    tls,
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
     outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },
     healthCheck: readHealthCheck(fields, name),
