@@ -444,6 +444,6 @@ function announcesBody(headers: HeaderMap): boolean {
 }
 
 function describeCause(error: Error | undefined): string {
-  if (error instanceof TransportFailure) return `, transport failure reason: ${error.reason}`;
+  if (error instanceof TransportFailure) return `: ${error.message}`;
   return error !== undefined && 'code' in error ? ` (${String(error.code)})` : '';
 }

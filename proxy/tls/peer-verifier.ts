@@ -2,7 +2,7 @@
 import { createHash, type X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { ValidationMaterial } from './certificate-store.ts';
-import { compileNameMatchers, type NamesTest, subjectAltNamesOf } from './peer-names.ts';
+import { compileNameMatchers, type NamesTest, type SubjectAltName, subjectAltNamesOf } from './peer-names.ts';
 import type { VerificationFault } from './tls-failure.ts';
 
 /** The library's verdict on the chain; undefined: it descends from an authority that is trusted. */
@@ -34,14 +34,13 @@ export class PeerVerifier {
   /** Undefined: the peer is who it should be. */
   verify(certificate: X509Certificate | undefined, chain: ChainVerdict): VerificationFault | undefined {
     if (certificate === undefined) {
-      return this.#isRequired ? { kind: 'no_cert', detail: 'no certificate' } : undefined;
+      return this.#isRequired ? missingCertificate : undefined;
     }
     const { trustedCa, acceptsUntrusted } = this.#validation;
-    if (trustedCa !== undefined && chain !== undefined && !acceptsUntrusted) return { kind: 'error', detail: chain };
-    if (this.#names !== undefined && !this.#names(subjectAltNamesOf(certificate))) {
-      return { kind: 'san', detail: 'verify SAN list' };
-    }
-    return this.#hasHash(certificate) ? undefined : { kind: 'cert_hash', detail: 'verify certificate hash list' };
+    if (trustedCa !== undefined && chain !== undefined && !acceptsUntrusted) return untrustedChain(chain);
+    const names = this.#names === undefined ? [] : subjectAltNamesOf(certificate);
+    if (this.#names?.(names) === false) return wrongNames(names);
+    return this.#hasHash(certificate) ? undefined : wrongHash;
   }
 
   #hasHash(certificate: X509Certificate): boolean {
@@ -53,6 +52,35 @@ export class PeerVerifier {
     const key = certificate.publicKey.export({ type: 'spki', format: 'der' });
     return spkiHashes.includes(createHash('sha256').update(key).digest('base64'));
   }
+}
+
+export const missingCertificate: VerificationFault = {
+  kind: 'no_cert',
+  detail: '',
+  message: 'the peer has sent no certificate',
+};
+
+const wrongHash: VerificationFault = {
+  kind: 'cert_hash',
+  detail: 'cert hash list',
+  message: "the peer's certificate is none of those expected",
+};
+
+/** Envoy adds at which depth of the chain, which Node does not tell. */
+function untrustedChain(verdict: string): VerificationFault {
+  return {
+    kind: 'error',
+    detail: `X509_verify_cert: certificate verification error: ${verdict}`,
+    message: `the peer's certificate is not trusted: ${verdict}`,
+  };
+}
+
+function wrongNames(names: readonly SubjectAltName[]): VerificationFault {
+  return {
+    kind: 'san',
+    detail: `SAN matcher, certificate SANs are [${names.map(({ value }) => value).join(', ')}]`,
+    message: "the peer's certificate has none of the names expected",
+  };
 }
 
 interface HandleWithVerdict {

@@ -1,12 +1,12 @@
 /** Why handshakes fail, in Envoy's words: `TLS_error:|268435581:SSL_routines:OPENSSL_internal:…:TLS_error_end`. */
 import { TransportFailure } from '../common/errors.ts';
 
-/** What was wrong with the peer's certificate, by the statistic that counts it. */
-export type VerificationFault =
-  | { readonly kind: 'no_cert'; readonly detail: string }
-  | { readonly kind: 'error'; readonly detail: string }
-  | { readonly kind: 'san'; readonly detail: string }
-  | { readonly kind: 'cert_hash'; readonly detail: string };
+/** What was wrong with the peer's certificate: how Envoy's statistics count it, what Envoy says, what people read. */
+export interface VerificationFault {
+  readonly kind: 'no_cert' | 'error' | 'san' | 'cert_hash';
+  readonly detail: string;
+  readonly message: string;
+}
 
 /** BoringSSL's numbers of reasons, of those that are none of alerts. */
 const reasonNumbers: Readonly<Record<string, number>> = {
@@ -15,14 +15,9 @@ const reasonNumbers: Readonly<Record<string, number>> = {
   WRONG_VERSION_NUMBER: 268_435_703,
 };
 
-export function verificationFailure({ kind, detail }: VerificationFault): TransportFailure {
-  if (kind === 'no_cert') {
-    return new TransportFailure('the peer has sent no certificate', reasonOf('PEER_DID_NOT_RETURN_A_CERTIFICATE'));
-  }
-  return new TransportFailure(
-    `the peer's certificate is not accepted: ${detail}`,
-    reasonOf('CERTIFICATE_VERIFY_FAILED', `verify_cert_failed: ${detail}`),
-  );
+export function verificationFailure({ kind, detail, message }: VerificationFault): TransportFailure {
+  if (kind === 'no_cert') return new TransportFailure(message, reasonOf('PEER_DID_NOT_RETURN_A_CERTIFICATE'));
+  return new TransportFailure(message, reasonOf('CERTIFICATE_VERIFY_FAILED', `verify_cert_failed: ${detail}`));
 }
 
 /** No certificate or authority is at hand yet: not a byte is sent. */

@@ -7,7 +7,7 @@ import { attach, deliver, guard, sharedReadBuffer, type SocketHandler } from '..
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { type ClientHello, inspectClientHello } from './client-hello.ts';
 import type { DownstreamTlsContext, ServerContext } from './downstream-tls.ts';
-import { chainVerdictOf, type PeerVerifier } from './peer-verifier.ts';
+import { chainVerdictOf, missingCertificate, type PeerVerifier } from './peer-verifier.ts';
 import type { SslStats } from './ssl-stats.ts';
 import { handshakeFailure, handshakeTimeout, notTls, secretsNotReady, verificationFailure } from './tls-failure.ts';
 import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
@@ -46,13 +46,13 @@ export function connectTls(
   const keepSession = sessionKeeper(socket, current);
   socket.once('secureConnect', () => {
     guard(socket, () => {
-      stats.onHandshake(socket);
       // A session is kept only of a server that was verified for this very context, and Node has no certificate of it.
       const failure = socket.isSessionReused() ? undefined : verifyPeer(socket, current.verifier, stats);
       if (failure !== undefined) {
         socket.destroy(failure);
         return;
       }
+      stats.onHandshake(socket);
       keepSession();
       handler.onConnect?.();
     });
@@ -178,15 +178,16 @@ class Handshake {
   #onSecure(socket: tls.TLSSocket, { serverName }: ClientHello): void {
     const { stats, timers } = this.#context;
     timers.disarm(this.#timer);
-    stats.onHandshake(socket);
-    if (socket.getPeerX509Certificate() === undefined) stats.noCertificate.value += 1;
     const failure = verifyPeer(socket, this.#server.verifier, stats);
     if (failure !== undefined) {
       socket.destroy(failure);
       return;
     }
     this.#isOver = true;
-    const handler = this.#acceptor.onHandshake(socket, factsOf(socket, serverName));
+    const facts = factsOf(socket, serverName);
+    stats.onHandshake(socket);
+    if (facts.peerCertificate === undefined) stats.noCertificate.value += 1;
+    const handler = this.#acceptor.onHandshake(socket, facts);
     attach(socket, handler, (cause) => describeError(cause, stats));
     socket.on('data', (bytes: Buffer) => {
       if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
@@ -223,7 +224,7 @@ function describeError(cause: Error, stats: SslStats): Error {
   const described = handshakeFailure(cause);
   if (described === cause) return cause;
   const isMissing = (cause as NodeJS.ErrnoException).code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
-  if (isMissing) stats.onVerificationFault({ kind: 'no_cert', detail: '' });
+  if (isMissing) stats.onVerificationFault(missingCertificate);
   else stats.connectionErrors.value += 1;
   return described;
 }
