@@ -6,7 +6,8 @@ import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, show } from './findings.ts';
 import { loadBalancerFaults } from './load-balancer-support.ts';
 import { isIpAddress } from './names.ts';
-import type { LoadBalancerSettings } from './traffic-policy.ts';
+import { clientTlsFaults } from './tls-support.ts';
+import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
 import {
   unsupportedHeaderRemoval,
   unsupportedHeaderValues,
@@ -90,6 +91,18 @@ const loadBalancer: Supported = {
   localityLbSetting: true,
 };
 
+/** ISTIO_MUTUAL needs an authority of the mesh, and `credentialName` secrets that the control plane hands out. */
+const clientTls: Supported = {
+  mode: only('DISABLE', 'SIMPLE', 'MUTUAL'),
+  clientCertificate: true,
+  privateKey: true,
+  caCertificates: true,
+  caCrl: true,
+  subjectAltNames: true,
+  sni: true,
+  insecureSkipVerify: true,
+};
+
 /** What a policy, a subset's and a port's have in common. */
 const policyBlocks = {
   loadBalancer: (value: unknown, path: string) => [
@@ -108,8 +121,10 @@ const policyBlocks = {
     minHealthPercent: true,
     outlierDetectionHttpErrorCodes: true,
   },
-  // Plain text is all there is.
-  tls: { mode: only('DISABLE') },
+  tls: (value: unknown, path: string) => {
+    const unsupported = unsupportedIn(value, clientTls, path);
+    return unsupported.length > 0 ? unsupported : clientTlsFaults(value as ClientTLSSettings, path);
+  },
 } satisfies Supported;
 
 const trafficPolicy: Supported = {

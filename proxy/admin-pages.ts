@@ -1,4 +1,5 @@
 /** What the admin pages say, in Envoy's words. */
+import { redactSecrets } from './api/redaction.ts';
 import type { ProxyServer } from './server.ts';
 import type { Host } from './upstream/host.ts';
 import type { AdsClient } from './xds/ads-client.ts';
@@ -64,13 +65,13 @@ export function describeListeners(server: ProxyServer): string {
 }
 
 /** Static configuration as decoded, dynamic resources as the control plane sent them, with version and status per type. */
-export function dumpConfig(server: ProxyServer): object {
+export function dumpConfig(server: ProxyServer): unknown {
   const { node, staticListeners, staticClusters } = server.bootstrap;
-  return {
+  return redactSecrets({
     node: { id: node.id, cluster: node.cluster, metadata: node.metadata },
     static_resources: { listeners: staticListeners, clusters: staticClusters },
     dynamic_resources: dumpDynamic(server.ads),
-  };
+  });
 }
 
 function dumpDynamic(ads: AdsClient | undefined): object {

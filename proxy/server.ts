@@ -35,6 +35,7 @@ import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import { CertificateStore } from './tls/certificate-store.ts';
 import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
@@ -51,6 +52,7 @@ export class ProxyServer implements Lifecycle {
   readonly bootstrap: Bootstrap;
   readonly stats = new StatsStore();
   readonly metrics: IstioMetrics;
+  readonly certificates: CertificateStore;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly ads: AdsClient | undefined;
@@ -77,7 +79,9 @@ export class ProxyServer implements Lifecycle {
     this.#timers = new TimerWheel(clock);
     this.metrics = new IstioMetrics(bootstrap.node.metadata);
     const isOwnAddress = (address: string, port: number): boolean => this.#isOwnPort(port) && isLocalAddress(address);
-    const upstream = { clock, timers: this.#timers, random, stats: this.stats, isOwnAddress };
+    this.certificates = new CertificateStore({ clock, logger: this.#logger.child('tls') });
+    const { certificates, stats } = this;
+    const upstream = { clock, timers: this.#timers, random, stats, isOwnAddress, certificates };
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
     this.#tracers = new Tracers({
       clusters: this.clusters,
@@ -170,6 +174,7 @@ export class ProxyServer implements Lifecycle {
     await this.listeners.close();
     this.#tracers.close();
     await this.clusters.close();
+    this.certificates.close();
     for (const log of this.#accessLogs.values()) await log.close();
     await this.#admin?.close();
     this.#timers.close();

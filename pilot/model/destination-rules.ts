@@ -64,7 +64,10 @@ export interface PolicyBlocks extends TrafficBlocks {
   readonly peakEwma?: PeakEwmaSettings;
 }
 
-type TrafficBlocks = Pick<TrafficPolicy, 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'retryBudget'>;
+type TrafficBlocks = Pick<
+  TrafficPolicy,
+  'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls' | 'retryBudget'
+>;
 
 /** The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). */
 export function policyOf(rule: MergedRule | undefined, subset: Subset | undefined, port: number): PolicyBlocks {
@@ -84,11 +87,12 @@ function overridePolicy(base: TrafficBlocks, policy: TrafficPolicy | undefined, 
 
 type Blocks = { readonly [K in keyof TrafficBlocks]: TrafficBlocks[K] | undefined };
 
-function blocksOf({ loadBalancer, connectionPool, outlierDetection, retryBudget }: Blocks): TrafficBlocks {
+function blocksOf({ loadBalancer, connectionPool, outlierDetection, tls, retryBudget }: Blocks): TrafficBlocks {
   return {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
     ...(outlierDetection === undefined ? {} : { outlierDetection }),
+    ...(tls === undefined ? {} : { tls }),
     ...(retryBudget === undefined ? {} : { retryBudget }),
   };
 }

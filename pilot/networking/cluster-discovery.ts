@@ -12,6 +12,7 @@ import { buildCommonLoadBalancing, buildLoadBalancer } from './load-balancer.ts'
 import { originalDestinationDiscovery } from './original-destination.ts';
 import { placementFor } from './placement.ts';
 import { protoDurationOf } from './proto-duration.ts';
+import { isTlsOriginated } from './upstream-tls.ts';
 
 export interface DiscoveryContext {
   readonly clusterName: string;
@@ -31,13 +32,22 @@ export function buildDiscovery(context: DiscoveryContext): Cluster {
   const { service, policy, client } = context;
   if (followsRequests(service) || policy.loadBalancer?.simple === 'PASSTHROUGH') {
     const hasDestination = client.isIntercepted === true && service.resolution !== 'DYNAMIC_DNS';
-    return hasDestination ? originalDestinationDiscovery : forwardProxyDiscovery;
+    if (hasDestination) return originalDestinationDiscovery;
+    return isTlsOriginated(policy.tls) ? noHosts(context.clusterName) : forwardProxyDiscovery;
   }
   const balancing = { ...buildLoadBalancer(policy), ...buildCommonLoadBalancing(policy, context.meshConfig) };
   if (isLookedUp(service)) {
     return { ...buildDns(context, service.resolution === 'DNS_ROUND_ROBIN'), ...balancing };
   }
   return { type: 'EDS', eds_cluster_config: { eds_config: adsConfigSource }, ...balancing };
+}
+
+/**
+ * A host that a request names would have to be verified by that name, request by request, which is not in force: nobody
+ * is reached (503 UH) rather than somebody without TLS or without verification.
+ */
+function noHosts(clusterName: string): Cluster {
+  return { type: 'STATIC', load_assignment: { cluster_name: clusterName } };
 }
 
 /** Istio's default; an answer's own time to live comes first. */

@@ -19,6 +19,7 @@ import { readHealthCheck } from './health-check-decoder.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
+import { readUpstreamTls } from './tls-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
@@ -37,12 +38,17 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   const outlierDetection = fields.message('outlier_detection');
   const { errorStatuses, ...protocol } = readProtocol(fields);
   const discovery = readDiscovery(fields, name);
+  const tls = readUpstreamTls(fields.message('transport_socket'));
+  if (tls !== undefined && discovery.kind === 'dynamic_forward_proxy') {
+    fields.fail('transport_socket', 'TLS is not supported where requests name the host: Envoy wants auto_sni there');
+  }
   return {
     name,
     discovery,
     ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy' || discovery.kind === 'original_dst'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
+    tls,
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
     outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },
     healthCheck: readHealthCheck(fields, name),

@@ -5,6 +5,7 @@ import type { DnsCacheConfig, DnsPolicy } from './dns.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
+import type { UpstreamTls } from './tls.ts';
 
 export interface Cluster extends ConnectionLifetime {
   readonly name: string;
@@ -32,6 +33,8 @@ export interface Cluster extends ConnectionLifetime {
   readonly connectTimeoutMs: number;
   /** HTTP version spoken to the endpoints. `http2` is only usable for gRPC services of the bootstrap. */
   readonly protocol: 'http1' | 'http2';
+  /** Undefined: endpoints are spoken to in plain text. */
+  readonly tls: UpstreamTls | undefined;
   readonly circuitBreakers: CircuitBreakers;
   /** Undefined: hosts are never ejected. */
   readonly outlierDetection: OutlierDetection | undefined;

@@ -34,6 +34,10 @@ export interface RootMessages {
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
+  'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer;
+  'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext': DownstreamTlsContext;
+  'envoy.extensions.transport_sockets.tls.v3.Secret': Secret;
+  'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': UpstreamTlsContext;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
@@ -2407,6 +2411,8 @@ export type PreviousHostsPredicate = Record<string, never>;
 export interface PreviousPrioritiesConfig {
   update_frequency?: number;
 }
+/** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
+export type RawBuffer = Record<string, never>;
 /** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
 export interface CertificateProviderPluginInstance {
   instance_name?: string;
@@ -2434,6 +2440,56 @@ export interface CertificateValidationContext {
 export type CertificateValidationContext_SystemRootCerts = Record<string, never>;
 /** envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification */
 export type CertificateValidationContext_TrustChainVerification = 'VERIFY_TRUST_CHAIN' | 'ACCEPT_UNTRUSTED';
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext */
+export interface CommonTlsContext {
+  tls_params?: TlsParameters;
+  tls_certificates?: TlsCertificate[];
+  tls_certificate_sds_secret_configs?: SdsSecretConfig[];
+  tls_certificate_provider_instance?: CertificateProviderPluginInstance;
+  tls_certificate_certificate_provider?: CommonTlsContext_CertificateProvider;
+  tls_certificate_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance;
+  validation_context?: CertificateValidationContext;
+  validation_context_sds_secret_config?: SdsSecretConfig;
+  combined_validation_context?: CommonTlsContext_CombinedCertificateValidationContext;
+  validation_context_certificate_provider?: CommonTlsContext_CertificateProvider;
+  validation_context_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance;
+  alpn_protocols?: string[];
+  custom_handshaker?: envoy_config_core_v3_TypedExtensionConfig;
+  key_log?: TlsKeyLog;
+}
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProvider */
+export interface CommonTlsContext_CertificateProvider {
+  name?: string;
+  typed_config?: envoy_config_core_v3_TypedExtensionConfig;
+}
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProviderInstance */
+export interface CommonTlsContext_CertificateProviderInstance {
+  instance_name?: string;
+  certificate_name?: string;
+}
+/** envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext */
+export interface CommonTlsContext_CombinedCertificateValidationContext {
+  default_validation_context?: CertificateValidationContext;
+  validation_context_sds_secret_config?: SdsSecretConfig;
+  validation_context_certificate_provider?: CommonTlsContext_CertificateProvider;
+  validation_context_certificate_provider_instance?: CommonTlsContext_CertificateProviderInstance;
+}
+/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext */
+export interface DownstreamTlsContext {
+  common_tls_context?: CommonTlsContext;
+  require_client_certificate?: boolean;
+  require_sni?: boolean;
+  session_ticket_keys?: TlsSessionTicketKeys;
+  session_ticket_keys_sds_secret_config?: SdsSecretConfig;
+  disable_stateless_session_resumption?: boolean;
+  disable_stateful_session_resumption?: boolean;
+  session_timeout?: string;
+  ocsp_staple_policy?: DownstreamTlsContext_OcspStaplePolicy;
+  full_scan_certs_on_sni_mismatch?: boolean;
+  prefer_client_ciphers?: boolean;
+}
+/** envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy */
+export type DownstreamTlsContext_OcspStaplePolicy = 'LENIENT_STAPLING' | 'STRICT_STAPLING' | 'MUST_STAPLE';
 /** envoy.extensions.transport_sockets.tls.v3.GenericSecret */
 export interface GenericSecret {
   secret?: DataSource;
@@ -2443,6 +2499,11 @@ export interface PrivateKeyProvider {
   provider_name?: string;
   typed_config?: { '@type': string; [field: string]: unknown };
   fallback?: boolean;
+}
+/** envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig */
+export interface SdsSecretConfig {
+  name?: string;
+  sds_config?: ConfigSource;
 }
 /** envoy.extensions.transport_sockets.tls.v3.Secret */
 export interface Secret {
@@ -2471,9 +2532,35 @@ export interface TlsCertificate {
   ocsp_staple?: DataSource;
   signed_certificate_timestamp?: DataSource[];
 }
+/** envoy.extensions.transport_sockets.tls.v3.TlsKeyLog */
+export interface TlsKeyLog {
+  path?: string;
+  local_address_range?: CidrRange[];
+  remote_address_range?: CidrRange[];
+}
+/** envoy.extensions.transport_sockets.tls.v3.TlsParameters */
+export interface TlsParameters {
+  tls_minimum_protocol_version?: TlsParameters_TlsProtocol;
+  tls_maximum_protocol_version?: TlsParameters_TlsProtocol;
+  cipher_suites?: string[];
+  ecdh_curves?: string[];
+  signature_algorithms?: string[];
+}
+/** envoy.extensions.transport_sockets.tls.v3.TlsParameters.TlsProtocol */
+export type TlsParameters_TlsProtocol = 'TLS_AUTO' | 'TLSv1_0' | 'TLSv1_1' | 'TLSv1_2' | 'TLSv1_3';
 /** envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys */
 export interface TlsSessionTicketKeys {
   keys?: DataSource[];
+}
+/** envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext */
+export interface UpstreamTlsContext {
+  common_tls_context?: CommonTlsContext;
+  sni?: string;
+  allow_renegotiation?: boolean;
+  max_session_keys?: number;
+  enforce_rsa_key_usage?: boolean;
+  auto_host_sni?: boolean;
+  auto_sni_san_validation?: boolean;
 }
 /** envoy.extensions.upstreams.http.v3.HttpProtocolOptions */
 export interface envoy_extensions_upstreams_http_v3_HttpProtocolOptions {

@@ -116,8 +116,9 @@ export class MeshError {
     return transport === undefined ? details : details.replace('}', `|${transport}}`);
   }
 
-  /** Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%: what the system said when no connection came about. */
+  /** Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%: what the system or TLS said when no connection came about. */
   get transportFailureReason(): string | undefined {
+    if (this.cause instanceof TransportFailure) return this.cause.reason;
     if (this.code !== 'connect_failure' || !(this.cause instanceof Error)) return undefined;
     const { code = '' } = this.cause as NodeJS.ErrnoException;
     return `delayed_connect_error:_${(systemErrors[code] ?? code) || 'Unknown_error'}`;
@@ -125,6 +126,18 @@ export class MeshError {
 
   get class(): MeshErrorClass {
     return meshErrors[this.code];
+  }
+}
+
+/** What a transport socket found wrong with a connection: a handshake that failed. */
+export class TransportFailure extends Error {
+  /** Envoy's %UPSTREAM_TRANSPORT_FAILURE_REASON%, without spaces. */
+  readonly reason: string;
+
+  constructor(message: string, reason: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'TransportFailure';
+    this.reason = reason;
   }
 }
 

@@ -6,7 +6,7 @@
 import net from 'node:net';
 
 export const readBufferBytes = 131_072;
-const sharedReadBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
+export const sharedReadBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
 
 /** What a connection does with its socket's events. Nothing it throws reaches the process: the socket is destroyed. */
 export interface SocketHandler {
@@ -131,17 +131,23 @@ function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
   });
 }
 
-function attach(socket: net.Socket, handler: SocketHandler): void {
+/** Sends all events but bytes to `handler`. `describe` says what an error means where the transport knows. */
+export function attach(
+  socket: net.Socket,
+  handler: SocketHandler,
+  describe: (cause: Error) => Error = (cause) => cause,
+): void {
   let error: Error | undefined = undefined;
   socket.on('error', (cause) => {
-    error = cause;
+    error = describe(cause);
   });
   socket.on('end', () => guard(socket, () => handler.onEnd()));
   socket.on('drain', () => guard(socket, () => handler.onDrain()));
   socket.on('close', () => guard(socket, () => handler.onClose(error)));
 }
 
-function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, length: number): boolean {
+/** The result tells whether to go on reading. */
+export function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, length: number): boolean {
   try {
     return handler.onBytes(bytes, length);
   } catch (cause) {
@@ -150,7 +156,7 @@ function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, leng
   }
 }
 
-/** For calls that come from elsewhere than the socket, a timer for example. */
+/** Calls what must not throw into the process, also when it comes from elsewhere than the socket, a timer for example. */
 export function guard(socket: net.Socket, call: () => void): void {
   try {
     call();

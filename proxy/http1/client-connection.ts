@@ -1,8 +1,9 @@
 /** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
 import type { Socket } from 'node:net';
-import { MeshError } from '../common/errors.ts';
+import { MeshError, TransportFailure } from '../common/errors.ts';
 import { type SocketHandler, connectSocket, localAddressOf, nextConnectionId } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
+import { connectTls, resetSocket } from '../tls/tls-socket.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
@@ -87,7 +88,11 @@ export class ClientConnection implements SocketHandler {
     host.connectionsTotal += 1;
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
-    this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
+    const { endpoint, cluster } = host;
+    this.#socket =
+      cluster.tls === undefined
+        ? connectSocket(endpoint.address, endpoint.port, this)
+        : connectTls(endpoint, cluster.tls, this);
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }
@@ -167,7 +172,7 @@ export class ClientConnection implements SocketHandler {
   abandon(): void {
     this.#decoder = undefined;
     // A protocol that we do not know may take FIN for the end of a message that was cut.
-    if (this.#isUpgraded) this.#socket.resetAndDestroy();
+    if (this.#isUpgraded) resetSocket(this.#socket);
     else this.#socket.destroy();
   }
 
@@ -237,11 +242,11 @@ export class ClientConnection implements SocketHandler {
     if (state === 'idle') pool.dropIdle(this);
     if (state === 'connecting') {
       this.#failConnect(
-        new MeshError('connect_failure', `connecting to ${address} failed${errorCode(error)}`, { cause: error }),
+        new MeshError('connect_failure', `connecting to ${address} failed${describeCause(error)}`, { cause: error }),
       );
     } else {
       this.#reset(
-        new MeshError('upstream_reset', `${address} closed the connection${errorCode(error)}`, { cause: error }),
+        new MeshError('upstream_reset', `${address} closed the connection${describeCause(error)}`, { cause: error }),
       );
     }
     pool.openForPending();
@@ -438,6 +443,7 @@ function announcesBody(headers: HeaderMap): boolean {
   return headers.hasKnown(Known.transferEncoding) || (length !== undefined && Number(length) > 0);
 }
 
-function errorCode(error: Error | undefined): string {
+function describeCause(error: Error | undefined): string {
+  if (error instanceof TransportFailure) return `: ${error.message}`;
   return error !== undefined && 'code' in error ? ` (${String(error.code)})` : '';
 }

@@ -41,6 +41,7 @@ export class ClusterManager implements Lifecycle {
     this.#isStarted = true;
     this.#cancelSweep ??= this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
     const all = [...this.list(), ...this.#warming.list()];
+    for (const cluster of all) this.#startTls(cluster);
     await Promise.all(all.flatMap(({ discovery }) => discovery?.start() ?? []));
   }
 
@@ -114,7 +115,10 @@ export class ClusterManager implements Lifecycle {
   #create(config: Cluster, predecessor: UpstreamCluster | undefined): UpstreamCluster {
     const created = new UpstreamCluster(config, this.#context);
     if (predecessor !== undefined) created.succeed(predecessor);
-    if (this.#isStarted) void created.discovery?.start();
+    if (this.#isStarted) {
+      this.#startTls(created);
+      void created.discovery?.start();
+    }
     const assignment =
       config.discovery.kind === 'eds' ? this.#assignments.get(config.discovery.serviceName) : undefined;
     if (assignment !== undefined) created.receiveAssignment(assignment);
@@ -135,8 +139,13 @@ export class ClusterManager implements Lifecycle {
     const { name } = cluster.config;
     if (this.#warming.get(name) === cluster) this.#warming.drop(name);
     else cluster.close();
-    if (!this.#clusters.has(name) && this.#warming.get(name) === undefined)
-      this.#context.stats.remove(cluster.stats.all);
+    if (this.#clusters.has(name) || this.#warming.get(name) !== undefined) return;
+    this.#context.stats.remove([...cluster.stats.all, ...(cluster.tls?.stats.all ?? [])]);
+  }
+
+  /** Files are read now rather than at the first request, if there is a process that reads them. */
+  #startTls(cluster: UpstreamCluster): void {
+    if (this.#context.certificates !== undefined) cluster.tls?.start();
   }
 
   #forgetUnusedAssignments(): void {

@@ -5,6 +5,8 @@ import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
 import type { TimerWheel } from '../common/timer-wheel.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
+import { CertificateStore } from '../tls/certificate-store.ts';
+import { UpstreamTlsContext } from '../tls/upstream-tls.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { HealthCheckStats } from './health-check/health-check-stats.ts';
@@ -33,6 +35,8 @@ export interface UpstreamContext {
   readonly createProber?: ProberFactory;
   /** Where clusters that go by names look them up; such a cluster cannot be without it. */
   readonly dns?: Dns;
+  /** Where clusters with TLS get their secrets. Default: one of their own, which reads files when they are needed. */
+  readonly certificates?: CertificateStore;
 }
 
 export class UpstreamCluster {
@@ -40,6 +44,8 @@ export class UpstreamCluster {
   readonly context: UpstreamContext;
   readonly stats: ClusterStats;
   readonly circuitBreaker: CircuitBreaker;
+  /** Undefined: hosts are spoken to in plain text. */
+  readonly tls: UpstreamTlsContext | undefined;
   /** Undefined where addresses stand in the configuration or come from EDS. */
   readonly discovery: HostDiscovery | undefined;
   readonly #outlierDetector: OutlierDetector | undefined;
@@ -64,6 +70,7 @@ export class UpstreamCluster {
     this.stats = new ClusterStats(context.stats, config.name);
     this.circuitBreaker = new CircuitBreaker(config.circuitBreakers, this.stats);
     this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
+    this.tls = this.#createTls();
     this.#outlierDetector = this.#createOutlierDetector();
     this.#healthChecker = this.#createHealthChecker();
     this.discovery = this.#createDiscovery();
@@ -71,6 +78,13 @@ export class UpstreamCluster {
     this.#picker = this.#clusterPicker.picker;
     if (config.discovery.kind === 'eds') this.stats.updateAttempt.value += 1;
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
+  }
+
+  #createTls(): UpstreamTlsContext | undefined {
+    const { name, tls } = this.config;
+    if (tls === undefined) return undefined;
+    const { clock, stats, certificates: store = new CertificateStore({ clock }) } = this.context;
+    return new UpstreamTlsContext(tls, { store, stats, clusterName: name });
   }
 
   #createOutlierDetector(): OutlierDetector | undefined {
@@ -85,7 +99,7 @@ export class UpstreamCluster {
   #createHealthChecker(): HealthChecker | undefined {
     const { name, healthCheck } = this.config;
     if (healthCheck === undefined) return undefined;
-    const { clock, random, createProber = (config) => new SocketProber(config) } = this.context;
+    const { clock, random, createProber = (config) => new SocketProber(config, this.tls) } = this.context;
     const stats = new HealthCheckStats(this.context.stats, name);
     this.stats.add(stats.all);
     return new HealthChecker(healthCheck, {
@@ -255,6 +269,7 @@ export class UpstreamCluster {
   }
 
   close(): void {
+    this.tls?.close();
     this.discovery?.close();
     this.#outlierDetector?.close();
     this.#healthChecker?.close();

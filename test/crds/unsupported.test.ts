@@ -253,13 +253,33 @@ describe('what Istio knows and this version does not put in force', () => {
     ],
     [
       'TLS',
-      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE' } } }),
-      `spec.trafficPolicy.tls.mode: "SIMPLE" ${notYet}, only "DISABLE"`,
+      destinationRule({ trafficPolicy: { tls: { mode: 'ISTIO_MUTUAL' } } }),
+      `spec.trafficPolicy.tls.mode: "ISTIO_MUTUAL" ${notYet}, only "DISABLE", "SIMPLE", "MUTUAL"`,
+    ],
+    [
+      'TLS with secrets of the control plane',
+      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE', credentialName: 'a' } } }),
+      `spec.trafficPolicy.tls.credentialName: ${notYet}`,
+    ],
+    [
+      'a client certificate that is never shown',
+      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE', clientCertificate: '/a.pem' } } }),
+      'spec.trafficPolicy.tls.clientCertificate: has no effect with mode SIMPLE',
+    ],
+    [
+      'revoked certificates that nobody looks at',
+      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE', insecureSkipVerify: true, caCrl: '/crl.pem' } } }),
+      'spec.trafficPolicy.tls.caCrl: has no effect when insecureSkipVerify is true',
+    ],
+    [
+      'a server name that is too long',
+      destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE', sni: 'a'.repeat(256) } } }),
+      'spec.trafficPolicy.tls.sni: must have at most 255 bytes',
     ],
     [
       'TLS of a port',
       destinationRule({ trafficPolicy: { portLevelSettings: [{ port: { number: 80 }, tls: { sni: 'a' } }] } }),
-      `spec.trafficPolicy.portLevelSettings[0].tls.sni: ${notYet}`,
+      'spec.trafficPolicy.portLevelSettings[0].tls.sni: has no effect with mode DISABLE',
     ],
     [
       'workloads whose names are looked up',

@@ -4,6 +4,8 @@ import type { Endpoint } from '../../api/cluster.ts';
 import type { HealthCheck } from '../../api/health-check.ts';
 import { connectSocket, type SocketHandler } from '../../common/socket.ts';
 import { isConnectedToItself } from '../../common/tcp-probe.ts';
+import { connectTls } from '../../tls/tls-socket.ts';
+import type { UpstreamTlsContext } from '../../tls/upstream-tls.ts';
 import type { Exchange } from './exchange.ts';
 import { HttpExchange } from './http-exchange.ts';
 import type { CheckResult, Prober } from './prober.ts';
@@ -27,11 +29,14 @@ interface Check {
 
 export class SocketProber implements Prober {
   readonly #config: HealthCheck;
+  readonly #tls: UpstreamTlsContext | undefined;
   #connection: Connection | undefined = undefined;
   #check: Check | undefined = undefined;
 
-  constructor(config: HealthCheck) {
+  /** `tls`: of the cluster, undefined where it is spoken to in plain text. */
+  constructor(config: HealthCheck, tls?: UpstreamTlsContext) {
     this.#config = config;
+    this.#tls = tls;
   }
 
   check(endpoint: Endpoint, onResult: (result: CheckResult) => void): void {
@@ -74,7 +79,11 @@ export class SocketProber implements Prober {
       onDrain: () => {},
       onClose: () => whenCurrent(() => this.#onOver()),
     };
-    const socket = connectSocket(endpoint.address, portOf(endpoint), handler);
+    const { address } = endpoint;
+    const port = portOf(endpoint);
+    const tls = this.#tls;
+    const socket =
+      tls === undefined ? connectSocket(address, port, handler) : connectTls({ address, port }, tls, handler);
     // Nobody waits for a check when everything else is done.
     socket.unref();
     const connection: Connection = { socket, target: targetOf(endpoint), isConnected: false, isReused: false };
