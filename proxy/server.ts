@@ -35,7 +35,9 @@ import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import type { DownstreamTls } from './api/tls.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
+import { DownstreamTlsContext } from './tls/downstream-tls.ts';
 import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
@@ -93,6 +95,7 @@ export class ProxyServer implements Lifecycle {
     });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
+      createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
       stats: this.stats,
@@ -183,6 +186,17 @@ export class ProxyServer implements Lifecycle {
   #createFilter(listener: Listener, { filter }: FilterChain): ActiveNetworkFilter {
     if (filter.kind === 'tcp_proxy') return this.#createTcpProxy(filter.config);
     return new HttpNetworkFilter(this.#createConnectionManager(listener, filter.config));
+  }
+
+  #createDownstreamTls({ address, port }: Listener, tls: DownstreamTls): DownstreamTlsContext {
+    const context = new DownstreamTlsContext(tls, {
+      store: this.certificates,
+      stats: this.stats,
+      timers: this.#timers,
+      listenerAddress: `${address}_${port}`,
+    });
+    context.start();
+    return context;
   }
 
   #createTcpProxy(config: TcpProxyConfig): TcpProxy {

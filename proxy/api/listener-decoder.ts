@@ -6,12 +6,13 @@ import type {
   envoy_config_listener_v3_Filter as FilterJson,
   FilterChain as FilterChainJson,
   Listener as ListenerJson,
-  ListenerFilter as ListenerFilterJson,
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { matchesEverything, readFilterChainMatch } from './filter-chain-match-decoder.ts';
 import { readHttpConnectionManager } from './http-connection-manager-decoder.ts';
 import type { FilterChain, Inspection, Listener, NetworkFilter } from './listener.ts';
+import { type ListenerFilter, readListenerFilter } from './listener-filter-decoder.ts';
+import { readDownstreamTls } from './tls-decoder.ts';
 import { readTcpProxy } from './tcp-proxy-decoder.ts';
 
 export function decodeListener(json: ListenerJson): Decoded<Listener> {
@@ -47,30 +48,18 @@ export function readListener(fields: Fields<ListenerJson>): Listener {
 
 /** The order of listener filters means nothing here: where the connection goes is known before its first byte. */
 function readInspection(fields: Fields<ListenerJson>): Inspection {
-  const kinds = new Set(fields.list('listener_filters', readListenerFilter));
+  const filters = fields.list('listener_filters', readListenerFilter);
+  const find = (kind: ListenerFilter['kind']) => filters.find((filter) => filter.kind === kind);
+  const tls = find('tls_inspector');
+  const http = find('http_inspector');
   return {
     // Envoy adds the filter by itself to listeners that hand connections over.
-    originalDestination: kinds.has('original_dst') || fields.take('use_original_dst') === true,
-    tls: kinds.has('tls_inspector'),
-    http: kinds.has('http_inspector'),
+    originalDestination: find('original_dst') !== undefined || fields.take('use_original_dst') === true,
+    tls: tls && { disabledAt: tls.disabledAt },
+    http: http && { disabledAt: http.disabledAt },
     timeoutMs: fields.durationMs('listener_filters_timeout', 15_000),
     continuesOnTimeout: fields.flag('continue_on_listener_filters_timeout'),
   };
-}
-
-function readListenerFilter(fields: Fields<ListenerFilterJson>): 'original_dst' | 'tls_inspector' | 'http_inspector' {
-  fields.name('name');
-  const kind = fields.typed<ReturnType<typeof readListenerFilter>>('typed_config', {
-    'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': () => 'original_dst',
-    'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': (inspector) => {
-      // How much is read at once is for the operating system to say here.
-      inspector.ignore('initial_read_buffer_size');
-      inspector.only('enable_ja3_fingerprinting', false);
-      return 'tls_inspector';
-    },
-    'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': () => 'http_inspector',
-  });
-  return kind ?? 'original_dst';
 }
 
 function readFilterChain(fields: Fields<FilterChainJson>): FilterChain[] {
@@ -83,6 +72,7 @@ function readFilterChain(fields: Fields<FilterChainJson>): FilterChain[] {
   }
   const chain = {
     name: fields.text('name'),
+    tls: readDownstreamTls(fields.message('transport_socket')),
     match: match === undefined ? matchesEverything : readFilterChainMatch(match),
   };
   return filters.flatMap((filter) => (filter === undefined ? [] : [{ ...chain, filter }]));

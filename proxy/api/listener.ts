@@ -1,6 +1,7 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
+import type { DownstreamTls } from './tls.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 import type { Tracing } from './tracing.ts';
 
@@ -29,19 +30,33 @@ export interface Listener {
 export interface Inspection {
   /** Where it was meant to go before it was redirected here. */
   readonly originalDestination: boolean;
-  /** Whether it begins with a ClientHello, and what that asks for. */
-  readonly tls: boolean;
+  /** Whether it begins with a ClientHello, and what that asks for; undefined: nobody looks. */
+  readonly tls: Inspector | undefined;
   /** Whether it begins with HTTP, and which. */
-  readonly http: boolean;
+  readonly http: Inspector | undefined;
   /** How long its first bytes are waited for; 0 = for ever. Envoy's default is 15,000. */
   readonly timeoutMs: number;
   /** After that time the connection is served as far as it is known, rather than closed. */
   readonly continuesOnTimeout: boolean;
 }
 
+export interface Inspector {
+  /** It does not look at connections to these ports, which then do not wait for it; undefined: it looks at all. */
+  readonly disabledAt: PortPredicate | undefined;
+}
+
+/** Of a connection's destination port; Envoy's `ListenerFilterChainMatchPredicate`. */
+export type PortPredicate =
+  /** `end` is not one of them. */
+  | { readonly kind: 'ports'; readonly start: number; readonly end: number }
+  | { readonly kind: 'not'; readonly of: PortPredicate }
+  | { readonly kind: 'or' | 'and'; readonly of: readonly PortPredicate[] };
+
 export interface FilterChain {
   readonly name: string;
   readonly match: FilterChainMatch;
+  /** Undefined: connections are served as they come, in plain text or whatever it is. */
+  readonly tls: DownstreamTls | undefined;
   readonly filter: NetworkFilter;
 }
 

@@ -17,7 +17,7 @@ import { prepareLocalReply } from './local-reply.ts';
 
 /** The downstream side of a stream, implemented by each codec. */
 export interface ServerCodec {
-  /** What the client's TLS asked for; undefined without. */
+  /** What the client's TLS asked for; empty or undefined without. */
   readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
   readonly connectionId?: number;

@@ -5,10 +5,12 @@
 import type { Socket } from 'node:net';
 import { type SocketHandler, localAddressOf, nextConnectionId } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
+import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
 import { type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 import type { HttpStream, ServerCodec } from '../http/stream.ts';
+import { resetSocket } from '../tls/tls-socket.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameRequest } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -45,6 +47,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   readonly connectionId = nextConnectionId();
   readonly remoteAddress: string;
   readonly localAddress: string;
+  readonly requestedServerName: string;
   readonly #socket: Socket;
   readonly #manager: ConnectionManager;
   readonly #writer: SocketWriter;
@@ -64,15 +67,17 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** What the kernel had not taken yet when it was last looked at. */
   #unsentBytes = 0;
 
-  /** `localAddress`: where the peer wanted to go, `ip:port`. */
-  constructor(socket: Socket, manager: ConnectionManager, localAddress = localAddressOf(socket)) {
+  /** `facts`: what the listener knows of the connection; default: what the socket says. */
+  constructor(socket: Socket, manager: ConnectionManager, facts?: ConnectionFacts) {
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
     this.#reading = new ReadGate(socket);
     this.#deadlines = new ServerDeadlines(manager);
     this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
-    this.localAddress = localAddress;
+    this.localAddress =
+      facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
+    this.requestedServerName = facts?.serverName ?? '';
     manager.addConnection(this);
     this.#deadlines.armIdle();
   }
@@ -152,7 +157,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       this.#deadlines.armUnsent();
     } else if (this.#socket.writableLength !== 0) {
       // Not an end, which would make a cut answer look complete.
-      this.#socket.resetAndDestroy();
+      resetSocket(this.#socket);
     } else {
       this.#socket.destroy();
     }

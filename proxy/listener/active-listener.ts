@@ -4,20 +4,25 @@
  */
 import net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { FilterChain, Listener } from '../api/listener.ts';
+import type { FilterChain, Inspector, Listener } from '../api/listener.ts';
+import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import { type Accepted, acceptSockets, type SocketHandler } from '../common/socket.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
-import { type Inspected, InspectingConnection } from './inspecting-connection.ts';
+import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
 import type { ListenerStats } from './listener-stats.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
 import { localDestinationOf, originalDestinationOf, setTransparent } from './original-destination.ts';
+import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
+import { compilePortPredicate } from './port-predicate.ts';
+import { TlsConnection } from './tls-connection.ts';
 import { ServerFirstDestinations } from './server-first-destinations.ts';
 
 export interface ActiveListenerDependencies {
   readonly clock: Clock;
   readonly stats: ListenerStats;
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
+  readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
   /** The listener for connections to this address; undefined when they are nobody's. */
   readonly listenerFor: (address: string, port: number) => ActiveListener | undefined;
 }
@@ -25,6 +30,12 @@ export interface ActiveListenerDependencies {
 interface ServedChain {
   readonly config: FilterChain;
   readonly filter: ActiveNetworkFilter;
+  readonly tls: DownstreamTlsContext | undefined;
+}
+
+interface Inspects {
+  readonly tls: (port: number) => boolean;
+  readonly http: (port: number) => boolean;
 }
 
 export class ActiveListener {
@@ -33,7 +44,8 @@ export class ActiveListener {
   readonly #serverFirst = new ServerFirstDestinations();
   #config: Listener;
   #chains: readonly ServedChain[] = [];
-  #matcher: FilterChainMatcher<ActiveNetworkFilter>;
+  #matcher: FilterChainMatcher<ServedChain>;
+  #inspects: Inspects;
   /** Filters of earlier versions that still have connections. */
   #retired: ActiveNetworkFilter[] = [];
   #isListening = false;
@@ -44,6 +56,7 @@ export class ActiveListener {
     this.#config = config;
     this.#dependencies = dependencies;
     this.#matcher = this.#createChains(config);
+    this.#inspects = compileInspection(config);
     this.#server = config.bindsToPort ? net.createServer({ allowHalfOpen: true, pauseOnConnect: false }) : undefined;
   }
 
@@ -105,7 +118,8 @@ export class ActiveListener {
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
   serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
     this.#dependencies.stats.connections.value += 1;
-    const handler = this.#needsInspection(facts) ? this.#inspect(socket, facts) : this.#hand(socket, facts);
+    const plan = this.#planInspection(facts);
+    const handler = plan === undefined ? this.#hand(socket, facts) : this.#inspect(socket, facts, plan);
     if (handler === undefined) return undefined;
     return {
       handler,
@@ -116,50 +130,62 @@ export class ActiveListener {
     };
   }
 
-  #needsInspection(facts: ConnectionFacts): boolean {
-    const { inspection } = this.#config;
-    return (inspection.http || inspection.tls) && !this.#serverFirst.has(facts);
+  /** Undefined: whoever serves the connection is known before its first byte. */
+  #planInspection(facts: ConnectionFacts): InspectionPlan | undefined {
+    const { timeoutMs, continuesOnTimeout } = this.#config.inspection;
+    const tls = this.#inspects.tls(facts.destinationPort);
+    const http = this.#inspects.http(facts.destinationPort);
+    if ((!tls && !http) || this.#serverFirst.has(facts)) return undefined;
+    return { tls, http, timeoutMs, continuesOnTimeout };
   }
 
-  #inspect(socket: net.Socket, facts: ConnectionFacts): SocketHandler {
+  #inspect(socket: net.Socket, facts: ConnectionFacts, plan: InspectionPlan): SocketHandler {
     const { clock, stats } = this.#dependencies;
-    const onInspected = (inspected: Inspected): SocketHandler | undefined => {
-      const { applicationProtocols, isSilent } = inspected;
-      (applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
+    const onInspected = ({ isSilent, ...found }: Inspected): SocketHandler | undefined => {
+      if (plan.http) (found.applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
       if (isSilent) stats.inspectionTimeouts.value += 1;
       const onServerFirst = isSilent ? () => this.#serverFirst.add(facts) : undefined;
-      const handler = this.#hand(socket, { ...facts, applicationProtocols }, onServerFirst);
+      const handler = this.#hand(socket, { ...facts, ...found }, onServerFirst);
       if (handler === undefined) socket.destroy();
       return handler;
     };
-    const onTimeout = (): void => {
+    const onRefused = (): void => {
       stats.inspectionTimeouts.value += 1;
       socket.destroy();
     };
-    return new InspectingConnection(socket, this.#config.inspection, { onInspected, onTimeout }, clock);
+    return new InspectingConnection(socket, plan, { onInspected, onRefused }, clock);
   }
 
   #hand(socket: net.Socket, facts: ConnectionFacts, onServerFirst?: () => void): SocketHandler | undefined {
-    const filter = this.#matcher.find(facts);
-    if (filter === undefined) this.#dependencies.stats.noFilterChainMatch.value += 1;
-    return filter?.accept({ socket, facts, onServerFirst });
+    const chain = this.#matcher.find(facts);
+    if (chain === undefined) {
+      this.#dependencies.stats.noFilterChainMatch.value += 1;
+      return undefined;
+    }
+    const connection = { socket, facts, onServerFirst };
+    return chain.tls === undefined
+      ? chain.filter.accept(connection)
+      : new TlsConnection(connection, chain.tls, chain.filter);
   }
 
   // ---- versions ----
 
-  /** Chains that are as they were keep their filters, and with them what those know and count. */
-  #createChains(config: Listener): FilterChainMatcher<ActiveNetworkFilter> {
-    const { trafficDirection } = this.#config;
-    const mayKeep = config.trafficDirection === trafficDirection;
-    const previous = this.#chains;
+  /** Chains that are as they were keep their filters and certificates, and with them what those know and count. */
+  #createChains(config: Listener): FilterChainMatcher<ServedChain> {
+    const mayKeep = config.trafficDirection === this.#config.trafficDirection;
+    const previous = mayKeep ? this.#chains : [];
     const chains: ServedChain[] = [];
     const matcher = matcherOf(config.filterChains, config.defaultFilterChain, (chain) => {
-      const same = mayKeep
-        ? previous.find(({ config: known }) => isDeepStrictEqual(known.filter, chain.filter))
-        : undefined;
-      const served = { config: chain, filter: same?.filter ?? this.#dependencies.createFilter(config, chain) };
+      const known = [...previous, ...chains];
+      const filter = known.find((each) => isDeepStrictEqual(each.config.filter, chain.filter))?.filter;
+      const tls = known.find((each) => isDeepStrictEqual(each.config.tls, chain.tls))?.tls;
+      const served = {
+        config: chain,
+        filter: filter ?? this.#dependencies.createFilter(config, chain),
+        tls: chain.tls && (tls ?? this.#dependencies.createTls(config, chain.tls)),
+      };
       chains.push(served);
-      return served.filter;
+      return served;
     });
     this.#chains = chains;
     return matcher;
@@ -182,8 +208,11 @@ export class ActiveListener {
    */
   update(config: Listener): void {
     const previous = this.#filters();
+    const previousTls = this.#chains.flatMap(({ tls }) => tls ?? []);
     this.#matcher = this.#createChains(config);
+    this.#inspects = compileInspection(config);
     this.#config = config;
+    for (const tls of previousTls) if (!this.#chains.some((chain) => chain.tls === tls)) tls.close();
     const current = new Set(this.#filters());
     const replaced = previous.filter((filter) => !current.has(filter));
     for (const filter of replaced) filter.announceDrain();
@@ -219,7 +248,20 @@ export class ActiveListener {
   close(): void {
     this.stopAccepting();
     for (const filter of this.#allFilters()) filter.close();
+    for (const { tls } of this.#chains) tls?.close();
   }
+}
+
+function compileInspection({ inspection }: Listener): Inspects {
+  return { tls: compileInspector(inspection.tls), http: compileInspector(inspection.http) };
+}
+
+function compileInspector(inspector: Inspector | undefined): (port: number) => boolean {
+  if (inspector === undefined) return () => false;
+  const { disabledAt } = inspector;
+  if (disabledAt === undefined) return () => true;
+  const isDisabled = compilePortPredicate(disabledAt);
+  return (port) => !isDisabled(port);
 }
 
 interface ServerWithHandle {

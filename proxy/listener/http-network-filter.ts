@@ -11,7 +11,7 @@ export class HttpNetworkFilter implements ActiveNetworkFilter {
   }
 
   accept({ socket, facts }: AcceptedConnection): ServerConnection {
-    return new ServerConnection(socket, this.manager, `${facts.destinationAddress}:${facts.destinationPort}`);
+    return new ServerConnection(socket, this.manager, facts);
   }
 
   get connectionCount(): number {

@@ -1,13 +1,25 @@
 /** A connection of which the first bytes decide who serves it. From then on everything is passed to whoever that is. */
-import type { Inspection } from '../api/listener.ts';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import type { Socket } from 'node:net';
 import type { Clock } from '../common/clock.ts';
 import { guard, type SocketHandler } from '../common/socket.ts';
-import { type HttpInspection, inspectHttp } from './http-inspector.ts';
+import { inspectClientHello } from '../tls/client-hello.ts';
+import { inspectHttp } from './http-inspector.ts';
+
+/** What is looked for in the first bytes of one connection. */
+export interface InspectionPlan {
+  readonly tls: boolean;
+  readonly http: boolean;
+  /** 0 = for ever. */
+  readonly timeoutMs: number;
+  readonly continuesOnTimeout: boolean;
+}
 
 /** What the first bytes told. */
 export interface Inspected {
+  readonly transportProtocol: 'raw_buffer' | 'tls';
+  /** Lower case; empty without TLS, or when it names none. */
+  readonly serverName: string;
   readonly applicationProtocols: readonly string[];
   /** Nothing came in time: the server may be the one that speaks first. */
   readonly isSilent: boolean;
@@ -16,15 +28,20 @@ export interface Inspected {
 export interface InspectorCallbacks {
   /** Serves the connection; undefined when it was closed instead. */
   onInspected(inspected: Inspected): SocketHandler | undefined;
-  /** Its first bytes did not come in time, and nothing is served that is not known. */
-  onTimeout(): void;
+  /** Nothing is served that is not known, and its first bytes did not come in time or are beyond what is looked at. */
+  onRefused(): void;
 }
 
-const nothing: Inspected = { applicationProtocols: [], isSilent: false };
-const silent: Inspected = { applicationProtocols: [], isSilent: true };
+const nothing: Inspected = {
+  transportProtocol: 'raw_buffer',
+  serverName: '',
+  applicationProtocols: [],
+  isSilent: false,
+};
+const silent: Inspected = { ...nothing, isSilent: true };
 
 export class InspectingConnection implements SocketHandler {
-  readonly #inspection: Inspection;
+  readonly #plan: InspectionPlan;
   readonly #callbacks: InspectorCallbacks;
   readonly #socket: Socket;
   /** Of its own and not the wheel's: a server that speaks first waits for it. */
@@ -33,11 +50,11 @@ export class InspectingConnection implements SocketHandler {
   #handler: SocketHandler | undefined = undefined;
   #isDecided = false;
 
-  constructor(socket: Socket, inspection: Inspection, callbacks: InspectorCallbacks, clock: Clock) {
+  constructor(socket: Socket, plan: InspectionPlan, callbacks: InspectorCallbacks, clock: Clock) {
     this.#socket = socket;
-    this.#inspection = inspection;
+    this.#plan = plan;
     this.#callbacks = callbacks;
-    const { timeoutMs } = inspection;
+    const { timeoutMs } = plan;
     const onTimeout = (): void => guard(socket, () => this.#onTimeout());
     this.#cancelTimer = timeoutMs === 0 ? undefined : clock.setTimer(onTimeout, timeoutMs);
   }
@@ -47,12 +64,39 @@ export class InspectingConnection implements SocketHandler {
     if (this.#isDecided) return true;
     this.#first.append(bytes, 0, length);
     const found = this.#inspect();
-    return found === 'incomplete' ? true : this.#decide(inspectedOf(found));
+    if (found === 'too_large') this.#refuse();
+    return typeof found === 'string' ? true : this.#decide(found);
   }
 
-  #inspect(): HttpInspection {
-    if (!this.#inspection.http) return 'none';
-    return inspectHttp(this.#first.bytes, this.#first.length);
+  #inspect(): Inspected | 'incomplete' | 'too_large' {
+    const { bytes, length } = this.#first;
+    const hello = this.#plan.tls ? inspectClientHello(bytes, length) : undefined;
+    switch (hello?.kind) {
+      case 'incomplete':
+      case 'too_large':
+        return hello.kind;
+      case 'client_hello':
+        return {
+          transportProtocol: 'tls',
+          serverName: hello.serverName,
+          applicationProtocols: hello.alpn,
+          isSilent: false,
+        };
+      default:
+        return this.#inspectPlainText(bytes, length);
+    }
+  }
+
+  #inspectPlainText(bytes: Buffer, length: number): Inspected | 'incomplete' {
+    const found = this.#plan.http ? inspectHttp(bytes, length) : 'none';
+    if (found === 'incomplete') return 'incomplete';
+    return found === 'none' ? nothing : { ...nothing, applicationProtocols: [found] };
+  }
+
+  #refuse(): void {
+    this.#isDecided = true;
+    this.#cancelTimer?.();
+    this.#callbacks.onRefused();
   }
 
   /** Returns whether reading goes on. */
@@ -68,7 +112,7 @@ export class InspectingConnection implements SocketHandler {
 
   #onTimeout(): void {
     if (this.#isDecided) return;
-    if (!this.#inspection.continuesOnTimeout) this.#callbacks.onTimeout();
+    if (!this.#plan.continuesOnTimeout) this.#refuse();
     else if (!this.#decide(this.#first.length === 0 ? silent : nothing)) this.#socket.pause();
   }
 
@@ -87,8 +131,4 @@ export class InspectingConnection implements SocketHandler {
     this.#cancelTimer?.();
     this.#handler?.onClose(error);
   }
-}
-
-function inspectedOf(found: HttpInspection): Inspected {
-  return found === 'none' ? nothing : { applicationProtocols: [found], isSilent: false };
 }

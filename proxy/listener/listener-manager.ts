@@ -5,6 +5,8 @@ import { type Decoded, type FieldError, formatFieldErrors } from '../common/deco
 import type { Clock } from '../common/clock.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
+import type { DownstreamTls } from '../api/tls.ts';
+import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
 import { ListenerStats } from './listener-stats.ts';
@@ -12,6 +14,7 @@ import type { ActiveNetworkFilter } from './network-filter.ts';
 
 export interface ListenerManagerDependencies {
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
+  readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
   /** Whether everything that a listener refers to has arrived. */
   readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
@@ -119,11 +122,12 @@ export class ListenerManager implements Lifecycle {
   }
 
   #create(config: Listener): ActiveListener {
-    const { createFilter, clock, stats } = this.#dependencies;
+    const { createFilter, createTls, clock, stats } = this.#dependencies;
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
       createFilter,
+      createTls,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
   }

@@ -11,6 +11,7 @@ import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { AcceptedConnection } from '../listener/network-filter.ts';
+import { resetSocket } from '../tls/tls-socket.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
@@ -237,7 +238,7 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
     this.error ??= error;
     this.#upstream?.abandon(true);
     this.#finish();
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   destroy(): void {

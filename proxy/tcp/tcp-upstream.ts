@@ -5,6 +5,7 @@ import { connectSocket, localAddressOf, nextConnectionId, type SocketHandler } f
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
+import { connectTls, resetSocket } from '../tls/tls-socket.ts';
 import type { Host } from '../upstream/host.ts';
 
 /** The downstream connection that it is for. */
@@ -52,7 +53,11 @@ export class TcpUpstream implements SocketHandler {
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
     host.monitor?.onStreamStart();
-    this.#socket = connectSocket(host.endpoint.address, host.endpoint.port, this);
+    const { endpoint, cluster } = host;
+    this.#socket =
+      cluster.tls === undefined
+        ? connectSocket(endpoint.address, endpoint.port, this)
+        : connectTls(endpoint, cluster.tls, this);
     this.writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.reading = new ReadGate(this.#socket);
   }
@@ -131,7 +136,7 @@ export class TcpUpstream implements SocketHandler {
   /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */
   abandon(isReset: boolean): void {
     this.#isAbandoned = true;
-    if (isReset) this.#socket.resetAndDestroy();
+    if (isReset) resetSocket(this.#socket);
     else this.#socket.destroySoon();
   }
 }

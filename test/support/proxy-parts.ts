@@ -11,7 +11,10 @@ import type {
   RouteConfiguration,
 } from '../../proxy/api/envoy.gen.ts';
 import { decodeClusterLoadAssignment } from '../../proxy/api/endpoint-decoder.ts';
-import type { HttpConnectionManager, NetworkFilter } from '../../proxy/api/listener.ts';
+import type { HttpConnectionManager, Listener as DecodedListener, NetworkFilter } from '../../proxy/api/listener.ts';
+import type { DownstreamTls } from '../../proxy/api/tls.ts';
+import { CertificateStore } from '../../proxy/tls/certificate-store.ts';
+import { DownstreamTlsContext } from '../../proxy/tls/downstream-tls.ts';
 import { decodeListener } from '../../proxy/api/listener-decoder.ts';
 import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
 import { type Clock, systemClock } from '../../proxy/common/clock.ts';
@@ -67,6 +70,7 @@ export class ProxyParts {
   readonly clock: Clock;
   readonly stats = new StatsStore();
   readonly clusters: ClusterManager;
+  readonly certificates: CertificateStore;
   readonly listeners: ListenerManager;
   /** In the order in which they ended. */
   readonly finished: FinishedStream[] = [];
@@ -88,7 +92,9 @@ export class ProxyParts {
     this.#filters = filters;
     this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'), this.stats);
     const { clock, stats } = this;
-    this.clusters = new ClusterManager({ clock, timers: this.#timers, random: this.#random, stats }, []);
+    const certificates = new CertificateStore({ clock });
+    this.certificates = certificates;
+    this.clusters = new ClusterManager({ clock, timers: this.#timers, random: this.#random, stats, certificates }, []);
     this.replaceClusters(clusters);
     const listeners = rest.listeners ?? [httpListener({ routes: routeConfiguration([]), manager })];
     this.listeners = new ListenerManager(
@@ -96,6 +102,7 @@ export class ProxyParts {
       {
         hasRoutes: () => this.hasRoutes,
         createFilter: (_listener, { filter }) => this.#createFilter(filter),
+        createTls: (listener, tls) => this.#createTls(listener, tls),
         stats,
         clock,
         logger: silentLogger,
@@ -143,8 +150,17 @@ export class ProxyParts {
   async close(): Promise<void> {
     await this.listeners.close();
     await this.clusters.close();
+    this.certificates.close();
     this.#timers.close();
     if (this.faults.length > 0) throw new AggregateError(this.faults, 'handlers of sockets failed');
+  }
+
+  #createTls({ address, port }: DecodedListener, tls: DownstreamTls): DownstreamTlsContext {
+    const { stats, certificates: store } = this;
+    const timers = this.#timers;
+    const context = new DownstreamTlsContext(tls, { store, stats, timers, listenerAddress: `${address}_${port}` });
+    context.start();
+    return context;
   }
 
   #createFilter(filter: NetworkFilter): ActiveNetworkFilter {

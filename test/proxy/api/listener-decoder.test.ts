@@ -42,13 +42,20 @@ describe('a listener', () => {
       usesOriginalDestination: false,
       isTransparent: false,
       trafficDirection: 'UNSPECIFIED',
-      inspection: { originalDestination: false, tls: false, http: false, timeoutMs: 15_000, continuesOnTimeout: false },
+      inspection: {
+        originalDestination: false,
+        tls: undefined,
+        http: undefined,
+        timeoutMs: 15_000,
+        continuesOnTimeout: false,
+      },
       accessLogs: [],
       defaultFilterChain: undefined,
       filterChains: [
         {
           name: '',
           match: matchesEverything,
+          tls: undefined,
           filter: {
             kind: 'http_connection_manager',
             config: {
