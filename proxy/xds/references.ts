@@ -2,12 +2,19 @@
 import type { Cluster } from '../api/cluster.ts';
 import { httpConnectionManagersOf, type Listener, networkFiltersOf } from '../api/listener.ts';
 import type { RouteConfiguration } from '../api/route.ts';
+import { secretNamesOf } from '../tls/certificate-store.ts';
 
 /** Names to ask EDS for, sorted so that equal sets are equal lists. */
 export function assignmentNames(clusters: Iterable<Cluster>): string[] {
   const names = new Set<string>();
   for (const { discovery } of clusters) if (discovery.kind === 'eds') names.add(discovery.serviceName);
   return [...names].sort();
+}
+
+/** Names to ask SDS for, sorted. */
+export function secretNames(clusters: Iterable<Cluster>): string[] {
+  const names = [...clusters].flatMap(({ tls }) => (tls === undefined ? [] : secretNamesOf(tls)));
+  return [...new Set(names)].sort();
 }
 
 /** Names to ask RDS for, sorted. */
