@@ -3,7 +3,7 @@
  * early (pipelining) wait, and reading pauses, until the response before is complete.
  */
 import type { Socket } from 'node:net';
-import { type SocketHandler, localAddressOf, nextConnectionId } from '../common/socket.ts';
+import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -152,7 +152,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       this.#deadlines.armUnsent();
     } else if (this.#socket.writableLength !== 0) {
       // Not an end, which would make a cut answer look complete.
-      this.#socket.resetAndDestroy();
+      resetSocket(this.#socket);
     } else {
       this.#socket.destroy();
     }
@@ -391,7 +391,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   abort(): void {
     this.#state = 'lingering';
     this.#writer.discard();
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   onStreamDone(stream: HttpStream): void {

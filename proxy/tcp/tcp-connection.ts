@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { MeshError, meshErrors } from '../common/errors.ts';
-import { nextConnectionId, type SocketHandler } from '../common/socket.ts';
+import { nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -237,7 +237,7 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
     this.error ??= error;
     this.#upstream?.abandon(true);
     this.#finish();
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   destroy(): void {

@@ -71,10 +71,7 @@ class EchoListener {
     const server = listener.#server;
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     acceptSockets(server, {
-      accept: (socket) => ({
-        handler: listener.#inspect(socket),
-        whenWarm: (startReading) => startReading(),
-      }),
+      accept: (socket) => ({ handler: listener.#inspect(socket), whenWarm: (startReading) => startReading() }),
     });
     return listener;
   }
