@@ -306,6 +306,7 @@ export class ProxyServer implements Lifecycle {
         this.clusters.updateAssignment(assignment);
         return [];
       },
+      updateSecret: (secret) => this.certificates.updateSecret(secret),
       updateRouteConfiguration: (routeConfiguration) => {
         this.#routes.update(routeConfiguration);
         this.listeners.warmListeners();

@@ -1,7 +1,6 @@
 /** `heddle proxy-status`: whether each connected sidecar has what pilot wants it to have, and takes traffic. */
 import { Option, type Command } from 'commander';
-import { discoveryNames } from '../../proxy/api/resource-types.ts';
-import type { ProxySyncStatus } from '../xds/sync-status.ts';
+import { type ProxySyncStatus, servedNames } from '../xds/sync-status.ts';
 import { openApi, serverOption } from './api-client.ts';
 import type { CommandContext } from './context.ts';
 import { formatTable } from './text-table.ts';
@@ -41,11 +40,11 @@ function printStatuses(statuses: readonly ProxySyncStatus[]): string {
   if (statuses.length === 0) return 'No sidecar is connected.\n';
   const rows = statuses.map(({ proxy, types, workload }) => [
     proxy,
-    ...discoveryNames.map((name) => types[name].status),
+    ...servedNames.map((name) => types[name].status),
     workload.status,
   ]);
   const reasons = statuses.flatMap(({ proxy, types }) =>
-    discoveryNames.flatMap((name) => {
+    servedNames.flatMap((name) => {
       const { reason } = types[name];
       return reason === undefined ? [] : [`${proxy} refused ${name}: ${reason}\n`];
     }),
@@ -53,5 +52,5 @@ function printStatuses(statuses: readonly ProxySyncStatus[]): string {
   const unhealthy = statuses.flatMap(({ proxy, workload: { reason } }) =>
     reason === undefined ? [] : [`${proxy} is not ready: ${reason}\n`],
   );
-  return formatTable(['Name', ...discoveryNames, 'Workload'], rows) + [...reasons, ...unhealthy].join('');
+  return formatTable(['Name', ...servedNames, 'Workload'], rows) + [...reasons, ...unhealthy].join('');
 }

@@ -20,7 +20,8 @@ type TransportSocket = Pick<Cluster, 'transport_socket'>;
 /** `hostname`: of the service. DISABLE is what a cluster does without any. */
 export function buildTransportSocket(tls: ClientTLSSettings | undefined, hostname: string): TransportSocket {
   if (!isTlsOriginated(tls)) return {};
-  const sni = tls.sni || hostname;
+  // Which host of a wildcard is meant is not known here.
+  const sni = tls.sni || (hostname.startsWith('*') ? '' : hostname);
   return {
     transport_socket: {
       name: 'envoy.transport_sockets.tls',
@@ -30,9 +31,9 @@ export function buildTransportSocket(tls: ClientTLSSettings | undefined, hostnam
           // Envoy's own default for clients ends at TLS 1.2; Istio's does not.
           tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
           ...buildCertificate(tls),
-          ...buildValidation(tls, sni),
+          ...buildValidation(tls, sni || hostname),
         },
-        sni,
+        ...(sni === '' ? {} : { sni }),
       },
     },
   };
@@ -52,15 +53,20 @@ function buildCertificate(tls: ClientTLSSettings): Pick<CommonTlsContext, 'tls_c
  * Istio verifies the name in the certificate unless an `sni` is given without `subjectAltNames`; then a certificate for
  * any name would do. Here it must be for the name that was asked for.
  */
-function buildValidation(tls: ClientTLSSettings, sni: string): Pick<CommonTlsContext, 'validation_context'> {
+function buildValidation(tls: ClientTLSSettings, host: string): Pick<CommonTlsContext, 'validation_context'> {
   if (tls.insecureSkipVerify === true) return {};
   const names = tls.subjectAltNames ?? [];
   const validation_context: CertificateValidationContext = {
     trusted_ca: { filename: tls.caCertificates || systemAuthorities },
-    match_typed_subject_alt_names: (names.length === 0 ? [sni] : names).map(buildNameMatcher),
+    match_typed_subject_alt_names: names.length === 0 ? [buildHostMatcher(host)] : names.map(buildNameMatcher),
     ...(tls.caCrl ? { crl: { filename: tls.caCrl } } : {}),
   };
   return { validation_context };
+}
+
+/** The certificate of a host of a wildcard may be for any of them. */
+function buildHostMatcher(host: string): SubjectAltNameMatcher {
+  return { san_type: 'DNS', matcher: host.startsWith('*') ? { suffix: host.slice(1) } : { exact: host } };
 }
 
 /** Istio does not say of which type a name is. Only a DNS name may stand for a wildcard in the certificate. */

@@ -68,6 +68,8 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
       lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
+    // Secrets are files of the workloads: nothing that is sent refers to one here.
+    SDS: { all: () => none, lookup: () => () => undefined },
     LDS: ofSet((node, { config }) => setOf(listenerSets(node, config))),
     RDS: {
       all: () => none,

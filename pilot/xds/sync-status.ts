@@ -3,6 +3,11 @@ import { type DiscoveryName, discoveryNames } from '../../proxy/api/resource-typ
 import type { AdsStream } from './ads-stream.ts';
 import type { Delivery, Subscription } from './subscription.ts';
 
+/** What pilot has resources of. */
+export type ServedName = Exclude<DiscoveryName, 'SDS'>;
+
+export const servedNames = discoveryNames.filter((name): name is ServedName => name !== 'SDS');
+
 export interface ProxySyncStatus {
   /** `NAME.NAMESPACE`. */
   readonly proxy: string;
@@ -10,7 +15,7 @@ export interface ProxySyncStatus {
   /** RFC 3339. */
   readonly connectedAt: string;
   readonly workload: WorkloadSyncStatus;
-  readonly types: Readonly<Record<DiscoveryName, TypeSyncStatus>>;
+  readonly types: Readonly<Record<ServedName, TypeSyncStatus>>;
 }
 
 export interface WorkloadSyncStatus {
@@ -46,7 +51,7 @@ export function syncStatusOf(
   { node, connectedAtMs, subscriptions }: AdsStream,
   workload: WorkloadSyncStatus,
 ): ProxySyncStatus {
-  const types = discoveryNames.map((name) => [name, typeStatusOf(subscriptions.get(name))] as const);
+  const types = servedNames.map((name) => [name, typeStatusOf(subscriptions.get(name))] as const);
   return {
     proxy: `${node.metadata.name}.${node.metadata.namespace}`,
     nodeId: node.id,

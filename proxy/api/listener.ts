@@ -175,8 +175,11 @@ export function httpConnectionManagersOf(listener: Listener): HttpConnectionMana
 }
 
 /** The filters of all chains, the default one's last. */
-export function networkFiltersOf({ filterChains, defaultFilterChain }: Listener): NetworkFilter[] {
-  return [...filterChains, ...(defaultFilterChain === undefined ? [] : [defaultFilterChain])].map(
-    ({ filter }) => filter,
-  );
+export function networkFiltersOf(listener: Listener): NetworkFilter[] {
+  return filterChainsOf(listener).map(({ filter }) => filter);
+}
+
+/** All chains, the default one last. */
+export function filterChainsOf({ filterChains, defaultFilterChain }: Listener): FilterChain[] {
+  return [...filterChains, ...(defaultFilterChain === undefined ? [] : [defaultFilterChain])];
 }

@@ -9,12 +9,14 @@ import { decodeListener } from './listener-decoder.ts';
 import type { Listener } from './listener.ts';
 import { decodeRouteConfiguration } from './route-decoder.ts';
 import type { RouteConfiguration } from './route.ts';
+import { decodeSecret } from './secret-decoder.ts';
+import type { Secret } from './tls.ts';
 import { WireReader } from './wire-reader.ts';
 import { lengthTag } from './wire-tags.ts';
 import { decode, type MessageName } from './protojson.ts';
 
 /** Names of the discovery services, as Envoy's documentation and `proxy-status` print them. */
-export type DiscoveryName = 'CDS' | 'EDS' | 'LDS' | 'RDS';
+export type DiscoveryName = 'CDS' | 'EDS' | 'SDS' | 'LDS' | 'RDS';
 
 export interface ResourceType<N extends MessageName, T> {
   readonly discoveryName: DiscoveryName;
@@ -46,6 +48,13 @@ export const resourceTypes = {
     messageName: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
     decode: decodeClusterLoadAssignment,
     nameOf: (assignment) => assignment.clusterName,
+    isComplete: false,
+  }),
+  SDS: resourceType<'envoy.extensions.transport_sockets.tls.v3.Secret', Secret>({
+    discoveryName: 'SDS',
+    messageName: 'envoy.extensions.transport_sockets.tls.v3.Secret',
+    decode: decodeSecret,
+    nameOf: (secret) => secret.name,
     isComplete: false,
   }),
   LDS: resourceType<'envoy.config.listener.v3.Listener', Listener>({

@@ -165,6 +165,12 @@ export function guard(socket: net.Socket, call: () => void): void {
   }
 }
 
+/** Breaks a connection off with RST. Over TLS that is not Node's to do; an end without close_notify says the same. */
+export function resetSocket(socket: net.Socket): void {
+  if ((socket as { readonly encrypted?: boolean }).encrypted === true) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 let onFault: (cause: unknown) => void = () => {};
 
 /** Where faults of handlers are reported: bugs of ours that cost one connection instead of the process. */

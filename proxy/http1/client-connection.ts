@@ -1,14 +1,14 @@
 /** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
 import type { Socket } from 'node:net';
 import { MeshError, TransportFailure } from '../common/errors.ts';
-import { type SocketHandler, connectSocket, localAddressOf, nextConnectionId } from '../common/socket.ts';
+import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
-import { connectTls, resetSocket } from '../tls/tls-socket.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 import type { Host } from '../upstream/host.ts';
+import { connectHost } from '../upstream/host-socket.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -88,11 +88,7 @@ export class ClientConnection implements SocketHandler {
     host.connectionsTotal += 1;
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
-    const { endpoint, cluster } = host;
-    this.#socket =
-      cluster.tls === undefined
-        ? connectSocket(endpoint.address, endpoint.port, this)
-        : connectTls(endpoint, cluster.tls, this);
+    this.#socket = connectHost(host, this);
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }

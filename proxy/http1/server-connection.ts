@@ -3,14 +3,13 @@
  * early (pipelining) wait, and reading pauses, until the response before is complete.
  */
 import type { Socket } from 'node:net';
-import { type SocketHandler, localAddressOf, nextConnectionId } from '../common/socket.ts';
+import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
 import { type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 import type { HttpStream, ServerCodec } from '../http/stream.ts';
-import { resetSocket } from '../tls/tls-socket.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameRequest } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -396,7 +395,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   abort(): void {
     this.#state = 'lingering';
     this.#writer.discard();
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   onStreamDone(stream: HttpStream): void {

@@ -5,13 +5,12 @@
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { MeshError, meshErrors } from '../common/errors.ts';
-import { nextConnectionId, type SocketHandler } from '../common/socket.ts';
+import { nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { AcceptedConnection } from '../listener/network-filter.ts';
-import { resetSocket } from '../tls/tls-socket.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';

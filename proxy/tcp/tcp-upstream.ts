@@ -1,12 +1,12 @@
 /** One connection of the TCP proxy to one host: it counts for the host, the cluster and its circuit breaker. */
 import type { Socket } from 'node:net';
 import { MeshError } from '../common/errors.ts';
-import { connectSocket, localAddressOf, nextConnectionId, type SocketHandler } from '../common/socket.ts';
+import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
-import { connectTls, resetSocket } from '../tls/tls-socket.ts';
 import type { Host } from '../upstream/host.ts';
+import { connectHost } from '../upstream/host-socket.ts';
 
 /** The downstream connection that it is for. */
 export interface TcpUpstreamCallbacks {
@@ -53,11 +53,7 @@ export class TcpUpstream implements SocketHandler {
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
     host.monitor?.onStreamStart();
-    const { endpoint, cluster } = host;
-    this.#socket =
-      cluster.tls === undefined
-        ? connectSocket(endpoint.address, endpoint.port, this)
-        : connectTls(endpoint, cluster.tls, this);
+    this.#socket = connectHost(host, this);
     this.writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.reading = new ReadGate(this.#socket);
   }

@@ -1,7 +1,9 @@
 /** Where the secrets of TLS contexts come from: given in place, in files, from SDS. One for the whole process. */
 import type { CertificateValidation, CommonTls, DataSource, Secret, TlsCertificate } from '../api/tls.ts';
 import { type Clock, systemClock } from '../common/clock.ts';
+import type { FieldError } from '../common/decoded.ts';
 import { type Logger, silentLogger } from '../common/log.ts';
+import { checkCertificate, checkValidation } from './secure-contexts.ts';
 import { readSystemCa } from './system-ca.ts';
 import { type FileContent, WatchedFiles } from './watched-files.ts';
 
@@ -69,10 +71,13 @@ export class CertificateStore {
     return source;
   }
 
-  /** From SDS: every context that names it uses it for new connections. */
-  updateSecret(secret: Secret): void {
+  /** From SDS: every context that names it uses it for new connections. One that OpenSSL does not take changes nothing. */
+  updateSecret(secret: Secret): FieldError[] {
+    const fault = new Resolution(this.#secrets, (path) => this.#files.read(path)).faultOf(secret);
+    if (fault !== undefined) return [fault];
     this.#secrets.set(secret.name, secret);
     for (const { names, onChange } of this.#users.values()) if (names.has(secret.name)) onChange();
+    return [];
   }
 
   close(): void {
@@ -122,6 +127,18 @@ class Resolution {
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
       return { fault: error.message, isSdsMissing: error.isSdsMissing };
+    }
+  }
+
+  /** Of a secret by itself. Files that are not there may come. */
+  faultOf({ content }: Secret): FieldError | undefined {
+    try {
+      if (content.kind === 'tls_certificate') checkCertificate(this.#certificate(content.certificate));
+      else checkValidation(this.#validation(content.validation));
+      return undefined;
+    } catch (error) {
+      if (error instanceof Missing) return undefined;
+      return { path: content.kind, message: error instanceof Error ? error.message : String(error) };
     }
   }
 

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { CommonTls } from '../api/tls.ts';
-import type { CertificateMaterial, TlsMaterial } from './certificate-store.ts';
+import type { CertificateMaterial, TlsMaterial, ValidationMaterial } from './certificate-store.ts';
 import { subjectAltNamesOf } from './peer-names.ts';
 
 /**
@@ -30,6 +30,19 @@ export function buildSecureContext(
     ciphers: tls.cipherSuites.join(':'),
     ...(tls.ecdhCurves.length === 0 ? {} : { ecdhCurve: tls.ecdhCurves.join(':') }),
     ...options,
+  });
+}
+
+/** Throws what OpenSSL says. */
+export function checkCertificate({ chain, key, password }: CertificateMaterial): void {
+  createSecureContext({ cert: chain, key, ...(password === undefined ? {} : { passphrase: password }) });
+}
+
+/** Throws what OpenSSL says. */
+export function checkValidation({ trustedCa, crl }: ValidationMaterial): void {
+  createSecureContext({
+    ...(trustedCa === undefined ? {} : { ca: authoritiesOf(trustedCa) }),
+    ...(crl === undefined ? {} : { crl }),
   });
 }
 

@@ -228,9 +228,3 @@ function describeError(cause: Error, stats: SslStats): Error {
   else stats.connectionErrors.value += 1;
   return described;
 }
-
-/** Breaks a connection off with RST. Over TLS that is not Node's to do; closing without close_notify says the same. */
-export function resetSocket(socket: net.Socket): void {
-  if (socket instanceof tls.TLSSocket) socket.destroy();
-  else socket.resetAndDestroy();
-}

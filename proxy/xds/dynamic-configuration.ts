@@ -14,6 +14,7 @@ import {
   proxiedClusterNames,
   routeConfigurationNames,
   routedClusterNames,
+  secretNames,
 } from './references.ts';
 import { atResource, type ResourceSet } from './resource-set.ts';
 import type { XdsSink } from './sink.ts';
@@ -31,6 +32,7 @@ export class DynamicConfiguration {
   readonly subscriptions = {
     CDS: new Subscription(resourceTypes.CDS),
     EDS: new Subscription(resourceTypes.EDS),
+    SDS: new Subscription(resourceTypes.SDS),
     LDS: new Subscription(resourceTypes.LDS),
     RDS: new Subscription(resourceTypes.RDS),
   };
@@ -54,9 +56,10 @@ export class DynamicConfiguration {
 
   /** Applies a response and returns which services have to send a request now, the answer to this response first. */
   async apply(name: DiscoveryName, response: DiscoveryResponse): Promise<DiscoveryName[]> {
-    const { EDS, RDS } = this.subscriptions;
+    const { EDS, RDS, SDS } = this.subscriptions;
     if (name === 'CDS') this.#applyClusters(response);
     else if (name === 'EDS') applyEach(EDS, response, (assignment) => this.#sink.updateAssignment(assignment));
+    else if (name === 'SDS') applyEach(SDS, response, (secret) => this.#sink.updateSecret(secret));
     else if (name === 'LDS') await this.#applyListeners(response);
     else applyEach(RDS, response, (routes) => this.#sink.updateRouteConfiguration(routes));
     return [name, ...this.#subscribeReferences().filter((other) => other !== name)];
@@ -97,13 +100,19 @@ export class DynamicConfiguration {
     }
   }
 
-  /** Clusters and listeners name what EDS and RDS are asked for. Returns where that has changed. */
+  /** Clusters and listeners name what EDS, SDS and RDS are asked for. Returns where that has changed. */
   #subscribeReferences(): DiscoveryName[] {
-    const { EDS, RDS } = this.subscriptions;
+    const { EDS, RDS, SDS } = this.subscriptions;
     const routesChanged = RDS.subscribe(routeConfigurationNames(this.#listeners()));
     this.#dropUnusedClusters();
-    const assignmentsChanged = EDS.subscribe(assignmentNames([...this.#static.clusters, ...this.#clusters.values()]));
-    return [...(assignmentsChanged ? ['EDS' as const] : []), ...(routesChanged ? ['RDS' as const] : [])];
+    const clusters = [...this.#static.clusters, ...this.#clusters.values()];
+    const assignmentsChanged = EDS.subscribe(assignmentNames(clusters));
+    const secretsChanged = SDS.subscribe(secretNames(clusters, this.#listeners()));
+    return [
+      ...(assignmentsChanged ? ['EDS' as const] : []),
+      ...(secretsChanged ? ['SDS' as const] : []),
+      ...(routesChanged ? ['RDS' as const] : []),
+    ];
   }
 
   #listeners(): Listener[] {
@@ -130,7 +139,7 @@ export class DynamicConfiguration {
 }
 
 /**
- * EDS and RDS: the sink is called once per resource, so what came before a fault is taken back. A resource that was new
+ * EDS, SDS and RDS: the sink is called once per resource, so what came before a fault is taken back. A resource that was new
  * then stays where nothing refers to it.
  */
 function applyEach<N extends MessageName, T>(

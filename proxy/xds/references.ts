@@ -1,13 +1,21 @@
 /** Who refers to whom: what has to be subscribed, and which clusters must not vanish yet. */
 import type { Cluster } from '../api/cluster.ts';
-import { httpConnectionManagersOf, type Listener, networkFiltersOf } from '../api/listener.ts';
+import { filterChainsOf, httpConnectionManagersOf, type Listener, networkFiltersOf } from '../api/listener.ts';
 import type { RouteConfiguration } from '../api/route.ts';
+import { secretNamesOf } from '../tls/certificate-store.ts';
 
 /** Names to ask EDS for, sorted so that equal sets are equal lists. */
 export function assignmentNames(clusters: Iterable<Cluster>): string[] {
   const names = new Set<string>();
   for (const { discovery } of clusters) if (discovery.kind === 'eds') names.add(discovery.serviceName);
   return [...names].sort();
+}
+
+/** Names to ask SDS for, sorted. */
+export function secretNames(clusters: Iterable<Cluster>, listeners: Iterable<Listener>): string[] {
+  const chains = [...listeners].flatMap(filterChainsOf);
+  const names = [...clusters, ...chains].flatMap(({ tls }) => (tls === undefined ? [] : secretNamesOf(tls)));
+  return [...new Set(names)].sort();
 }
 
 /** Names to ask RDS for, sorted. */

@@ -2,6 +2,7 @@
 import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
 import type { Listener } from '../api/listener.ts';
 import type { RouteConfiguration } from '../api/route.ts';
+import type { Secret } from '../api/tls.ts';
 import type { FieldError } from '../common/decoded.ts';
 
 /**
@@ -20,6 +21,8 @@ export interface XdsSink {
   replaceListeners(listeners: readonly Listener[]): Promise<FieldError[]>;
   /** For every EDS cluster, static or dynamic, whose `serviceName` is the assignment's `clusterName`. */
   updateAssignment(assignment: ClusterLoadAssignment): FieldError[];
+  /** For every TLS context that names it. */
+  updateSecret(secret: Secret): FieldError[];
   /** For every listener whose `routeConfigName` is its name. */
   updateRouteConfiguration(routeConfiguration: RouteConfiguration): FieldError[];
 }

@@ -181,6 +181,24 @@ export const richCluster: Cluster = {
     enforcing_failure_percentage: 100,
     failure_percentage_threshold: 60,
   },
+  transport_socket: {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      sni: 'shop.example.com',
+      common_tls_context: {
+        tls_params: { tls_maximum_protocol_version: 'TLSv1_3', cipher_suites: ['ECDHE-ECDSA-AES128-GCM-SHA256'] },
+        tls_certificates: [
+          { certificate_chain: { inline_string: 'chain' }, private_key: { filename: '/nowhere/key.pem' } },
+        ],
+        validation_context: {
+          trusted_ca: { filename: '/nowhere/ca.pem' },
+          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { suffix: '.example.com' } }],
+        },
+        alpn_protocols: ['http/1.1'],
+      },
+    },
+  },
   max_requests_per_connection: 100,
   common_http_protocol_options: { idle_timeout: '30s', max_connection_duration: '600s' },
   upstream_connection_options: { tcp_keepalive: { keepalive_time: 60 } },

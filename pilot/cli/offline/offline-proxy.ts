@@ -101,6 +101,8 @@ export class OfflineProxy {
         this.clusters.updateAssignment(assignment);
         return [];
       },
+      // Offline nobody is connected to.
+      updateSecret: () => [],
       updateRouteConfiguration: (routeConfiguration) => {
         this.routes.update(routeConfiguration);
         return [];

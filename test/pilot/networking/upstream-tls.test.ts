@@ -92,6 +92,25 @@ describe('tls of a DestinationRule', () => {
     expect(clusterOf(port('tls: { mode: SIMPLE, sni: a }'))).toHaveProperty('transport_socket');
   });
 
+  it('asks hosts of a wildcard for no name, and takes a certificate of any of them', () => {
+    const yaml = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: wild }
+spec:
+  hosts: ['*.example.com']
+  ports: [{ number: 80, name: http, protocol: HTTP }]
+  resolution: STATIC
+  endpoints: [{ address: 10.0.0.1 }]
+${destinationRuleYaml("{ host: '*.example.com', trafficPolicy: { tls: { mode: SIMPLE } } }")}`;
+    const [cluster] = buildOutboundClusters(contextOf(yaml).config, { namespace: 'default' });
+    const context = cluster?.transport_socket?.typed_config as UpstreamTlsContext | undefined;
+    expect(context).not.toHaveProperty('sni');
+    expect(context?.common_tls_context?.validation_context?.match_typed_subject_alt_names).toEqual([
+      { san_type: 'DNS', matcher: { suffix: '.example.com' } },
+    ]);
+  });
+
   it('reaches nobody where requests name the host, which could not be verified', () => {
     const cluster = clusterOf('{ tls: { mode: SIMPLE }, loadBalancer: { simple: PASSTHROUGH } }');
     expect(cluster).toMatchObject({ type: 'STATIC', load_assignment: { cluster_name: cluster?.name } });

@@ -41,6 +41,7 @@ beforeEach(() => {
   world = {
     CDS: new Map(),
     EDS: new Map([['e', '1']]),
+    SDS: new Map(),
     LDS: new Map(),
     RDS: new Map([
       ['r', '1'],
@@ -55,6 +56,7 @@ beforeEach(() => {
   const generators: Generators = {
     CDS: generatorOf('CDS'),
     EDS: generatorOf('EDS'),
+    SDS: generatorOf('SDS'),
     LDS: generatorOf('LDS'),
     RDS: generatorOf('RDS'),
   };

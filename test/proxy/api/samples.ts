@@ -6,6 +6,7 @@ import type {
   Listener,
   Route,
   RouteConfiguration,
+  Secret,
 } from '../../../proxy/api/envoy.gen.ts';
 import type { MessageName } from '../../../proxy/api/protojson.ts';
 
@@ -35,6 +36,24 @@ export function staticClusterJson(name: string, ...ports: number[]): Cluster {
 export function edsClusterJson(name: string, serviceName?: string): Cluster {
   const eds = serviceName === undefined ? {} : { service_name: serviceName };
   return { name, type: 'EDS', eds_cluster_config: { eds_config: ads, ...eds } };
+}
+
+/** Certificate and authority come from SDS. */
+export function tlsClusterJson(name: string, certificate: string, authority: string): Cluster {
+  const named = (secret: string) => ({ name: secret, sds_config: ads });
+  const common_tls_context = {
+    tls_certificate_sds_secret_configs: [named(certificate)],
+    validation_context_sds_secret_config: named(authority),
+  };
+  const type = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+  return {
+    ...staticClusterJson(name, 443),
+    transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: typed(type, { common_tls_context }) },
+  };
+}
+
+export function secretJson(name: string, ca = '/etc/ca.pem'): Secret {
+  return { name, validation_context: { trusted_ca: { filename: ca } } };
 }
 
 export const http2Options = {

@@ -2,14 +2,19 @@ import net, { type AddressInfo } from 'node:net';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { UpstreamTlsContext } from '../../../proxy/api/envoy.gen.ts';
+import type { Secret, UpstreamTlsContext } from '../../../proxy/api/envoy.gen.ts';
 import { createLogger } from '../../../proxy/common/log.ts';
+import { adsBootstrapText } from '../../support/ads-bootstrap.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { CodecProxy } from '../../support/codec-proxy.ts';
 import { type Answer, call as callProxy } from '../../support/http-call.ts';
 import { Authority, type Certificate, temporaryFolder } from '../../support/pki.ts';
 import { TlsBackend, type TlsEcho } from '../../support/tls-backend.ts';
 import { until } from '../../support/turns.ts';
+import { httpListener, routeConfiguration } from '../../support/envoy-json.ts';
+import { createProxy } from '../../support/in-process-proxy.ts';
+import { assignmentJson, tlsClusterJson } from '../api/samples.ts';
+import { FakeAdsServer, type NamedRequest } from '../xds/fake-ads-server.ts';
 
 let authority: Authority;
 let other: Authority;
@@ -290,6 +295,56 @@ describe('a cluster with a certificate of its own', () => {
     expect(rig.log.join('')).toMatch(/certificates cannot be used, connections fail.*cluster backend.*mismatch/);
     expect(rig.proxy.stat('cluster.backend.client_ssl_socket_factory.key_rotation_failed')).toBe(1);
     expect(rig.proxy.stat('cluster.backend.client_ssl_socket_factory.upstream_context_secrets_not_ready')).toBe(1);
+  });
+});
+
+describe('secrets of SDS', () => {
+  it('are asked for with their cluster, used when they come, and refused when they are useless', async () => {
+    const ads = new FakeAdsServer();
+    await ads.start();
+    closeAfterTest({ close: () => ads.stop() });
+    const backend = await startBackend({ ...server, requestCert: true, rejectUnauthorized: true, ca: authority.cert });
+    const proxy = createProxy(adsBootstrapText(ads.port));
+    const started = proxy.start();
+    const stream = await ads.nextStream();
+    const cluster = tlsClusterJson('shop', 'default', 'ROOTCA');
+    stream.send('CDS', '1', { ...cluster, load_assignment: assignmentJson('shop', backend.port) });
+    stream.send(
+      'LDS',
+      '1',
+      httpListener({ port: 0, routes: routeConfiguration([{ match: { prefix: '/' }, route: { cluster: 'shop' } }]) }),
+    );
+    const requestFor = async (names: readonly string[]): Promise<NamedRequest> => {
+      for (;;) {
+        const request = await stream.next();
+        if (request.name === 'SDS' && request.resourceNames.join() === names.join()) return request;
+      }
+    };
+    await requestFor(['ROOTCA', 'default']);
+    const certificate = ({ cert, key }: Certificate): Secret => ({
+      name: 'default',
+      tls_certificate: { certificate_chain: inline(cert), private_key: inline(key) },
+    });
+    const trust = (ca: string): Secret => ({ name: 'ROOTCA', validation_context: { trusted_ca: inline(ca) } });
+    stream.send('SDS', '1', certificate(authority.issue({ names: ['URI:spiffe://mesh/a'] })), trust(authority.cert));
+    await started;
+    const port = proxy.listeners.list()[0]?.port ?? 0;
+    const askedFrom = async (): Promise<string | undefined> =>
+      (JSON.parse((await callProxy(port)).body) as TlsEcho).client;
+    expect(await askedFrom()).toBe('URI:spiffe://mesh/a');
+
+    const { cert } = authority.issue();
+    stream.send('SDS', '2', certificate({ cert, key: authority.issue().key }));
+    for (let refused = false; !refused;) {
+      const { errorDetail } = await requestFor(['ROOTCA', 'default']);
+      refused = errorDetail !== undefined;
+      if (refused) expect(errorDetail?.message).toMatch(/^default: tls_certificate: .*mismatch/);
+    }
+    stream.send('SDS', '3', certificate(authority.issue({ names: ['URI:spiffe://mesh/b'] })));
+    const updates = 'cluster.shop.client_ssl_socket_factory.ssl_context_update_by_sds';
+    await until(() => proxy.stats.counter(updates).value === 1);
+    for (const host of proxy.clusters.get('shop')?.hosts ?? []) host.pool.closeIdle();
+    expect(await askedFrom()).toBe('URI:spiffe://mesh/b');
   });
 });
 

@@ -71,10 +71,7 @@ class EchoListener {
     const server = listener.#server;
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     acceptSockets(server, {
-      accept: (socket) => ({
-        handler: listener.#inspect(socket),
-        whenWarm: (startReading) => startReading(),
-      }),
+      accept: (socket) => ({ handler: listener.#inspect(socket), whenWarm: (startReading) => startReading() }),
     });
     return listener;
   }
@@ -218,7 +215,7 @@ describe('a listener with TLS', () => {
     const listener = await EchoListener.start({ common_tls_context: { tls_certificate_sds_secret_configs: [sds] } });
     expect((await talk(listener.port)).text).toBe('');
     expect(listener.failures[0]?.message).toBe('secret default has not come from SDS yet');
-    const give = ({ cert, key }: Certificate): void =>
+    const give = ({ cert, key }: Certificate) =>
       listener.store.updateSecret({
         name: 'default',
         content: {
@@ -235,7 +232,9 @@ describe('a listener with TLS', () => {
     const open = tls.connect({ host: '127.0.0.1', port: listener.port, rejectUnauthorized: false });
     await new Promise<void>((resolve) => open.once('secureConnect', resolve));
     give(wild);
-    give({ cert: shop.cert, key: wild.key });
+    expect(give({ cert: shop.cert, key: wild.key })).toMatchObject([
+      { path: 'tls_certificate', message: expect.stringMatching(/mismatch/) },
+    ]);
     expect((await talk(listener.port)).shown).toBe('wild');
     const echoed = new Promise<string>((resolve) => open.once('data', (chunk: Buffer) => resolve(chunk.toString())));
     open.write('still here');

@@ -10,7 +10,9 @@ import {
   listenerJson,
   rdsListenerJson,
   routeConfigurationJson,
+  secretJson,
   staticClusterJson,
+  tlsClusterJson,
 } from '../api/samples.ts';
 import { RecordingSink } from './recording-sink.ts';
 import { type JsonOf, responseOf } from './responses.ts';
@@ -55,6 +57,20 @@ describe('names to ask for', () => {
     const { namesOf } = create({ clusters: [cluster], listeners: [listener] });
     expect(namesOf('EDS')).toEqual(['mixer']);
     expect(namesOf('RDS')).toEqual(['r']);
+  });
+
+  test('follow from secrets of clusters, whichever cluster has them', async () => {
+    const { apply, namesOf, configuration, sink } = create();
+    const clusters = [tlsClusterJson('a', 'default', 'ROOTCA'), tlsClusterJson('b', 'other', 'ROOTCA')];
+    expect(await apply('CDS', '1', ...clusters)).toEqual(['CDS', 'SDS']);
+    expect(namesOf('SDS')).toEqual(['ROOTCA', 'default', 'other']);
+    expect(configuration.subscriptions.SDS.isComplete).toBe(false);
+    expect(await apply('SDS', '1', secretJson('ROOTCA'), secretJson('default'), secretJson('stray'))).toEqual(['SDS']);
+    expect([...sink.secrets.keys()]).toEqual(['ROOTCA', 'default']);
+    await apply('SDS', '2', secretJson('other'));
+    expect(configuration.subscriptions.SDS.isComplete).toBe(true);
+    await apply('CDS', '2', tlsClusterJson('a', 'default', 'ROOTCA'));
+    expect(namesOf('SDS')).toEqual(['ROOTCA', 'default']);
   });
 
   test('do not change with an update that changes nothing about them', async () => {

@@ -10,7 +10,9 @@ import {
   managerJson,
   rdsListenerJson,
   routeConfigurationJson,
+  secretJson,
   staticClusterJson,
+  tlsClusterJson,
   typed,
 } from '../api/samples.ts';
 import { richCluster, richFilters, richManager, richRoutes } from '../rich-resources.ts';
@@ -28,6 +30,17 @@ const resources: { readonly [D in DiscoveryName]: { readonly rich: JsonOf<D>; re
   EDS: {
     rich: { ...assignmentJson('mutated', 80, 81), policy: { overprovisioning_factor: 140 } },
     good: assignmentJson('good', 1),
+  },
+  SDS: {
+    rich: {
+      name: 'mutated',
+      validation_context: {
+        trusted_ca: { filename: '/etc/ca.pem' },
+        match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://' } }],
+        verify_certificate_hash: ['0'.repeat(64)],
+      },
+    },
+    good: secretJson('good'),
   },
   LDS: {
     rich: listenerJson('mutated', {
@@ -50,7 +63,12 @@ async function createConfiguration() {
     { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true },
     sink,
   );
-  await configuration.apply('CDS', responseOf('CDS', '1', [edsClusterJson('mutated'), edsClusterJson('good')]));
+  const secrets = tlsClusterJson('tls', 'mutated', 'good');
+  await configuration.apply(
+    'CDS',
+    responseOf('CDS', '1', [edsClusterJson('mutated'), edsClusterJson('good'), secrets]),
+  );
+  await configuration.apply('SDS', responseOf('SDS', '1', [secretJson('mutated')]));
   await configuration.apply('EDS', responseOf('EDS', '1', [assignmentJson('mutated', 7)]));
   await configuration.apply(
     'LDS',
@@ -75,7 +93,7 @@ function mutate(valid: Uint8Array, random: () => number): Uint8Array {
 }
 
 describe('a response with a mutated resource never throws, and is applied whole or not at all', () => {
-  test.each<DiscoveryName>(['CDS', 'EDS', 'LDS', 'RDS'])('%s, a thousand times', async (name) => {
+  test.each<DiscoveryName>(['CDS', 'EDS', 'SDS', 'LDS', 'RDS'])('%s, a thousand times', async (name) => {
     const random = seededRandom(name.charCodeAt(0));
     const { rich, good } = resources[name];
     const valid = encode(resourceTypes[name].messageName, rich as never);

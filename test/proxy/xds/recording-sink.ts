@@ -1,6 +1,7 @@
 import type { Cluster, ClusterLoadAssignment } from '../../../proxy/api/cluster.ts';
 import type { Listener } from '../../../proxy/api/listener.ts';
 import type { RouteConfiguration } from '../../../proxy/api/route.ts';
+import type { Secret } from '../../../proxy/api/tls.ts';
 import type { FieldError } from '../../../proxy/common/decoded.ts';
 import type { XdsSink } from '../../../proxy/xds/sink.ts';
 
@@ -10,6 +11,7 @@ export class RecordingSink implements XdsSink {
   clusters: readonly Cluster[] = [];
   listeners: readonly Listener[] = [];
   readonly assignments = new Map<string, ClusterLoadAssignment>();
+  readonly secrets = new Map<string, Secret>();
   readonly routeConfigurations = new Map<string, RouteConfiguration>();
   /** Faults by call, for example `assignment a`; such a call changes nothing. */
   readonly faults = new Map<string, FieldError[]>();
@@ -44,6 +46,10 @@ export class RecordingSink implements XdsSink {
     return this.#record(`assignment ${clusterName}`, () => this.assignments.set(clusterName, assignment));
   }
 
+  updateSecret(secret: Secret): FieldError[] {
+    return this.#record(`secret ${secret.name}`, () => this.secrets.set(secret.name, secret));
+  }
+
   updateRouteConfiguration(routes: RouteConfiguration): FieldError[] {
     return this.#record(`routes ${routes.name}`, () => this.routeConfigurations.set(routes.name, routes));
   }
@@ -56,7 +62,10 @@ export class RecordingSink implements XdsSink {
   /** All that is in force, to be compared. */
   snapshot(): object {
     const { clusters, listeners } = this;
-    return { clusters, listeners, assignments: [...this.assignments], routes: [...this.routeConfigurations] };
+    const [assignments, secrets, routes] = [this.assignments, this.secrets, this.routeConfigurations].map((map) => [
+      ...map,
+    ]);
+    return { clusters, listeners, assignments, secrets, routes };
   }
 
   #record(call: string, apply: () => void): FieldError[] {

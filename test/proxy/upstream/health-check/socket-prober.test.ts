@@ -7,6 +7,12 @@ import type { HealthCheck } from '../../../../proxy/api/envoy.gen.ts';
 import { requireValue } from '../../../../proxy/common/decoded.ts';
 import type { CheckResult } from '../../../../proxy/upstream/health-check/prober.ts';
 import { SocketProber } from '../../../../proxy/upstream/health-check/socket-prober.ts';
+import { StatsStore } from '../../../../proxy/common/stats.ts';
+import { CertificateStore } from '../../../../proxy/tls/certificate-store.ts';
+import { UpstreamTlsContext } from '../../../../proxy/tls/upstream-tls.ts';
+import { closeAfterTest } from '../../../support/closing.ts';
+import { Authority } from '../../../support/pki.ts';
+import { TlsBackend } from '../../../support/tls-backend.ts';
 import { loadAssignment, staticCluster } from '../../../support/envoy-json.ts';
 import { RawBackend, okResponse } from '../../../support/raw-backend.ts';
 import { until } from '../../../support/turns.ts';
@@ -44,6 +50,31 @@ const check = (prober: SocketProber, port = backend.port): Promise<CheckResult> 
   new Promise((resolve) => prober.check(endpointAt(port), resolve));
 
 const http = { http_health_check: { path: '/healthz' } };
+
+test('hosts with TLS are checked over TLS, and fail where they cannot be verified', async () => {
+  const authority = closeAfterTest(new Authority());
+  const server = closeAfterTest(await TlsBackend.start(authority.issue({ names: ['DNS:shop.example.com'] })));
+  const resultFor = (name: string): Promise<CheckResult> => {
+    const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+    const validation_context = {
+      trusted_ca: { inline_string: authority.cert },
+      match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: name } }],
+    };
+    const transport_socket = {
+      name: 'envoy.transport_sockets.tls',
+      typed_config: { '@type': type, common_tls_context: { validation_context } },
+    };
+    const json = staticCluster('shop', [1], { transport_socket, health_checks: [{ ...needed, ...http }] });
+    const { healthCheck, tls } = requireValue(decodeCluster(json), 'cluster');
+    if (healthCheck === undefined || tls === undefined) throw new Error('the cluster has both');
+    const context = { store: new CertificateStore(), stats: new StatsStore(), clusterName: 'shop' };
+    const prober = new SocketProber(healthCheck, new UpstreamTlsContext(tls, context));
+    probers.push(prober);
+    return check(prober, server.port);
+  };
+  expect(await resultFor('shop.example.com')).toBe('success');
+  expect(await resultFor('bank.example.com')).toBe('network');
+});
 
 describe('over HTTP', () => {
   test('the request says where it goes and who asks, and one connection carries all checks', async () => {
