@@ -68,6 +68,8 @@ spec:
   tcp:
   - match: [{ port: 5432, destinationSubnets: [10.0.0.0/8] }]
     route: [{ destination: { host: vip, port: { number: 80 } } }]
+  - match: [{ port: 5432, destinationSubnets: [10.1.0.0/8, 11.0.0.0/8, "fd00::1/8"] }]
+    route: [{ destination: { host: mail, port: { number: 25 } } }]
   - match: [{ port: 5432 }]
     route: [{ destination: { host: reviews, subset: v1 }, weight: 90 }, { destination: { host: vip, port: { number: 80 } }, weight: 10 }]
 ---
@@ -79,6 +81,8 @@ spec:
   tls:
   - match: [{ sniHosts: [a.example.com] }]
     route: [{ destination: { host: a.example.com } }]
+  - match: [{ sniHosts: [a.example.com, X.b.example.com] }]
+    route: [{ destination: { host: reviews, port: { number: 443 } } }]
   - match: [{ sniHosts: ["*.b.example.com"], destinationSubnets: [10.0.0.0/8] }]
     route: [{ destination: { host: "*.b.example.com" } }]
 ---
