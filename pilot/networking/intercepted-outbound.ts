@@ -184,7 +184,7 @@ function buildListener(name: string, { address, port, chains }: PlannedListener,
     traffic_direction: 'OUTBOUND',
     bind_to_port: false,
     ...(matching.length === 0 ? { filter_chains: [rest] } : { filter_chains, default_filter_chain: rest }),
-    ...buildInspection(filter_chains),
+    ...buildInspection({ chains: filter_chains }),
   };
 }
 

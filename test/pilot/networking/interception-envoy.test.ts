@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Bootstrap, Cluster, Listener } from '../../../proxy/api/envoy.gen.ts';
 import { decode, encode } from '../../../proxy/api/protojson.ts';
+import { resourceTypes } from '../../../proxy/api/resource-types.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { type NodeResources, resourcesOfNode } from './interception.ts';
 import { contextOf, destinationRuleYaml, metadataOf, serviceYaml, sidecarWorkload } from './scenario.ts';
@@ -98,6 +99,21 @@ describe('all that an intercepted node gets', () => {
   test.for(['REDIRECT', 'TPROXY'] as const)('is accepted by a real Envoy: %s', async (interceptionMode, context) => {
     requirePeers(context, 'envoy');
     await validate(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
+  });
+
+  test.each(['REDIRECT', 'TPROXY'] as const)("is accepted by the sidecar's own decoders: %s", (interceptionMode) => {
+    const client = metadataOf({ interceptionMode, service: '', appPorts: [9999] });
+    const { clusters, assignments, listeners, routes } = resourcesOfNode(
+      client,
+      contextOf(yaml, [sidecarWorkload(node)]),
+    );
+    const faults = [
+      ...clusters.map(resourceTypes.CDS.decode),
+      ...assignments.map(resourceTypes.EDS.decode),
+      ...listeners.map(resourceTypes.LDS.decode),
+      ...routes.map(resourceTypes.RDS.decode),
+    ].flatMap(({ errors = [] }) => errors);
+    expect(faults).toEqual([]);
   });
 
   test('means the same before and after the wire', () => {
