@@ -149,6 +149,10 @@ const l4Match = {
   gateways: true,
 } satisfies Supported;
 
+/** Clients are told apart by whole labels of the name that they ask for. */
+const serverName: Supported = (value, path) =>
+  /^\*[^.]/.test(String(value)) ? [{ path, message: `${show(value)} ${notYet}, only "*." and a domain` }] : [];
+
 const l4Destination: Supported = { destination: true, weight: true };
 
 const supported: Readonly<Record<string, Supported>> = {
@@ -156,7 +160,7 @@ const supported: Readonly<Record<string, Supported>> = {
     hosts: true,
     gateways: true,
     exportTo: true,
-    tls: { match: { sniHosts: true, ...l4Match }, route: l4Destination },
+    tls: { match: { sniHosts: serverName, ...l4Match }, route: l4Destination },
     tcp: { match: l4Match, route: l4Destination },
     http: {
       name: true,

@@ -1,5 +1,6 @@
 /** Addresses of other machines' programs: what goes into Envoy's configuration is an IP address, never a name. */
 import { lookup } from 'node:dns/promises';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { CommandError } from './exit-code.ts';
 import type { HostPort } from './option-parsers.ts';
 
@@ -10,6 +11,14 @@ export async function resolveHost({ host, port }: HostPort, what: string): Promi
   } catch {
     throw new CommandError(`the address of ${what}'s host "${host}" cannot be found`);
   }
+}
+
+/** The first address at which other machines reach this one, IPv4 before IPv6; undefined when there is none. */
+export function ownAddress(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces()): string | undefined {
+  const found = Object.values(interfaces).flatMap((addresses = []) => addresses);
+  // An address of its link alone says nothing without the interface.
+  const reachable = found.filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
+  return (reachable.find(({ family }) => family === 'IPv4') ?? reachable[0])?.address;
 }
 
 /** Where programs of this machine reach a server that listens at `host`: a wildcard is no address to connect to. */

@@ -10,7 +10,7 @@ import type { NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
-import { resolveHost } from './host-address.ts';
+import { ownAddress, resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
 import { drainOption, interceptionOption } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
@@ -27,7 +27,7 @@ interface RunOptions {
   readonly outboundPort?: number;
   readonly inboundPort?: number;
   readonly adminPort?: number;
-  readonly address: string;
+  readonly address?: string;
   readonly pilot: parse.HostPort;
   /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
@@ -68,7 +68,11 @@ export function registerRun(program: Command, context: CommandContext): void {
       parse.parsePort,
     )
     .option('--admin-port <port>', "the sidecar's admin port on 127.0.0.1 (default: a free one)", parse.parsePort)
-    .option('--address <ip>', 'address at which other sidecars reach this one', parse.parseAddress, '127.0.0.1')
+    .option(
+      '--address <ip>',
+      'address at which other sidecars reach this one (default: 127.0.0.1, the first of this host when it is intercepted)',
+      parse.parseAddress,
+    )
     .addOption(pilotOption())
     .addOption(drainOption())
     .argument('[command...]', 'the application and its arguments, after --')
@@ -94,11 +98,12 @@ Examples:
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, version, labels = {}, locality, address } = options;
+  const { service, namespace, version, labels = {}, locality } = options;
   const interception = planInterception(options);
+  const address = options.address ?? defaultAddress(interception);
   const pilot = await resolveHost(options.pilot, 'pilot');
   const identity = { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) };
-  return { identity, ports: await planPorts(options, interception), interception, pilot };
+  return { identity, ports: await planPorts(options, address, interception), interception, pilot };
 }
 
 function planInterception({ interceptionMode, port, appPort }: RunOptions): Interception {
@@ -110,8 +115,20 @@ function planInterception({ interceptionMode, port, appPort }: RunOptions): Inte
   return appPorts.length === 0 ? { interceptionMode } : { interceptionMode, appPorts };
 }
 
-async function planPorts(options: RunOptions, interception: Interception): Promise<SidecarPlan['ports']> {
-  const { address, port, outboundPort, inboundPort, adminPort } = options;
+/** Connections to loopback are not intercepted: nobody else could reach the application there. */
+function defaultAddress(interception: Interception): string {
+  if (!isIntercepted(interception)) return '127.0.0.1';
+  const address = ownAddress();
+  if (address !== undefined) return address;
+  throw new CommandError('--interception-mode needs --address: this host has none but loopback', exitCodes.usage);
+}
+
+async function planPorts(
+  options: RunOptions,
+  address: string,
+  interception: Interception,
+): Promise<SidecarPlan['ports']> {
+  const { port, outboundPort, inboundPort, adminPort } = options;
   const app = port ?? interception.appPorts?.[0];
   // The application does not listen yet: its port looks free.
   const named = [app, outboundPort, inboundPort, adminPort].filter((one) => one !== undefined);

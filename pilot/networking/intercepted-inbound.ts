@@ -52,7 +52,11 @@ export function buildInterceptedInboundListener(
       name: inboundListenerName,
       filters: [buildPlainTcpProxy(inboundPassthroughClusterName, connectionReports(reports))],
     },
-    ...buildInspection(filter_chains, [originalDestinationFilter]),
+    ...buildInspection({
+      chains: filter_chains,
+      first: [originalDestinationFilter],
+      uninspectedPorts: ports.filter(isOpaque).map(({ number }) => number),
+    }),
   };
 }
 
@@ -61,6 +65,11 @@ export function buildInterceptedInboundClusters({ mode, address, ports }: Inboun
   return ports.map(({ number }) =>
     mode === 'TPROXY' ? buildInboundCluster(number, address) : buildInboundCluster(number),
   );
+}
+
+/** It is known, and its server may speak first. */
+function isOpaque({ protocol }: InboundPort): boolean {
+  return protocol === 'TCP' || protocol === 'TLS';
 }
 
 function buildPortChains({ number, protocol, hostname }: InboundPort, reports: ListenerReports): FilterChain[] {

@@ -20,7 +20,7 @@ import {
   type ServicePort,
 } from '../model/service.ts';
 import { adsConfigSource } from './config-source.ts';
-import { httpOnly, isSameMatch, soleAddressOf, toSubnets } from './filter-chain-match.ts';
+import { ClaimedConnections, httpOnly, soleAddressOf, toSubnets } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Chains, type L4Chain } from './l4-routes.ts';
 import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
@@ -68,6 +68,7 @@ function outboundPortOf({ outboundPort }: OutboundInterception): number {
 interface PlannedListener {
   readonly address: string;
   readonly port: number;
+  readonly claimed: ClaimedConnections;
   readonly chains: L4Chain[];
 }
 
@@ -147,7 +148,7 @@ class ListenerPlanner {
     const name = `${address}_${port}`;
     const known = this.#planned.get(name);
     if (known !== undefined) return known;
-    const planned = { address, port, chains: [] };
+    const planned = { address, port, claimed: new ClaimedConnections(), chains: [] };
     this.#planned.set(name, planned);
     return planned;
   }
@@ -167,8 +168,8 @@ function isAllotted(address: string): boolean {
 }
 
 /** Of two services whose connections look the same the first takes them. */
-function addChain({ chains }: PlannedListener, chain: L4Chain): void {
-  if (!chains.some(({ match }) => isSameMatch(match, chain.match))) chains.push(chain);
+function addChain({ claimed, chains }: PlannedListener, { match, filter }: L4Chain): void {
+  for (const free of claimed.claim(match)) chains.push({ match: free, filter });
 }
 
 function buildListener(name: string, { address, port, chains }: PlannedListener, others: Filter): Listener {
@@ -183,7 +184,7 @@ function buildListener(name: string, { address, port, chains }: PlannedListener,
     traffic_direction: 'OUTBOUND',
     bind_to_port: false,
     ...(matching.length === 0 ? { filter_chains: [rest] } : { filter_chains, default_filter_chain: rest }),
-    ...buildInspection(filter_chains),
+    ...buildInspection({ chains: filter_chains }),
   };
 }
 

@@ -14,7 +14,7 @@ import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { interceptedProtocol, type Service, type ServicePort } from '../model/service.ts';
 import { outboundClusterName } from './cluster-name.ts';
-import { isSameMatch, ofServerNames, toSubnets } from './filter-chain-match.ts';
+import { ofServerNames, toSubnets } from './filter-chain-match.ts';
 import { clusterNameOf, destinationHostname, type RouteContext } from './route-context.ts';
 import { isL4ForClient } from './source-match.ts';
 import { buildPlainTcpProxy, buildTcpProxy } from './tcp-proxy.ts';
@@ -36,36 +36,36 @@ export interface L4Context {
   readonly access_log?: TcpProxy['access_log'];
 }
 
-/** No two have equal matches. */
+/** In the order in which they count: of two with equal matches the first does. */
 export function buildL4Chains(context: L4Context): L4Chain[] {
   const { config, client, service, port } = context;
   const rules = config.virtualServices.visibleTo(client.namespace).find(service.hostname);
   const routing = rules && { rules, config, client, port: port.number };
   const isTls = interceptedProtocol(port) === 'TLS';
   const ruled = routing === undefined ? [] : (isTls ? buildTlsChains : buildTcpChains)(routing, context);
-  const chains = isTls ? (ruled.length > 0 ? ruled : [buildTlsDefault(context)]) : [...ruled, buildTcpDefault(context)];
-  return chains.filter(({ match }, i) => chains.findIndex((other) => isSameMatch(other.match, match)) === i);
+  if (!isTls) return [...ruled, buildTcpDefault(context)];
+  return ruled.length > 0 ? ruled : buildTlsDefault(context);
 }
 
 function buildTlsChains(routing: RouteContext, context: L4Context): L4Chain[] {
   return (routing.rules.spec.tls ?? []).flatMap(({ match = [], route = [] }) =>
     match
       .filter((attributes) => isL4ForClient(attributes, routing))
-      .map(({ sniHosts = [], destinationSubnets = [] }) => {
+      .flatMap(({ sniHosts = [], destinationSubnets = [] }) => {
+        const names = ofServerNames(sniHosts);
+        if (names === undefined) return [];
         const subnets = destinationSubnets.length > 0 ? destinationSubnets : context.subnets;
-        return {
-          match: { ...ofServerNames(sniHosts), ...toSubnets(subnets) },
-          filter: buildRoute(route, routing, context),
-        };
+        return [{ match: { ...names, ...toSubnets(subnets) }, filter: buildRoute(route, routing, context) }];
       }),
   );
 }
 
 /** SNI is only looked at where nothing else tells the service. */
-function buildTlsDefault(context: L4Context): L4Chain {
+function buildTlsDefault(context: L4Context): L4Chain[] {
   const { service, subnets, isShared } = context;
   const names = isShared ? ofServerNames([service.hostname]) : {};
-  return { match: { ...names, ...toSubnets(subnets) }, filter: buildDefault(context) };
+  if (names === undefined) return [];
+  return [{ match: { ...names, ...toSubnets(subnets) }, filter: buildDefault(context) }];
 }
 
 /** Up to the first rule that takes connections to wherever they were made (S1, S3). */
@@ -82,7 +82,7 @@ function buildTcpChains(routing: RouteContext, context: L4Context): L4Chain[] {
   return chains;
 }
 
-/** Where a rule takes all connections to the service, this chain is one too many and falls out as its equal. */
+/** Where a rule takes all connections to the service, this chain is its equal and does not count. */
 function buildTcpDefault(context: L4Context): L4Chain {
   return { match: toSubnets(context.subnets), filter: buildDefault(context) };
 }

@@ -30,18 +30,26 @@ type Inspection = Pick<
   'listener_filters' | 'listener_filters_timeout' | 'continue_on_listener_filters_timeout'
 >;
 
+export interface InspectionPlan {
+  readonly chains: readonly FilterChain[];
+  /** Before those that inspect. */
+  readonly first?: readonly ListenerFilter[];
+  /** Ports of the listener at which servers may speak first: nobody waits there for a client to be looked at. */
+  readonly uninspectedPorts?: readonly number[];
+}
+
 /**
  * What the chains of a listener need to know. TLS and HTTP clients speak first; without HTTP nobody else comes, and there is
  * no limit, as in Istio.
  */
-export function buildInspection(chains: readonly FilterChain[], first: readonly ListenerFilter[] = []): Inspection {
+export function buildInspection({ chains, first = [], uninspectedPorts = [] }: InspectionPlan): Inspection {
   const matches = chains.map(({ filter_chain_match = {} }) => filter_chain_match);
   const looksAtHttp = matches.some(({ application_protocols = [] }) => application_protocols.length > 0);
   const looksAtTls = matches.some(({ server_names = [] }) => server_names.length > 0);
   const listener_filters = [
     ...first,
     ...(looksAtTls ? [tlsInspector] : []),
-    ...(looksAtHttp ? [inspectHttpAt(matches.flatMap(sniffedPort))] : []),
+    ...(looksAtHttp ? [inspectHttpExceptAt(uninspectedPorts)] : []),
   ];
   if (!looksAtHttp && !looksAtTls) return first.length === 0 ? {} : { listener_filters };
   return {
@@ -51,22 +59,12 @@ export function buildInspection(chains: readonly FilterChain[], first: readonly 
   };
 }
 
-/** Of a chain that takes HTTP at one port only; 0 is no port. */
-function sniffedPort({
-  destination_port = 0,
-  application_protocols = [],
-}: NonNullable<FilterChain['filter_chain_match']>): number[] {
-  return destination_port === 0 || application_protocols.length === 0 ? [] : [destination_port];
-}
-
-/** `ports`: those whose bytes have to be seen; others must not wait. Empty: all there are. */
-function inspectHttpAt(ports: readonly number[]): ListenerFilter {
-  if (ports.length === 0) return httpInspector;
-  const rules = [...new Set(ports)].map((port): ListenerFilterChainMatchPredicate => {
+function inspectHttpExceptAt(ports: readonly number[]): ListenerFilter {
+  const rules = ports.map((port): ListenerFilterChainMatchPredicate => {
     return { destination_port_range: { start: port, end: port + 1 } };
   });
   const [only] = rules;
+  if (only === undefined) return httpInspector;
   // Envoy wants two rules at least in a disjunction.
-  const atPorts = rules.length === 1 && only !== undefined ? only : { or_match: { rules } };
-  return { ...httpInspector, filter_disabled: { not_match: atPorts } };
+  return { ...httpInspector, filter_disabled: rules.length === 1 ? only : { or_match: { rules } } };
 }

@@ -24,7 +24,12 @@ export function buildInterceptionClusters({ meshConfig }: PushConfig): Cluster[]
   return [
     passthrough(passthroughClusterName),
     passthrough(inboundPassthroughClusterName),
-    { name: blackHoleClusterName, type: 'STATIC', ...buildConnectionPool({}, undefined, meshConfig) },
+    {
+      name: blackHoleClusterName,
+      type: 'STATIC',
+      ...buildConnectionPool({}, undefined, meshConfig),
+      load_assignment: { cluster_name: blackHoleClusterName },
+    },
   ];
 }
 

@@ -235,6 +235,15 @@ describe('what Istio knows and this version does not put in force', () => {
 
   it.each([
     [
+      'a part of a label in SNI',
+      virtualService({
+        hosts: ['*'],
+        gateways: ['edge'],
+        tls: [{ match: [{ sniHosts: ['*-a.example.com', '*.example.com'] }], route: [{ destination: { host: 'a' } }] }],
+      }),
+      `spec.tls[0].match[0].sniHosts[0]: "*-a.example.com" ${notYet}, only "*." and a domain`,
+    ],
+    [
       "a TCP rule's source address",
       virtualService({ tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'a' } }] }] }),
       `spec.tcp[0].match[0].sourceSubnet: ${notYet}`,

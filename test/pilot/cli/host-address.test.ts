@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { reachableHost, resolveHost } from '../../../pilot/cli/host-address.ts';
+import { ownAddress, reachableHost, resolveHost } from '../../../pilot/cli/host-address.ts';
 
 describe('where a server is reached', () => {
   test.each(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0', '::0.0.0.0'])('that listens at %s: on loopback', (host) => {
@@ -21,5 +21,27 @@ describe('the address of a host', () => {
     await expect(resolveHost({ host: 'no.such.host.invalid', port: 1 }, 'the mixer')).rejects.toThrow(
       'the address of the mixer\'s host "no.such.host.invalid" cannot be found',
     );
+  });
+});
+
+describe('the address that others reach this host at', () => {
+  const at = (address: string, internal = false) => ({
+    address,
+    internal,
+    family: address.includes(':') ? ('IPv6' as const) : ('IPv4' as const),
+    netmask: '',
+    mac: '',
+    cidr: null,
+    scopeid: 0,
+  });
+
+  test('is the first IPv4 address of no loopback, else the first IPv6 address that works beyond its link', () => {
+    const loopback = [at('127.0.0.1', true), at('::1', true)];
+    const link = at('fe80::1');
+    expect(ownAddress({ lo: loopback, eth0: [link, at('fd00::1'), at('10.0.0.7')], eth1: [at('10.0.0.8')] })).toBe(
+      '10.0.0.7',
+    );
+    expect(ownAddress({ lo: loopback, eth0: [link, at('fd00::1')] })).toBe('fd00::1');
+    expect(ownAddress({ lo: loopback, eth0: [link] })).toBeUndefined();
   });
 });

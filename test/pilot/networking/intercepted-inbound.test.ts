@@ -60,17 +60,20 @@ describe('the listener for intercepted connections to a workload', () => {
     ]);
   });
 
-  test('looks at connections to ports that nobody declared, and lets no other wait', () => {
-    const resources = seenBy(
-      nodeOf({ appPorts: [9998, 9999] }),
-      serviceYaml('reviews', { ports: '[{ name: tcp, port: 80 }]' }),
-    );
-    const listener = listenerOf(resources, 'virtualInbound');
-    expect(listener.listener_filters_timeout).toBe('0.05s');
-    expect(listener.continue_on_listener_filters_timeout).toBe(true);
+  test('looks at connections to ports that nobody declared; where a server may speak first nobody waits for that', () => {
+    const inspectorOf = (ports: string) => {
+      const resources = seenBy(nodeOf({ appPorts: [9998, 9999] }), serviceYaml('reviews', { ports }));
+      const listener = listenerOf(resources, 'virtualInbound');
+      expect(listener.listener_filters_timeout).toBe('0.05s');
+      expect(listener.continue_on_listener_filters_timeout).toBe(true);
+      expect(listener.listener_filters?.[1]?.name).toBe('envoy.filters.listener.http_inspector');
+      return listener.listener_filters?.[1];
+    };
     const range = (port: number) => ({ destination_port_range: { start: port, end: port + 1 } });
-    expect(listener.listener_filters?.[1]?.filter_disabled).toEqual({
-      not_match: { or_match: { rules: [range(9998), range(9999)] } },
+    expect(inspectorOf('[{ name: http, port: 80 }]')).not.toHaveProperty('filter_disabled');
+    expect(inspectorOf('[{ name: tcp, port: 80 }]')?.filter_disabled).toEqual(range(80));
+    expect(inspectorOf('[{ name: tcp, port: 80 }, { name: https, port: 443 }]')?.filter_disabled).toEqual({
+      or_match: { rules: [range(80), range(443)] },
     });
   });
 

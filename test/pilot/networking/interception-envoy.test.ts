@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Bootstrap, Cluster, Listener } from '../../../proxy/api/envoy.gen.ts';
 import { decode, encode } from '../../../proxy/api/protojson.ts';
+import { resourceTypes } from '../../../proxy/api/resource-types.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { type NodeResources, resourcesOfNode } from './interception.ts';
 import { contextOf, destinationRuleYaml, metadataOf, serviceYaml, sidecarWorkload } from './scenario.ts';
@@ -68,6 +69,8 @@ spec:
   tcp:
   - match: [{ port: 5432, destinationSubnets: [10.0.0.0/8] }]
     route: [{ destination: { host: vip, port: { number: 80 } } }]
+  - match: [{ port: 5432, destinationSubnets: [10.1.0.0/8, 11.0.0.0/8, "fd00::1/8"] }]
+    route: [{ destination: { host: mail, port: { number: 25 } } }]
   - match: [{ port: 5432 }]
     route: [{ destination: { host: reviews, subset: v1 }, weight: 90 }, { destination: { host: vip, port: { number: 80 } }, weight: 10 }]
 ---
@@ -79,6 +82,8 @@ spec:
   tls:
   - match: [{ sniHosts: [a.example.com] }]
     route: [{ destination: { host: a.example.com } }]
+  - match: [{ sniHosts: [a.example.com, X.b.example.com] }]
+    route: [{ destination: { host: reviews, port: { number: 443 } } }]
   - match: [{ sniHosts: ["*.b.example.com"], destinationSubnets: [10.0.0.0/8] }]
     route: [{ destination: { host: "*.b.example.com" } }]
 ---
@@ -94,6 +99,21 @@ describe('all that an intercepted node gets', () => {
   test.for(['REDIRECT', 'TPROXY'] as const)('is accepted by a real Envoy: %s', async (interceptionMode, context) => {
     requirePeers(context, 'envoy');
     await validate(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
+  });
+
+  test.each(['REDIRECT', 'TPROXY'] as const)("is accepted by the sidecar's own decoders: %s", (interceptionMode) => {
+    const client = metadataOf({ interceptionMode, service: '', appPorts: [9999] });
+    const { clusters, assignments, listeners, routes } = resourcesOfNode(
+      client,
+      contextOf(yaml, [sidecarWorkload(node)]),
+    );
+    const faults = [
+      ...clusters.map(resourceTypes.CDS.decode),
+      ...assignments.map(resourceTypes.EDS.decode),
+      ...listeners.map(resourceTypes.LDS.decode),
+      ...routes.map(resourceTypes.RDS.decode),
+    ].flatMap(({ errors = [] }) => errors);
+    expect(faults).toEqual([]);
   });
 
   test('means the same before and after the wire', () => {

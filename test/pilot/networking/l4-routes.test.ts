@@ -128,6 +128,20 @@ describe('TCP rules', () => {
     ]);
   });
 
+  test('about addresses of which some are taken get the others: Envoy would refuse one address twice', () => {
+    const match = (...subnets: string[]) => `match: [{ destinationSubnets: [${subnets.join()}] }]`;
+    const routes = [
+      `{ ${match('10.0.0.0/8')}, ${to('other')} }`,
+      `{ ${match('10.9.9.9/8', '11.0.0.0/8', '12.0.0.0/8')}, ${to('db')} }`,
+    ];
+    expect(chains(rule(`tcp: [${routes.join()}]`))).toEqual([
+      `10.0.0.0/8 -> ${other}`,
+      `11.0.0.0/8 -> ${db}`,
+      `12.0.0.0/8 -> ${db}`,
+      `any -> ${db}`,
+    ]);
+  });
+
   test("replace a service's block of addresses, and stand beside it when they name others", () => {
     const block = entryYaml(
       'block',
@@ -184,6 +198,16 @@ describe('TLS rules', () => {
     const yaml = tls(`[{ ${match(', sourceLabels: { app: shop }')}, ${to('db')} }, { ${match('')}, ${to('secret')} }]`);
     expect(chains(yaml, '10.96.0.3_443', { app: 'shop' })[0]).toBe(`a.example.com -> ${db}`);
     expect(chains(yaml, '10.96.0.3_443', { app: 'bank' })[0]).toBe(`a.example.com -> ${secret}`);
+  });
+
+  test('for several names get those that no rule before has', () => {
+    const yaml = tls(
+      `[{ match: [{ sniHosts: [a.example.com, b.example.com] }], ${to('db')} }, { match: [{ sniHosts: [B.example.com, c.example.com] }], ${to('secret')} }]`,
+    );
+    expect(chains(yaml, '10.96.0.3_443').slice(0, 2)).toEqual([
+      `a.example.com b.example.com -> ${db}`,
+      `c.example.com -> ${secret}`,
+    ]);
   });
 
   test('of which none is for the client and port are as good as none', () => {

@@ -89,8 +89,10 @@ describe('POST /apply', () => {
     ['an unknown field', virtualService('a', { htp: [] }), '1 spec.htp: unknown field (did you mean "http"?)'],
     [
       'what is not in force yet',
-      virtualService('a', { tcp: [{ route: [{ destination: { host: 'reviews' } }] }] }),
-      '1 spec.tcp: is not supported yet',
+      virtualService('a', {
+        tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'reviews' } }] }],
+      }),
+      '1 spec.tcp[0].match[0].sourceSubnet: is not supported yet',
     ],
     [
       'no destination host',

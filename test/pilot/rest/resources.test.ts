@@ -155,11 +155,11 @@ describe('single resources', () => {
   });
 
   it('are refused when they are valid but would be ignored', async () => {
-    const tcp = [{ route: [{ destination: { host: 'a' } }] }];
+    const tcp = [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'a' } }] }];
     const { status, body } = await api.call('POST', path, virtualService('reviews', { tcp }));
     expect(status).toBe(422);
     expect(body).toMatchObject({
-      details: { causes: [{ field: 'spec.tcp', message: 'is not supported yet' }] },
+      details: { causes: [{ field: 'spec.tcp[0].match[0].sourceSubnet', message: 'is not supported yet' }] },
     });
   });
 
