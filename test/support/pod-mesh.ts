@@ -1,0 +1,80 @@
+/**
+ * A mesh of pods: a control plane in one, and in each of the others a program that knows nothing of it, whose connections
+ * `heddle capture` leads through a sidecar beside it.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compiled } from './mesh.ts';
+import { type Pod, PodNetwork } from './pods.ts';
+
+const xdsPort = 15_010;
+const restPort = 15_080;
+const metricsPort = 15_014;
+/** Istio's user for sidecars, whose own connections are not captured. */
+const proxyUid = 1_337;
+const heddle = [process.execPath, compiled('pilot/cli/main.js')];
+
+export interface WorkloadPlan {
+  readonly service: string;
+  readonly version?: string;
+  /** Where its program listens; default: it only makes calls. */
+  readonly port?: number;
+  /** The program; default: none, calls are made with `pod.run`. */
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly mode?: 'REDIRECT' | 'TPROXY';
+}
+
+export class PodMesh {
+  readonly network = new PodNetwork();
+  readonly pilot: Pod;
+  readonly #dataDir = mkdtempSync(join(tmpdir(), 'heddle-pods-'));
+  #names = 0;
+
+  private constructor() {
+    this.pilot = this.network.addPod('pilot');
+  }
+
+  static async start(): Promise<PodMesh> {
+    const mesh = new PodMesh();
+    const { pilot } = mesh;
+    pilot.start([...heddle, 'up', '--host', pilot.address, '--data-dir', mesh.#dataDir]);
+    await pilot.listens(restPort);
+    return mesh;
+  }
+
+  async apply(yaml: string): Promise<void> {
+    const server = `http://${this.pilot.address}:${restPort}`;
+    await this.pilot.require([...heddle, 'apply', '--server', server, '-f', '-'], { stdin: yaml });
+  }
+
+  /** A pod with its program and its sidecar, when both are ready and captured. */
+  async addWorkload(plan: WorkloadPlan): Promise<Pod> {
+    const { service, version, port, command, mode = 'REDIRECT', env = {} } = plan;
+    this.#names += 1;
+    const pod = this.network.addPod(`${service}${version ?? ''}-${this.#names}`.slice(0, 20), plan.files ?? {});
+    if (command !== undefined) pod.start(command, { env });
+    if (port !== undefined) await pod.listens(port);
+    await pod.require([...heddle, 'capture', '--interception-mode', mode]);
+    const identity = ['--service', service, ...(version === undefined ? [] : ['--version', version])];
+    const place = ['--address', pod.address, '--pilot', `${this.pilot.address}:${xdsPort}`];
+    const serving = port === undefined ? [] : ['--port', String(port)];
+    const sidecar = [...heddle, 'run', ...identity, ...place, ...serving, '--interception-mode', mode];
+    pod.start(sidecar, mode === 'TPROXY' ? {} : { uid: proxyUid, gid: proxyUid });
+    await pod.listens(15_001);
+    if (port !== undefined) await pod.listens(15_006);
+    return pod;
+  }
+
+  /** What Prometheus would scrape of the mixer. */
+  metrics(): Promise<string> {
+    return this.pilot.require(['curl', '--silent', `http://${this.pilot.address}:${metricsPort}/metrics`]);
+  }
+
+  async close(): Promise<void> {
+    await this.network.close();
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+}
