@@ -127,7 +127,9 @@ export class ProxyServer implements Lifecycle {
   /** What it takes in for its application is no loop and no secret. */
   #isOwnPort(port: number): boolean {
     if (port === this.adminPort) return true;
-    return this.listeners.list().some((each) => each.port === port && each.config.trafficDirection !== 'INBOUND');
+    return this.listeners
+      .list()
+      .some((each) => each.config.bindsToPort && each.port === port && each.config.trafficDirection !== 'INBOUND');
   }
 
   /** Resolves when every listener is bound and, with a control plane, its first configuration is in force. */

@@ -1,5 +1,5 @@
 /** `heddle up`: pilot and mixer in one process, for one machine. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatManifestError } from '../../crds/manifest.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
@@ -51,8 +51,8 @@ export function registerUp(program: Command, context: CommandContext): void {
       'where sidecars are told to report to (default: --host, or 127.0.0.1 for a wildcard, and --mixer-port)',
       parse.parseHostPort,
     )
-    .option('--keepalive-interval <seconds>', 'between pings to a sidecar', parse.parseKeepalive, 3_000)
-    .option('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', parse.parseKeepalive, 2_000)
+    .addOption(secondsOption('--keepalive-interval <seconds>', 'between pings to a sidecar', 3))
+    .addOption(secondsOption('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', 2))
     .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
@@ -112,4 +112,11 @@ async function advertiseMixer({ host, mixerAddress }: UpOptions, port: number): 
   if (mixerAddress === undefined) return { address: reachableHost(host), port };
   const resolved = await resolveHost(mixerAddress, 'the mixer');
   return { address: resolved.host, port: resolved.port };
+}
+
+/** Given in seconds, kept in milliseconds. */
+function secondsOption(flags: string, description: string, defaultSeconds: number): Option {
+  return new Option(flags, description)
+    .argParser(parse.parseKeepalive)
+    .default(defaultSeconds * 1_000, String(defaultSeconds));
 }

@@ -11,6 +11,14 @@ export function httpOnly(match: FilterChainMatch): FilterChainMatch {
 }
 
 /**
+ * What `httpOnly` leaves of a match: two, because Envoy decides about the transport before it looks at protocols and never
+ * turns back. Plain text of another protocol finds the first, what a tls_inspector found the second.
+ */
+export function besideHttp(match: FilterChainMatch): readonly FilterChainMatch[] {
+  return [{ ...match, transport_protocol: 'raw_buffer' }, match];
+}
+
+/**
  * `names`: exact, or `*.` and a domain; without any, or with `*`, every connection. Undefined when no connection can have
  * one of the names: Envoy knows no wildcard for a part of a label.
  */

@@ -13,7 +13,7 @@ import type {
 import type { InboundPort } from '../model/inbound-ports.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { buildInboundCluster } from './clusters.ts';
-import { httpOnly } from './filter-chain-match.ts';
+import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
 import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
@@ -91,7 +91,7 @@ function buildPortChains({ number, protocol, hostname }: InboundPort, reports: L
     case 'HTTP':
       return [chain(match, manager())];
     case 'UNSUPPORTED':
-      return [chain(httpOnly(match), manager()), chain(match, tcp())];
+      return [chain(httpOnly(match), manager()), ...besideHttp(match).map((rest) => chain(rest, tcp()))];
     default:
       return [chain(match, tcp())];
   }

@@ -20,7 +20,7 @@ import {
   type ServicePort,
 } from '../model/service.ts';
 import { adsConfigSource } from './config-source.ts';
-import { ClaimedConnections, httpOnly, soleAddressOf, toSubnets } from './filter-chain-match.ts';
+import { besideHttp, ClaimedConnections, httpOnly, soleAddressOf, toSubnets } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Chains, type L4Chain } from './l4-routes.ts';
 import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
@@ -120,7 +120,11 @@ class ListenerPlanner {
     const planned = this.#at(address, port.number);
     for (const chain of chains) {
       // A block counts more than a protocol: HTTP to it needs a chain of its own.
-      if (manager !== undefined) addChain(planned, { match: httpOnly(chain.match), filter: manager });
+      if (manager !== undefined) {
+        addChain(planned, { match: httpOnly(chain.match), filter: manager });
+        const [plainText] = besideHttp(chain.match);
+        if (plainText !== undefined && !isMatchAll(chain.match)) addChain(planned, { ...chain, match: plainText });
+      }
       addChain(planned, chain);
     }
   }

@@ -22,7 +22,8 @@ export interface WorkloadPlan {
   readonly port?: number;
   /** The program; default: none, calls are made with `pod.run`. */
   readonly command?: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Whose program it is; default root's. */
+  readonly user?: { readonly uid: number; readonly gid: number };
   readonly files?: Readonly<Record<string, string>>;
   readonly mode?: 'REDIRECT' | 'TPROXY';
 }
@@ -52,10 +53,10 @@ export class PodMesh {
 
   /** A pod with its program and its sidecar, when both are ready and captured. */
   async addWorkload(plan: WorkloadPlan): Promise<Pod> {
-    const { service, version, port, command, mode = 'REDIRECT', env = {} } = plan;
+    const { service, version, port, command, user = {}, mode = 'REDIRECT' } = plan;
     this.#names += 1;
     const pod = this.network.addPod(`${service}${version ?? ''}-${this.#names}`.slice(0, 20), plan.files ?? {});
-    if (command !== undefined) pod.start(command, { env });
+    if (command !== undefined) pod.start(command, user);
     if (port !== undefined) await pod.listens(port);
     await pod.require([...heddle, 'capture', '--interception-mode', mode]);
     const identity = ['--service', service, ...(version === undefined ? [] : ['--version', version])];

@@ -1,15 +1,20 @@
 /** Unmodified programs in pods, whose connections a sidecar takes over without their knowing. */
-import { expect, test, type TestContext } from 'vitest';
+import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test, type TestContext, vi } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
-import { requirePeers } from '../../support/peers.ts';
+import { type PeerProgram, requirePeers } from '../../support/peers.ts';
 import { patience, type Pod, requirePods } from '../../support/pods.ts';
 import { PodMesh } from '../../support/pod-mesh.ts';
 
-async function startMesh(context: TestContext): Promise<PodMesh> {
+async function startMesh(context: TestContext, ...programs: readonly PeerProgram[]): Promise<PodMesh> {
   requirePods(context);
-  requirePeers(context, 'curl', 'python3');
+  requirePeers(context, 'curl', ...programs);
   return closeAfterTest(await PodMesh.start());
 }
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const curl = ['curl', '--silent', '--show-error', '--max-time', '5'];
 
@@ -46,7 +51,14 @@ async function addReviews(mesh: PodMesh): Promise<void> {
   }
 }
 
-const hosts = '10.96.0.10 reviews\n10.96.0.20 echo\n10.96.0.30 cache\n';
+const hosts = '10.96.0.10 reviews\n10.96.0.20 greeter\n10.96.0.30 cache\n10.96.0.40 db\n';
+
+const tcpService = (name: string, address: string, port: string): string => `
+apiVersion: v1
+kind: Service
+metadata: { name: ${name} }
+spec: { clusterIP: ${address}, selector: { app: ${name} }, ports: [${port}] }
+`;
 
 async function split(caller: Pod, requests: number, ...args: string[]): Promise<Record<string, number>> {
   const counts: Record<string, number> = {};
@@ -72,4 +84,121 @@ test('curl and a service are split 95 to 5 and matched by a header, and neither 
   expect(v1 + v2).toBe(1_000);
   expect(v2).toBeGreaterThan(15);
   expect(v2).toBeLessThan(100);
+});
+
+test('a raw TCP service and one whose server speaks first work as if nobody stood between', async (context) => {
+  const mesh = await startMesh(context);
+  // No name says what the port speaks: the sidecars have to find out.
+  await mesh.apply(tcpService('greeter', '10.96.0.20', '{ name: any, port: 2525 }'));
+  const program = `require('net').createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write('220 ready\\n');
+    socket.on('data', (bytes) => socket.write(bytes));
+    socket.on('end', () => socket.end('bye\\n'));
+  }).listen(2525, '0.0.0.0')`;
+  await mesh.addWorkload({ service: 'greeter', port: 2525, command: [process.execPath, '-e', program] });
+  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
+  // Says its word, ends, and prints what comes until the server ends.
+  const client = `require('net').connect(2525, 'greeter').on('error', (e) => console.log(e.code)).end('hello\\n').pipe(process.stdout)`;
+  const say = (): Promise<string> => caller.require([process.execPath, '-e', client]);
+  await expect.poll(() => say().catch(String), patience).toBe('220 ready\nhello\nbye\n');
+  // Once found out it is remembered on both sides.
+  expect(await say()).toBe('220 ready\nhello\nbye\n');
+});
+
+test('redis and its client speak through two sidecars', async (context) => {
+  const mesh = await startMesh(context, 'redis-server');
+  await mesh.apply(tcpService('cache', '10.96.0.30', '{ name: redis, port: 6379 }'));
+  const server = ['redis-server', '--port', '6379', '--bind', '0.0.0.0', '--protected-mode', 'no', '--save', ''];
+  await mesh.addWorkload({ service: 'cache', port: 6379, command: server });
+  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
+  const redis = (...args: string[]): Promise<string> => caller.require(['redis-cli', '-h', 'cache', ...args]);
+  await expect.poll(() => redis('ping').catch(String), patience).toBe('PONG\n');
+  const value = 'x'.repeat(100_000);
+  await caller.require(['redis-cli', '-h', 'cache', '-x', 'set', 'large'], { stdin: value });
+  expect(await redis('strlen', 'large')).toBe('100000\n');
+  expect(await redis('--pipe-timeout', '5', 'get', 'large')).toBe(`${value}\n`);
+});
+
+/** Debian puts the server's programs beside each other, by their version. */
+function postgresFolder(): string {
+  const root = '/usr/lib/postgresql';
+  return join(root, readdirSync(root).sort().at(-1) ?? '', 'bin');
+}
+
+const postgresUid = 101;
+
+test('psql and PostgreSQL speak through two sidecars', async (context) => {
+  const mesh = await startMesh(context, 'psql');
+  const data = mkdtempSync(join(tmpdir(), 'heddle-postgres-'));
+  closeAfterTest({ close: () => rmSync(data, { recursive: true, force: true }) });
+  chownSync(data, postgresUid, postgresUid);
+  await mesh.apply(tcpService('db', '10.96.0.40', '{ name: tcp-postgres, port: 5432 }'));
+  const programs = postgresFolder();
+  const user = { uid: postgresUid, gid: postgresUid };
+  await mesh.pilot.require([join(programs, 'initdb'), '--pgdata', data, '--auth', 'trust', '--no-sync'], user);
+  const server = [join(programs, 'postgres'), '-D', data, '-h', '0.0.0.0', '-k', data, '-c', 'fsync=off'];
+  await mesh.addWorkload({ service: 'db', port: 5432, command: server, user });
+  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
+  const sql = (text: string): Promise<string> =>
+    caller.require(
+      ['psql', '--host', 'db', '--username', 'postgres', '--tuples-only', '--no-align', '--command', text],
+      {
+        env: { PGCONNECT_TIMEOUT: '5' },
+      },
+    );
+  await expect.poll(() => sql('select 6 * 7').catch(String), patience).toBe('42\n');
+  expect(await sql('select sum(n) from generate_series(1, 100000) n')).toBe('5000050000\n');
+});
+
+test('a pod whose cable is pulled is left out after some failures, and one that is added gets its share', async (context) => {
+  const mesh = await startMesh(context);
+  await mesh.apply(
+    reviews.replace(
+      'host: reviews,',
+      'host: reviews, trafficPolicy: { connectionPool: { tcp: { connectTimeout: 0.3s } }, outlierDetection: { consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 60s, maxEjectionPercent: 100 } },',
+    ),
+  );
+  const add = (version: string) =>
+    mesh.addWorkload({ service: 'reviews', version, port: 9080, command: answering(version, 9080) });
+  const first = await add('v1');
+  await add('v2');
+  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
+  await expect.poll(async () => Object.keys(await split(caller, 20)).sort(), patience).toEqual(['v1', 'v2']);
+  first.linkDown();
+  await expect.poll(() => split(caller, 10, '--retry', '3', '--retry-all-errors'), patience).toEqual({ v2: 10 });
+  // No request fails while another pod comes and takes its share.
+  let isDone = false;
+  const failures: string[] = [];
+  const traffic = (async () => {
+    while (!isDone) {
+      const counts = await split(caller, 20);
+      failures.push(...Object.keys(counts).filter((body) => !/^v[0-9]$/.test(body)));
+    }
+  })();
+  await add('v3');
+  await expect.poll(async () => Object.keys(await split(caller, 20)).sort(), patience).toEqual(['v2', 'v3']);
+  isDone = true;
+  await traffic;
+  expect(failures).toEqual([]);
+});
+
+test('when a pod dies from one moment to the next, calls that can be repeated are answered by another', async (context) => {
+  const mesh = await startMesh(context);
+  await addReviews(mesh);
+  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
+  const last = await mesh.addWorkload({
+    service: 'reviews',
+    version: 'v3',
+    port: 9080,
+    command: answering('v3', 9080),
+  });
+  await expect.poll(async () => Object.keys(await split(caller, 40)).sort(), patience).toEqual(['v1', 'v2', 'v3']);
+  await last.die();
+  await mesh.apply(
+    rules(
+      '[{ route: [{ destination: { host: reviews } }], retries: { attempts: 3, perTryTimeout: 0.5s, retryOn: "connect-failure,reset,5xx" } }]',
+    ),
+  );
+  await expect.poll(async () => Object.keys(await split(caller, 20)).sort(), { timeout: 30_000 }).toEqual(['v1', 'v2']);
 });

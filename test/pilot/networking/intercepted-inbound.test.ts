@@ -55,6 +55,8 @@ describe('the listener for intercepted connections to a workload', () => {
       'port 3306 -> inbound|3306||',
       'port 8080 -> routes inbound|8080||',
       'port 9999, http -> routes inbound|9999||',
+      // Twice: Envoy decides about plain text or TLS before it looks at protocols.
+      'port 9999 -> inbound|9999||',
       'port 9999 -> inbound|9999||',
       ends[1],
     ]);
