@@ -2,7 +2,7 @@
 import type { TestContext } from 'vitest';
 import { findExecutable } from '../../bench/executable.ts';
 
-export type PeerProgram = 'nginx' | 'haproxy' | 'wrk' | 'envoy' | 'curl' | 'python3' | 'ip' | 'nft';
+export type PeerProgram = 'nginx' | 'haproxy' | 'wrk' | 'envoy' | 'curl' | 'python3' | 'ip' | 'nft' | 'dig';
 
 /** Comma-separated names of programs that must be there: without them a test fails instead of being skipped. */
 const requirement = 'HEDDLE_REQUIRE_PEERS';
