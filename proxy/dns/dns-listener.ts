@@ -107,7 +107,8 @@ export class DnsListener implements ServingListener {
     // A client that has gone: its answer cannot be delivered, which concerns nobody else.
     socket.on('error', () => {});
     socket.on('message', (message, { address, port }) => {
-      if (!this.#isAccepting) return;
+      // Nobody can be answered at port 0, and Node throws at who tries.
+      if (!this.#isAccepting || port === 0) return;
       this.#unanswered += 1;
       this.#handle(message, {
         transport: 'udp',

@@ -39,13 +39,14 @@ function exchangeUdp({ address, port }: SocketAddress, message: Buffer, events: 
   socket.on('message', (answer) => {
     if (!isOver) events.onMessage(answer);
   });
-  // Connected, the kernel drops what others send, and tells when nobody listens there.
-  socket.connect(port, address, () => {
+  socket.on('connect', () => {
     if (isOver) return;
     socket.send(message, (error) => {
       if (error !== null) fail();
     });
   });
+  // Connected, the kernel drops what others send, and tells when nobody listens there. A callback would get errors as well.
+  socket.connect(port, address);
   return end;
 }
 

@@ -110,9 +110,12 @@ export function dnsListener({ name = 'dns', port = 0, names = {}, retries = 0, c
   };
 }
 
-/** Questions go to the test's own servers, in this order. */
-export function forwardTo(...ports: readonly number[]): NonNullable<DnsFilterConfig['client_config']> {
-  const resolvers = ports.map((port) => ({ socket_address: { address: '127.0.0.1', port_value: port } }));
+/** Questions go to these in this order: ports of the test's own servers, or addresses of others. */
+export function forwardTo(...servers: readonly (number | string)[]): NonNullable<DnsFilterConfig['client_config']> {
+  const resolvers = servers.map((server) => ({
+    socket_address:
+      typeof server === 'number' ? { address: '127.0.0.1', port_value: server } : { address: server, port_value: 53 },
+  }));
   const cares = 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig';
   return {
     resolver_timeout: '1s',

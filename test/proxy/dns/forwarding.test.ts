@@ -148,6 +148,15 @@ describe('a resolver', () => {
     client.socket.destroy();
   });
 
+  test('that cannot be reached is followed by the next one at once', async () => {
+    const second = await upstreamThat();
+    const clock = new ManualClock();
+    // The kernel lets nobody send there who has not asked to broadcast.
+    const client = forwardTo('255.255.255.255', second.port);
+    const proxy = closeAfterTest(await new ProxyParts({ listeners: [dnsListener({ names, client })], clock }).start());
+    expect(readHeader(await ask(proxy, dnsQuery('example.com'))).code).toBe(0);
+  });
+
   test('that is silent is followed by the next one after its share of the time', async () => {
     const [first, second] = [await upstreamThat(silent), await upstreamThat()];
     const clock = new ManualClock();
