@@ -5,6 +5,8 @@
 import type { Bootstrap } from './bootstrap.ts';
 import { AccessLogWriter, createAccessLog } from './access-log.ts';
 import { AdminServer } from './admin.ts';
+import type { SocketAddress } from './api/address-decoder.ts';
+import type { DnsFilterConfig } from './api/dns-filter.ts';
 import {
   type AccessLogSink,
   type FilterChain,
@@ -24,6 +26,9 @@ import { TimerWheel } from './common/timer-wheel.ts';
 import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { leaveRotation } from './leave-rotation.ts';
+import { DnsFilter } from './dns/dns-filter.ts';
+import { DnsListener } from './dns/dns-listener.ts';
+import { readSystemResolvers, type SystemResolvers } from './dns/system-resolvers.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
 import { HttpNetworkFilter } from './listener/http-network-filter.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
@@ -48,6 +53,8 @@ export interface ProxyOptions {
   readonly clock?: Clock;
   /** Uniform in [0, 1). */
   readonly random?: () => number;
+  /** How this machine looks names up, for DNS listeners; default `/etc/resolv.conf`. */
+  readonly resolvConfPath?: string;
 }
 
 export class ProxyServer implements Lifecycle {
@@ -70,10 +77,14 @@ export class ProxyServer implements Lifecycle {
   readonly #seriesExpiry: SeriesExpiry;
   readonly #healthReporter: HealthReporter | undefined;
   readonly #admin: AdminServer | undefined;
+  readonly #resolvConfPath: string;
+  #systemResolvers: SystemResolvers = { servers: [], searchDomains: [] };
   #state: 'new' | 'initializing' | 'live' | 'draining' | 'closed' = 'new';
 
-  constructor(bootstrap: Bootstrap, { logger, clock = systemClock, random = Math.random }: ProxyOptions = {}) {
+  constructor(bootstrap: Bootstrap, options: ProxyOptions = {}) {
+    const { logger, clock = systemClock, random = Math.random, resolvConfPath = '/etc/resolv.conf' } = options;
     this.bootstrap = bootstrap;
+    this.#resolvConfPath = resolvConfPath;
     this.#logger = logger ?? createLogger('proxy');
     this.#clock = clock;
     this.#random = random;
@@ -96,6 +107,7 @@ export class ProxyServer implements Lifecycle {
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
       createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
+      createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
       stats: this.stats,
@@ -136,7 +148,8 @@ export class ProxyServer implements Lifecycle {
   async start(): Promise<void> {
     if (this.#state !== 'new') return;
     this.#state = 'initializing';
-    onSocketFault((cause) => this.#logger.error('a handler failed', { cause: String(stackOf(cause)) }));
+    onSocketFault((cause) => this.#logFault(cause));
+    this.#systemResolvers = readSystemResolvers(this.#resolvConfPath);
     await this.#admin?.start();
     await this.clusters.start();
     await this.listeners.start();
@@ -148,6 +161,10 @@ export class ProxyServer implements Lifecycle {
     }
     await this.#healthReporter?.start();
     if (this.#state === 'initializing') this.#state = 'live';
+  }
+
+  #logFault(cause: unknown): void {
+    this.#logger.error('a handler failed', { cause: String(stackOf(cause)) });
   }
 
   /**
@@ -199,6 +216,17 @@ export class ProxyServer implements Lifecycle {
     });
     context.start();
     return context;
+  }
+
+  #createDnsListener(listener: Listener, filter: DnsFilterConfig): DnsListener {
+    const isOwnAddress = (server: SocketAddress): boolean =>
+      server.port === listener.port && isLocalAddress(server.address);
+    const dependencies = { clock: this.#clock, stats: this.stats, random: this.#random, isOwnAddress };
+    return new DnsListener(listener, filter, {
+      createFilter: (config) => new DnsFilter(config, { ...dependencies, system: this.#systemResolvers }),
+      timers: this.#timers,
+      onFault: (cause) => this.#logFault(cause),
+    });
   }
 
   #createTcpProxy(config: TcpProxyConfig): TcpProxy {

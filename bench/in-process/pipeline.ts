@@ -2,6 +2,7 @@
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
+import { ActiveListener } from '../../proxy/listener/active-listener.ts';
 import { ProxyServer } from '../../proxy/server.ts';
 import { requestHeader } from '../features/table.ts';
 import { serviceHost } from '../load.ts';
@@ -26,7 +27,7 @@ export async function startPipeline(parts: HopParts): Promise<Pipeline> {
   const bootstrap = requireValue(readBootstrap(hopBootstrap(nowhere, parts), 'bench'), 'bench');
   const server = new ProxyServer(bootstrap, { logger: silentLogger });
   await server.start();
-  const listener = server.listeners.list()[0];
+  const listener = server.listeners.list().find((each) => each instanceof ActiveListener);
   const asked: StubConnection[] = [];
   for (const host of server.clusters.list().flatMap(({ hosts }) => hosts)) {
     for (let i = 0; i < connectionsPerHost; i++) host.pool.putIdle(new StubConnection(host, asked).asConnection());

@@ -1,17 +1,27 @@
 /** `heddle proxy`: one proxy from an Envoy bootstrap, with or without a control plane. */
 import { Option, type Command } from 'commander';
-import type { InterceptionMode } from '../../proxy/api/interception.ts';
+import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
+import type { Interception, InterceptionMode } from '../../proxy/api/interception.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import type { ProxyServer } from '../../proxy/server.ts';
 import type { Bootstrap } from '../../proxy/bootstrap.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { CommandContext } from './context.ts';
 import { exitCodeOfSignal, exitCodes } from './exit-code.ts';
-import { drainOption, interceptionOption, reopenLogsOnSignal, serveUntilStopped, startServer } from './serving.ts';
+import {
+  type DnsOptions,
+  dnsOptions,
+  drainOption,
+  interceptionOption,
+  planDnsCapture,
+  reopenLogsOnSignal,
+  serveUntilStopped,
+  startServer,
+} from './serving.ts';
 import { listenForStop } from './signals.ts';
 import { readTextFile } from './text-file.ts';
 
-interface ProxyOptions {
+interface ProxyOptions extends DnsOptions {
   readonly configPath: string;
   readonly mode: 'serve' | 'validate';
   readonly interceptionMode?: InterceptionMode;
@@ -20,6 +30,7 @@ interface ProxyOptions {
 }
 
 export function registerProxy(program: Command, context: CommandContext): void {
+  const [captureDns, dnsPort] = dnsOptions();
   program
     .command('proxy')
     .summary('start a proxy from an Envoy bootstrap file')
@@ -31,12 +42,16 @@ export function registerProxy(program: Command, context: CommandContext): void {
       new Option('--mode <mode>', 'serve, or only validate the file').choices(['serve', 'validate']).default('serve'),
     )
     .addOption(interceptionOption())
+    .addOption(captureDns)
+    .addOption(dnsPort)
     .addOption(drainOption())
     .addHelpText('after', '\nExamples:\n  heddle proxy -c envoy.yaml\n  heddle proxy -c envoy.yaml --mode validate\n')
-    .action(async ({ configPath, mode, interceptionMode, drainSeconds }: ProxyOptions) => {
+    .action(async (options: ProxyOptions) => {
+      const { configPath, mode, interceptionMode, drainSeconds } = options;
       const { readBootstrap } = await import('../../proxy/bootstrap.ts');
       const read = requireValue(readBootstrap(await readTextFile(configPath), configPath), configPath);
-      const bootstrap = interceptionMode === undefined ? read : withInterception(read, interceptionMode);
+      const interception = interceptionMode === undefined ? {} : { interceptionMode };
+      const bootstrap = withMetadata(read, { ...interception, ...planDnsCapture(options) });
       if (mode === 'validate') {
         context.stdout.write(`configuration '${configPath}' OK\n`);
         return;
@@ -47,10 +62,10 @@ export function registerProxy(program: Command, context: CommandContext): void {
     });
 }
 
-/** The option counts more than the file's INTERCEPTION_MODE. */
-function withInterception(bootstrap: Bootstrap, interceptionMode: InterceptionMode): Bootstrap {
+/** Options count more than the file's INTERCEPTION_MODE and DNS_CAPTURE. */
+function withMetadata(bootstrap: Bootstrap, given: Interception & DnsCapture): Bootstrap {
   const { node } = bootstrap;
-  return { ...bootstrap, node: { ...node, metadata: { ...node.metadata, interceptionMode } } };
+  return { ...bootstrap, node: { ...node, metadata: { ...node.metadata, ...given } } };
 }
 
 /** Until SIGTERM or SIGINT; resolves with the exit code. */

@@ -12,10 +12,10 @@ import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
 import { ownAddress, resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
-import { drainOption, interceptionOption } from './serving.ts';
+import { type DnsOptions, dnsOptions, drainOption, interceptionOption, planDnsCapture } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 
-interface RunOptions {
+interface RunOptions extends DnsOptions {
   readonly service: string;
   readonly namespace: string;
   readonly version?: string;
@@ -34,6 +34,7 @@ interface RunOptions {
 }
 
 export function registerRun(program: Command, context: CommandContext): void {
+  const [captureDns, dnsPort] = dnsOptions();
   program
     .command('run')
     .summary('start a sidecar and, when it is ready, an application')
@@ -73,6 +74,8 @@ export function registerRun(program: Command, context: CommandContext): void {
       'address at which other sidecars reach this one (default: 127.0.0.1, the first of this host when it is intercepted)',
       parse.parseAddress,
     )
+    .addOption(captureDns)
+    .addOption(dnsPort)
     .addOption(pilotOption())
     .addOption(drainOption())
     .argument('[command...]', 'the application and its arguments, after --')
@@ -103,7 +106,8 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const address = options.address ?? defaultAddress(interception);
   const pilot = await resolveHost(options.pilot, 'pilot');
   const identity = { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) };
-  return { identity, ports: await planPorts(options, address, interception), interception, pilot };
+  const dns = planDnsCapture(options);
+  return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
 }
 
 function planInterception({ interceptionMode, port, appPort }: RunOptions): Interception {

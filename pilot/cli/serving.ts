@@ -1,8 +1,10 @@
 /** What `up`, `run` and `proxy` share: a server that starts with a clear word or fails with one, and drains when asked. */
 import { Option } from 'commander';
+import { defaultDnsPort, type DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { interceptionModes } from '../../proxy/api/interception.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
-import { parseSeconds } from './option-parsers.ts';
+import { CommandError, exitCodes } from './exit-code.ts';
+import { parsePort, parseSeconds } from './option-parsers.ts';
 import { onSignals, type StopSignals } from './signals.ts';
 import { explainStartError } from './start-error.ts';
 
@@ -49,4 +51,22 @@ export function interceptionOption(): Option {
     '--interception-mode <mode>',
     'how connections reach the sidecar: NONE (they are addressed to it), REDIRECT or TPROXY (the firewall diverts them)',
   ).choices([...interceptionModes]);
+}
+
+export interface DnsOptions {
+  readonly dnsCapture?: boolean;
+  readonly dnsPort?: number;
+}
+
+export function dnsOptions(): [Option, Option] {
+  return [
+    new Option('--dns-capture', 'answer DNS questions about names of the mesh on loopback, and forward all others'),
+    new Option('--dns-port <port>', `port of --dns-capture (default: ${defaultDnsPort})`).argParser(parsePort),
+  ];
+}
+
+export function planDnsCapture({ dnsCapture = false, dnsPort }: DnsOptions): DnsCapture {
+  if (dnsCapture) return { dnsPort: dnsPort ?? defaultDnsPort };
+  if (dnsPort === undefined) return {};
+  throw new CommandError('--dns-port needs --dns-capture', exitCodes.usage);
 }

@@ -4,6 +4,7 @@
  */
 import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
+import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
 import { encodeNode, sidecarNodeId, type Node, type NodeLocality } from '../../proxy/api/node.ts';
 import type { HostPort } from './option-parsers.ts';
@@ -33,6 +34,8 @@ export interface SidecarPlan {
   readonly ports: SidecarPorts;
   /** Default: connections are addressed to the sidecar. */
   readonly interception?: Interception | undefined;
+  /** Default: DNS is left alone. */
+  readonly dns?: DnsCapture | undefined;
   /** Pilot's xDS server, an IP address. */
   readonly pilot: HostPort;
 }
@@ -59,7 +62,7 @@ export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
   };
 }
 
-function describeNode({ identity, ports, interception = {} }: SidecarPlan): Node {
+function describeNode({ identity, ports, interception = {}, dns = {} }: SidecarPlan): Node {
   const { service, namespace, version, address } = identity;
   const workloadName = version === undefined ? service : `${service}-${version}`;
   const metadata = {
@@ -76,6 +79,7 @@ function describeNode({ identity, ports, interception = {} }: SidecarPlan): Node
     inboundPort: ports.inbound ?? 0,
     outboundPort: ports.outbound,
     ...interception,
+    ...dns,
     readinessProbe: ports.app === undefined ? undefined : { tcpPort: ports.app },
   };
   return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };

@@ -77,10 +77,11 @@ async function serveApplication(server: ProxyServer, stop: StopSignals, run: Sid
   }
 }
 
-function describeReady({ identity, ports, interception = {} }: SidecarPlan): string {
+function describeReady({ identity, ports, interception = {}, dns = {} }: SidecarPlan): string {
   const workload = identity.version === undefined ? identity.service : `${identity.service} ${identity.version}`;
   const inbound =
     ports.inbound === undefined ? '' : ` inbound ${formatHostPort({ host: identity.address, port: ports.inbound })}`;
   const intercepted = isIntercepted(interception) ? ` ${interception.interceptionMode}` : '';
-  return `heddle: sidecar of ${workload} is ready:${intercepted} outbound http://127.0.0.1:${ports.outbound}${inbound} admin http://127.0.0.1:${ports.admin}`;
+  const resolver = dns.dnsPort === undefined ? '' : ` dns 127.0.0.1:${dns.dnsPort}`;
+  return `heddle: sidecar of ${workload} is ready:${intercepted} outbound http://127.0.0.1:${ports.outbound}${inbound} admin http://127.0.0.1:${ports.admin}${resolver}`;
 }

@@ -11,6 +11,7 @@ import { clusterHostname } from '../model/service.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
+import { buildDnsListener, type DnsInterception } from '../networking/dns-listener.ts';
 import { buildInterceptedInboundListener, type InboundInterception } from '../networking/intercepted-inbound.ts';
 import { buildInterceptedOutboundListeners, type OutboundInterception } from '../networking/intercepted-outbound.ts';
 import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
@@ -19,8 +20,8 @@ import { buildTracing, isTracing } from '../networking/tracing.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 /**
- * Where requests are addressed to a sidecar, its listeners depend on the node and on what they tell about requests: no other
- * rule ever touches them.
+ * Where requests are addressed to a sidecar, the listeners that serve them depend on the node and on what they tell about
+ * requests: no other rule ever touches them.
  */
 export function createListenerSets(encoder: ResourceEncoder) {
   const encode = (listener: Listener): EncodedResource =>
@@ -33,15 +34,28 @@ export function createListenerSets(encoder: ResourceEncoder) {
     memoize((node: NodeMetadata, _node: null) => buildNodeListeners(node, telemetries).map(encode)),
   );
   const intercepted = createInterceptedListeners(encode);
+  const dns = createDnsListeners(encode);
   return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
-    if (isIntercepted(node)) return intercepted(node, config);
+    if (isIntercepted(node)) return [...intercepted(node, config), ...dns(node, config)];
     const { telemetries } = config;
     const { outboundPort } = node;
     const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
     return [
       ...(isShared ? [outbound(telemetries, { outboundPort, client: listenerClient(node, telemetries) })] : []),
       ...ofNodes(telemetries, null)(node, null),
+      ...dns(node, config),
     ];
+  };
+}
+
+/** Of nodes that ask for it: made of the services that their namespace sees. */
+function createDnsListeners(encode: (listener: Listener) => EncodedResource) {
+  const shared = memoize((config: PushConfig, interception: DnsInterception) =>
+    encode(buildDnsListener(config, interception)),
+  );
+  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+    const { dnsPort, namespace } = node;
+    return dnsPort === undefined ? [] : [shared(config, { dnsPort, namespace, isIntercepted: isIntercepted(node) })];
   };
 }
 

@@ -1,12 +1,13 @@
 /** Decodes how names are looked up, for clusters and for caches. */
 import { isIPv6 } from 'node:net';
-import { decodeAddress } from './address-decoder.ts';
+import { decodeAddress, type SocketAddress } from './address-decoder.ts';
 import type { DnsCacheConfig, DnsLookupFamily, DnsPolicy } from './dns.ts';
 import type {
   CaresDnsResolverConfig,
   Cluster as ClusterJson,
   Cluster_RefreshRate as RefreshRateJson,
   DnsCacheConfig as DnsCacheConfigJson,
+  envoy_config_core_v3_TypedExtensionConfig as TypedExtensionConfig,
 } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 
@@ -49,14 +50,12 @@ function readResolution(
   const common = fields as Fields<DnsCacheConfigJson>;
   const failure = common.message('dns_failure_refresh_rate');
   const resolver = common.message('typed_dns_resolver_config');
-  // The type decides; the name is for people.
-  resolver?.ignore('name');
-  const servers = resolver?.typed('typed_config', {
-    'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': readServers,
-  });
+  const servers = resolver && readServers(resolver);
   return {
     family: common.choice('dns_lookup_family', families),
-    servers: servers ?? [],
+    // As Node takes them.
+    servers:
+      servers?.map(({ address, port }) => (isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)) ?? [],
     failureRefresh: failure && readRefreshRate(failure),
   };
 }
@@ -69,13 +68,22 @@ function readRefreshRate(fields: Fields<RefreshRateJson>): { baseMs: number; max
   return { baseMs, maxMs };
 }
 
-/** `ip:port`, as Node takes them. */
-function readServers(fields: Fields<CaresDnsResolverConfig>): string[] {
+/** The servers that are asked. */
+export function readServers(resolver: Fields<TypedExtensionConfig>): SocketAddress[] {
+  // The type decides; the name is for people.
+  resolver.ignore('name');
+  const servers = resolver.typed('typed_config', {
+    'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': readCaresServers,
+  });
+  return servers ?? [];
+}
+
+function readCaresServers(fields: Fields<CaresDnsResolverConfig>): SocketAddress[] {
   // Names are looked up as they are written.
   fields.message('dns_resolver_options')?.only('no_default_search_domain', true);
   const servers = fields.list('resolvers', (address) => decodeAddress(address, 1));
   if (servers.length === 0) fields.fail('resolvers', 'must have at least one address');
-  return servers.map(({ address, port }) => (isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`));
+  return servers;
 }
 
 function positiveDuration<T extends object>(

@@ -25,6 +25,7 @@ export interface RootMessages {
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': TlsInspector;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
+  'envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig': DnsFilterConfig;
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
@@ -1911,6 +1912,52 @@ export interface Tracing_Http {
 }
 /** envoy.data.accesslog.v3.AccessLogType */
 export type AccessLogType = 'NotSet' | 'TcpUpstreamConnected' | 'TcpPeriodic' | 'TcpConnectionEnd' | 'DownstreamStart' | 'DownstreamPeriodic' | 'DownstreamEnd' | 'UpstreamPoolReady' | 'UpstreamPeriodic' | 'UpstreamEnd' | 'DownstreamTunnelSuccessfullyEstablished' | 'UdpTunnelUpstreamConnected' | 'UdpPeriodic' | 'UdpSessionEnd';
+/** envoy.data.dns.v3.DnsTable */
+export interface DnsTable {
+  external_retry_count?: number;
+  virtual_domains?: DnsTable_DnsVirtualDomain[];
+  known_suffixes?: envoy_type_matcher_v3_StringMatcher[];
+}
+/** envoy.data.dns.v3.DnsTable.AddressList */
+export interface DnsTable_AddressList {
+  address?: string[];
+}
+/** envoy.data.dns.v3.DnsTable.DnsEndpoint */
+export interface DnsTable_DnsEndpoint {
+  address_list?: DnsTable_AddressList;
+  cluster_name?: string;
+  service_list?: DnsTable_DnsServiceList;
+}
+/** envoy.data.dns.v3.DnsTable.DnsService */
+export interface DnsTable_DnsService {
+  service_name?: string;
+  protocol?: DnsTable_DnsServiceProtocol;
+  ttl?: string;
+  targets?: DnsTable_DnsServiceTarget[];
+}
+/** envoy.data.dns.v3.DnsTable.DnsServiceList */
+export interface DnsTable_DnsServiceList {
+  services?: DnsTable_DnsService[];
+}
+/** envoy.data.dns.v3.DnsTable.DnsServiceProtocol */
+export interface DnsTable_DnsServiceProtocol {
+  number?: number;
+  name?: string;
+}
+/** envoy.data.dns.v3.DnsTable.DnsServiceTarget */
+export interface DnsTable_DnsServiceTarget {
+  host_name?: string;
+  cluster_name?: string;
+  priority?: number;
+  weight?: number;
+  port?: number;
+}
+/** envoy.data.dns.v3.DnsTable.DnsVirtualDomain */
+export interface DnsTable_DnsVirtualDomain {
+  name?: string;
+  endpoint?: DnsTable_DnsEndpoint;
+  answer_ttl?: string;
+}
 /** envoy.extensions.access_loggers.file.v3.FileAccessLog */
 export interface FileAccessLog {
   path?: string;
@@ -2326,6 +2373,25 @@ export interface TcpProxy_WeightedCluster_ClusterWeight {
   name?: string;
   weight?: number;
   metadata_match?: Metadata;
+}
+/** envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig */
+export interface DnsFilterConfig {
+  stat_prefix?: string;
+  server_config?: DnsFilterConfig_ServerContextConfig;
+  client_config?: DnsFilterConfig_ClientContextConfig;
+}
+/** envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig.ClientContextConfig */
+export interface DnsFilterConfig_ClientContextConfig {
+  resolver_timeout?: string;
+  upstream_resolvers?: Address[];
+  dns_resolution_config?: DnsResolutionConfig;
+  typed_dns_resolver_config?: envoy_config_core_v3_TypedExtensionConfig;
+  max_pending_lookups?: number;
+}
+/** envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig.ServerContextConfig */
+export interface DnsFilterConfig_ServerContextConfig {
+  inline_dns_table?: DnsTable;
+  external_dns_table?: DataSource;
 }
 /** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
 export interface ConsistentHashingLbConfig {

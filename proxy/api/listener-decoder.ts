@@ -1,11 +1,14 @@
 /** Decodes `envoy.config.listener.v3.Listener`. */
 import type { Decoded } from '../common/decoded.ts';
 import { readAccessLog } from './access-log-decoder.ts';
-import { decodeAddress } from './address-decoder.ts';
+import { decodeListenAddress } from './address-decoder.ts';
+import type { DnsFilterConfig } from './dns-filter.ts';
+import { readDnsFilter } from './dns-filter-decoder.ts';
 import type {
   envoy_config_listener_v3_Filter as FilterJson,
   FilterChain as FilterChainJson,
   Listener as ListenerJson,
+  ListenerFilter as ListenerFilterJson,
 } from './envoy.gen.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { matchesEverything, readFilterChainMatch } from './filter-chain-match-decoder.ts';
@@ -25,20 +28,61 @@ export function readListener(fields: Fields<ListenerJson>): Listener {
   // How the kernel spreads connections over workers: one process, one worker.
   fields.ignore('enable_reuse_port', 'connection_balance_config');
   const bindsToPort = fields.flag('bind_to_port', true);
-  const { address, port } = decodeAddress(fields.required('address'), bindsToPort ? 0 : 1);
+  const { address, port, protocol } = decodeListenAddress(fields.required('address'), bindsToPort ? 0 : 1);
+  const common = {
+    name: fields.text('name') || `${address}_${port}`,
+    address,
+    port,
+    bindsToPort,
+    trafficDirection: fields.take('traffic_direction') ?? 'UNSPECIFIED',
+  };
+  return protocol === 'UDP' ? readUdpListener(fields, common) : readTcpListener(fields, common);
+}
+
+type CommonFields = Pick<Listener, 'name' | 'address' | 'port' | 'bindsToPort' | 'trafficDirection'>;
+
+/** UDP has no connections: what serves its datagrams stands among the listener filters. */
+function readUdpListener(fields: Fields<ListenerJson>, common: CommonFields): Listener {
+  fields.message('udp_listener_config');
+  fields.only('bind_to_port', true);
+  const filters = fields.list('listener_filters', readUdpFilter);
+  const [dnsFilter] = filters;
+  if (filters.length !== 1) {
+    fields.fail('listener_filters', `must be one filter of UDP, the DNS filter, got ${filters.length}`);
+  }
+  return {
+    ...common,
+    usesOriginalDestination: false,
+    isTransparent: false,
+    inspection: {
+      originalDestination: false,
+      tls: undefined,
+      http: undefined,
+      timeoutMs: 0,
+      continuesOnTimeout: false,
+    },
+    dnsFilter,
+    filterChains: [],
+    defaultFilterChain: undefined,
+    accessLogs: [],
+  };
+}
+
+function readUdpFilter(fields: Fields<ListenerFilterJson>): DnsFilterConfig | undefined {
+  fields.name('name');
+  return fields.typed('typed_config', { 'envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig': readDnsFilter });
+}
+
+function readTcpListener(fields: Fields<ListenerJson>, common: CommonFields): Listener {
   const filterChains = fields.list('filter_chains', readFilterChain);
   const defaultFilterChain = fields.message('default_filter_chain');
   if (filterChains.length === 0 && defaultFilterChain === undefined) {
     fields.fail('filter_chains', 'must have at least one filter chain');
   }
   return {
-    name: fields.text('name') || `${address}_${port}`,
-    address,
-    port,
-    bindsToPort,
+    ...common,
     usesOriginalDestination: fields.flag('use_original_dst'),
     isTransparent: fields.flag('transparent'),
-    trafficDirection: fields.take('traffic_direction') ?? 'UNSPECIFIED',
     inspection: readInspection(fields),
     filterChains: filterChains.flat(),
     defaultFilterChain: defaultFilterChain && readFilterChain(defaultFilterChain)[0],

@@ -1,5 +1,6 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
 import type { AccessLogFilter } from './access-log-filter.ts';
+import type { DnsFilterConfig } from './dns-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { DownstreamTls } from './tls.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
@@ -18,6 +19,8 @@ export interface Listener {
   readonly isTransparent: boolean;
   readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
   readonly inspection: Inspection;
+  /** It answers DNS, over UDP and over TCP, and has no filter chains. Undefined: it accepts connections. */
+  readonly dnsFilter?: DnsFilterConfig | undefined;
   /** The most specific match wins, whatever the order. */
   readonly filterChains: readonly FilterChain[];
   /** For connections that match none; undefined: they are closed. */

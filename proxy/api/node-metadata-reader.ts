@@ -1,6 +1,7 @@
 /** Reads the metadata of a node, key by key, and keeps every fault with its path. */
 import type { FieldError } from '../common/decoded.ts';
 import { fieldPath, show } from './field-path.ts';
+import { type DnsCapture, defaultDnsPort } from './dns-capture.ts';
 import { type Interception, interceptionModes, isIntercepted } from './interception.ts';
 
 export class MetadataReader {
@@ -49,6 +50,16 @@ export class MetadataReader {
     if (appPorts.length > 0 && appPorts.length === entries.length) return { appPorts };
     this.#fail('APP_PORTS', `must be a list of ports from 1 to 65535, got ${show(value)}`);
     return {};
+  }
+
+  /** Nothing where DNS is left alone. Istio writes truth as a string. */
+  dnsCapture(): DnsCapture {
+    const value = this.#metadata['DNS_CAPTURE'] ?? false;
+    const isCapturing = value === true || value === 'true';
+    if (!isCapturing && value !== false && value !== 'false') {
+      this.#fail('DNS_CAPTURE', `must be true or false, got ${show(value)}`);
+    }
+    return isCapturing ? { dnsPort: this.port('DNS_PORT') || defaultDnsPort } : {};
   }
 
   labels(): Readonly<Record<string, string>> {

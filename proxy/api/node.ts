@@ -1,12 +1,13 @@
 import type { Decoded } from '../common/decoded.ts';
 import type { Locality as LocalityJson, Node as NodeJson } from './envoy.gen.ts';
 import { fieldPath } from './field-path.ts';
+import { type DnsCapture, encodeDnsCapture } from './dns-capture.ts';
 import { encodeInterception, type Interception } from './interception.ts';
 import { MetadataReader } from './node-metadata-reader.ts';
 
 /**
  * Who a sidecar is. Istio's metadata keys where Istio has one (NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID,
- * INTERCEPTION_MODE, PROXY_CONFIG), plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
+ * INTERCEPTION_MODE, DNS_CAPTURE, PROXY_CONFIG), plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
  */
 export interface Node {
   /** `sidecar~ADDRESS~WORKLOAD.NAMESPACE~NAMESPACE.svc.cluster.local`; a second instance of a workload differs in the workload part. */
@@ -16,7 +17,7 @@ export interface Node {
   readonly metadata: NodeMetadata;
 }
 
-export interface NodeMetadata extends Interception {
+export interface NodeMetadata extends Interception, DnsCapture {
   /** NAME: this instance, unique in its namespace (a pod's name). */
   readonly name: string;
   /** NAMESPACE, default `default`. */
@@ -79,6 +80,7 @@ export function encodeNode(node: Node): NodeJson {
       INBOUND_PORT: metadata.inboundPort,
       OUTBOUND_PORT: metadata.outboundPort,
       ...encodeInterception(metadata),
+      ...encodeDnsCapture(metadata),
       ...encodeProxyConfig(metadata.readinessProbe),
     },
   };
@@ -105,6 +107,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
       ...metadata.interception(),
+      ...metadata.dnsCapture(),
       locality: decodeLocality(json.locality),
       readinessProbe: metadata.readinessProbe(),
     },

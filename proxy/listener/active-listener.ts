@@ -16,6 +16,7 @@ import { localDestinationOf, originalDestinationOf, setTransparent } from './ori
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import { compilePortPredicate } from './port-predicate.ts';
 import { TlsConnection } from './tls-connection.ts';
+import type { ServingListener } from './serving-listener.ts';
 import { ServerFirstDestinations } from './server-first-destinations.ts';
 
 export interface ActiveListenerDependencies {
@@ -38,7 +39,7 @@ interface Inspects {
   readonly http: (port: number) => boolean;
 }
 
-export class ActiveListener {
+export class ActiveListener implements ServingListener {
   readonly #dependencies: ActiveListenerDependencies;
   readonly #server: net.Server | undefined;
   readonly #serverFirst = new ServerFirstDestinations();

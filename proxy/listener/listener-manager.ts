@@ -1,5 +1,6 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
 import { isDeepStrictEqual } from 'node:util';
+import type { DnsFilterConfig } from '../api/dns-filter.ts';
 import type { FilterChain, Listener } from '../api/listener.ts';
 import { type Decoded, type FieldError, formatFieldErrors } from '../common/decoded.ts';
 import type { Clock } from '../common/clock.ts';
@@ -11,10 +12,12 @@ import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
 import { ListenerStats } from './listener-stats.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
+import type { ServingListener } from './serving-listener.ts';
 
 export interface ListenerManagerDependencies {
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
+  readonly createDnsListener: (listener: Listener, filter: DnsFilterConfig) => ServingListener;
   /** Whether everything that a listener refers to has arrived. */
   readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
@@ -30,9 +33,9 @@ const drainPollMs = 20;
 export class ListenerManager implements Lifecycle {
   readonly #dependencies: ListenerManagerDependencies;
   readonly #staticConfigs: readonly Listener[];
-  readonly #active = new Map<string, ActiveListener>();
+  readonly #active = new Map<string, ServingListener>();
   /** Removed or replaced listeners that still have connections. */
-  readonly #draining = new Set<ActiveListener>();
+  readonly #draining = new Set<ServingListener>();
   /** Those without a socket, by the `address:port` of which they get the connections. */
   #byDestination: ReadonlyMap<string, ActiveListener> = new Map();
   #isDraining = false;
@@ -57,7 +60,7 @@ export class ListenerManager implements Lifecycle {
     }
   }
 
-  list(): ActiveListener[] {
+  list(): ServingListener[] {
     return [...this.#active.values()];
   }
 
@@ -84,7 +87,9 @@ export class ListenerManager implements Lifecycle {
   }
 
   #indexDestinations(): void {
-    const unbound = this.list().filter(({ config }) => !config.bindsToPort);
+    const unbound = this.list()
+      .filter((each) => each instanceof ActiveListener)
+      .filter(({ config }) => !config.bindsToPort);
     this.#byDestination = new Map(unbound.map((each) => [`${each.config.address}:${each.config.port}`, each]));
   }
 
@@ -107,8 +112,8 @@ export class ListenerManager implements Lifecycle {
   }
 
   /** Binds all of them, or none. */
-  async #openAll(configs: readonly Listener[]): Promise<Decoded<ActiveListener[]>> {
-    const opened: ActiveListener[] = [];
+  async #openAll(configs: readonly Listener[]): Promise<Decoded<ServingListener[]>> {
+    const opened: ServingListener[] = [];
     const errors: FieldError[] = [];
     for (const config of configs) {
       const listener = this.#create(config);
@@ -121,8 +126,9 @@ export class ListenerManager implements Lifecycle {
     return errors.length === 0 ? { value: [] } : { errors };
   }
 
-  #create(config: Listener): ActiveListener {
-    const { createFilter, createTls, clock, stats } = this.#dependencies;
+  #create(config: Listener): ServingListener {
+    const { createFilter, createTls, createDnsListener, clock, stats } = this.#dependencies;
+    if (config.dnsFilter !== undefined) return createDnsListener(config, config.dnsFilter);
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
@@ -132,7 +138,7 @@ export class ListenerManager implements Lifecycle {
     });
   }
 
-  async #open(listener: ActiveListener): Promise<FieldError | undefined> {
+  async #open(listener: ServingListener): Promise<FieldError | undefined> {
     const { name, address, port } = listener.config;
     try {
       const usesSharedBuffer = await listener.start();
@@ -147,7 +153,7 @@ export class ListenerManager implements Lifecycle {
   }
 
   /** Takes the place of a listener of its name, which drains. */
-  #activate(listener: ActiveListener): void {
+  #activate(listener: ServingListener): void {
     const { hasRoutes, clock, logger } = this.#dependencies;
     const { config } = listener;
     const previous = this.#active.get(config.name);
@@ -159,7 +165,7 @@ export class ListenerManager implements Lifecycle {
     logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
   }
 
-  #startDraining(listener: ActiveListener): void {
+  #startDraining(listener: ServingListener): void {
     listener.stopAccepting();
     this.#draining.add(listener);
     for (const each of this.#draining) if (each.connectionCount === 0) this.#draining.delete(each);
@@ -178,7 +184,7 @@ export class ListenerManager implements Lifecycle {
     const endMs = this.#dependencies.clock.monotonicMs() + deadlineMs;
     this.announceDrain();
     const all = [...this.#active.values(), ...this.#draining];
-    const isOutbound = (listener: ActiveListener): boolean => listener.config.trafficDirection === 'OUTBOUND';
+    const isOutbound = (listener: ServingListener): boolean => listener.config.trafficDirection === 'OUTBOUND';
     await this.#finish(
       all.filter((listener) => !isOutbound(listener)),
       endMs,
@@ -187,7 +193,7 @@ export class ListenerManager implements Lifecycle {
     await this.close();
   }
 
-  async #finish(listeners: readonly ActiveListener[], endMs: number): Promise<void> {
+  async #finish(listeners: readonly ServingListener[], endMs: number): Promise<void> {
     const { clock } = this.#dependencies;
     for (const listener of listeners) listener.stopAccepting();
     while (listeners.some((listener) => listener.connectionCount > 0) && clock.monotonicMs() < endMs) {
@@ -208,5 +214,6 @@ export class ListenerManager implements Lifecycle {
 }
 
 function isSameAddress(a: Listener, b: Listener): boolean {
-  return a.address === b.address && a.port === b.port && a.bindsToPort === b.bindsToPort;
+  const isSameKind = (a.dnsFilter === undefined) === (b.dnsFilter === undefined);
+  return isSameKind && a.address === b.address && a.port === b.port && a.bindsToPort === b.bindsToPort;
 }

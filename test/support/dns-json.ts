@@ -1,6 +1,12 @@
 /** Envoy's resources that look names up, asking a test's own DNS server. */
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
-import type { Cluster, DnsCacheConfig, HttpConnectionManager } from '../../proxy/api/envoy.gen.ts';
+import type {
+  Cluster,
+  DnsCacheConfig,
+  DnsFilterConfig,
+  HttpConnectionManager,
+  Listener,
+} from '../../proxy/api/envoy.gen.ts';
 
 export function askServer(port: number): NonNullable<Cluster['typed_dns_resolver_config']> {
   return {
@@ -69,4 +75,54 @@ interface DnsTarget {
   readonly host: string;
   readonly port: number;
   readonly dnsPort: number;
+}
+
+export interface DnsListenerJson {
+  readonly name?: string;
+  /** 0 lets the system choose. */
+  readonly port?: number;
+  /** Addresses by name. */
+  readonly names?: Readonly<Record<string, readonly string[]>>;
+  /** Rounds through the resolvers beyond the first. */
+  readonly retries?: number;
+  readonly client?: DnsFilterConfig['client_config'];
+}
+
+/** Answers `names`; without `client` nothing else. */
+export function dnsListener({ name = 'dns', port = 0, names = {}, retries = 0, client }: DnsListenerJson): Listener {
+  const virtual_domains = Object.entries(names).map(([name, address]) => ({
+    name,
+    endpoint: { address_list: { address: [...address] } },
+    answer_ttl: '30s',
+  }));
+  const filter: DnsFilterConfig = {
+    stat_prefix: 'dns',
+    server_config: { inline_dns_table: { external_retry_count: retries, virtual_domains } },
+    ...(client === undefined ? {} : { client_config: client }),
+  };
+  const typed_config = { '@type': typeUrlOf('envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig'), ...filter };
+  return {
+    name,
+    address: { socket_address: { protocol: 'UDP', address: '127.0.0.1', port_value: port } },
+    traffic_direction: 'OUTBOUND',
+    udp_listener_config: {},
+    listener_filters: [{ name: 'envoy.filters.udp.dns_filter', typed_config }],
+  };
+}
+
+/** Questions go to these in this order: ports of the test's own servers, or addresses of others. */
+export function forwardTo(...servers: readonly (number | string)[]): NonNullable<DnsFilterConfig['client_config']> {
+  const resolvers = servers.map((server) => ({
+    socket_address:
+      typeof server === 'number' ? { address: '127.0.0.1', port_value: server } : { address: server, port_value: 53 },
+  }));
+  const cares = 'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig';
+  return {
+    resolver_timeout: '1s',
+    max_pending_lookups: 256,
+    typed_dns_resolver_config: {
+      name: 'envoy.network.dns_resolver.cares',
+      typed_config: { '@type': typeUrlOf(cares), resolvers },
+    },
+  };
 }

@@ -15,6 +15,7 @@ import type { HttpConnectionManager, Listener as DecodedListener, NetworkFilter 
 import type { DownstreamTls } from '../../proxy/api/tls.ts';
 import { CertificateStore } from '../../proxy/tls/certificate-store.ts';
 import { DownstreamTlsContext } from '../../proxy/tls/downstream-tls.ts';
+import type { DnsFilterConfig } from '../../proxy/api/dns-filter.ts';
 import { decodeListener } from '../../proxy/api/listener-decoder.ts';
 import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
 import { type Clock, systemClock } from '../../proxy/common/clock.ts';
@@ -23,6 +24,8 @@ import { silentLogger } from '../../proxy/common/log.ts';
 import { onSocketFault } from '../../proxy/common/socket.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
+import { DnsFilter } from '../../proxy/dns/dns-filter.ts';
+import { DnsListener } from '../../proxy/dns/dns-listener.ts';
 import { compileFormat } from '../../proxy/formatter/stream-formatter.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import type { FilterFactory } from '../../proxy/http/filter.ts';
@@ -64,6 +67,8 @@ export interface PartsOptions {
   readonly listeners?: readonly Listener[];
   readonly clock?: Clock;
   readonly seed?: number;
+  /** What resolvers of the machine append to names. */
+  readonly searchDomains?: readonly string[];
 }
 
 export class ProxyParts {
@@ -103,6 +108,7 @@ export class ProxyParts {
         hasRoutes: () => this.hasRoutes,
         createFilter: (_listener, { filter }) => this.#createFilter(filter),
         createTls: (listener, tls) => this.#createTls(listener, tls),
+        createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter, rest.searchDomains ?? []),
         stats,
         clock,
         logger: silentLogger,
@@ -161,6 +167,21 @@ export class ProxyParts {
     const context = new DownstreamTlsContext(tls, { store, stats, timers, listenerAddress: `${address}_${port}` });
     context.start();
     return context;
+  }
+
+  #createDnsListener(
+    listener: DecodedListener,
+    filter: DnsFilterConfig,
+    searchDomains: readonly string[],
+  ): DnsListener {
+    const { clock, stats } = this;
+    const system = { servers: [], searchDomains };
+    const dependencies = { clock, stats, random: this.#random, system, isOwnAddress: () => false };
+    return new DnsListener(listener, filter, {
+      createFilter: (config) => new DnsFilter(config, dependencies),
+      timers: this.#timers,
+      onFault: (cause) => this.faults.push(cause),
+    });
   }
 
   #createFilter(filter: NetworkFilter): ActiveNetworkFilter {

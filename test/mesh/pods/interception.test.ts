@@ -168,17 +168,17 @@ test('a pod whose cable is pulled is left out after some failures, and one that 
   first.linkDown();
   await expect.poll(() => split(caller, 10, '--retry', '3', '--retry-all-errors'), patience).toEqual({ v2: 10 });
   // No request fails while another pod comes and takes its share.
-  let isDone = false;
+  const done = new AbortController();
   const failures: string[] = [];
   const traffic = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       const counts = await split(caller, 20);
       failures.push(...Object.keys(counts).filter((body) => !/^v[0-9]$/.test(body)));
     }
   })();
   await add('v3');
   await expect.poll(async () => Object.keys(await split(caller, 20)).sort(), patience).toEqual(['v2', 'v3']);
-  isDone = true;
+  done.abort();
   await traffic;
   expect(failures).toEqual([]);
 });

@@ -34,6 +34,11 @@ describe('the heddle command', () => {
       ['run', '--service', 'a', '--interception-mode', 'magic', '--', 'true'],
       /Allowed choices are NONE, REDIRECT, TPROXY/,
     ],
+    [
+      'a port for DNS that is not captured',
+      ['run', '--service', 'a', '--dns-port', '53', '--', 'true'],
+      /--dns-port needs --dns-capture/,
+    ],
     ['a bad server', ['get', 'vs', '--server', 'nowhere'], /A URL is expected/],
     ['an unknown kind', ['get', 'pods'], /no kind "pods"/],
     ['neither name nor file', ['delete'], /either KIND NAME or -f FILE/],

@@ -36,6 +36,11 @@ describe('the bootstrap of a sidecar', () => {
     expect(buildSidecarBootstrap(plan).node).not.toHaveProperty('locality');
   });
 
+  test('says where it answers DNS, when it was told to', () => {
+    expect(decode({ ...plan, dns: { dnsPort: 15_053 } })?.node.metadata.dnsPort).toBe(15_053);
+    expect(buildSidecarBootstrap(plan).node?.metadata).not.toHaveProperty('DNS_CAPTURE');
+  });
+
   test('is one that the proxy reads without a fault', () => {
     expect(decode(plan)).toMatchObject({
       admin: { address: '127.0.0.1', port: 20_003 },

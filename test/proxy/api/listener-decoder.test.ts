@@ -113,7 +113,7 @@ describe('a listener', () => {
     [
       'on UDP',
       { ...valid, address: { socket_address: { protocol: 'UDP', address: '::', port_value: 1 } } },
-      ['address.socket_address.protocol: is not supported'],
+      ['listener_filters: must be one filter of UDP, the DNS filter, got 0', 'filter_chains: is not supported'],
     ],
     ['with no filter chain', { ...valid, filter_chains: [] }, ['filter_chains: must have at least one filter chain']],
     [

@@ -54,6 +54,29 @@ describe('a node', () => {
     ]);
   });
 
+  test('may say that DNS is captured, and where', () => {
+    const capturing: Node = { ...node, metadata: { ...metadata, dnsPort: 5353 } };
+    const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(capturing)));
+    expect(decodeNode(json.value ?? {})).toEqual({ value: capturing });
+    expect(encodeNode(node).metadata).not.toHaveProperty('DNS_CAPTURE');
+  });
+
+  test.each([
+    [{ DNS_CAPTURE: 'true' }, 15_053],
+    [{ DNS_CAPTURE: true, DNS_PORT: '5353' }, 5353],
+    [{ DNS_CAPTURE: 'false', DNS_PORT: 5353 }, undefined],
+    [{ DNS_PORT: 5353 }, undefined],
+  ])('captures DNS with %j at %s', (given, dnsPort) => {
+    expect(decodeNode({ metadata: given }).value?.metadata.dnsPort).toBe(dnsPort);
+  });
+
+  test.each([
+    [{ DNS_CAPTURE: 'yes' }, 'DNS_CAPTURE', 'must be true or false, got "yes"'],
+    [{ DNS_CAPTURE: true, DNS_PORT: 70_000 }, 'DNS_PORT', 'must be a port from 0 to 65535, got 70000'],
+  ])('cannot capture DNS with %j', (given, key, message) => {
+    expect(decodeNode({ metadata: given }).errors).toEqual([{ path: `node.metadata.${key}`, message }]);
+  });
+
   test('may say where it runs, beside its metadata; an empty place is none', () => {
     const placed: Node = { ...node, metadata: { ...metadata, locality: { region: 'r', zone: 'z', subZone: 's' } } };
     expect(encodeNode(placed).locality).toEqual({ region: 'r', zone: 'z', sub_zone: 's' });
