@@ -11,6 +11,7 @@ import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { AcceptedConnection } from '../listener/network-filter.ts';
+import type { TcpSeries } from '../telemetry/tcp-series.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
@@ -39,8 +40,12 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   cluster: UpstreamCluster | undefined = undefined;
   host: Host | undefined = undefined;
   error: MeshError | undefined = undefined;
-  /** What observers have counted of it so far. */
-  readonly counted = { requestBytes: 0, responseBytes: 0 };
+  /** What the metrics have counted of it so far, and where; undefined before its first report. */
+  readonly counted: { series: TcpSeries | undefined; requestBytes: number; responseBytes: number } = {
+    series: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
   readonly #proxy: TcpProxy;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
@@ -126,7 +131,6 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
 
   onUpstreamConnected(): void {
     this.#isConnected = true;
-    this.#proxy.onConnected(this);
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     if (this.#early.length > 0) {
@@ -222,6 +226,8 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
       this.#proxy.stats.maxDurations.value += 1;
       this.error ??= new MeshError('duration_limit', 'the connection has lived for as long as it may');
       this.#end();
+    } else if (this.#isConnected && !this.#isOver) {
+      this.#proxy.onProgress(this);
     }
   }
 
