@@ -98,6 +98,7 @@ export class ProxyServer implements Lifecycle {
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
       createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
+      createAccessLogs: ({ accessLogs }) => this.#createAccessLogs(accessLogs),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
       stats: this.stats,

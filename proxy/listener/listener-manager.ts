@@ -10,11 +10,13 @@ import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
 import { ListenerStats } from './listener-stats.ts';
+import type { ConnectionObserver } from './logged-connection.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
 
 export interface ListenerManagerDependencies {
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
+  readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
   /** Whether everything that a listener refers to has arrived. */
   readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
@@ -122,12 +124,13 @@ export class ListenerManager implements Lifecycle {
   }
 
   #create(config: Listener): ActiveListener {
-    const { createFilter, createTls, clock, stats } = this.#dependencies;
+    const { createFilter, createTls, createAccessLogs, clock, stats } = this.#dependencies;
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
       createFilter,
       createTls,
+      createAccessLogs,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
   }

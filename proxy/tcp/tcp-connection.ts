@@ -4,13 +4,13 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { MeshError, meshErrors } from '../common/errors.ts';
-import { nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
-import { RequestHead, ResponseHead } from '../http/message-head.ts';
+import { MeshError, type MeshErrorCode, meshErrors } from '../common/errors.ts';
+import { nextConnectionId, resetSocket } from '../common/socket.ts';
+import { noRequest, noResponse } from '../http/message-head.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
-import type { AcceptedConnection } from '../listener/network-filter.ts';
+import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
 import type { TcpSeries } from '../telemetry/tcp-series.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
@@ -18,11 +18,15 @@ import { describeOutage } from '../upstream/outage.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
 
-/** No connection of this kind has any; all share them. */
-const noRequest = new RequestHead();
-const noResponse = new ResponseHead();
+/** Where a connection has other flags than a request that fails in the same way: no attempt is left when one fails for good. */
+const connectionFlags: Readonly<Partial<Record<MeshErrorCode, string>>> = {
+  connect_failure: 'UF,URX',
+  connect_timeout: 'UF,URX',
+  upstream_reset: 'UR',
+};
 
-export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, StreamInfo {
+export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
+  readonly isConnection = true;
   readonly request = noRequest;
   readonly response = noResponse;
   readonly requestEndMs = -1;
@@ -85,13 +89,18 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   }
 
   get upstream(): StreamInfo['upstream'] {
-    return { connection: this.#upstream };
+    return this.#isConnected ? { connection: this.#upstream } : undefined;
   }
 
+  get streamInfo(): this {
+    return this;
+  }
+
+  /** Envoy's for connections; that the client broke one off (DC) is told here too, where Envoy is silent. */
   get responseFlags(): string {
     if (this.error === undefined) return '-';
-    const { flag } = meshErrors[this.error.code];
-    return this.attemptCount > 1 && !this.#isConnected ? `${flag},URX` : flag;
+    const { code } = this.error;
+    return connectionFlags[code] ?? meshErrors[code].flag;
   }
 
   // ---- the upstream ----
@@ -111,7 +120,6 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   #connect(cluster: UpstreamCluster): void {
     const hash = this.#proxy.hashOf(this.#sourceAddress);
     const host = cluster.pick(hash, this.attemptCount, this.codec.localAddress);
-    this.attemptCount += 1;
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
       this.#fail(new MeshError('no_healthy_upstream', describeOutage(cluster)));
@@ -126,6 +134,7 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
       );
       return;
     }
+    this.attemptCount += 1;
     this.#upstream = new TcpUpstream(host, this);
   }
 
@@ -134,6 +143,7 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     if (this.#early.length > 0) {
+      this.#countReceived(this.#early.length);
       upstream.writer.writeBytes(this.#early.bytes, 0, this.#early.length);
       upstream.writer.flush();
       this.#early.clear();
@@ -179,19 +189,24 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
 
   onBytes(bytes: Buffer, length: number): boolean {
     this.#isActiveSinceSweep = true;
-    this.requestBytes += length;
-    this.#proxy.stats.receivedBytes.value += length;
     this.#reading.enter();
     const upstream = this.#upstream;
     if (upstream === undefined || !this.#isConnected) {
       this.#early.append(bytes, 0, length);
       this.#reading.isOpen = false;
     } else {
+      this.#countReceived(length);
       upstream.writer.writeBytes(bytes, 0, length);
       upstream.writer.flush();
       if (upstream.writer.isCongested) this.#reading.isOpen = false;
     }
     return this.#reading.leave();
+  }
+
+  /** Envoy does not read before there is someone to read for: what came for nobody was not received. */
+  #countReceived(length: number): void {
+    this.requestBytes += length;
+    this.#proxy.stats.receivedBytes.value += length;
   }
 
   onEnd(): void {

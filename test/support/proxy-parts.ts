@@ -107,6 +107,7 @@ export class ProxyParts {
         hasRoutes: () => this.hasRoutes,
         createFilter: (_listener, { filter }) => this.#createFilter(filter),
         createTls: (listener, tls) => this.#createTls(listener, tls),
+        createAccessLogs: () => [],
         stats,
         clock,
         logger: silentLogger,

@@ -188,7 +188,7 @@ describe('a connection', () => {
   });
 
   test.each([
-    ['refused', 'UF', 'refused'],
+    ['refused', 'UF,URX', 'refused'],
     ['nobody', 'NC', 'unknown'],
   ])('to %s counts as opened and closed, with flag %s', async (cluster, flag, service) => {
     const { metrics, connect, proxy } = await setUp({ cluster });
