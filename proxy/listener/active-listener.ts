@@ -8,12 +8,13 @@ import type { FilterChain, Inspector, Listener } from '../api/listener.ts';
 import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import { type Accepted, acceptSockets, type SocketHandler } from '../common/socket.ts';
+import { factsOf } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
 import type { ListenerStats } from './listener-stats.ts';
 import { type ConnectionObserver, LoggedConnection } from './logged-connection.ts';
 import type { AcceptedConnection, ActiveNetworkFilter, ServedConnection } from './network-filter.ts';
-import { localDestinationOf, originalDestinationOf, setTransparent } from './original-destination.ts';
+import { setTransparent } from './original-destination.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import { compilePortPredicate } from './port-predicate.ts';
 import { TlsConnection } from './tls-connection.ts';
@@ -97,27 +98,12 @@ export class ActiveListener {
   // ---- connections ----
 
   #accept(socket: net.Socket): Accepted | undefined {
-    const facts = this.#factsOf(socket);
+    const facts = factsOf(socket, this.#config);
     const { usesOriginalDestination } = this.#config;
     const owner = usesOriginalDestination
       ? this.#dependencies.listenerFor(facts.destinationAddress, facts.destinationPort)
       : undefined;
     return (owner ?? this).serve(socket, facts);
-  }
-
-  #factsOf(socket: net.Socket): ConnectionFacts {
-    const { inspection, isTransparent } = this.#config;
-    const isRedirected = inspection.originalDestination && !isTransparent;
-    const destination = (isRedirected ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
-    return {
-      destinationAddress: destination?.address ?? '',
-      destinationPort: destination?.port ?? 0,
-      sourceAddress: withoutMapping(socket.remoteAddress ?? ''),
-      sourcePort: socket.remotePort ?? 0,
-      serverName: '',
-      transportProtocol: 'raw_buffer',
-      applicationProtocols: [],
-    };
   }
 
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
@@ -156,7 +142,10 @@ export class ActiveListener {
     log: LoggedConnection | undefined,
   ): SocketHandler {
     const { clock, stats } = this.#dependencies;
+    stats.preConnectionsActive.value += 1;
+    const onGone = (): void => void (stats.preConnectionsActive.value -= 1);
     const onInspected = ({ isSilent, ...found }: Inspected): SocketHandler | undefined => {
+      onGone();
       if (plan.http) (found.applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
       if (isSilent) stats.inspectionTimeouts.value += 1;
       const onServerFirst = isSilent ? () => this.#serverFirst.add(facts) : undefined;
@@ -165,10 +154,11 @@ export class ActiveListener {
       return handler;
     };
     const onRefused = (): void => {
+      onGone();
       stats.inspectionTimeouts.value += 1;
       socket.destroy();
     };
-    return new InspectingConnection(socket, plan, { onInspected, onRefused }, clock);
+    return new InspectingConnection(socket, plan, { onInspected, onRefused, onGone }, clock);
   }
 
   #hand(connection: AcceptedConnection, log: LoggedConnection | undefined): SocketHandler | undefined {
@@ -283,11 +273,6 @@ interface ServerWithHandle {
 
 function fdOf(server: net.Server): number {
   return (server as ServerWithHandle)._handle?.fd ?? -1;
-}
-
-/** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */
-function withoutMapping(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }
 
 function serveBy({ tls, filter }: ServedChain, connection: AcceptedConnection): ServedConnection {

@@ -9,7 +9,7 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
-import { ListenerStats } from './listener-stats.ts';
+import { ListenerStats, readActiveConnections } from './listener-stats.ts';
 import type { ConnectionObserver } from './logged-connection.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
 
@@ -125,6 +125,7 @@ export class ListenerManager implements Lifecycle {
 
   #create(config: Listener): ActiveListener {
     const { createFilter, createTls, createAccessLogs, clock, stats } = this.#dependencies;
+    readActiveConnections(stats, config, () => this.#connectionCount(config));
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
@@ -133,6 +134,15 @@ export class ListenerManager implements Lifecycle {
       createAccessLogs,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
+  }
+
+  /** Of all versions of a listener on this address. */
+  #connectionCount({ address, port }: Listener): number {
+    let count = 0;
+    for (const { config, connectionCount } of new Set([...this.#active.values(), ...this.#draining])) {
+      if (config.address === address && config.port === port) count += connectionCount;
+    }
+    return count;
   }
 
   async #open(listener: ActiveListener): Promise<FieldError | undefined> {

@@ -7,9 +7,9 @@ import type { ConnectionFacts } from './filter-chain-match.ts';
 /** A connection in the hands of a filter, and what it says to its listener's access log. */
 export interface ServedConnection extends SocketHandler {
   /** Everything, where the connection is no more than that. */
-  readonly streamInfo?: StreamInfo;
+  readonly streamInfo?: StreamInfo | undefined;
   /** Of the client, where the connection carries streams. */
-  readonly downstream?: StreamInfo['codec'];
+  readonly downstream?: StreamInfo['codec'] | undefined;
 }
 
 /** An accepted connection on its way to a filter chain. */

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { MeshError, type MeshErrorCode, meshErrors } from '../common/errors.ts';
+import { MeshError } from '../common/errors.ts';
 import { nextConnectionId, resetSocket } from '../common/socket.ts';
 import { noRequest, noResponse } from '../http/message-head.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
@@ -15,15 +15,9 @@ import type { TcpSeries } from '../telemetry/tcp-series.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
+import { connectionFlags } from './connection-flags.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
-
-/** Where a connection has other flags than a request that fails in the same way: no attempt is left when one fails for good. */
-const connectionFlags: Readonly<Partial<Record<MeshErrorCode, string>>> = {
-  connect_failure: 'UF,URX',
-  connect_timeout: 'UF,URX',
-  upstream_reset: 'UR',
-};
 
 export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
   readonly isConnection = true;
@@ -96,11 +90,8 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
     return this;
   }
 
-  /** Envoy's for connections; that the client broke one off (DC) is told here too, where Envoy is silent. */
   get responseFlags(): string {
-    if (this.error === undefined) return '-';
-    const { code } = this.error;
-    return connectionFlags[code] ?? meshErrors[code].flag;
+    return connectionFlags(this.error);
   }
 
   // ---- the upstream ----
@@ -149,7 +140,8 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
       this.#early.clear();
     }
     if (this.#isDownstreamDone) upstream.end();
-    this.#reading.isOpen = !upstream.writer.isCongested;
+    this.#reading.isOpen = true;
+    if (upstream.writer.isCongested) this.#pauseReading();
   }
 
   onUpstreamBytes(bytes: Buffer, length: number): boolean {
@@ -162,7 +154,16 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
   }
 
   onUpstreamDrained(): void {
+    if (this.#reading.isOpen) return;
+    this.#proxy.stats.resumedReading.value += 1;
     this.#reading.isOpen = true;
+  }
+
+  /** The host takes no more for now. */
+  #pauseReading(): void {
+    if (!this.#reading.isOpen) return;
+    this.#proxy.stats.pausedReading.value += 1;
+    this.#reading.isOpen = false;
   }
 
   onUpstreamEnd(): void {
@@ -198,7 +199,7 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
       this.#countReceived(length);
       upstream.writer.writeBytes(bytes, 0, length);
       upstream.writer.flush();
-      if (upstream.writer.isCongested) this.#reading.isOpen = false;
+      if (upstream.writer.isCongested) this.#pauseReading();
     }
     return this.#reading.leave();
   }

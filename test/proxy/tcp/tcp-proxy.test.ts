@@ -150,6 +150,23 @@ describe('a connection', () => {
     }
   });
 
+  test('is not read from while its server takes no more, and that is counted', async () => {
+    const { backend, proxy, connect } = await start();
+    const client = await connect();
+    await until(() => backend.connections.length === 1);
+    const server = backend.connections[0];
+    server?.socket.pause();
+    const total = 32 * 1_024 * 1_024;
+    client.socket.write(Buffer.alloc(total, 'a'));
+    await until(() => proxy.stat('tcp.tcp.downstream_flow_control_paused_reading_total') === 1);
+    expect(proxy.stat('tcp.tcp.downstream_flow_control_resumed_reading_total')).toBe(0);
+    // From here on its bytes are of no interest.
+    server?.socket.removeAllListeners('data').resume();
+    await until(() => proxy.stat('tcp.tcp.downstream_cx_rx_bytes_total') === total);
+    const times = (name: string) => proxy.stat(`tcp.tcp.downstream_flow_control_${name}_reading_total`);
+    await until(() => times('paused') === times('resumed'));
+  });
+
   test('that ends at any byte ends there for the other side, whichever way', async () => {
     const { backend, proxy, connect } = await start();
     const message = 'twelve bytes';
