@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { AccessLog, Bootstrap, Cluster, Listener, TcpProxy } from '../../proxy/api/envoy.gen.ts';
+import { catchNodeHello } from '../support/client-hello.ts';
 import { closeAfterTest } from '../support/closing.ts';
 import {
   httpListener,
@@ -56,13 +57,16 @@ interface Setting {
   readonly cluster?: Partial<Cluster>;
   /** Default: one that listens. */
   readonly hosts?: readonly number[];
+  /** Of the listener, beside its chain. */
+  readonly rest?: Partial<Listener>;
+  /** A log of the listener instead of one of its chain. */
   readonly listener?: (log: AccessLog[]) => Partial<Listener>;
 }
 
 let sidecar: 'heddle' | 'envoy' = 'heddle';
 
 /** A sidecar with one listener to one cluster, and the log that it writes. */
-async function start({ format = istioFormat, proxy = {}, cluster, hosts, listener }: Setting = {}) {
+async function start({ format = istioFormat, proxy = {}, cluster, hosts, rest, listener }: Setting = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'heddle-connection-log-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const path = join(folder, 'access.log');
@@ -77,7 +81,7 @@ async function start({ format = istioFormat, proxy = {}, cluster, hosts, listene
     node: { id: 'test', cluster: 'test' },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: admin } } },
     static_resources: {
-      listeners: [{ ...tcpListener({ proxy: tcp }), ...listener?.(access_log), address }],
+      listeners: [{ ...tcpListener({ proxy: tcp }), ...rest, ...listener?.(access_log), address }],
       clusters: [
         staticCluster('backend', hosts ?? [backend.port], cluster),
         staticCluster('dead', [dead], { connect_timeout: '1s' }),
@@ -205,6 +209,19 @@ describe.each(['heddle', 'envoy'] as const)('%s: the access log of a connection'
     expect(await scene.lines(1)).toEqual([
       `${expected} remote=- remoteIp=- remotePort=- local=- upstream=- direct=127.0.0.1 -------`,
     ]);
+  });
+
+  test('names the server that TLS asked for, whose bytes nobody looked into', async () => {
+    const format = '%REQUESTED_SERVER_NAME% %RESPONSE_FLAGS% %UPSTREAM_CLUSTER%\n';
+    const scene = await start({ format, rest: { listener_filters: listenerFilters('tls_inspector') } });
+    const client = await scene.connect();
+    client.socket.write(await catchNodeHello({ servername: 'shop.example' }));
+    const server = await scene.served();
+    await until(() => server.received !== '');
+    client.end();
+    server.socket.end();
+    await client.untilOver();
+    expect(await scene.lines(1)).toEqual(['shop.example - backend']);
   });
 
   test('has flag UR where the server broke it off', async () => {
