@@ -3,11 +3,12 @@
  * reverse.
  */
 import type { Bootstrap } from './bootstrap.ts';
-import { AccessLogWriter, createAccessLog } from './access-log.ts';
+import { type AccessLogObserver, AccessLogWriter, createAccessLog } from './access-log.ts';
 import { AdminServer } from './admin.ts';
 import type { SocketAddress } from './api/address-decoder.ts';
 import type { DnsFilterConfig } from './api/dns-filter.ts';
 import {
+  type AccessLog,
   type AccessLogSink,
   type FilterChain,
   type HttpConnectionManager,
@@ -40,6 +41,7 @@ import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
+import { createTcpRecorder } from './telemetry/tcp-recorder.ts';
 import type { DownstreamTls } from './api/tls.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
 import { DownstreamTlsContext } from './tls/downstream-tls.ts';
@@ -108,6 +110,7 @@ export class ProxyServer implements Lifecycle {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
       createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
       createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter),
+      createAccessLogs: ({ accessLogs }) => this.#createAccessLogs(accessLogs),
       hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
       clock,
       stats: this.stats,
@@ -203,7 +206,7 @@ export class ProxyServer implements Lifecycle {
   }
 
   #createFilter(listener: Listener, { filter }: FilterChain): ActiveNetworkFilter {
-    if (filter.kind === 'tcp_proxy') return this.#createTcpProxy(filter.config);
+    if (filter.kind === 'tcp_proxy') return this.#createTcpProxy(listener, filter.config);
     return new HttpNetworkFilter(this.#createConnectionManager(listener, filter.config));
   }
 
@@ -229,14 +232,18 @@ export class ProxyServer implements Lifecycle {
     });
   }
 
-  #createTcpProxy(config: TcpProxyConfig): TcpProxy {
+  #createTcpProxy({ trafficDirection }: Listener, config: TcpProxyConfig): TcpProxy {
     return new TcpProxy(config, {
       clusters: this.clusters,
       clock: this.#clock,
       random: this.#random,
       stats: this.stats,
-      observers: config.accessLogs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random)),
+      observers: [createTcpRecorder(this.metrics, trafficDirection), ...this.#createAccessLogs(config.accessLogs)],
     });
+  }
+
+  #createAccessLogs(logs: readonly AccessLog[]): AccessLogObserver[] {
+    return logs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random));
   }
 
   #createConnectionManager(listener: Listener, config: HttpConnectionManager): ConnectionManager {
@@ -256,7 +263,7 @@ export class ProxyServer implements Lifecycle {
       filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
       observers: [
         createStreamRecorder(this.metrics, listener.trafficDirection),
-        ...config.accessLogs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random)),
+        ...this.#createAccessLogs(config.accessLogs),
       ],
       tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
     });

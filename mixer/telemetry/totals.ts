@@ -1,5 +1,10 @@
 /** The totals of the mesh: one series per label set, summed over every instance that ever reported it. */
-import { overflowLabels, standardMetrics, standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
+import {
+  labelNamesOf,
+  overflowLabels,
+  standardMetrics,
+  standardUpperBounds,
+} from '../../proxy/api/standard-metrics.ts';
 import { formatLabels, type ExposedFamily, type HistogramValue, type Label } from '../../proxy/common/exposition.ts';
 import type { Sample } from './sample.ts';
 
@@ -127,7 +132,8 @@ function add(family: Family, identity: { key: string; labels: readonly Label[] }
 function overflowLabelsOf({ name, labels }: Sample): readonly Label[] {
   if (!isStandard(name)) return [{ name: 'overflow', value: 'true' }];
   const reporter = labels.find((label) => label.name === 'reporter')?.value;
-  return overflowLabels(reporter === 'source' || reporter === 'destination' ? reporter : 'overflow');
+  const shown = reporter === 'source' || reporter === 'destination' ? reporter : 'overflow';
+  return overflowLabels(shown, labelNamesOf(name));
 }
 
 function* mapValues<V>(

@@ -8,7 +8,14 @@ export type StandardMetricName =
   | 'istio_requests_total'
   | 'istio_request_duration_milliseconds'
   | 'istio_request_bytes'
-  | 'istio_response_bytes';
+  | 'istio_response_bytes'
+  | TcpMetricName;
+
+export type TcpMetricName =
+  | 'istio_tcp_connections_opened_total'
+  | 'istio_tcp_connections_closed_total'
+  | 'istio_tcp_sent_bytes_total'
+  | 'istio_tcp_received_bytes_total';
 
 export interface StandardMetric {
   readonly name: StandardMetricName;
@@ -33,7 +40,15 @@ export const standardHistograms: readonly StandardMetric[] = [
   { name: 'istio_response_bytes', help: 'Size of response bodies.', type: 'histogram' },
 ];
 
-export const standardMetrics: readonly StandardMetric[] = [requestsTotal, ...standardHistograms];
+/** Of connections without requests that the proxy knows. */
+export const tcpMetrics: readonly (StandardMetric & { readonly name: TcpMetricName; readonly type: 'counter' })[] = [
+  { name: 'istio_tcp_connections_opened_total', help: 'Connections opened through a sidecar.', type: 'counter' },
+  { name: 'istio_tcp_connections_closed_total', help: 'Connections through a sidecar that ended.', type: 'counter' },
+  { name: 'istio_tcp_sent_bytes_total', help: 'Bytes sent to clients of connections.', type: 'counter' },
+  { name: 'istio_tcp_received_bytes_total', help: 'Bytes received from clients of connections.', type: 'counter' },
+];
+
+export const standardMetrics: readonly StandardMetric[] = [requestsTotal, ...standardHistograms, ...tcpMetrics];
 
 /** Upper bounds of the finite buckets, the same for durations and sizes: Envoy's default histogram buckets. */
 export const standardUpperBounds: readonly number[] = [
@@ -71,7 +86,20 @@ export const standardLabelNames = [
 
 export type StandardLabelName = (typeof standardLabelNames)[number];
 
+/** A connection has no response. */
+export const tcpLabelNames: readonly StandardLabelName[] = standardLabelNames.filter(
+  (name) => name !== 'response_code' && name !== 'grpc_response_status',
+);
+
+/** The labels of a standard metric. */
+export function labelNamesOf(metricName: string): readonly StandardLabelName[] {
+  return tcpMetrics.some(({ name }) => name === metricName) ? tcpLabelNames : standardLabelNames;
+}
+
 /** Labels of the series that takes what exceeds a cap: all `overflow`, only the reporter keeps its name. */
-export function overflowLabels(reporter: string): readonly Label[] {
-  return standardLabelNames.map((name) => ({ name, value: name === 'reporter' ? reporter : 'overflow' }));
+export function overflowLabels(
+  reporter: string,
+  names: readonly StandardLabelName[] = standardLabelNames,
+): readonly Label[] {
+  return names.map((name) => ({ name, value: name === 'reporter' ? reporter : 'overflow' }));
 }

@@ -77,10 +77,11 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamLocalAddress(stream)),
   UPSTREAM_LOCAL_PORT: () => (stream) => portOf(upstreamLocalAddress(stream)),
-  UPSTREAM_PROTOCOL: () => (stream) => (stream.upstream?.connection === undefined ? undefined : 'HTTP/1.1'),
-  UPSTREAM_REMOTE_ADDRESS: () => upstreamAddress,
-  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamAddress(stream)),
-  UPSTREAM_REMOTE_PORT: () => (stream) => portOf(upstreamAddress(stream)),
+  UPSTREAM_PROTOCOL: () => (stream) =>
+    stream.isConnection || stream.upstream?.connection === undefined ? undefined : 'HTTP/1.1',
+  UPSTREAM_REMOTE_ADDRESS: () => upstreamRemoteAddress,
+  UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamRemoteAddress(stream)),
+  UPSTREAM_REMOTE_PORT: () => (stream) => portOf(upstreamRemoteAddress(stream)),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(stream.attemptCount),
   UPSTREAM_TRANSPORT_FAILURE_REASON: () => (stream) => stream.error?.transportFailureReason,
   VIRTUAL_CLUSTER_NAME: () => readNothing,
@@ -111,8 +112,8 @@ const numericVariables: ReadonlySet<FormatVariable> = new Set<FormatVariable>([
 ]);
 
 /** Why the response has its code, in Envoy's words; nothing before there is one. */
-function responseCodeDetails({ error, response, localReplyDetails }: StreamInfo): string | undefined {
-  if (localReplyDetails !== undefined) return localReplyDetails;
+function responseCodeDetails({ isConnection, error, response, localReplyDetails }: StreamInfo): string | undefined {
+  if (localReplyDetails !== undefined || isConnection) return localReplyDetails;
   if (error !== undefined) {
     // The response of an upstream had begun, or nobody was left to answer.
     return response.status === 0 ? error.details : error.details.replace('_before_response_', '_after_response_');
@@ -153,6 +154,11 @@ function grpcStatusReader(format: string): StreamReader {
 /** A request that the circuit breaker kept back had no host, although one was chosen for it. */
 function upstreamAddress({ error, host }: StreamInfo): string | undefined {
   return error?.code === 'overflow' ? undefined : host?.address;
+}
+
+/** Unlike the host, which was chosen, the peer was reached. */
+function upstreamRemoteAddress({ upstream, host }: StreamInfo): string | undefined {
+  return upstream?.connection === undefined ? undefined : host?.address;
 }
 
 function upstreamLocalAddress({ upstream }: StreamInfo): string | undefined {

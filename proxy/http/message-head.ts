@@ -62,6 +62,10 @@ export class ResponseHead {
   }
 }
 
+/** Of connections that carry none: all share them. */
+export const noRequest = new RequestHead();
+export const noResponse = new ResponseHead();
+
 /** Body lengths that are not a number of bytes. */
 export const chunkedBody = -1;
 /** The body ends where the connection does (RFC 9112 §6.3 rule 8). */

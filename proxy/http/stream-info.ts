@@ -3,6 +3,8 @@ import type { MeshError } from '../common/errors.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
 
 export interface StreamInfo {
+  /** It is a connection: nothing was asked, and nothing is answered. */
+  readonly isConnection: boolean;
   /** Without a method where the bytes are no request. */
   readonly request: RequestHead;
   /** Of status 0 where there is no response. */

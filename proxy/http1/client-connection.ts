@@ -61,6 +61,8 @@ export class ClientConnection implements SocketHandler {
   /** Both directions are raw bytes now, each until its own end. */
   #isUpgraded = false;
   #isPeerDone = false;
+  /** By us, with a request on it. */
+  #isBrokenOff = false;
   #isRequestComplete = false;
   #isKeptAlive = true;
   #requestCount = 0;
@@ -167,6 +169,7 @@ export class ClientConnection implements SocketHandler {
   /** Nobody waits for the response any more: the connection cannot be used again. */
   abandon(): void {
     this.#decoder = undefined;
+    this.#isBrokenOff = true;
     // A protocol that we do not know may take FIN for the end of a message that was cut.
     if (this.#isUpgraded) resetSocket(this.#socket);
     else this.#socket.destroy();
@@ -234,7 +237,8 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'closed';
     this.host.activeConnections -= 1;
     cluster.stats.connectionsActive.value -= 1;
-    cluster.stats.connectionsDestroyed.value += 1;
+    const isActive = this.#decoder !== undefined || this.#isBrokenOff;
+    cluster.stats.connectionEnds.count(error !== undefined || this.#isPeerDone, isActive);
     if (state === 'idle') pool.dropIdle(this);
     if (state === 'connecting') {
       this.#failConnect(
@@ -418,6 +422,7 @@ export class ClientConnection implements SocketHandler {
   }
 
   #breakOff(error: MeshError): void {
+    this.#isBrokenOff = true;
     this.#reset(error);
     this.#socket.destroy();
   }

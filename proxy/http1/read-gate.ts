@@ -21,6 +21,10 @@ export class ReadGate {
     return this.#isOpen;
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
   set isOpen(isOpen: boolean) {
     if (isOpen === this.#isOpen) return;
     this.#isOpen = isOpen;

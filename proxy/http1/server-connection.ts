@@ -81,6 +81,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#deadlines.armIdle();
   }
 
+  /** What an access log of connections says of its client. */
+  get downstream(): this {
+    return this;
+  }
+
   get deadlineMs(): number {
     return this.#deadlines.nextMs;
   }

@@ -8,11 +8,13 @@ import type { FilterChain, Inspector, Listener } from '../api/listener.ts';
 import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import { type Accepted, acceptSockets, type SocketHandler } from '../common/socket.ts';
+import { factsOf } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
 import type { ListenerStats } from './listener-stats.ts';
-import type { ActiveNetworkFilter } from './network-filter.ts';
-import { localDestinationOf, originalDestinationOf, setTransparent } from './original-destination.ts';
+import { type ConnectionObserver, LoggedConnection } from './logged-connection.ts';
+import type { AcceptedConnection, ActiveNetworkFilter, ServedConnection } from './network-filter.ts';
+import { setTransparent } from './original-destination.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import { compilePortPredicate } from './port-predicate.ts';
 import { TlsConnection } from './tls-connection.ts';
@@ -24,6 +26,8 @@ export interface ActiveListenerDependencies {
   readonly stats: ListenerStats;
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
+  /** The listener's own, which hear of every connection that it had. */
+  readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
   /** The listener for connections to this address; undefined when they are nobody's. */
   readonly listenerFor: (address: string, port: number) => ActiveListener | undefined;
 }
@@ -47,6 +51,7 @@ export class ActiveListener implements ServingListener {
   #chains: readonly ServedChain[] = [];
   #matcher: FilterChainMatcher<ServedChain>;
   #inspects: Inspects;
+  #accessLogs: readonly ConnectionObserver[];
   /** Filters of earlier versions that still have connections. */
   #retired: ActiveNetworkFilter[] = [];
   #isListening = false;
@@ -58,6 +63,7 @@ export class ActiveListener implements ServingListener {
     this.#dependencies = dependencies;
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
+    this.#accessLogs = dependencies.createAccessLogs(config);
     this.#server = config.bindsToPort ? net.createServer({ allowHalfOpen: true, pauseOnConnect: false }) : undefined;
   }
 
@@ -93,7 +99,7 @@ export class ActiveListener implements ServingListener {
   // ---- connections ----
 
   #accept(socket: net.Socket): Accepted | undefined {
-    const facts = this.#factsOf(socket);
+    const facts = factsOf(socket, this.#config);
     const { usesOriginalDestination } = this.#config;
     const owner = usesOriginalDestination
       ? this.#dependencies.listenerFor(facts.destinationAddress, facts.destinationPort)
@@ -101,29 +107,20 @@ export class ActiveListener implements ServingListener {
     return (owner ?? this).serve(socket, facts);
   }
 
-  #factsOf(socket: net.Socket): ConnectionFacts {
-    const { inspection, isTransparent } = this.#config;
-    const isRedirected = inspection.originalDestination && !isTransparent;
-    const destination = (isRedirected ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
-    return {
-      destinationAddress: destination?.address ?? '',
-      destinationPort: destination?.port ?? 0,
-      sourceAddress: withoutMapping(socket.remoteAddress ?? ''),
-      sourcePort: socket.remotePort ?? 0,
-      serverName: '',
-      transportProtocol: 'raw_buffer',
-      applicationProtocols: [],
-    };
-  }
-
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
   serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
-    this.#dependencies.stats.connections.value += 1;
+    const { clock } = this.#dependencies;
+    const observers = this.#accessLogs;
+    const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, clock });
     const plan = this.#planInspection(facts);
-    const handler = plan === undefined ? this.#hand(socket, facts) : this.#inspect(socket, facts, plan);
-    if (handler === undefined) return undefined;
+    const connection = { socket, facts };
+    const handler = plan === undefined ? this.#hand(connection, log) : this.#inspect(connection, plan, log);
+    if (handler === undefined) {
+      log?.finish();
+      return undefined;
+    }
     return {
-      handler,
+      handler: log === undefined ? handler : log.around(handler),
       whenWarm: (startReading) => {
         if (this.#waiting === undefined) startReading();
         else this.#waiting.push(startReading);
@@ -140,33 +137,38 @@ export class ActiveListener implements ServingListener {
     return { tls, http, timeoutMs, continuesOnTimeout };
   }
 
-  #inspect(socket: net.Socket, facts: ConnectionFacts, plan: InspectionPlan): SocketHandler {
+  #inspect(
+    { socket, facts }: AcceptedConnection,
+    plan: InspectionPlan,
+    log: LoggedConnection | undefined,
+  ): SocketHandler {
     const { clock, stats } = this.#dependencies;
+    stats.preConnectionsActive.value += 1;
+    const onGone = (): void => void (stats.preConnectionsActive.value -= 1);
     const onInspected = ({ isSilent, ...found }: Inspected): SocketHandler | undefined => {
+      onGone();
       if (plan.http) (found.applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
       if (isSilent) stats.inspectionTimeouts.value += 1;
       const onServerFirst = isSilent ? () => this.#serverFirst.add(facts) : undefined;
-      const handler = this.#hand(socket, { ...facts, ...found }, onServerFirst);
+      const handler = this.#hand({ socket, facts: { ...facts, ...found }, onServerFirst }, log);
       if (handler === undefined) socket.destroy();
       return handler;
     };
     const onRefused = (): void => {
+      onGone();
       stats.inspectionTimeouts.value += 1;
       socket.destroy();
     };
-    return new InspectingConnection(socket, plan, { onInspected, onRefused }, clock);
+    return new InspectingConnection(socket, plan, { onInspected, onRefused, onGone }, clock);
   }
 
-  #hand(socket: net.Socket, facts: ConnectionFacts, onServerFirst?: () => void): SocketHandler | undefined {
-    const chain = this.#matcher.find(facts);
-    if (chain === undefined) {
-      this.#dependencies.stats.noFilterChainMatch.value += 1;
-      return undefined;
-    }
-    const connection = { socket, facts, onServerFirst };
-    return chain.tls === undefined
-      ? chain.filter.accept(connection)
-      : new TlsConnection(connection, chain.tls, chain.filter);
+  #hand(connection: AcceptedConnection, log: LoggedConnection | undefined): SocketHandler | undefined {
+    const { stats } = this.#dependencies;
+    const chain = this.#matcher.find(connection.facts);
+    (chain === undefined ? stats.noFilterChainMatch : stats.connections).value += 1;
+    const served = chain === undefined ? undefined : serveBy(chain, connection);
+    log?.onHanded(connection.facts, served);
+    return served;
   }
 
   // ---- versions ----
@@ -212,6 +214,7 @@ export class ActiveListener implements ServingListener {
     const previousTls = this.#chains.flatMap(({ tls }) => tls ?? []);
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
+    this.#accessLogs = this.#dependencies.createAccessLogs(config);
     this.#config = config;
     for (const tls of previousTls) if (!this.#chains.some((chain) => chain.tls === tls)) tls.close();
     const current = new Set(this.#filters());
@@ -273,7 +276,6 @@ function fdOf(server: net.Server): number {
   return (server as ServerWithHandle)._handle?.fd ?? -1;
 }
 
-/** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */
-function withoutMapping(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+function serveBy({ tls, filter }: ServedChain, connection: AcceptedConnection): ServedConnection {
+  return tls === undefined ? filter.accept(connection) : new TlsConnection(connection, tls, filter);
 }

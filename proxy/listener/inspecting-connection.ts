@@ -30,6 +30,8 @@ export interface InspectorCallbacks {
   onInspected(inspected: Inspected): SocketHandler | undefined;
   /** Nothing is served that is not known, and its first bytes did not come in time or are beyond what is looked at. */
   onRefused(): void;
+  /** It was closed before its first bytes told anything. */
+  onGone(): void;
 }
 
 const nothing: Inspected = {
@@ -127,6 +129,7 @@ export class InspectingConnection implements SocketHandler {
   }
 
   onClose(error: Error | undefined): void {
+    if (!this.#isDecided) this.#callbacks.onGone();
     this.#isDecided = true;
     this.#cancelTimer?.();
     this.#handler?.onClose(error);

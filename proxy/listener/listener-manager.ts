@@ -10,7 +10,8 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
-import { ListenerStats } from './listener-stats.ts';
+import { ListenerStats, readActiveConnections } from './listener-stats.ts';
+import type { ConnectionObserver } from './logged-connection.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
 import type { ServingListener } from './serving-listener.ts';
 
@@ -18,6 +19,7 @@ export interface ListenerManagerDependencies {
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
   readonly createDnsListener: (listener: Listener, filter: DnsFilterConfig) => ServingListener;
+  readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
   /** Whether everything that a listener refers to has arrived. */
   readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
@@ -127,15 +129,26 @@ export class ListenerManager implements Lifecycle {
   }
 
   #create(config: Listener): ServingListener {
-    const { createFilter, createTls, createDnsListener, clock, stats } = this.#dependencies;
+    const { createFilter, createTls, createAccessLogs, createDnsListener, clock, stats } = this.#dependencies;
     if (config.dnsFilter !== undefined) return createDnsListener(config, config.dnsFilter);
+    readActiveConnections(stats, config, () => this.#connectionCount(config));
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
       createFilter,
       createTls,
+      createAccessLogs,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
+  }
+
+  /** Of all versions of a listener on this address. */
+  #connectionCount({ address, port }: Listener): number {
+    let count = 0;
+    for (const { config, connectionCount } of new Set([...this.#active.values(), ...this.#draining])) {
+      if (config.address === address && config.port === port) count += connectionCount;
+    }
+    return count;
   }
 
   async #open(listener: ServingListener): Promise<FieldError | undefined> {

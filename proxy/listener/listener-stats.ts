@@ -3,8 +3,10 @@ import type { Listener } from '../api/listener.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 
 export class ListenerStats {
+  /** Those that a filter chain serves, handed over by another listener or not. */
   readonly connections: Stat;
-  readonly connectionsActive: Stat;
+  /** Those of which the first bytes are waited for. */
+  readonly preConnectionsActive: Stat;
   /** Closed because no filter chain serves them. */
   readonly noFilterChainMatch: Stat;
   /** Connections whose first bytes did not come in time. */
@@ -12,13 +14,25 @@ export class ListenerStats {
   readonly httpFound: Stat;
   readonly httpNotFound: Stat;
 
-  constructor(stats: StatsStore, { address, port }: Listener) {
-    const prefix = `listener.${address}_${port}.`;
+  constructor(stats: StatsStore, listener: Listener) {
+    const prefix = prefixOf(listener);
     this.connections = stats.counter(`${prefix}downstream_cx_total`);
-    this.connectionsActive = stats.gauge(`${prefix}downstream_cx_active`);
+    this.preConnectionsActive = stats.gauge(`${prefix}downstream_pre_cx_active`);
     this.noFilterChainMatch = stats.counter(`${prefix}no_filter_chain_match`);
     this.inspectionTimeouts = stats.counter(`${prefix}downstream_pre_cx_timeout`);
     this.httpFound = stats.counter('http_inspector.http1_found');
     this.httpNotFound = stats.counter('http_inspector.http_not_found');
   }
+}
+
+/**
+ * `count`: the connections of all listeners on that address, those of earlier versions too. They are counted when somebody
+ * looks: whoever serves them knows them anyway.
+ */
+export function readActiveConnections(stats: StatsStore, listener: Listener, count: () => number): void {
+  stats.reading(`${prefixOf(listener)}downstream_cx_active`, count);
+}
+
+function prefixOf({ address, port }: Listener): string {
+  return `listener.${address}_${port}.`;
 }

@@ -4,21 +4,22 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { guard, type SocketHandler } from '../common/socket.ts';
+import { guard } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { inspectClientHello } from '../tls/client-hello.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import { acceptTls } from '../tls/tls-socket.ts';
-import type { AcceptedConnection, ActiveNetworkFilter } from './network-filter.ts';
+import type { AcceptedConnection, ActiveNetworkFilter, ServedConnection } from './network-filter.ts';
 
 /** Until the handshake: afterwards all events are those of the decrypted socket, and go to its own handler. */
-export class TlsConnection implements SocketHandler {
+export class TlsConnection implements ServedConnection {
   readonly #connection: AcceptedConnection;
   readonly #context: DownstreamTlsContext;
   readonly #filter: ActiveNetworkFilter;
   readonly #hello = new ByteBuffer();
   readonly #timer: WheelTimer;
   #isOver = false;
+  #served: ServedConnection | undefined = undefined;
 
   constructor(connection: AcceptedConnection, context: DownstreamTlsContext, filter: ActiveNetworkFilter) {
     this.#connection = connection;
@@ -26,6 +27,14 @@ export class TlsConnection implements SocketHandler {
     this.#filter = filter;
     this.#timer = new WheelTimer(() => connection.socket.destroy());
     context.timers.arm(this.#timer, context.handshakeTimeoutMs);
+  }
+
+  get streamInfo(): ServedConnection['streamInfo'] {
+    return this.#served?.streamInfo;
+  }
+
+  get downstream(): ServedConnection['downstream'] {
+    return this.#served?.downstream;
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
@@ -45,11 +54,11 @@ export class TlsConnection implements SocketHandler {
     const { facts } = this.#connection;
     acceptTls(socket, this.#hello.bytes, this.#context, {
       onHandshake: (decrypted, { serverName, alpn }) =>
-        this.#filter.accept({
+        (this.#served = this.#filter.accept({
           ...this.#connection,
           socket: decrypted,
           facts: { ...facts, serverName, transportProtocol: 'tls', applicationProtocols: alpn === '' ? [] : [alpn] },
-        }),
+        })),
       onFailure: () => {},
     });
   }

@@ -4,24 +4,23 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { MeshError, meshErrors } from '../common/errors.ts';
-import { nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
-import { RequestHead, ResponseHead } from '../http/message-head.ts';
+import { MeshError } from '../common/errors.ts';
+import { nextConnectionId, resetSocket } from '../common/socket.ts';
+import { noRequest, noResponse } from '../http/message-head.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
-import type { AcceptedConnection } from '../listener/network-filter.ts';
+import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
+import type { TcpSeries } from '../telemetry/tcp-series.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
+import { connectionFlags } from './connection-flags.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
 
-/** No connection of this kind has any; all share them. */
-const noRequest = new RequestHead();
-const noResponse = new ResponseHead();
-
-export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, StreamInfo {
+export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
+  readonly isConnection = true;
   readonly request = noRequest;
   readonly response = noResponse;
   readonly requestEndMs = -1;
@@ -39,8 +38,12 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   cluster: UpstreamCluster | undefined = undefined;
   host: Host | undefined = undefined;
   error: MeshError | undefined = undefined;
-  /** What observers have counted of it so far. */
-  readonly counted = { requestBytes: 0, responseBytes: 0 };
+  /** What the metrics have counted of it so far, and where; undefined before its first report. */
+  readonly counted: { series: TcpSeries | undefined; requestBytes: number; responseBytes: number } = {
+    series: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
   readonly #proxy: TcpProxy;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
@@ -80,13 +83,15 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   }
 
   get upstream(): StreamInfo['upstream'] {
-    return { connection: this.#upstream };
+    return this.#isConnected ? { connection: this.#upstream } : undefined;
+  }
+
+  get streamInfo(): this {
+    return this;
   }
 
   get responseFlags(): string {
-    if (this.error === undefined) return '-';
-    const { flag } = meshErrors[this.error.code];
-    return this.attemptCount > 1 && !this.#isConnected ? `${flag},URX` : flag;
+    return connectionFlags(this.error);
   }
 
   // ---- the upstream ----
@@ -106,7 +111,6 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   #connect(cluster: UpstreamCluster): void {
     const hash = this.#proxy.hashOf(this.#sourceAddress);
     const host = cluster.pick(hash, this.attemptCount, this.codec.localAddress);
-    this.attemptCount += 1;
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
       this.#fail(new MeshError('no_healthy_upstream', describeOutage(cluster)));
@@ -121,21 +125,23 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
       );
       return;
     }
+    this.attemptCount += 1;
     this.#upstream = new TcpUpstream(host, this);
   }
 
   onUpstreamConnected(): void {
     this.#isConnected = true;
-    this.#proxy.onConnected(this);
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     if (this.#early.length > 0) {
+      this.#countReceived(this.#early.length);
       upstream.writer.writeBytes(this.#early.bytes, 0, this.#early.length);
       upstream.writer.flush();
       this.#early.clear();
     }
     if (this.#isDownstreamDone) upstream.end();
-    this.#reading.isOpen = !upstream.writer.isCongested;
+    this.#reading.isOpen = true;
+    if (upstream.writer.isCongested) this.#pauseReading();
   }
 
   onUpstreamBytes(bytes: Buffer, length: number): boolean {
@@ -148,7 +154,16 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
   }
 
   onUpstreamDrained(): void {
+    if (this.#reading.isOpen) return;
+    this.#proxy.stats.resumedReading.value += 1;
     this.#reading.isOpen = true;
+  }
+
+  /** The host takes no more for now. */
+  #pauseReading(): void {
+    if (!this.#reading.isOpen) return;
+    this.#proxy.stats.pausedReading.value += 1;
+    this.#reading.isOpen = false;
   }
 
   onUpstreamEnd(): void {
@@ -175,19 +190,24 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
 
   onBytes(bytes: Buffer, length: number): boolean {
     this.#isActiveSinceSweep = true;
-    this.requestBytes += length;
-    this.#proxy.stats.receivedBytes.value += length;
     this.#reading.enter();
     const upstream = this.#upstream;
     if (upstream === undefined || !this.#isConnected) {
       this.#early.append(bytes, 0, length);
       this.#reading.isOpen = false;
     } else {
+      this.#countReceived(length);
       upstream.writer.writeBytes(bytes, 0, length);
       upstream.writer.flush();
-      if (upstream.writer.isCongested) this.#reading.isOpen = false;
+      if (upstream.writer.isCongested) this.#pauseReading();
     }
     return this.#reading.leave();
+  }
+
+  /** Envoy does not read before there is someone to read for: what came for nobody was not received. */
+  #countReceived(length: number): void {
+    this.requestBytes += length;
+    this.#proxy.stats.receivedBytes.value += length;
   }
 
   onEnd(): void {
@@ -222,6 +242,8 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
       this.#proxy.stats.maxDurations.value += 1;
       this.error ??= new MeshError('duration_limit', 'the connection has lived for as long as it may');
       this.#end();
+    } else if (this.#isConnected && !this.#isOver) {
+      this.#proxy.onProgress(this);
     }
   }
 

@@ -15,9 +15,7 @@ import { TcpProxyStats } from './tcp-proxy-stats.ts';
 
 /** Hears of connections: access log, metrics. Must not keep them. */
 export interface TcpObserver {
-  /** The upstream took the connection. */
-  onConnected?(connection: TcpConnection): void;
-  /** About once a second for connections that are alive: what they carried can be counted before they end. */
+  /** About once a second for connections that a host has taken: what they carry can be counted before they end. */
   onProgress?(connection: TcpConnection): void;
   onComplete(connection: TcpConnection, durationMs: number): void;
 }
@@ -88,8 +86,8 @@ export class TcpProxy implements ActiveNetworkFilter {
 
   // ---- connections ----
 
-  onConnected(connection: TcpConnection): void {
-    for (const observer of this.#observers) observer.onConnected?.(connection);
+  onProgress(connection: TcpConnection): void {
+    for (const observer of this.#observers) observer.onProgress?.(connection);
   }
 
   onComplete(connection: TcpConnection, durationMs: number): void {
@@ -103,10 +101,7 @@ export class TcpProxy implements ActiveNetworkFilter {
 
   readonly #sweep = (): void => {
     const nowMs = this.clock.monotonicMs();
-    for (const connection of this.#connections) {
-      connection.sweep(nowMs);
-      for (const observer of this.#observers) observer.onProgress?.(connection);
-    }
+    for (const connection of this.#connections) connection.sweep(nowMs);
     this.#cancelSweep = this.#connections.size > 0 ? this.clock.setTimer(this.#sweep, sweepIntervalMs) : undefined;
   };
 

@@ -33,6 +33,9 @@ export class TcpUpstream implements SocketHandler {
   #isConnected = false;
   #isEnded = false;
   #isTimedOut = false;
+  /** Whether the host had the last word; undefined while nobody had it. */
+  #isEndedByHost: boolean | undefined = undefined;
+  #hasSaidAll = false;
   /** The downstream has gone: nobody is told how this ends. */
   #isAbandoned = false;
 
@@ -60,6 +63,7 @@ export class TcpUpstream implements SocketHandler {
 
   #onConnectTimeout(): void {
     this.#isTimedOut = true;
+    this.#isEndedByHost = false;
     this.#socket.destroy();
   }
 
@@ -85,6 +89,7 @@ export class TcpUpstream implements SocketHandler {
 
   onEnd(): void {
     this.#isEnded = true;
+    if (this.#hasSaidAll) this.#isEndedByHost ??= true;
     this.#callbacks.onUpstreamEnd();
   }
 
@@ -100,7 +105,7 @@ export class TcpUpstream implements SocketHandler {
     host.activeRequests -= 1;
     stats.connectionsActive.value -= 1;
     stats.requestsActive.value -= 1;
-    stats.connectionsDestroyed.value += 1;
+    stats.connectionEnds.count(this.#isEndedByHost ?? true, this.#isConnected);
     host.monitor?.onStreamEnd();
     const error = this.#errorOf(cause);
     if (!this.#isConnected && !this.#isAbandoned) this.#countFailure();
@@ -126,12 +131,15 @@ export class TcpUpstream implements SocketHandler {
 
   /** All that will be written is written; the other direction goes on. */
   end(): void {
+    this.#hasSaidAll = true;
+    if (this.#isEnded) this.#isEndedByHost ??= false;
     this.#socket.end();
   }
 
   /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */
   abandon(isReset: boolean): void {
     this.#isAbandoned = true;
+    this.#isEndedByHost ??= false;
     if (isReset) resetSocket(this.#socket);
     else this.#socket.destroySoon();
   }

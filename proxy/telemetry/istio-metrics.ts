@@ -1,15 +1,19 @@
 /**
  * Istio's standard metrics, counted in the sidecar. Labels are resolved once per pair of workloads (a scope) and once
- * per response code and flags of it (a series); recording a request then only increments numbers.
+ * per response code and flags of it (a series); recording a request or a connection then only increments numbers.
  */
 import type { ServiceIdentity, WorkloadIdentity } from '../api/cluster.ts';
 import type { NodeMetadata } from '../api/node.ts';
 import type { PeerMetadata } from '../api/peer-metadata.ts';
 import { overflowLabels } from '../api/standard-metrics.ts';
 import type { Label } from '../common/exposition.ts';
-import { MetricScope, Reporter, unresolvedSlot } from './metric-scope.ts';
+import { HttpSeries, type HttpSeriesOrigin } from './http-series.ts';
+import { MetricScope, Reporter, scopeKeyOf, unresolvedSlot } from './metric-scope.ts';
 import { PeerCache } from './peer-cache.ts';
+import { SeriesGenerations, type SweepOptions } from './series-generations.ts';
 import { SeriesTable, type SeriesHistogram } from './series-table.ts';
+import { TcpSeriesSet } from './tcp-series-set.ts';
+import { TcpSeries } from './tcp-series.ts';
 import {
   destinationLabels,
   serviceOfNode,
@@ -30,40 +34,14 @@ export interface IstioMetricsOptions {
   readonly maxCachedPeers?: number;
 }
 
-/** One label set; it exists in each of the standard metrics. */
-export interface IstioSeries {
-  readonly slot: number;
-  /** In Istio's order. */
-  readonly labels: readonly Label[];
-  /** When it began to count, in Unix milliseconds; undefined: with the process. */
-  readonly createdMs: number | undefined;
-}
-
-/** A series at work, and how to take it out again. */
-interface LiveSeries extends IstioSeries {
-  /** Undefined: it is never taken out. */
-  readonly origin:
-    | {
-        readonly scope: MetricScope;
-        readonly responseCode: number;
-        readonly responseFlags: string;
-        readonly key: string;
-      }
-    | undefined;
-  /** Requests at the last sweep, and when there were fewer. */
-  sweptCount: number;
-  changedMs: number;
-}
-
-/** Receivers tell counts that begin anew by their time, and remember a limited number of times. */
-const maxGenerations = 32;
-
 export class IstioMetrics {
   readonly #local: PeerMetadata;
   readonly #localService: ServiceIdentity | undefined;
   readonly #maxSeries: number;
   readonly #table = new SeriesTable();
-  readonly #series = new Map<number, LiveSeries>();
+  readonly #series = new Map<number, HttpSeries>();
+  readonly #tcpSeries: TcpSeriesSet;
+  readonly #generations = new SeriesGenerations();
   readonly #slotByKey = new Map<string, number>();
   readonly #scopes = new Map<string, MetricScope>();
   readonly #peers: PeerCache<MetricScope>;
@@ -71,14 +49,12 @@ export class IstioMetrics {
   readonly #destination: Reporter;
   /** For requests without a route: no endpoint is there to keep their scope. */
   readonly #nowhere: MetricScope;
-  /** Since the last sweep that took a series out: whatever begins to count now may have counted before. */
-  #createdMs: number | undefined = undefined;
-  #sweptMs = 0;
 
   constructor(local: NodeMetadata, options: IstioMetricsOptions = {}) {
     this.#local = workloadOfNode(local);
     this.#localService = serviceOfNode(local);
     this.#maxSeries = options.maxSeries ?? 2000;
+    this.#tcpSeries = new TcpSeriesSet(this.#maxSeries, this.#generations);
     this.#table.add(); // unresolvedSlot
     this.#source = this.#addReporter('source');
     this.#destination = this.#addReporter('destination');
@@ -121,45 +97,51 @@ export class IstioMetrics {
     this.#table.record(slot, durationMs, requestBytes, responseBytes);
   }
 
-  /** Every series that counted something. */
-  *series(): Generator<IstioSeries, void, undefined> {
-    for (const series of this.#series.values()) if (this.#table.requestCount(series.slot) > 0) yield series;
+  /**
+   * The series of connections that end, or have not ended yet, with `responseFlags`. Whoever keeps it counts in
+   * `openedCount` first: a series is kept for as long as connections are open.
+   */
+  tcpSeries(scope: MetricScope, responseFlags: string): TcpSeries {
+    return scope.findTcp(responseFlags) ?? this.#tcpSeries.resolve(scope, responseFlags);
   }
 
-  requestCount({ slot }: IstioSeries): number {
+  /** Every series of HTTP that counted something. */
+  *series(): Generator<HttpSeries, void, undefined> {
+    for (const series of this.#series.values()) if (series.eventCount > 0) yield series;
+  }
+
+  /** Every series of TCP that counted something. */
+  *allTcpSeries(): Generator<TcpSeries, void, undefined> {
+    for (const series of this.#tcpSeries) if (series.eventCount > 0) yield series;
+  }
+
+  requestCount({ slot }: HttpSeries): number {
     return this.#table.requestCount(slot);
   }
 
   /** `histogram` is an index of `standardHistograms`. */
-  histogram({ slot }: IstioSeries, histogram: number): SeriesHistogram {
+  histogram({ slot }: HttpSeries, histogram: number): SeriesHistogram {
     return this.#table.histogram(slot, histogram);
   }
 
   /**
-   * Takes out the series without a request since `expireAfterMs`, as far as `isSaid` agrees; called every few minutes. One
-   * that comes back begins at zero, with a time of its own, so nobody takes its counts for the old ones.
+   * Takes out the series in which nothing was counted since `expireAfterMs`, as far as `isSaid` agrees; called every few
+   * minutes. One that comes back begins at zero, with a time of its own, so nobody takes its counts for the old ones.
    */
-  sweep(nowMs: number, expireAfterMs: number, isSaid: (series: IstioSeries) => boolean): void {
-    this.#sweptMs = nowMs;
-    const generations = new Set<number | undefined>();
-    const idle: LiveSeries[] = [];
-    for (const series of this.#series.values()) {
-      const count = this.#table.requestCount(series.slot);
-      if (count !== series.sweptCount) {
-        series.sweptCount = count;
-        series.changedMs = nowMs;
-      }
-      if (series.origin !== undefined && nowMs - series.changedMs >= expireAfterMs && isSaid(series)) idle.push(series);
-      else generations.add(series.createdMs);
+  sweep(options: SweepOptions): void {
+    const idle = this.#generations.idle([...this.#series.values(), ...this.#tcpSeries], options);
+    if (idle.length === 0) return;
+    for (const series of idle) {
+      if (series instanceof TcpSeries) this.#tcpSeries.remove(series);
+      else this.#remove(series);
+      if (series.origin !== undefined) this.#retireWithoutSeries(series.origin.scope);
     }
-    if (idle.length === 0 || generations.size >= maxGenerations) return;
-    for (const series of idle) this.#remove(series);
     for (const scope of this.#scopes.values()) scope.forget(scope.reporter.overflowSlot);
     for (const reporter of [this.#source, this.#destination]) reporter.renewOverflow();
-    this.#createdMs = Math.max(nowMs, (this.#createdMs ?? 0) + 1);
+    this.#generations.renew(options.nowMs);
   }
 
-  #remove({ slot, origin }: LiveSeries): void {
+  #remove({ slot, origin }: HttpSeries): void {
     if (origin === undefined) return;
     const { scope, responseCode, responseFlags, key } = origin;
     scope.remember(responseCode, responseFlags, unresolvedSlot);
@@ -168,13 +150,15 @@ export class IstioMetrics {
     this.#series.delete(slot);
     this.#slotByKey.delete(key);
     this.#table.remove(slot);
-    const scopeKey = scopeKeyOf(scope.reporter, scope.labels);
-    // Whoever still holds the scope can count there; the series are found by their labels.
-    if (scope.seriesCount === 0 && this.#scopes.get(scopeKey) === scope) {
-      this.#scopes.delete(scopeKey);
-      scope.isRetired = true;
-      scope.reporter.scopeCount -= 1;
-    }
+  }
+
+  /** Whoever still holds the scope can count there; the series are found by their labels. */
+  #retireWithoutSeries(scope: MetricScope): void {
+    const { key } = scope;
+    if (scope.seriesCount > 0 || this.#scopes.get(key) !== scope) return;
+    this.#scopes.delete(key);
+    scope.isRetired = true;
+    scope.reporter.scopeCount -= 1;
   }
 
   #createOutboundScope(service: ServiceIdentity | undefined, workload: WorkloadIdentity | undefined): MetricScope {
@@ -198,7 +182,9 @@ export class IstioMetrics {
 
   #resolve(scope: MetricScope, responseCode: number, responseFlags: string): number {
     const slot = this.#seriesSlot(scope, responseCode, responseFlags);
-    scope.remember(responseCode, responseFlags, slot);
+    // A series is forgotten in the scope that it came with: none that is like it may remember it.
+    const owner = this.#series.get(slot)?.origin?.scope;
+    if (owner === undefined || owner === scope) scope.remember(responseCode, responseFlags, slot);
     return slot;
   }
 
@@ -206,7 +192,7 @@ export class IstioMetrics {
     const { reporter, labels } = scope;
     // Only the scopes beyond the cap have no labels.
     if (Object.keys(labels).length === 0) return reporter.overflowSlot;
-    const key = `${responseCode} ${responseFlags} ${scopeKeyOf(reporter, labels)}`;
+    const key = `${responseCode} ${responseFlags} ${scope.key}`;
     const known = this.#slotByKey.get(key);
     if (known !== undefined) return known;
     if (reporter.seriesCount >= this.#maxSeries) return reporter.overflowSlot;
@@ -228,17 +214,12 @@ export class IstioMetrics {
 
   #addReporter(name: Reporter['name']): Reporter {
     const overflowSlot = this.#addSeries(overflowLabels(name));
-    return new Reporter(name, overflowSlot);
+    return new Reporter(name, overflowSlot, this.#tcpSeries.addOverflow(name));
   }
 
-  #addSeries(labels: readonly Label[], origin?: LiveSeries['origin']): number {
-    const slot = this.#table.add();
-    const times = { createdMs: this.#createdMs, sweptCount: 0, changedMs: this.#sweptMs };
-    this.#series.set(slot, { slot, labels, origin, ...times });
-    return slot;
+  #addSeries(labels: readonly Label[], origin?: HttpSeriesOrigin): number {
+    const series = new HttpSeries(labels, origin, { table: this.#table, generations: this.#generations });
+    this.#series.set(series.slot, series);
+    return series.slot;
   }
-}
-
-function scopeKeyOf(reporter: Reporter, labels: LabelValues): string {
-  return JSON.stringify([reporter.name, labels]);
 }

@@ -1,4 +1,5 @@
 /** What is fixed of a metric's labels when a peer is known, and the way from a response to its series. */
+import type { TcpSeries } from './tcp-series.ts';
 import type { LabelValues } from './workload-labels.ts';
 
 /** Codes below this are found by array index; beyond it are only codes that HTTP does not define. */
@@ -12,14 +13,17 @@ export class Reporter {
   readonly name: 'source' | 'destination';
   /** Takes what would exceed the cap. */
   readonly overflowSlot: number;
+  readonly tcpOverflow: TcpSeries;
   /** Stands for the scopes beyond the cap: each of its requests counts in the overflow series. */
   overflowScope: MetricScope;
   scopeCount = 0;
   seriesCount = 0;
+  tcpSeriesCount = 0;
 
-  constructor(name: Reporter['name'], overflowSlot: number) {
+  constructor(name: Reporter['name'], overflowSlot: number, tcpOverflow: TcpSeries) {
     this.name = name;
     this.overflowSlot = overflowSlot;
+    this.tcpOverflow = tcpOverflow;
     this.overflowScope = new MetricScope(this, {});
   }
 
@@ -43,10 +47,16 @@ export class MetricScope {
   isRetired = false;
   readonly #slotByCode = new Uint32Array(tableSize);
   readonly #slotByFlags = new Map<string, Map<number, number>>();
+  readonly #tcpByFlags = new Map<string, TcpSeries>();
 
   constructor(reporter: Reporter, labels: LabelValues) {
     this.reporter = reporter;
     this.labels = labels;
+  }
+
+  /** Equal for equal labels of one reporter. */
+  get key(): string {
+    return scopeKeyOf(this.reporter, this.labels);
   }
 
   find(responseCode: number, responseFlags: string): number {
@@ -77,4 +87,21 @@ export class MetricScope {
     const slots = this.#slotByFlags.get(responseFlags) ?? new Map<number, number>();
     this.#slotByFlags.set(responseFlags, slots.set(responseCode, slot));
   }
+  // ---- connections without requests ----
+
+  findTcp(responseFlags: string): TcpSeries | undefined {
+    return this.#tcpByFlags.get(responseFlags);
+  }
+
+  rememberTcp(responseFlags: string, series: TcpSeries): void {
+    this.#tcpByFlags.set(responseFlags, series);
+  }
+
+  forgetTcp(responseFlags: string): void {
+    this.#tcpByFlags.delete(responseFlags);
+  }
+}
+
+export function scopeKeyOf(reporter: Reporter, labels: LabelValues): string {
+  return JSON.stringify([reporter.name, labels]);
 }

@@ -1,10 +1,13 @@
 /** What a stream of cumulative reports has to say: at first everything, then only what changed since it was last said. */
 import type { Metric, MetricFamily } from '../api/metrics-service.ts';
-import { requestsTotal, standardHistograms, standardUpperBounds } from '../api/standard-metrics.ts';
+import { requestsTotal, standardHistograms, standardUpperBounds, tcpMetrics } from '../api/standard-metrics.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 import { helpOf, prometheusName, type PrometheusName } from './envoy-stats.ts';
-import type { IstioMetrics, IstioSeries } from './istio-metrics.ts';
+import type { HttpSeries } from './http-series.ts';
+import type { IstioMetrics } from './istio-metrics.ts';
+import type { IstioSeries } from './series-generations.ts';
+import { tcpMetricValue, type TcpSeries } from './tcp-series.ts';
 
 export interface ReportSources {
   readonly metrics: IstioMetrics;
@@ -26,8 +29,8 @@ interface KnownStat extends PrometheusName {
 
 export class MetricsReport {
   readonly #sources: ReportSources;
-  /** Requests counted when a series was last said: when this number stands, nothing else of it changed. */
-  #saidRequests = new WeakMap<IstioSeries, number>();
+  /** Events counted when a series was last said: when this number stands, nothing of it changed. */
+  #saidEvents = new WeakMap<IstioSeries, number>();
   readonly #knownStats = new Map<string, KnownStat>();
 
   constructor(sources: ReportSources) {
@@ -36,13 +39,13 @@ export class MetricsReport {
 
   /** A new stream: its receiver may have forgotten everything. */
   restart(): void {
-    this.#saidRequests = new WeakMap();
+    this.#saidEvents = new WeakMap();
     for (const known of this.#knownStats.values()) known.saidValue = 0;
   }
 
   /** The last walks on this stream have said all that the series counted. */
   hasSaid(series: IstioSeries): boolean {
-    return this.#saidRequests.get(series) === this.#sources.metrics.requestCount(series);
+    return this.#saidEvents.get(series) === series.eventCount;
   }
 
   /** One walk over all series, a message's worth at a time. What it yields counts as said. */
@@ -53,35 +56,46 @@ export class MetricsReport {
 
   *#istioChanges(): Generator<readonly MetricFamily[], void, undefined> {
     const { metrics } = this.#sources;
-    let changed: IstioSeries[] = [];
-    for (const series of metrics.series()) {
-      if (this.hasSaid(series)) continue;
-      this.#saidRequests.set(series, metrics.requestCount(series));
-      changed.push(series);
-      if (changed.length < maxSeriesPerMessage) continue;
-      yield this.#istioFamilies(changed);
-      changed = [];
-    }
-    if (changed.length > 0) yield this.#istioFamilies(changed);
+    for (const changed of this.#changedSeries(metrics.series())) yield this.#httpFamilies(changed);
+    for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpFamilies(changed);
   }
 
-  #istioFamilies(changed: readonly IstioSeries[]): readonly MetricFamily[] {
-    const { metrics, startTimeMs } = this.#sources;
-    const createdMsOf = ({ createdMs }: IstioSeries): number => createdMs ?? startTimeMs;
-    const requests = changed.map((series): Metric => {
-      const createdMs = createdMsOf(series);
-      return { labels: series.labels, createdMs, value: metrics.requestCount(series), histogram: undefined };
-    });
+  /** A message's worth at a time. */
+  *#changedSeries<S extends IstioSeries>(all: Iterable<S>): Generator<readonly S[], void, undefined> {
+    let changed: S[] = [];
+    for (const series of all) {
+      if (this.hasSaid(series)) continue;
+      this.#saidEvents.set(series, series.eventCount);
+      changed.push(series);
+      if (changed.length < maxSeriesPerMessage) continue;
+      yield changed;
+      changed = [];
+    }
+    if (changed.length > 0) yield changed;
+  }
+
+  #httpFamilies(changed: readonly HttpSeries[]): readonly MetricFamily[] {
+    const { metrics } = this.#sources;
+    const requests = changed.map((series) => this.#metric(series, metrics.requestCount(series)));
     const histograms = standardHistograms.map((family, index): MetricFamily => {
       const values = changed.map((series): Metric => {
         const { buckets, count, sum } = metrics.histogram(series, index);
-        const histogram = { buckets, count, sum, upperBounds: standardUpperBounds };
-        const createdMs = createdMsOf(series);
-        return { labels: series.labels, createdMs, value: 0, histogram };
+        return { ...this.#metric(series, 0), histogram: { buckets, count, sum, upperBounds: standardUpperBounds } };
       });
       return { ...family, metrics: values };
     });
     return [{ ...requestsTotal, metrics: requests }, ...histograms];
+  }
+
+  #tcpFamilies(changed: readonly TcpSeries[]): readonly MetricFamily[] {
+    return tcpMetrics.map((family) => ({
+      ...family,
+      metrics: changed.map((series) => this.#metric(series, tcpMetricValue(series, family.name))),
+    }));
+  }
+
+  #metric({ labels, createdMs }: IstioSeries, value: number): Metric {
+    return { labels, createdMs: createdMs ?? this.#sources.startTimeMs, value, histogram: undefined };
   }
 
   *#statChanges(): Generator<readonly MetricFamily[], void, undefined> {

@@ -7,9 +7,9 @@ import { encodeNode, type Node } from '../api/node.ts';
 import type { Backoff } from '../common/backoff.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
-import type { IstioSeries } from './istio-metrics.ts';
 import { MetricsReport, type ReportSources } from './metrics-report.ts';
 import { MetricsStream } from './metrics-stream.ts';
+import type { IstioSeries } from './series-generations.ts';
 
 export interface MetricsSinkOptions extends ReportSources {
   /** `host:port` of a mixer; asked at each connect, undefined when none is known at the time. */

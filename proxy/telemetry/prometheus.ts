@@ -1,9 +1,11 @@
 /** The sidecar's `/stats/prometheus`: Istio's standard metrics, then Envoy's statistics. */
-import { requestsTotal, standardHistograms, standardUpperBounds } from '../api/standard-metrics.ts';
+import { requestsTotal, standardHistograms, standardUpperBounds, tcpMetrics } from '../api/standard-metrics.ts';
 import { exposeInSlices, formatLabels, type ExposedFamily, type ExposedSeries } from '../common/exposition.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { envoyFamilies } from './envoy-stats.ts';
-import type { IstioMetrics, IstioSeries } from './istio-metrics.ts';
+import type { IstioMetrics } from './istio-metrics.ts';
+import type { IstioSeries } from './series-generations.ts';
+import { tcpMetricValue } from './tcp-series.ts';
 
 /**
  * Text in Prometheus' exposition format 0.0.4 (`expositionContentType`), in slices: requests are served in between.
@@ -19,19 +21,23 @@ export function prometheusText(
 
 function istioFamilies(metrics: IstioMetrics): ExposedFamily[] {
   return [
-    { ...requestsTotal, type: 'counter', series: seriesOf(metrics, (series) => metrics.requestCount(series)) },
+    { ...requestsTotal, type: 'counter', series: seriesOf(metrics.series(), (series) => metrics.requestCount(series)) },
     ...standardHistograms.map((metric, histogram): ExposedFamily => ({
       ...metric,
       type: 'histogram',
       upperBounds: standardUpperBounds,
-      series: seriesOf(metrics, (series) => metrics.histogram(series, histogram)),
+      series: seriesOf(metrics.series(), (series) => metrics.histogram(series, histogram)),
+    })),
+    ...tcpMetrics.map((metric): ExposedFamily => ({
+      ...metric,
+      series: seriesOf(metrics.allTcpSeries(), (series) => tcpMetricValue(series, metric.name)),
     })),
   ];
 }
 
-function* seriesOf<V>(
-  metrics: IstioMetrics,
-  valueOf: (series: IstioSeries) => V,
+function* seriesOf<S extends IstioSeries, V>(
+  all: Iterable<S>,
+  valueOf: (series: S) => V,
 ): Generator<ExposedSeries<V>, void, undefined> {
-  for (const series of metrics.series()) yield { labels: formatLabels(series.labels), value: valueOf(series) };
+  for (const series of all) yield { labels: formatLabels(series.labels), value: valueOf(series) };
 }

@@ -1,6 +1,7 @@
 /** Takes Istio's series out that nobody counts in any more, so that workloads that are gone leave no trace for ever (B15). */
 import type { Clock } from '../common/clock.ts';
-import type { IstioMetrics, IstioSeries } from './istio-metrics.ts';
+import type { IstioMetrics } from './istio-metrics.ts';
+import type { IstioSeries } from './series-generations.ts';
 
 const sweepIntervalMs = 60_000;
 /** Scrapers and queries look back for less: Prometheus forgets a series after five minutes. */
@@ -21,7 +22,8 @@ export class SeriesExpiry {
 
   start(): void {
     this.#cancel = this.#clock.setTimer(() => {
-      this.#metrics.sweep(this.#clock.nowMs(), seriesExpiryMs, this.#isSaid);
+      const nowMs = this.#clock.nowMs();
+      this.#metrics.sweep({ nowMs, expireAfterMs: seriesExpiryMs, isSaid: this.#isSaid });
       this.start();
     }, sweepIntervalMs);
   }

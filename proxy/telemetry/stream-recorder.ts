@@ -5,6 +5,7 @@ import { Known } from '../http/header-name.ts';
 import type { HttpStream } from '../http/stream.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
 import type { MetricScope } from './metric-scope.ts';
+import { outboundScope } from './traffic-scopes.ts';
 
 export function createStreamRecorder(metrics: IstioMetrics, direction: Listener['trafficDirection']): StreamObserver {
   const scopeOf = direction === 'INBOUND' ? inboundScope : outboundScope;
@@ -25,17 +26,4 @@ export function createStreamRecorder(metrics: IstioMetrics, direction: Listener[
 
 function inboundScope(metrics: IstioMetrics, stream: HttpStream): MetricScope {
   return metrics.inboundScope(stream.request.headers.knownValue(Known.peerMetadata) ?? '');
-}
-
-/** Resolved once per host or, for requests that found none, once per cluster. */
-function outboundScope(metrics: IstioMetrics, { host, cluster }: HttpStream): MetricScope {
-  if (host !== undefined) {
-    const known = host.metricScope;
-    if (known !== undefined && !known.isRetired) return known;
-    return (host.metricScope = metrics.outboundScope(host.cluster.config.service, host.endpoint.workload));
-  }
-  if (cluster === undefined) return metrics.outboundScope(undefined, undefined);
-  const known = cluster.metricScope;
-  if (known !== undefined && !known.isRetired) return known;
-  return (cluster.metricScope = metrics.outboundScope(cluster.config.service, undefined));
 }

@@ -61,9 +61,15 @@ export function serviceOfNode({ service, namespace }: NodeMetadata): ServiceIden
   return { host: `${service}.${namespace}.svc.cluster.local`, name: service, namespace };
 }
 
-/** All standard labels in Istio's order. `grpc_response_status` is empty for requests that are not gRPC. */
-export function standardLabels(values: LabelValues): readonly Label[] {
-  return standardLabelNames.map((name) => ({
+/**
+ * The standard labels of HTTP, or those named, in Istio's order. `grpc_response_status` is empty for requests that are not
+ * gRPC.
+ */
+export function standardLabels(
+  values: LabelValues,
+  names: readonly StandardLabelName[] = standardLabelNames,
+): readonly Label[] {
+  return names.map((name) => ({
     name,
     value: values[name] || (name === 'grpc_response_status' ? '' : 'unknown'),
   }));

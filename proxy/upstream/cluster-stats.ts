@@ -1,6 +1,7 @@
 /** Envoy's cluster statistics, under Envoy's names. */
 import type { Histogram } from '../common/histogram.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
+import { ConnectionEndStats } from './connection-end-stats.ts';
 import { ResponseStats } from './response-stats.ts';
 
 export class ClusterStats {
@@ -53,7 +54,7 @@ export class ClusterStats {
   readonly responses: ResponseStats;
   /** Milliseconds until a connection was there. */
   readonly connectTime: Histogram;
-  readonly connectionsDestroyed: Stat;
+  readonly connectionEnds: ConnectionEndStats;
   readonly #all: (Stat | Histogram)[] = [];
 
   constructor(stats: StatsStore, clusterName: string) {
@@ -98,7 +99,7 @@ export class ClusterStats {
     this.updateNoRebuild = counter('update_no_rebuild');
     this.responses = new ResponseStats(stats, prefix, (stat) => this.#keep(stat));
     this.connectTime = stats.histogram(`${prefix}upstream_cx_connect_ms`);
-    this.connectionsDestroyed = counter('upstream_cx_destroy');
+    this.connectionEnds = new ConnectionEndStats(counter);
     this.#all.push(this.responses.time, this.connectTime);
   }
 

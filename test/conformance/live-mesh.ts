@@ -2,14 +2,11 @@
  * The whole path in one process, over real sockets: YAML → pilot's REST API → push context → ADS over gRPC → a sidecar →
  * backends on loopback, which are Node's own HTTP servers. Everything ends with the test that started it.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { beforeEach, describe, onTestFinished } from 'vitest';
-import { requireExecutable } from '../../bench/executable.ts';
 import { buildSidecarBootstrap } from '../../pilot/cli/sidecar-bootstrap.ts';
 import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
@@ -19,6 +16,7 @@ import { parseManifest } from '../../crds/manifest.ts';
 import { Backend, type Echo, type Responder } from '../support/backend.ts';
 import { closeAfterTest } from '../support/closing.ts';
 import { call, type Answer, type Call } from '../support/http-call.ts';
+import { startEnvoy } from '../support/envoy.ts';
 import { createProxy } from '../support/in-process-proxy.ts';
 import { eventually } from '../support/mesh.ts';
 import { findMeshPorts } from '../support/mesh-ports.ts';
@@ -256,29 +254,4 @@ spec: { ports: [{ name: http, port: 80 }], selector: { app: ${name} } }
 `;
     })
     .join('');
-}
-
-/** Resolves when it has all of its configuration. */
-async function startEnvoy(file: string, bootstrap: string, adminPort: number): Promise<void> {
-  await writeFile(file, bootstrap);
-  const options = [
-    '--concurrency',
-    '1',
-    '--log-level',
-    'error',
-    '--disable-hot-restart',
-    '--file-flush-interval-msec',
-    '50',
-  ];
-  const envoy = spawn(requireExecutable('envoy', 'envoy'), ['-c', file, ...options], { stdio: 'ignore' });
-  onTestFinished(async () => {
-    const ended = once(envoy, 'exit');
-    envoy.kill('SIGKILL');
-    await ended;
-  });
-  await eventually(async () => {
-    const { statusCode, body } = await request(`http://127.0.0.1:${adminPort}/ready`);
-    await body.dump();
-    return statusCode === 200 ? true : undefined;
-  });
 }

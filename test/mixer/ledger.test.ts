@@ -211,6 +211,18 @@ describe('caps', () => {
     expect(Object.keys(values)).toHaveLength(3);
   });
 
+  test('an overflow series has the labels of its family: connections have no response', () => {
+    const { ledger, read } = createLedger({ maxSeriesPerFamily: 1 });
+    const instance = ledger.openStream('a', startMs);
+    if (instance === undefined) throw new Error('refused');
+    const name = 'istio_tcp_sent_bytes_total';
+    for (const version of ['v1', 'v2', 'v3']) ledger.apply(instance, { ...counter(version, 5), name }, startMs);
+    const [overflow] = Object.entries(read(name)).filter(([series]) => series.includes('overflow'));
+    expect(overflow?.[1]).toBe(10);
+    expect(overflow?.[0]).toContain('response_flags="overflow"');
+    expect(overflow?.[0]).not.toContain('response_code');
+  });
+
   test('what once counted as overflow stays there when room becomes free', () => {
     const { ledger, totals, read } = createLedger({ maxSeriesPerFamily: 1 });
     const a = open(ledger, 'a');

@@ -8,6 +8,7 @@ import { silentLogger } from '../../proxy/common/log.ts';
 import type { StatsStore } from '../../proxy/common/stats.ts';
 import { IstioMetrics } from '../../proxy/telemetry/istio-metrics.ts';
 import { MetricsSink } from '../../proxy/telemetry/metrics-sink.ts';
+import type { IstioSeries } from '../../proxy/telemetry/series-generations.ts';
 import { nodeMetadata } from '../proxy/telemetry/nodes.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { parsePrometheusText, sumSamples, type TextFamily } from '../support/prometheus-text.ts';
@@ -85,6 +86,12 @@ export class Sidecar {
     };
     const scope = this.metrics.outboundScope(undefined, workload);
     for (let i = 0; i < count; i += 1) this.metrics.record(scope, 200, '-', 2, 10, 100);
+  }
+
+  /** Takes out every series that the mixer knows. */
+  expireSaid(): void {
+    const isSaid = (series: IstioSeries): boolean => this.sink.hasSaid(series);
+    this.metrics.sweep({ nowMs: this.clock.nowMs(), expireAfterMs: 0, isSaid });
   }
 
   /** Turns the clock on, a flush interval at a time, until the mixer shows `expected` requests from here. */

@@ -35,7 +35,7 @@ import type { ActiveNetworkFilter } from '../../proxy/listener/network-filter.ts
 import { createRouterFactory } from '../../proxy/router/router-filter.ts';
 import { RouteTable } from '../../proxy/router/route-table.ts';
 import type { TcpConnection } from '../../proxy/tcp/tcp-connection.ts';
-import { TcpProxy } from '../../proxy/tcp/tcp-proxy.ts';
+import { type TcpObserver, TcpProxy } from '../../proxy/tcp/tcp-proxy.ts';
 import { ClusterManager } from '../../proxy/upstream/cluster-manager.ts';
 import { httpListener, routeConfiguration } from './envoy-json.ts';
 import { seededRandom } from './seeded-random.ts';
@@ -69,6 +69,8 @@ export interface PartsOptions {
   readonly seed?: number;
   /** What resolvers of the machine append to names. */
   readonly searchDomains?: readonly string[];
+  /** Of all connections of the TCP proxy. */
+  readonly tcpObservers?: readonly TcpObserver[];
 }
 
 export class ProxyParts {
@@ -88,6 +90,7 @@ export class ProxyParts {
   readonly #timers: TimerWheel;
   readonly #random: () => number;
   readonly #filters: readonly FilterFactory[];
+  readonly #tcpObservers: readonly TcpObserver[];
   #routes: RouteTable;
 
   constructor({ routes = routeConfiguration([]), clusters = [], manager = {}, filters = [], ...rest }: PartsOptions) {
@@ -95,6 +98,7 @@ export class ProxyParts {
     this.#random = seededRandom(rest.seed ?? 1);
     this.#timers = new TimerWheel(this.clock);
     this.#filters = filters;
+    this.#tcpObservers = rest.tcpObservers ?? [];
     this.#routes = new RouteTable(requireValue(decodeRouteConfiguration(routes), 'routes'), this.stats);
     const { clock, stats } = this;
     const certificates = new CertificateStore({ clock });
@@ -109,6 +113,7 @@ export class ProxyParts {
         createFilter: (_listener, { filter }) => this.#createFilter(filter),
         createTls: (listener, tls) => this.#createTls(listener, tls),
         createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter, rest.searchDomains ?? []),
+        createAccessLogs: () => [],
         stats,
         clock,
         logger: silentLogger,
@@ -193,7 +198,7 @@ export class ProxyParts {
       clock: this.clock,
       random: this.#random,
       stats: this.stats,
-      observers: [{ onComplete: (connection) => this.connections.push(connection) }],
+      observers: [...this.#tcpObservers, { onComplete: (connection) => this.connections.push(connection) }],
     });
   }
 

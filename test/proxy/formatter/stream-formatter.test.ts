@@ -36,6 +36,12 @@ function aStream(): HttpStream {
   return stream as unknown as HttpStream;
 }
 
+test('a host that was chosen but not reached is a host and no peer, as Envoy has it', () => {
+  const stream = Object.assign(aStream(), { upstream: undefined });
+  const format = compileFormat('%UPSTREAM_HOST% %UPSTREAM_REMOTE_ADDRESS% %UPSTREAM_REMOTE_PORT%', { missing: '-' });
+  expect(format(stream)).toBe('10.0.0.1:9080 - -');
+});
+
 describe('a format', () => {
   test.each([
     ['plain text', 'plain text'],

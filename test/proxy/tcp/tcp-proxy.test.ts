@@ -96,7 +96,7 @@ describe('a connection', () => {
     await until(() => backend.connections[0]?.received === 'still here');
   });
 
-  test('that one side resets is reset for the other, flagged DC or UC', async () => {
+  test('that one side resets is reset for the other, flagged DC or UR', async () => {
     const { proxy, backend, connect } = await start();
     const first = await connect();
     await until(() => backend.connections.length === 1);
@@ -112,7 +112,7 @@ describe('a connection', () => {
     backend.connections[1]?.socket.resetAndDestroy();
     await until(() => second.errorCode === 'ECONNRESET');
     await over(proxy, 2);
-    expect(proxy.connections[1]?.responseFlags).toBe('UC');
+    expect(proxy.connections[1]?.responseFlags).toBe('UR');
   });
 
   test('holds its sender back when its receiver does not read, and loses nothing', async () => {
@@ -150,6 +150,23 @@ describe('a connection', () => {
     }
   });
 
+  test('is not read from while its server takes no more, and that is counted', async () => {
+    const { backend, proxy, connect } = await start();
+    const client = await connect();
+    await until(() => backend.connections.length === 1);
+    const server = backend.connections[0];
+    server?.socket.pause();
+    const total = 32 * 1_024 * 1_024;
+    client.socket.write(Buffer.alloc(total, 'a'));
+    await until(() => proxy.stat('tcp.tcp.downstream_flow_control_paused_reading_total') === 1);
+    expect(proxy.stat('tcp.tcp.downstream_flow_control_resumed_reading_total')).toBe(0);
+    // From here on its bytes are of no interest.
+    server?.socket.removeAllListeners('data').resume();
+    await until(() => proxy.stat('tcp.tcp.downstream_cx_rx_bytes_total') === total);
+    const times = (name: string) => proxy.stat(`tcp.tcp.downstream_flow_control_${name}_reading_total`);
+    await until(() => times('paused') === times('resumed'));
+  });
+
   test('that ends at any byte ends there for the other side, whichever way', async () => {
     const { backend, proxy, connect } = await start();
     const message = 'twelve bytes';
@@ -171,7 +188,7 @@ describe('a connection', () => {
 });
 
 describe('a connection that leads nowhere is reset, with the flag', () => {
-  test('UF, when nobody listens there', async () => {
+  test('UF and URX, when nobody listens there and no attempt is left', async () => {
     const { proxy, connect } = await start({
       tcp: { cluster: 'refused' },
       clusters: [staticCluster('refused', [await unusedPort()])],
@@ -179,12 +196,12 @@ describe('a connection that leads nowhere is reset, with the flag', () => {
     const client = await connect();
     await client.untilOver();
     await over(proxy);
-    expect(proxy.connections[0]).toMatchObject({ responseFlags: 'UF', attemptCount: 1 });
+    expect(proxy.connections[0]).toMatchObject({ responseFlags: 'UF,URX', attemptCount: 1, requestBytes: 0 });
     expect(proxy.stat('cluster.refused.upstream_cx_connect_fail')).toBe(1);
     expect(proxy.stat('cluster.refused.upstream_cx_active')).toBe(0);
   });
 
-  test('UF with URX, when every attempt failed', async () => {
+  test('UF and URX, when every attempt failed', async () => {
     const { proxy, connect } = await start({
       tcp: { cluster: 'refused', max_connect_attempts: 3 },
       clusters: [staticCluster('refused', [await unusedPort(), await unusedPort()])],

@@ -59,6 +59,19 @@ describe('B15: a series', () => {
     expect([...metrics.series()].map((series) => metrics.requestCount(series))).toEqual([2]);
   });
 
+  test('that two scopes of the same labels share leaves both of them', () => {
+    const { clock, metrics } = setUp();
+    const unnamed = { name: '', namespace: '', canonicalService: '', canonicalRevision: '', clusterId: '' };
+    const first = metrics.outboundScope(undefined, undefined);
+    metrics.record(first, 200, '-', 1, 0, 0);
+    clock.advance(seriesExpiryMs + 2 * minuteMs);
+    for (const scope of [metrics.outboundScope(undefined, unnamed), first]) metrics.record(scope, 200, '-', 1, 0, 0);
+    expect([...metrics.series()].map((series) => metrics.requestCount(series))).toEqual([2]);
+    clock.advance(seriesExpiryMs + 2 * minuteMs);
+    metrics.record(first, 200, '-', 1, 0, 0);
+    expect([...metrics.series()].map((series) => metrics.requestCount(series))).toEqual([1]);
+  });
+
   test('stays while somebody has not been told what it counted', () => {
     const { clock, metrics, state } = setUp({ isSaid: false });
     metrics.record(metrics.outboundScope(consumerService, consumerV2), 200, '-', 1, 0, 0);

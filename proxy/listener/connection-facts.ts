@@ -1,0 +1,25 @@
+/** What is known of a connection before its first byte. */
+import type { Socket } from 'node:net';
+import type { Listener } from '../api/listener.ts';
+import type { ConnectionFacts } from './filter-chain-match.ts';
+import { localDestinationOf, originalDestinationOf } from './original-destination.ts';
+
+/** Of one that `listener` accepted. */
+export function factsOf(socket: Socket, { inspection, isTransparent }: Listener): ConnectionFacts {
+  const isRedirected = inspection.originalDestination && !isTransparent;
+  const destination = (isRedirected ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
+  return {
+    destinationAddress: destination?.address ?? '',
+    destinationPort: destination?.port ?? 0,
+    sourceAddress: withoutMapping(socket.remoteAddress ?? ''),
+    sourcePort: socket.remotePort ?? 0,
+    serverName: '',
+    transportProtocol: 'raw_buffer',
+    applicationProtocols: [],
+  };
+}
+
+/** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */
+function withoutMapping(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}

@@ -1,0 +1,44 @@
+/** One label set of Istio's metrics of HTTP: its numbers are in the table. */
+import type { Label } from '../common/exposition.ts';
+import type { MetricScope } from './metric-scope.ts';
+import type { AgingSeries, SeriesAge, SeriesGenerations } from './series-generations.ts';
+import type { SeriesTable } from './series-table.ts';
+
+/** How to take a series out again; undefined: it never is. */
+export interface HttpSeriesOrigin {
+  readonly scope: MetricScope;
+  readonly responseCode: number;
+  readonly responseFlags: string;
+  readonly key: string;
+}
+
+export class HttpSeries implements AgingSeries {
+  readonly slot: number;
+  readonly labels: readonly Label[];
+  readonly origin: HttpSeriesOrigin | undefined;
+  readonly createdMs: number | undefined;
+  readonly age: SeriesAge;
+  readonly #table: SeriesTable;
+
+  constructor(
+    labels: readonly Label[],
+    origin: HttpSeriesOrigin | undefined,
+    { table, generations }: { table: SeriesTable; generations: SeriesGenerations },
+  ) {
+    this.slot = table.add();
+    this.labels = labels;
+    this.origin = origin;
+    this.createdMs = generations.createdMs;
+    this.age = generations.newAge();
+    this.#table = table;
+  }
+
+  /** Requests: whatever else is counted is counted with one. */
+  get eventCount(): number {
+    return this.#table.requestCount(this.slot);
+  }
+
+  get isExpendable(): boolean {
+    return this.origin !== undefined;
+  }
+}
