@@ -170,23 +170,34 @@ describe('gateways', () => {
       gateways,
       http: [{ ...(match === undefined ? {} : { match: [match] }), directResponse: { status: 200 } }],
     });
+  const gateway = (name: string, namespace?: string): SomeResource =>
+    named('Gateway', name, { servers: [] }, namespace);
   const unknown = (path: string, name: string): string =>
-    `${path}: no gateway ${JSON.stringify(name)} is known, no gateways are served yet: rules for it have no effect`;
+    `${path}: no Gateway ${name} is known yet: rules for it have no effect`;
 
-  it('that are named are a warning each, but for mesh', () => {
+  it('that nobody knows are a warning each, but for mesh', () => {
     expect(check([bound('a', ['mesh', 'shop/front'], { gateways: ['front', 'mesh'] })])).toEqual({
       errors: '',
-      warnings: [unknown('spec.gateways[1]', 'shop/front'), unknown('spec.http[0].match[0].gateways[0]', 'front')].join(
-        '\n',
-      ),
+      warnings: [
+        unknown('spec.gateways[1]', 'shop/front'),
+        unknown('spec.http[0].match[0].gateways[0]', 'default/front'),
+      ].join('\n'),
     });
     expect(check([bound('a', ['mesh'], { gateways: ['mesh'] })])).toEqual(nothing);
   });
 
+  it('are known by their full name, by the name alone in their own namespace, and by the old form', () => {
+    const names = ['front', './front', 'default/front', 'front.default.svc.cluster.local', 'shop/front'];
+    expect(check([gateway('front'), gateway('front', 'shop'), bound('a', names)])).toEqual(nothing);
+    expect(check([gateway('front', 'shop'), bound('a', ['front'])]).warnings).toBe(
+      unknown('spec.gateways[0]', 'default/front'),
+    );
+  });
+
   it('have hosts of their own: rules for the mesh do not collide with them', () => {
-    const [gateway, mesh] = [bound('g', ['front']), bound('m', ['mesh'])];
-    expect(check([gateway, mesh])).toEqual(nothing);
-    expect(check([mesh, gateway]).warnings).toBe(unknown('spec.gateways[0]', 'front'));
+    const [front, mesh] = [bound('g', ['front']), bound('m', ['mesh'])];
+    expect(check([front, mesh])).toEqual(nothing);
+    expect(check([mesh, front]).warnings).toBe(unknown('spec.gateways[0]', 'default/front'));
     expect(check([bound('older', ['mesh', 'front']), mesh]).warnings).toMatch(/older is older/);
   });
 });
