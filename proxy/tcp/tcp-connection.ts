@@ -75,6 +75,10 @@ export class TcpConnection implements SocketHandler, TcpUpstreamCallbacks, Strea
     this.#activeMs = this.startMs;
   }
 
+  get remoteAddress(): string {
+    return this.codec.remoteAddress;
+  }
+
   get manager(): StreamInfo['manager'] {
     return this.#proxy.times;
   }
