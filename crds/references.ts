@@ -212,8 +212,10 @@ function isForMesh({ gateways = [] }: VirtualServiceSpec): boolean {
 function warnOfGateways(spec: VirtualServiceSpec, { namespace }: Named, { mesh, findings }: Context): void {
   const named = [
     ...gatewaysAt('spec.gateways', spec.gateways),
-    ...(spec.http ?? []).flatMap(({ match = [] }, index) =>
-      match.flatMap(({ gateways }, nth) => gatewaysAt(`spec.http[${index}].match[${nth}].gateways`, gateways)),
+    ...(['http', 'tls', 'tcp'] as const).flatMap((kind) =>
+      (spec[kind] ?? []).flatMap(({ match = [] }, index) =>
+        match.flatMap(({ gateways }, nth) => gatewaysAt(`spec.${kind}[${index}].match[${nth}].gateways`, gateways)),
+      ),
     ),
   ];
   for (const { path, gateway } of named) {

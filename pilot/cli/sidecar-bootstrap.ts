@@ -6,7 +6,7 @@ import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
-import { encodeNode, sidecarNodeId, type Node, type NodeLocality } from '../../proxy/api/node.ts';
+import { encodeNode, nodeIdOf, type Node, type NodeLocality } from '../../proxy/api/node.ts';
 import type { HostPort } from './option-parsers.ts';
 
 export interface SidecarIdentity {
@@ -82,7 +82,7 @@ function describeNode({ identity, ports, interception = {}, dns = {} }: SidecarP
     ...dns,
     readinessProbe: ports.app === undefined ? undefined : { tcpPort: ports.app },
   };
-  return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };
+  return { id: nodeIdOf(metadata), cluster: `${service}.${namespace}`, metadata };
 }
 
 /** Admin has no authentication: loopback only. */

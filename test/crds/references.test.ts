@@ -187,7 +187,7 @@ describe('gateways', () => {
   });
 
   it('are known by their full name, by the name alone in their own namespace, and by the old form', () => {
-    const names = ['front', './front', 'default/front', 'front.default.svc.cluster.local', 'shop/front'];
+    const names = ['front', 'default/front', 'front.default.svc.cluster.local', 'shop/front'];
     expect(check([gateway('front'), gateway('front', 'shop'), bound('a', names)])).toEqual(nothing);
     expect(check([gateway('front', 'shop'), bound('a', ['front'])]).warnings).toBe(
       unknown('spec.gateways[0]', 'default/front'),
