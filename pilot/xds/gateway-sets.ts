@@ -23,7 +23,7 @@ export function createGatewaySets(encoder: ResourceEncoder) {
     memoize((node: NodeMetadata, _node: null): NodeView => {
       const { labels } = placeOf(node);
       const listeners = config.gateways.listenersOf(node.labels, node.portOffset);
-      return { client: { namespace: node.namespace, labels }, listeners, routes: new Map() };
+      return { client: { namespace: node.namespace, labels, isGateway: true }, listeners, routes: new Map() };
     }),
   );
   const viewOf = (node: NodeMetadata, config: PushConfig): NodeView => views(config, null)(node, null);

@@ -159,6 +159,11 @@ describe('listeners of a gateway', () => {
   });
 });
 
+test('clusters of a gateway are those of all ports, and none lets requests through to where no rule leads', () => {
+  const names = resources(everything()).clusters.map(({ name }) => name);
+  expect(names).toEqual(['outbound|80||web.default.svc.cluster.local', 'outbound|5432||web.default.svc.cluster.local']);
+});
+
 describe('servers of one port', () => {
   const names = (...servers: string[]): string[] =>
     resources(
