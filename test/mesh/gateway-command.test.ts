@@ -58,8 +58,15 @@ describe('heddle gateway', () => {
     await mesh.startSidecar({ service: 'web' });
     gateway = mesh.start('heddle gateway', [
       compiled('pilot/cli/main.js'),
-      ...['gateway', '--name', 'edge', '--label', 'zone=dmz', '--port-offset', '1'],
-      ...['--pilot', `127.0.0.1:${mesh.ports.xds}`],
+      'gateway',
+      '--name',
+      'edge',
+      '--label',
+      'zone=dmz',
+      '--port-offset',
+      '1',
+      '--pilot',
+      `127.0.0.1:${mesh.ports.xds}`,
     ]);
     await gateway.waitForLine(/^heddle: gateway edge is ready: /);
     await eventually(async () => ((await shop()).status === 200 ? true : undefined));
