@@ -6,6 +6,7 @@ import type { AccessLogConfig } from './access-log.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
+import { checkGatewayPorts } from './gateway-references.ts';
 import { meshGateway, resolveGatewayName } from './gateway-name.ts';
 import { isHostCoveredBy, resolveShortName } from './host.ts';
 import type { RateLimitSpec } from './rate-limit.ts';
@@ -44,6 +45,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
+  if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
   return findings;
 }
@@ -133,6 +135,11 @@ export class MeshIndex {
   /** Whether there is a VirtualService for others to include (semantics S31). */
   isDelegate({ name, namespace }: Named): boolean {
     return this.#delegates.has(`${namespace}/${name}`);
+  }
+
+  /** Oldest first. */
+  get gateways(): readonly SomeResource[] {
+    return this.mesh.resources.filter(({ kind }) => kind === 'Gateway');
   }
 
   /** `name`: `NAMESPACE/NAME`. */

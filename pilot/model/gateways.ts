@@ -1,7 +1,7 @@
 /** The Gateways of a node, and what of them it listens for: servers of one address and port share a listener, as in Istio. */
-import { type GatewayServer, type GatewaySpec, isPassthrough } from '../../crds/gateway.ts';
-import { isHttp } from '../../crds/protocol.ts';
+import type { GatewayServer, GatewaySpec } from '../../crds/gateway.ts';
 import type { Resource } from '../../crds/resource.ts';
+import { type ServerKind, serverKindOf, sharingFault } from '../../crds/server-kind.ts';
 import { isSelected, type Labels } from './workload.ts';
 
 export type Gateway = Resource<GatewaySpec>;
@@ -20,17 +20,6 @@ export class Gateways {
     return mergeServers(selecting.flatMap((gateway) => serversOf(gateway, portOffset)));
   }
 }
-
-/** What the bytes of a connection are to the gateway. */
-export type ServerKind =
-  /** Requests in plain text. */
-  | 'http'
-  /** Requests inside TLS that ends here. */
-  | 'https'
-  /** Anything inside TLS that ends here. */
-  | 'tls'
-  | 'passthrough'
-  | 'tcp';
 
 /** A host that VirtualServices may use. */
 export interface ServerHost {
@@ -65,7 +54,7 @@ function serversOf({ metadata, spec }: Gateway, portOffset: number): MergedServe
   return (spec.servers ?? []).map((server) => {
     const { number, name = '' } = server.port;
     const port = number + portOffset;
-    const kind = kindOf(server);
+    const kind = serverKindOf(server);
     const suffix = server.bind ? `.${server.bind}` : '';
     const routeNames: Partial<Record<ServerKind, string>> = {
       http: `http.${port}${suffix}`,
@@ -83,13 +72,6 @@ function serversOf({ metadata, spec }: Gateway, portOffset: number): MergedServe
   });
 }
 
-function kindOf({ port: { protocol }, tls }: GatewayServer): ServerKind {
-  if (isHttp(protocol)) return 'http';
-  if (tls === undefined) return 'tcp';
-  if (isPassthrough(tls)) return 'passthrough';
-  return protocol.toUpperCase() === 'HTTPS' ? 'https' : 'tls';
-}
-
 function serverHostOf(host: string, own: string): ServerHost {
   const slash = host.indexOf('/');
   const namespace = slash < 0 ? '*' : host.slice(0, slash);
@@ -105,18 +87,10 @@ function mergeServers(servers: readonly MergedServer[]): GatewayListener[] {
     const key = `${server.bind}_${server.port}`;
     const others = listeners.get(key);
     if (others === undefined) listeners.set(key, [server]);
-    else if (canShare(server, others)) others.push(server);
+    else if (others.every((older) => sharingFault(server.server, older.server) === undefined)) others.push(server);
   }
   return [...listeners.values()].flatMap((shared) => {
     const [first] = shared;
     return first === undefined ? [] : [{ bind: first.bind, port: first.port, servers: shared }];
   });
-}
-
-function canShare(server: MergedServer, others: readonly MergedServer[]): boolean {
-  const [first] = others;
-  if (server.kind === 'http' || server.kind === 'tcp') return server.kind === 'http' && first?.kind === 'http';
-  if (first?.kind === 'http' || first?.kind === 'tcp') return false;
-  // By their names only connections are told apart.
-  return !server.server.hosts.some((host) => others.some((other) => other.server.hosts.includes(host)));
 }

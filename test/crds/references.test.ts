@@ -202,6 +202,43 @@ describe('gateways', () => {
   });
 });
 
+describe('a Gateway', () => {
+  const server = (protocol: string, hosts: readonly string[] = ['*'], more: object = {}): object => ({
+    port: { number: 80, name: protocol, protocol },
+    hosts,
+    ...(protocol === 'HTTPS' ? { tls: { mode: 'SIMPLE' } } : {}),
+    ...more,
+  });
+  const front = (name: string, servers: readonly object[], selector: object = { istio: 'edge' }): SomeResource =>
+    named('Gateway', name, { servers, selector });
+  const taken = (why: string, owner = 'default/older'): string =>
+    `spec.servers[0]: is not served at port 80: Gateway ${owner} is older and ${why}`;
+
+  it('is warned about where an older one has its port for something else', () => {
+    const older = front('older', [server('HTTP')]);
+    expect(check([older, front('g', [server('TCP')])]).warnings).toBe(taken('is HTTP there'));
+    expect(check([older, front('g', [server('HTTPS')])]).warnings).toBe(taken('is HTTP there'));
+    const secure = front('older', [server('HTTPS', ['a.com'])]);
+    expect(check([secure, front('g', [server('HTTPS', ['a.com'])])]).warnings).toBe(taken('has host "a.com" there'));
+  });
+
+  it('is fine where it shares the port, has another address, or is for other proxies', () => {
+    const older = front('older', [server('HTTP')]);
+    expect(check([older, front('g', [server('HTTP')])])).toEqual(nothing);
+    expect(check([older, front('g', [server('TCP', ['*'], { bind: '10.0.0.1' })])])).toEqual(nothing);
+    expect(check([older, front('g', [server('TCP')], { istio: 'other' })])).toEqual(nothing);
+    expect(check([front('older', [server('HTTPS', ['a.com'])]), front('g', [server('HTTPS', ['b.com'])])])).toEqual(
+      nothing,
+    );
+  });
+
+  it('is warned about where its own servers exclude each other', () => {
+    expect(check([front('g', [server('HTTP'), server('TCP')])]).warnings).toBe(
+      'spec.servers[1]: is not served at port 80: an earlier one of its own is HTTP there',
+    );
+  });
+});
+
 describe('a delegate', () => {
   const root = named('VirtualService', 'root', { hosts: ['reviews'], http: [{ delegate: { name: 'part' } }] });
   const part = (namespace?: string): SomeResource =>
