@@ -2,6 +2,7 @@
 import type { Static, TSchema } from 'typebox';
 import type { Check, CheckedMetadata } from './checks/check.ts';
 import { checkDestinationRule } from './checks/destination-rule.ts';
+import { checkGateway } from './checks/gateway.ts';
 import { checkRateLimit } from './checks/rate-limit.ts';
 import { checkService } from './checks/service.ts';
 import { checkServiceEntry } from './checks/service-entry.ts';
@@ -11,6 +12,7 @@ import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
 import type { Findings } from './findings.ts';
+import { gatewaySchema } from './gateway.ts';
 import { rateLimitSchema } from './rate-limit.ts';
 import { SchemaValidator } from './schema-errors.ts';
 import { serviceSchema } from './service.ts';
@@ -117,6 +119,17 @@ export const kinds: readonly Kind[] = [
     },
     serviceEntrySchema,
     checkServiceEntry,
+  ),
+  defineKind(
+    {
+      ...networking,
+      kind: 'Gateway',
+      plural: 'gateways',
+      shortNames: ['gw'],
+      printerColumns: [column('Selector', '.spec.selector', 'The labels of the proxies that it is for', 1), age],
+    },
+    gatewaySchema,
+    checkGateway,
   ),
   defineKind(
     {

@@ -6,6 +6,8 @@ import type { AccessLogConfig } from './access-log.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
+import { checkGatewayPorts } from './gateway-references.ts';
+import { meshGateway, resolveGatewayName } from './gateway-name.ts';
 import { isHostCoveredBy, resolveShortName } from './host.ts';
 import type { RateLimitSpec } from './rate-limit.ts';
 import type { Resource } from './resource.ts';
@@ -43,12 +45,13 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
+  if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
   return findings;
 }
 
 function checkVirtualService({ spec, metadata }: SomeResource, context: Context): void {
-  warnOfGateways(spec as VirtualServiceSpec, context);
+  warnOfGateways(spec as VirtualServiceSpec, metadata, context);
   context.findings.warnings.push(...findConflicts({ spec, metadata }, context.mesh));
   warnOfMissingDelegates(spec as VirtualServiceSpec, metadata, context);
   for (const { path, destination } of destinationsOf(spec as VirtualServiceSpec)) {
@@ -91,6 +94,7 @@ export class MeshIndex {
   readonly #claims = new Map<string, Named>();
   readonly #users: (Named & LocatedDestination)[] = [];
   readonly #delegates = new Set<string>();
+  readonly #gateways = new Set<string>();
 
   constructor(mesh: Mesh) {
     this.mesh = mesh;
@@ -99,6 +103,7 @@ export class MeshIndex {
       if (kind === 'ServiceEntry')
         for (const host of (spec as ServiceEntrySpec).hosts) this.#addHost(host, metadata.namespace);
       if (kind === 'DestinationRule') this.#addSubsets(spec as DestinationRuleSpec, metadata.namespace);
+      if (kind === 'Gateway') this.#gateways.add(`${metadata.namespace}/${metadata.name}`);
       if (kind === 'VirtualService') this.#addVirtualService(spec as VirtualServiceSpec, metadata);
     }
   }
@@ -130,6 +135,16 @@ export class MeshIndex {
   /** Whether there is a VirtualService for others to include (semantics S31). */
   isDelegate({ name, namespace }: Named): boolean {
     return this.#delegates.has(`${namespace}/${name}`);
+  }
+
+  /** Oldest first. */
+  get gateways(): readonly SomeResource[] {
+    return this.mesh.resources.filter(({ kind }) => kind === 'Gateway');
+  }
+
+  /** `name`: `NAMESPACE/NAME`. */
+  hasGateway(name: string): boolean {
+    return this.#gateways.has(name);
   }
 
   /** The VirtualServices that route to a subset. */
@@ -197,25 +212,28 @@ function warnOfMissingDelegates({ http = [] }: VirtualServiceSpec, self: Named, 
 
 /** Whether the rules are for sidecars. */
 function isForMesh({ gateways = [] }: VirtualServiceSpec): boolean {
-  return gateways.length === 0 || gateways.includes('mesh');
+  return gateways.length === 0 || gateways.includes(meshGateway);
 }
 
-/** No gateway is served, so none can be meant; what names `mesh` too is in force there. */
-function warnOfGateways(spec: VirtualServiceSpec, { findings }: Context): void {
+/** The Gateway may follow, but until it does the rules are in force for `mesh` at most. */
+function warnOfGateways(spec: VirtualServiceSpec, { namespace }: Named, { mesh, findings }: Context): void {
   const named = [
     ...gatewaysAt('spec.gateways', spec.gateways),
-    ...(spec.http ?? []).flatMap(({ match = [] }, index) =>
-      match.flatMap(({ gateways }, nth) => gatewaysAt(`spec.http[${index}].match[${nth}].gateways`, gateways)),
+    ...(['http', 'tls', 'tcp'] as const).flatMap((kind) =>
+      (spec[kind] ?? []).flatMap(({ match = [] }, index) =>
+        match.flatMap(({ gateways }, nth) => gatewaysAt(`spec.${kind}[${index}].match[${nth}].gateways`, gateways)),
+      ),
     ),
   ];
   for (const { path, gateway } of named) {
-    const message = `no gateway ${show(gateway)} is known, no gateways are served yet: rules for it have no effect`;
-    findings.warnings.push({ path, message });
+    const name = resolveGatewayName(gateway, namespace);
+    if (mesh.hasGateway(name)) continue;
+    findings.warnings.push({ path, message: `no Gateway ${name} is known yet: rules for it have no effect` });
   }
 }
 
 function gatewaysAt(path: string, gateways: readonly string[] = []): { path: string; gateway: string }[] {
-  return gateways.flatMap((gateway, i) => (gateway === 'mesh' ? [] : [{ path: `${path}[${i}]`, gateway }]));
+  return gateways.flatMap((gateway, i) => (gateway === meshGateway ? [] : [{ path: `${path}[${i}]`, gateway }]));
 }
 
 /** Hosts of a VirtualService that an older one has too: that one is in force (semantics S4, B4). */

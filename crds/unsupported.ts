@@ -8,6 +8,7 @@ import { loadBalancerFaults } from './load-balancer-support.ts';
 import { isIpAddress } from './names.ts';
 import { clientTlsFaults } from './tls-support.ts';
 import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
+import { unsupportedCipherSuite, unsupportedServerProtocol } from './unsupported-gateway.ts';
 import {
   unsupportedHeaderRemoval,
   unsupportedHeaderValues,
@@ -154,6 +155,28 @@ const serverName: Supported = (value, path) =>
   /^\*[^.]/.test(String(value)) ? [{ path, message: `${show(value)} ${notYet}, only "*." and a domain` }] : [];
 
 const l4Destination: Supported = { destination: true, weight: true };
+const serverTls: Supported = {
+  httpsRedirect: true,
+  mode: only('PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL'),
+  serverCertificate: true,
+  privateKey: true,
+  caCertificates: true,
+  subjectAltNames: true,
+  minProtocolVersion: true,
+  maxProtocolVersion: true,
+  cipherSuites: unsupportedCipherSuite,
+};
+
+const gateway: Supported = {
+  selector: true,
+  servers: {
+    name: true,
+    bind: literalAddress,
+    hosts: true,
+    port: { number: true, name: true, protocol: unsupportedServerProtocol },
+    tls: serverTls,
+  },
+};
 
 const supported: Readonly<Record<string, Supported>> = {
   VirtualService: {
@@ -240,6 +263,7 @@ const supported: Readonly<Record<string, Supported>> = {
     endpoints: { ...workload, address: networkAddress },
     workloadSelector: true,
   },
+  Gateway: gateway,
   Sidecar: true,
   WorkloadEntry: workload,
   RateLimit: true,

@@ -1,4 +1,4 @@
-/** The whole mesh of the example: control plane, three sidecars with their applications, each a process of its own. */
+/** The whole mesh of the example: control plane, three sidecars with their applications, a gateway, each a process of its own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,8 @@ export interface Shop {
   readonly metricsUrl: string;
   /** Where users of the shop call: the order service's sidecar. */
   readonly orderUrl: string;
+  /** Where browsers call: the gateway. */
+  readonly gatewayUrl: string;
   readonly admins: readonly { readonly name: string; readonly url: string }[];
 }
 
@@ -50,11 +52,14 @@ export class ShopProcesses {
       this.#startSidecar(pilot, 'ftgo-order-service', 'v1'),
     ]);
     await untilInRotation(apiUrl);
+    await this.apply('gateway.yaml');
+    const gateway = await this.#startGateway(pilot);
     return {
       apiUrl,
       metricsUrl,
       orderUrl: `http://${order.inbound}`,
-      admins: [v1, v2, order].map(({ name, admin }) => ({ name, url: admin })),
+      gatewayUrl: gateway.url,
+      admins: [v1, v2, order, gateway].map(({ name, admin }) => ({ name, url: admin })),
     };
   }
 
@@ -93,6 +98,15 @@ export class ShopProcesses {
     const [, inbound = '', admin = ''] = await child.waitForLine(/is ready: outbound \S+ inbound (\S+) admin (\S+)/);
     await child.waitForLine(/listens on/);
     return { name: child.name, inbound, admin };
+  }
+
+  /** The Gateway's port, 80, is moved to a free one. */
+  async #startGateway(pilot: string): Promise<{ readonly name: string; readonly url: string; readonly admin: string }> {
+    const [port = 0] = await findFreePorts(1);
+    const options = ['--name', 'shop', '--port-offset', String(port - 80), '--pilot', pilot];
+    const child = this.#run('gateway', [heddle, 'gateway', ...options]);
+    const [, admin = ''] = await child.waitForLine(/is ready: .* admin (\S+)/);
+    return { name: child.name, url: `http://127.0.0.1:${port}`, admin };
   }
 
   #run(name: string, args: readonly string[]): Child {

@@ -21,7 +21,7 @@ async function main(): Promise<boolean> {
   const processes = new ShopProcesses();
   const stop = listenForStop(['SIGINT', 'SIGTERM', 'SIGHUP']);
   try {
-    view.print('Starting the control plane, three sidecars and their applications ...');
+    view.print('Starting the control plane, three sidecars with their applications, and a gateway ...');
     const shop = await Promise.race([processes.start(), stop.first]);
     if (typeof shop === 'string') return !isOnce;
     const walk = walkThrough(shop, processes, view);
@@ -91,10 +91,11 @@ async function doesMixerAgree(shop: Shop, { total }: Traffic, view: SplitView): 
   return doesAgree;
 }
 
-function describePages({ apiUrl, metricsUrl, admins }: Shop): string {
+function describePages({ apiUrl, metricsUrl, gatewayUrl, admins }: Shop): string {
   const pages = admins.map(({ name, url }) => `  admin    ${url}   (${name})`);
   return [
     '\nThe mesh is up.',
+    `  shop     ${gatewayUrl}   (open it in a browser)`,
     `  metrics  ${metricsUrl}`,
     ...pages,
     `  API      ${apiUrl}   (try: npx heddle get virtualservices --server ${apiUrl})`,

@@ -12,6 +12,7 @@ type RegisterVerb = (program: Command, context: CommandContext) => void;
 const verbs: ReadonlyMap<string, () => Promise<RegisterVerb>> = new Map([
   ['up', async () => (await import('./up.ts')).registerUp],
   ['run', async () => (await import('./run.ts')).registerRun],
+  ['gateway', async () => (await import('./gateway.ts')).registerGateway],
   ['proxy', async () => (await import('./proxy.ts')).registerProxy],
   ['capture', async () => (await import('./capture.ts')).registerCapture],
   ['apply', async () => (await import('./apply.ts')).registerApply],

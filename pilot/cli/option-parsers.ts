@@ -29,6 +29,13 @@ function parsePortFrom(first: number, text: string): number {
   throw new InvalidArgumentError(`A port from ${first} to 65535 is expected.`);
 }
 
+/** A whole number from 0 to `max`. */
+export function parseCount(text: string, max: number): number {
+  const count = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (count <= max) return count;
+  throw new InvalidArgumentError(`A number from 0 to ${max} is expected.`);
+}
+
 /** `HOST:PORT`, with brackets around an IPv6 address. */
 export function parseHostPort(text: string): HostPort {
   const match = /^(?:\[([\da-fA-F:]+)\]|([^:[\]]+)):(\d+)$/.exec(text);

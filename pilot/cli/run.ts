@@ -87,7 +87,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     });
 }
 
-function pilotOption(): Option {
+export function pilotOption(): Option {
   const pilot: parse.HostPort = { host: '127.0.0.1', port: 15_010 };
   return new Option('--pilot <host:port>', "pilot's xDS server")
     .argParser(parse.parseHostPort)

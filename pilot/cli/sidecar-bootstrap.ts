@@ -6,7 +6,7 @@ import { isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
-import { encodeNode, sidecarNodeId, type Node, type NodeLocality } from '../../proxy/api/node.ts';
+import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
 import type { HostPort } from './option-parsers.ts';
 
 export interface SidecarIdentity {
@@ -29,6 +29,14 @@ export interface SidecarPorts {
   readonly admin: number;
 }
 
+/** Of a proxy that stands alone at the edge of the mesh. */
+export interface GatewayOptions {
+  /** Added to the ports of Gateways. */
+  readonly portOffset: number;
+  /** In front of it. */
+  readonly trustedProxies: number;
+}
+
 export interface SidecarPlan {
   readonly identity: SidecarIdentity;
   readonly ports: SidecarPorts;
@@ -36,6 +44,8 @@ export interface SidecarPlan {
   readonly interception?: Interception | undefined;
   /** Default: DNS is left alone. */
   readonly dns?: DnsCapture | undefined;
+  /** Default: it is a sidecar. */
+  readonly gateway?: GatewayOptions | undefined;
   /** Pilot's xDS server, an IP address. */
   readonly pilot: HostPort;
 }
@@ -62,10 +72,11 @@ export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
   };
 }
 
-function describeNode({ identity, ports, interception = {}, dns = {} }: SidecarPlan): Node {
+function describeNode({ identity, ports, interception = {}, dns = {}, gateway }: SidecarPlan): Node {
   const { service, namespace, version, address } = identity;
   const workloadName = version === undefined ? service : `${service}-${version}`;
-  const metadata = {
+  const metadata: NodeMetadata = {
+    ...(gateway === undefined ? {} : ({ type: 'router', ...gateway } as const)),
     name: `${workloadName}-${identity.instance}`,
     namespace,
     // One whose connections are intercepted may serve the ports that its services name.
@@ -82,7 +93,7 @@ function describeNode({ identity, ports, interception = {}, dns = {} }: SidecarP
     ...dns,
     readinessProbe: ports.app === undefined ? undefined : { tcpPort: ports.app },
   };
-  return { id: sidecarNodeId(metadata), cluster: `${service}.${namespace}`, metadata };
+  return { id: nodeIdOf(metadata), cluster: `${service}.${namespace}`, metadata };
 }
 
 /** Admin has no authentication: loopback only. */

@@ -37,7 +37,7 @@ export async function runSidecar(run: SidecarRun): Promise<number> {
   try {
     const stopped = await Promise.race([startSidecar(server, run), stop.first]);
     if (stopped !== undefined) return exitCodeOfSignal(stopped);
-    context.stderr.write(`${describeReady(plan)}\n`);
+    context.stderr.write(`${plan.gateway === undefined ? describeReady(plan) : describeGateway(plan, server)}\n`);
     if (run.command.length > 0) return await serveApplication(server, stop, run);
     await serveUntilStopped(server, stop, run.drainMs);
     return exitCodes.ok;
@@ -75,6 +75,13 @@ async function serveApplication(server: ProxyServer, stop: StopSignals, run: Sid
   } finally {
     stopPassingOn();
   }
+}
+
+/** Where it listens now: that changes with its Gateways. */
+function describeGateway({ identity, ports }: SidecarPlan, server: ProxyServer): string {
+  const addresses = server.listeners.list().map(({ config, port }) => formatHostPort({ host: config.address, port }));
+  const listening = addresses.length === 0 ? 'no Gateway selects it yet' : addresses.join(' ');
+  return `heddle: gateway ${identity.service} is ready: ${listening} admin http://127.0.0.1:${ports.admin}`;
 }
 
 function describeReady({ identity, ports, interception = {}, dns = {} }: SidecarPlan): string {

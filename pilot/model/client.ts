@@ -1,6 +1,6 @@
 /** The sidecar that asks, as far as rules look at it. */
 import { isIntercepted } from '../../proxy/api/interception.ts';
-import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { isGateway, type NodeMetadata } from '../../proxy/api/node.ts';
 import type { Locality } from './locality.ts';
 import { type Labels, placeOf } from './workload.ts';
 
@@ -10,6 +10,8 @@ export interface Client {
   readonly labels?: Labels;
   /** Connections of its application are intercepted; undefined: they are addressed to it. */
   readonly isIntercepted?: true;
+  /** It has no application, and takes whatever its Gateways say. */
+  readonly isGateway?: true;
 }
 
 /** Endpoints also depend on where their client runs. */
@@ -25,7 +27,8 @@ export function clientOf(node: NodeMetadata, keys: ReadonlySet<string>): Client 
     return value === undefined ? [] : [[key, value] as const];
   });
   const interception = isIntercepted(node) ? ({ isIntercepted: true } as const) : {};
-  return { namespace: node.namespace, labels: Object.fromEntries(selected), ...interception };
+  const edge = isGateway(node) ? ({ isGateway: true } as const) : {};
+  return { namespace: node.namespace, labels: Object.fromEntries(selected), ...interception, ...edge };
 }
 
 export function locatedClientOf(node: NodeMetadata, keys: ReadonlySet<string>): LocatedClient {

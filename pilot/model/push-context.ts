@@ -1,6 +1,7 @@
 /** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { DestinationRules } from './destination-rules.ts';
+import type { Gateways } from './gateways.ts';
 import type { RateLimits } from './rate-limits.ts';
 import type { Service } from './service.ts';
 import type { Services } from './services.ts';
@@ -24,6 +25,7 @@ export interface PushConfig {
   readonly destinationRules: DestinationRules;
   readonly rateLimits: RateLimits;
   readonly sidecars: Sidecars;
+  readonly gateways: Gateways;
   /** What listeners are made of. Keeps its identity while no Telemetry changes. */
   readonly telemetries: Telemetries;
   readonly meshConfig: MeshConfig;

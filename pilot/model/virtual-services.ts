@@ -1,4 +1,5 @@
 /** Which VirtualService rules a host in the mesh. */
+import { meshGateway, resolveGatewayName } from '../../crds/gateway-name.ts';
 import { resolveShortName } from '../../crds/host.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { VirtualServiceSpec } from '../../crds/virtual-service.ts';
@@ -12,11 +13,22 @@ export type VirtualService = Resource<VirtualServiceSpec>;
 export class VirtualServices {
   /** Oldest first, delegates included. */
   readonly all: readonly VirtualService[];
+  readonly #withHosts: readonly VirtualService[];
   readonly #tables = new Map<string, HostTable<VirtualService>>();
 
   /** `resources` come oldest first. */
   constructor(resources: readonly VirtualService[]) {
-    this.all = includeDelegates(resources).filter(appliesToMesh);
+    this.#withHosts = includeDelegates(resources);
+    this.all = this.#withHosts.filter(appliesToMesh);
+  }
+
+  /** Those that name a gateway, `NAMESPACE/NAME`, as nodes of `namespace` see them; oldest first. */
+  boundTo(gateway: string, namespace: string): VirtualService[] {
+    return this.#withHosts.filter(
+      (resource) =>
+        isVisibleTo(resource, namespace) &&
+        resource.spec.gateways?.some((name) => resolveGatewayName(name, resource.metadata.namespace) === gateway),
+    );
   }
 
   /**
@@ -41,5 +53,5 @@ export class VirtualServices {
 }
 
 function appliesToMesh({ spec: { gateways = [] } }: VirtualService): boolean {
-  return gateways.length === 0 || gateways.includes('mesh');
+  return gateways.length === 0 || gateways.includes(meshGateway);
 }

@@ -28,13 +28,18 @@ export function buildOutboundClusters(config: PushConfig, client: Client | Locat
       ),
     );
   });
-  const others = client.isIntercepted === true ? buildInterceptionClusters(config) : [buildPassthroughCluster(config)];
-  return [...clusters, ...others];
+  return [...clusters, ...undeclaredClusters(config, client)];
+}
+
+/** Nobody gets through a gateway to where no rule leads. */
+function undeclaredClusters(config: PushConfig, { isIntercepted, isGateway }: Client): Cluster[] {
+  if (isGateway === true) return [];
+  return isIntercepted === true ? buildInterceptionClusters(config) : [buildPassthroughCluster(config)];
 }
 
 /** Where requests are addressed to a sidecar, nothing else than requests comes. */
-function portsFor({ isIntercepted }: Client, service: Service): readonly ServicePort[] {
-  return isIntercepted === true ? connectionPorts(service) : httpPorts(service);
+function portsFor({ isIntercepted, isGateway }: Client, service: Service): readonly ServicePort[] {
+  return isIntercepted === true || isGateway === true ? connectionPorts(service) : httpPorts(service);
 }
 
 interface ClusterContext {

@@ -20,14 +20,19 @@ export function connectionReports({ access_log }: ListenerReports): Pick<Listene
 /** What differs between connection managers. */
 export type ManagerPlan = Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
 
-/** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. */
-export function buildHttpConnectionManager(plan: ManagerPlan, direction: TrafficDirection): Filter {
+/** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. `more` says otherwise. */
+export function buildHttpConnectionManager(
+  plan: ManagerPlan,
+  direction: TrafficDirection,
+  more: Partial<HttpConnectionManager> = {},
+): Filter {
   const httpConnectionManager: HttpConnectionManager = {
     ...plan,
     normalize_path: true,
     stream_idle_timeout: '0s',
     request_headers_timeout: '10s',
     upgrade_configs: [{ upgrade_type: 'websocket' }],
+    ...more,
     http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };

@@ -55,7 +55,7 @@ function buildTlsChains(routing: RouteContext, context: L4Context): L4Chain[] {
         const names = ofServerNames(sniHosts);
         if (names === undefined) return [];
         const subnets = destinationSubnets.length > 0 ? destinationSubnets : context.subnets;
-        return [{ match: { ...names, ...toSubnets(subnets) }, filter: buildRoute(route, routing, context) }];
+        return [{ match: { ...names, ...toSubnets(subnets) }, filter: buildL4Route(route, routing, context) }];
       }),
   );
 }
@@ -74,7 +74,7 @@ function buildTcpChains(routing: RouteContext, context: L4Context): L4Chain[] {
   for (const { match = [], route = [] } of routing.rules.spec.tcp ?? []) {
     const taken = match.filter((attributes) => isL4ForClient(attributes, routing));
     if (match.length > 0 && taken.length === 0) continue;
-    const filter = buildRoute(route, routing, context);
+    const filter = buildL4Route(route, routing, context);
     const isForAll = match.length === 0 || taken.some(({ destinationSubnets = [] }) => destinationSubnets.length === 0);
     if (isForAll) return [...chains, { match: toSubnets(context.subnets), filter }];
     chains.push({ match: toSubnets(taken.flatMap(({ destinationSubnets = [] }) => destinationSubnets)), filter });
@@ -95,13 +95,16 @@ function buildDefault({ config, client, service, port, access_log }: L4Context):
 }
 
 /** A single destination gets everything, whatever its weight; of several, those without weight get nothing (S15). */
-function buildRoute(destinations: readonly RouteDestination[], routing: RouteContext, context: L4Context): Filter {
+export function buildL4Route(
+  destinations: readonly RouteDestination[],
+  routing: RouteContext,
+  { access_log }: Pick<L4Context, 'access_log'>,
+): Filter {
   const { rules } = routing;
   const weighted = destinations.length === 1 ? destinations : destinations.filter(({ weight = 0 }) => weight > 0);
   const clusters = weighted.map(({ destination, weight = 0 }) => {
     return { name: clusterNameOf(destination, routing), weight: Math.max(1, weight) };
   });
-  const { access_log } = context;
   return buildTcpProxy({
     statPrefix:
       destinations.length === 1 ? (clusters[0]?.name ?? '') : `${rules.metadata.name}.${rules.metadata.namespace}`,

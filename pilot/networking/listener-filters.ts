@@ -45,7 +45,9 @@ export interface InspectionPlan {
 export function buildInspection({ chains, first = [], uninspectedPorts = [] }: InspectionPlan): Inspection {
   const matches = chains.map(({ filter_chain_match = {} }) => filter_chain_match);
   const looksAtHttp = matches.some(({ application_protocols = [] }) => application_protocols.length > 0);
-  const looksAtTls = matches.some(({ server_names = [] }) => server_names.length > 0);
+  const looksAtTls = matches.some(
+    ({ server_names = [], transport_protocol }) => server_names.length > 0 || transport_protocol === 'tls',
+  );
   const listener_filters = [
     ...first,
     ...(looksAtTls ? [tlsInspector] : []),

@@ -10,6 +10,8 @@ export interface RouteContext {
   readonly rules: VirtualService;
   readonly config: PushConfig;
   readonly client: Client;
+  /** `NAMESPACE/NAME` of the gateway that the routes are for; undefined: they are for a sidecar. */
+  readonly gateway?: string;
   /** Of the virtual host: where a destination of several ports goes when it names none (S16). */
   readonly port: number;
 }

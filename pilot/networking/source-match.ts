@@ -2,6 +2,7 @@
  * Conditions of a VirtualService that are decided when routes are made, because they are about the client and the port
  * and not about the request (semantics S5, S6).
  */
+import { meshGateway, resolveGatewayName } from '../../crds/gateway-name.ts';
 import type { HTTPMatchRequest, L4MatchAttributes } from '../../crds/virtual-service.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { isSelected } from '../model/workload.ts';
@@ -15,26 +16,34 @@ export function isForClient(match: HTTPMatchRequest, context: RouteContext): boo
 /** The condition by which `match` does not concern the client or the port. */
 export function failedSourceCondition(
   match: HTTPMatchRequest,
-  { client, port }: RouteContext,
+  context: RouteContext,
 ): 'port' | 'gateways' | 'sourceNamespace' | 'sourceLabels' | undefined {
+  const { client, port } = context;
   if (match.port && match.port !== port) return 'port';
   // Who names gateways says where the rule is in force, and then nothing else about the source counts (S5).
-  if (match.gateways?.length) return match.gateways.includes('mesh') ? undefined : 'gateways';
+  if (match.gateways?.length) return names(match.gateways, context) ? undefined : 'gateways';
   if (match.sourceNamespace && match.sourceNamespace !== client.namespace) return 'sourceNamespace';
   return isSelected(client.labels ?? {}, match.sourceLabels ?? {}) ? undefined : 'sourceLabels';
 }
 
 /**
  * The same for TCP and TLS rules, of which all conditions hold at once: unlike those of HTTP rules they stay in force beside
- * `gateways`, as in Istio.
+ * `gateways`, as in Istio. At a gateway nobody has labels.
  */
-export function isL4ForClient(match: L4MatchAttributes, { client, port }: RouteContext): boolean {
+export function isL4ForClient(match: L4MatchAttributes, context: RouteContext): boolean {
+  const { client, port, gateway } = context;
   const { gateways = [], sourceNamespace = '', sourceLabels = {} } = match;
   if (match.port && match.port !== port) return false;
-  if (gateways.length > 0 && !gateways.includes('mesh')) return false;
+  if (gateways.length > 0 && !names(gateways, context)) return false;
+  if (gateway !== undefined) return true;
   return (
     (sourceNamespace === '' || sourceNamespace === client.namespace) && isSelected(client.labels ?? {}, sourceLabels)
   );
+}
+
+/** Whether the gateway, or the mesh, is among those that a rule names. */
+function names(gateways: readonly string[], { gateway = meshGateway, rules }: RouteContext): boolean {
+  return gateways.some((name) => resolveGatewayName(name, rules.metadata.namespace) === gateway);
 }
 
 const keysOfConfig = new WeakMap<PushConfig, ReadonlySet<string>>();

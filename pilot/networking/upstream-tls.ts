@@ -70,7 +70,7 @@ function buildHostMatcher(host: string): SubjectAltNameMatcher {
 }
 
 /** Istio does not say of which type a name is. Only a DNS name may stand for a wildcard in the certificate. */
-function buildNameMatcher(name: string): SubjectAltNameMatcher {
+export function buildNameMatcher(name: string): SubjectAltNameMatcher {
   return { san_type: typeOf(name), matcher: { exact: name } };
 }
 

@@ -187,7 +187,8 @@ function httpRules(rules: VirtualService | undefined): VirtualService | undefine
   return rules?.spec.http?.length ? rules : undefined;
 }
 
-function isRoutedIntoMesh(rules: VirtualService, services: ServiceTable): boolean {
+/** All of its destinations are sidecars', as far as is known. */
+export function isRoutedIntoMesh(rules: VirtualService, services: ServiceTable): boolean {
   const destinations = (rules.spec.http ?? []).flatMap(({ route = [] }) => route);
   return destinations.every(({ destination }) => {
     const service = services.find(destinationHostname(destination, rules));

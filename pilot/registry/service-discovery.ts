@@ -2,6 +2,7 @@
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { DestinationRules } from '../model/destination-rules.ts';
+import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
@@ -116,6 +117,7 @@ function buildConfig(
     services: new Services(services.sort(byHostname)),
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
+    gateways: new Gateways(ofKind('Gateway') as Gateway[]),
     sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
     telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),

@@ -1,7 +1,7 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
-import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { isGateway, type NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
 import { memoize } from '../model/memoize.ts';
@@ -20,6 +20,7 @@ import { buildInterceptedInboundClusters } from '../networking/intercepted-inbou
 import { outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
+import { createGatewaySets } from './gateway-sets.ts';
 import { createListenerSets, hasInbound, inboundInterceptionOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -52,6 +53,7 @@ export const mixerClusterName = 'mixer';
 export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generators {
   const clusters = createClusterSets(encoder);
   const listenerSets = createListenerSets(encoder);
+  const gateways = createGatewaySets(encoder);
   const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
   );
@@ -70,10 +72,11 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
     },
     // Secrets are files of the workloads: nothing that is sent refers to one here.
     SDS: { all: () => none, lookup: () => () => undefined },
-    LDS: ofSet((node, { config }) => setOf(listenerSets(node, config))),
+    LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : listenerSets)(node, config))),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {
+        if (isGateway(node)) return (name) => gateways.routes(node, config, name);
         const client = clientOf(node, sourceLabelKeys(config));
         if (isIntercepted(node)) {
           return (name) => {

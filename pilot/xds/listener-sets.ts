@@ -103,7 +103,7 @@ export function inboundInterceptionOf(node: NodeMetadata, config: PushConfig): I
   return { mode, inboundPort, address, ports: inboundPortsOf(node, config) };
 }
 
-function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: WorkloadMode): ListenerReports {
+export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: WorkloadMode): ListenerReports {
   return {
     ...buildAccessLogs(telemetries, listenerClient(node, telemetries), mode),
     ...buildTracing(node, telemetries.meshConfig),

@@ -8,7 +8,7 @@ import type { RouteConfiguration } from '../../proxy/api/envoy.gen.ts';
 import { encodePeerMetadata, peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { encode } from '../../proxy/api/protojson.ts';
 import { lengthTag } from '../../proxy/api/wire-tags.ts';
-import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { isGateway, type NodeMetadata } from '../../proxy/api/node.ts';
 import { maxDirectResponseBytes } from '../networking/local-actions.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import type { OutboundHost } from '../networking/virtual-hosts.ts';
@@ -17,8 +17,11 @@ import { contentHash, type EncodedResource } from './resource-encoder.ts';
 const routeConfigurationName = 'envoy.config.route.v3.RouteConfiguration';
 const virtualHostName = 'envoy.config.route.v3.VirtualHost';
 
-function routeConfigurationHead(name: string): RouteConfiguration {
-  return { name, max_direct_response_body_size_bytes: maxDirectResponseBytes };
+function routeConfigurationHead(name: string, caller: NodeMetadata): RouteConfiguration {
+  const head = { name, max_direct_response_body_size_bytes: maxDirectResponseBytes };
+  if (!isGateway(caller)) return head;
+  // Strangers write the port that they know, and are not told what went wrong inside.
+  return { ...head, ignore_port_in_host_matching: true, response_headers_to_remove: ['x-heddle-reason'] };
 }
 
 /** The virtual hosts as all sidecars of a namespace share them. */
@@ -43,7 +46,7 @@ export function outboundRoutesFor(
   name: string = outboundRouteName,
 ): EncodedResource {
   const value = encodePeerMetadata(caller);
-  const head = encode(routeConfigurationName, routeConfigurationHead(name));
+  const head = encode(routeConfigurationName, routeConfigurationHead(name, caller));
   return {
     name,
     version: contentHash([shared.version, value]),

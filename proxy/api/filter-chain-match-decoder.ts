@@ -36,7 +36,7 @@ function readPort(fields: Fields<FilterChainMatchJson>): number | undefined {
   return fields.number('destination_port', { defaultValue: 0, min: 1, max: 65_535 });
 }
 
-function readRange(fields: Fields<CidrRangeJson>): CidrRange {
+export function readRange(fields: Fields<CidrRangeJson>): CidrRange {
   const address = fields.name('address_prefix');
   const family = isIP(address);
   if (address !== '' && family === 0) fields.fail('address_prefix', `must be an IP address, got ${show(address)}`);

@@ -11,7 +11,8 @@ import type {
 import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
 import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
-import type { HttpConnectionManager, HttpFilter } from './listener.ts';
+import { readRange } from './filter-chain-match-decoder.ts';
+import type { EscapedSlashesAction, HttpConnectionManager, HttpFilter, RequestOriginConfig } from './listener.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 import { readTracing } from './tracing-decoder.ts';
@@ -23,7 +24,7 @@ type Json = HttpConnectionManagerJson;
 export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionManager {
   // AUTO would also take HTTP/2, which a client only sends where it was told to.
   fields.choice('codec_type', ['AUTO', 'HTTP1']);
-  acceptWhatIsDoneAnyway(fields);
+  fields.message('http_protocol_options')?.only('allow_absolute_url', true);
   const common = fields.message('common_http_protocol_options');
   const tracing = fields.message('tracing');
   return {
@@ -34,6 +35,9 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
     tracing: tracing && readTracing(tracing),
     normalizesPath: fields.flag('normalize_path'),
     mergesSlashes: fields.flag('merge_slashes'),
+    escapedSlashes: readEscapedSlashesAction(fields),
+    underscoresInHeaders: common?.choice('headers_with_underscores_action', underscoresActions) ?? 'ALLOW',
+    origin: readRequestOrigin(fields),
     generateRequestId: fields.flag('generate_request_id', true),
     maxRequestHeadersBytes: 1024 * fields.number('max_request_headers_kb', { defaultValue: 60, min: 1, max: 8192 }),
     maxHeadersCount: common?.number('max_headers_count', { defaultValue: 100, min: 1 }) ?? 100,
@@ -45,13 +49,32 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
   };
 }
 
-/** Options that many files write out and whose other values are not supported. */
-function acceptWhatIsDoneAnyway(fields: Fields<Json>): void {
-  fields.only('use_remote_address', false);
-  fields.only('path_with_escaped_slashes_action', 'KEEP_UNCHANGED');
-  // An id that came with the request is always kept: a sidecar has no outside.
-  fields.ignore('preserve_external_request_id');
-  fields.message('http_protocol_options')?.only('allow_absolute_url', true);
+const underscoresActions = ['ALLOW', 'REJECT_REQUEST', 'DROP_HEADER'] as const;
+const escapedSlashesActions = [
+  'KEEP_UNCHANGED',
+  'REJECT_REQUEST',
+  'UNESCAPE_AND_REDIRECT',
+  'UNESCAPE_AND_FORWARD',
+] as const;
+
+/** The default may be another one in Envoy, where a runtime says so. */
+function readEscapedSlashesAction(fields: Fields<Json>): EscapedSlashesAction {
+  return fields.choice('path_with_escaped_slashes_action', escapedSlashesActions);
+}
+
+function readRequestOrigin(fields: Fields<Json>): RequestOriginConfig {
+  // What a client says about a certificate that it did not show is never passed on at the edge.
+  fields.only('forward_client_cert_details', 'SANITIZE');
+  fields.only('skip_xff_append', false);
+  const internal = fields.message('internal_address_config');
+  // There is no connection by a unix socket.
+  internal?.ignore('unix_sockets');
+  return {
+    usesRemoteAddress: fields.flag('use_remote_address'),
+    xffNumTrustedHops: fields.number('xff_num_trusted_hops', { defaultValue: 0, max: 1000 }),
+    internalAddresses: internal?.list('cidr_ranges', readRange) ?? [],
+    preservesExternalRequestId: fields.flag('preserve_external_request_id'),
+  };
 }
 
 function readRoutes(fields: Fields<Json>): HttpConnectionManager['routes'] {
@@ -62,7 +85,7 @@ function readRoutes(fields: Fields<Json>): HttpConnectionManager['routes'] {
   }
   if (!fields.has('route_config')) fields.failHere('must have one of rds and route_config');
   const inline = fields.message('route_config');
-  const none = { name: '', virtualHosts: [], filterConfigs: undefined, headers: noMutations };
+  const none = { name: '', ignoresPort: false, virtualHosts: [], filterConfigs: undefined, headers: noMutations };
   return { kind: 'static', routeConfig: inline === undefined ? none : readRouteConfiguration(inline) };
 }
 

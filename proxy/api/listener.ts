@@ -120,6 +120,11 @@ export interface HttpConnectionManager {
   readonly normalizesPath: boolean;
   /** Default false: make one slash of several. */
   readonly mergesSlashes: boolean;
+  /** What is done with paths in which slashes are escaped (`%2F`, `%5C`); default: they stay. */
+  readonly escapedSlashes: EscapedSlashesAction;
+  /** What is done with header names that have an underscore, which some servers take for a hyphen; default: nothing. */
+  readonly underscoresInHeaders: UnderscoresAction;
+  readonly origin: RequestOriginConfig;
   /** Default true: add `x-request-id` when it is missing. */
   readonly generateRequestId: boolean;
   /** Envoy's default is 61,440 bytes. */
@@ -135,6 +140,31 @@ export interface HttpConnectionManager {
   readonly idleTimeoutMs: number;
   /** For routes that say nothing; what is not there is not allowed. */
   readonly upgradeConfigs: UpgradeConfigs;
+}
+
+/** `path_with_escaped_slashes_action`. */
+export type EscapedSlashesAction =
+  | 'KEEP_UNCHANGED'
+  | 'REJECT_REQUEST'
+  | 'UNESCAPE_AND_REDIRECT'
+  | 'UNESCAPE_AND_FORWARD';
+
+/** `headers_with_underscores_action`. */
+export type UnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+
+/** Who is believed to have sent a request, and how far it is trusted (Envoy docs `http_conn_man/headers`). */
+export interface RequestOriginConfig {
+  /**
+   * Default false. True at the edge of the mesh: the client is who connected, not who `x-forwarded-for` says, and what only
+   * the mesh may say is taken from its requests.
+   */
+  readonly usesRemoteAddress: boolean;
+  /** Proxies in front of this one that are trusted to have added the address of their client; default 0. */
+  readonly xffNumTrustedHops: number;
+  /** Clients that belong to the mesh; Envoy's default is none. */
+  readonly internalAddresses: readonly CidrRange[];
+  /** Default false: a request from outside gets an id of its own in the place of the one that it came with. */
+  readonly preservesExternalRequestId: boolean;
 }
 
 export interface HttpFilter {

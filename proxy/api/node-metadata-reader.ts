@@ -4,6 +4,9 @@ import { fieldPath, show } from './field-path.ts';
 import { type DnsCapture, defaultDnsPort } from './dns-capture.ts';
 import { type Interception, interceptionModes, isIntercepted } from './interception.ts';
 
+/** More hops than any request takes. */
+const maxTrustedProxies = 1000;
+
 export class MetadataReader {
   readonly errors: FieldError[] = [];
   readonly #metadata: Readonly<Record<string, unknown>>;
@@ -73,6 +76,16 @@ export class MetadataReader {
       if (typeof value !== 'string') this.#fail(fieldPath('LABELS', label), `must be a string, got ${show(value)}`);
     }
     return Object.fromEntries(entries.map(([label, value]) => [label, String(value)]));
+  }
+
+  trustedProxies(): number {
+    const config = this.#metadata['PROXY_CONFIG'];
+    const topology = isRecord(config) ? config['gatewayTopology'] : undefined;
+    const value = (isRecord(topology) ? topology['numTrustedProxies'] : undefined) ?? 0;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= maxTrustedProxies) return value;
+    const range = `must be from 0 to ${maxTrustedProxies}, got ${show(value)}`;
+    this.#fail('PROXY_CONFIG.gatewayTopology.numTrustedProxies', range);
+    return 0;
   }
 
   readinessProbe(): { readonly tcpPort: number | undefined } | undefined {

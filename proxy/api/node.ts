@@ -10,14 +10,23 @@ import { MetadataReader } from './node-metadata-reader.ts';
  * INTERCEPTION_MODE, DNS_CAPTURE, PROXY_CONFIG), plus what a workload outside Kubernetes must say itself: SERVICE, ADDRESS and the ports.
  */
 export interface Node {
-  /** `sidecar~ADDRESS~WORKLOAD.NAMESPACE~NAMESPACE.svc.cluster.local`; a second instance of a workload differs in the workload part. */
+  /** `TYPE~ADDRESS~WORKLOAD.NAMESPACE~NAMESPACE.svc.cluster.local`; a second instance of a workload differs in the workload part. */
   readonly id: string;
   /** Envoy's `node.cluster`: `SERVICE.NAMESPACE`. */
   readonly cluster: string;
   readonly metadata: NodeMetadata;
 }
 
+/** `router`: it stands alone at the edge of the mesh, as a gateway. */
+export type NodeType = 'sidecar' | 'router';
+
 export interface NodeMetadata extends Interception, DnsCapture {
+  /** On the wire the first part of the node's id, as in Istio; default `sidecar`. */
+  readonly type?: NodeType | undefined;
+  /** GATEWAY_PORT_OFFSET: added to the ports of Gateways, for who may not listen below 1024; default 0. */
+  readonly portOffset?: number | undefined;
+  /** PROXY_CONFIG.gatewayTopology.numTrustedProxies: how many trusted proxies stand in front of a gateway; default 0. */
+  readonly trustedProxies?: number | undefined;
   /** NAME: this instance, unique in its namespace (a pod's name). */
   readonly name: string;
   /** NAMESPACE, default `default`. */
@@ -79,9 +88,10 @@ export function encodeNode(node: Node): NodeJson {
       APP_PORT: metadata.appPort,
       INBOUND_PORT: metadata.inboundPort,
       OUTBOUND_PORT: metadata.outboundPort,
+      ...(metadata.portOffset ? { GATEWAY_PORT_OFFSET: metadata.portOffset } : {}),
       ...encodeInterception(metadata),
       ...encodeDnsCapture(metadata),
-      ...encodeProxyConfig(metadata.readinessProbe),
+      ...encodeProxyConfig(metadata),
     },
   };
 }
@@ -106,6 +116,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      ...gatewayMetadataOf(json, metadata),
       ...metadata.interception(),
       ...metadata.dnsCapture(),
       locality: decodeLocality(json.locality),
@@ -115,9 +126,19 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
   return metadata.errors.length > 0 ? { errors: metadata.errors } : { value: node };
 }
 
-/** The id of a sidecar, as Istio writes it. */
-export function sidecarNodeId({ address, name, namespace }: NodeMetadata): string {
-  return `sidecar~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`;
+function gatewayMetadataOf({ id = '' }: NodeJson, metadata: MetadataReader): Partial<NodeMetadata> {
+  if (!id.startsWith('router~')) return {};
+  const portOffset = metadata.port('GATEWAY_PORT_OFFSET');
+  return { type: 'router', portOffset, trustedProxies: metadata.trustedProxies() };
+}
+
+/** The id of a node, as Istio writes it. */
+export function nodeIdOf({ type = 'sidecar', address, name, namespace }: NodeMetadata): string {
+  return `${type}~${address}~${name}.${namespace}~${namespace}.svc.cluster.local`;
+}
+
+export function isGateway({ type }: Pick<NodeMetadata, 'type'>): boolean {
+  return type === 'router';
 }
 
 const unknown = 'unknown';
@@ -135,8 +156,9 @@ function decodeLocality({ region = '', zone = '', sub_zone: subZone = '' }: Loca
   return region + zone + subZone === '' ? undefined : { region, zone, subZone };
 }
 
-function encodeProxyConfig(probe: ReadinessProbe | undefined): { PROXY_CONFIG?: object } {
-  if (probe === undefined) return {};
-  const { tcpPort } = probe;
+function encodeProxyConfig({ readinessProbe, trustedProxies = 0 }: NodeMetadata): { PROXY_CONFIG?: object } {
+  if (trustedProxies > 0) return { PROXY_CONFIG: { gatewayTopology: { numTrustedProxies: trustedProxies } } };
+  if (readinessProbe === undefined) return {};
+  const { tcpPort } = readinessProbe;
   return { PROXY_CONFIG: { readinessProbe: tcpPort === undefined ? {} : { tcpSocket: { port: tcpPort } } } };
 }

@@ -27,6 +27,7 @@ export function readRouteConfiguration(fields: Fields<RouteConfigurationJson>): 
   const seen = { names: new Set<string>(), domains: new Set<string>() };
   return {
     name: fields.text('name'),
+    ignoresPort: fields.flag('ignore_port_in_host_matching'),
     virtualHosts: fields.list('virtual_hosts', (host) => {
       const virtualHost = readVirtualHost(host, maxBodyBytes);
       checkUnique(host, virtualHost, seen);
@@ -52,6 +53,7 @@ function readVirtualHost(fields: Fields<VirtualHostJson>, maxBodyBytes: number):
     name,
     domains,
     routes,
+    requiresTls: fields.choice('require_tls', ['NONE', 'EXTERNAL_ONLY', 'ALL']),
     includesAttemptCount: fields.flag('include_request_attempt_count'),
     bufferLimitBytes: fields.take('per_request_buffer_limit_bytes'),
     filterConfigs: readFilterConfigs(fields),

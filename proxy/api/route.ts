@@ -6,6 +6,8 @@ import type { Decorator, RouteTracing } from './tracing.ts';
 
 export interface RouteConfiguration {
   readonly name: string;
+  /** Default false: virtual hosts are found without looking at the port that a Host names. */
+  readonly ignoresPort: boolean;
   readonly virtualHosts: readonly VirtualHost[];
   /** By the name of the filter; undefined when none is configured here. */
   readonly filterConfigs: FilterConfigs | undefined;
@@ -17,6 +19,8 @@ export interface VirtualHost {
   /** Exact names, `*.suffix`, `prefix.*` or `*`; compared case-insensitively with the Host header. */
   readonly domains: readonly string[];
   readonly routes: readonly Route[];
+  /** Which plain requests are sent to the same place by https instead of being routed; default none. */
+  readonly requiresTls: 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
   /** Whether requests tell their upstream in `x-envoy-attempt-count` how often they were tried. */
   readonly includesAttemptCount: boolean;
   /** For routes that give none of their own. */

@@ -19,10 +19,9 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   DOWNSTREAM_LOCAL_ADDRESS: () => (stream) => stream.codec?.localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.localAddress),
   DOWNSTREAM_LOCAL_PORT: () => (stream) => portOf(stream.codec?.localAddress),
-  DOWNSTREAM_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
-  DOWNSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
-  // Nothing else is known of a peer than who connected: x-forwarded-for is not trusted.
+  DOWNSTREAM_REMOTE_ADDRESS: () => (stream) => stream.remoteAddress,
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.remoteAddress),
+  DOWNSTREAM_REMOTE_PORT: () => (stream) => portOf(stream.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: () => (stream) => stream.codec?.remoteAddress,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),

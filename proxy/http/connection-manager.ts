@@ -9,10 +9,11 @@ import type { Stat, StatsStore } from '../common/stats.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { HttpTracer } from '../tracing/http-tracer.ts';
 import type { FilterFactory } from './filter.ts';
-import { HeaderName, Known } from './header-name.ts';
-import type { RequestHead } from './message-head.ts';
-import { createPathNormalizer, type PathNormalizer } from './path-normalizer.ts';
+import { forwardedProtoName, requestIdName } from './forwarded-headers.ts';
+import { Known } from './header-name.ts';
 import { RequestIds } from './request-id.ts';
+import { createRequestAdmission, type RequestAdmission } from './request-admission.ts';
+import { createRequestOrigin, type RequestOrigin } from './request-origin.ts';
 import { HttpStream, type ServerCodec } from './stream.ts';
 
 /** Hears of every finished stream: access log, metrics. Must not keep the stream. */
@@ -38,9 +39,6 @@ export interface ConnectionManagerDependencies {
   readonly tracer?: HttpTracer | undefined;
 }
 
-const requestIdName = new HeaderName('x-request-id');
-const forwardedProtoName = new HeaderName('x-forwarded-proto');
-
 /** Deadlines of connections are checked this often: they are seconds, and checking costs the request path nothing. */
 const sweepIntervalMs = 1_000;
 /** The clock of the day may be set: how far it is from the monotonic one is read again after this time, not per request. */
@@ -57,7 +55,8 @@ export class ConnectionManager {
   readonly #observers: readonly StreamObserver[];
   readonly stats: ConnectionManagerStats;
   readonly #requestIds = new RequestIds();
-  readonly #normalizePath: PathNormalizer | undefined;
+  readonly #admission: RequestAdmission | undefined;
+  readonly #origin: RequestOrigin | undefined;
   readonly #connections = new Set<ManagedConnection>();
   readonly #pool: HttpStream[] = [];
   #nowMs: number;
@@ -65,6 +64,8 @@ export class ConnectionManager {
   #offsetMs = 0;
   #offsetUntilMs = -Infinity;
   #cancelSweep: (() => void) | undefined = undefined;
+  /** Of the proxy's own answers: what went wrong inside is nobody's business at the edge. */
+  readonly tellsReasons: boolean;
   isDraining = false;
 
   constructor(config: HttpConnectionManager, dependencies: ConnectionManagerDependencies) {
@@ -72,7 +73,9 @@ export class ConnectionManager {
     this.config = config;
     this.headLimits = { maxBytes: config.maxRequestHeadersBytes, maxHeaders: config.maxHeadersCount };
     this.#clock = clock;
-    this.#normalizePath = createPathNormalizer(config);
+    this.#admission = createRequestAdmission(config, stats);
+    this.#origin = createRequestOrigin(config.origin);
+    this.tellsReasons = !config.origin.usesRemoteAddress;
     this.#filters = filters;
     this.tracer = tracer;
     this.#observers = tracer === undefined ? observers : [...observers, tracer];
@@ -163,14 +166,18 @@ export class ConnectionManager {
     if (this.#pool.length < maxPooledStreams) this.#pool.push(stream);
   }
 
-  /** What every request gets before the first filter sees it (Envoy docs `http_conn_man/headers`). */
-  onRequestHeaders(head: RequestHead): void {
-    const { headers } = head;
-    if (this.#normalizePath !== undefined) this.#replacePath(head, this.#normalizePath(head.path));
+  /** What every request gets before the first filter sees it (Envoy docs `http_conn_man/headers`); false: it was answered. */
+  admitRequest(stream: HttpStream): boolean {
+    if (this.#admission !== undefined && !this.#admission.admit(stream)) return false;
+    const { headers } = stream.request;
+    if (this.#origin !== undefined) this.#origin.establish(stream);
     if (this.config.generateRequestId && !headers.hasKnown(Known.requestId)) {
       headers.add(requestIdName, this.#requestIds.next());
     }
-    if (!headers.hasKnown(Known.forwardedProto)) headers.add(forwardedProtoName, 'http');
+    if (!headers.hasKnown(Known.forwardedProto)) {
+      headers.add(forwardedProtoName, stream.codec?.isSecure === true ? 'https' : 'http');
+    }
+    return true;
   }
 
   /** A stream switches protocols. */
@@ -185,12 +192,6 @@ export class ConnectionManager {
     const isAllowed = ofRoute?.get(type) ?? this.config.upgradeConfigs.get(type) ?? false;
     if (!isAllowed) this.stats.upgradesRejected.value += 1;
     return isAllowed;
-  }
-
-  #replacePath(head: RequestHead, path: string): void {
-    if (path === head.path) return;
-    head.path = path;
-    head.hasOriginalStartLine = false;
   }
 
   onStreamComplete(stream: HttpStream): void {

@@ -59,6 +59,13 @@ export class HeaderMap {
     return (this.knownMask & (1 << index)) !== 0;
   }
 
+  /** As if the header had not come: `knownValue` tells of headers that were only removed. */
+  removeKnown(index: number): void {
+    const name = knownHeaders[index];
+    if (name !== undefined) this.remove(name);
+    this.knownMask &= ~(1 << index);
+  }
+
   /** Received value of a `Known` header's last occurrence, also when it was removed since. */
   knownValue(index: number): string | undefined {
     return this.hasKnown(index) ? this.valueAt(this.known[index] ?? 0) : undefined;

@@ -19,7 +19,7 @@ export function prepareLocalReply(
   const bytes = isBodiless ? noBytes : Buffer.from(body);
   head.reset();
   head.status = status;
-  head.reason = STATUS_CODES[status] ?? 'Unknown';
+  head.reason = phraseOf(status);
   head.contentLength = bytes.length;
   if (!isBodiless) head.headers.add(names.contentLength, String(bytes.length));
   if (bytes.length > 0) head.headers.add(names.contentType, 'text/plain');
@@ -28,6 +28,16 @@ export function prepareLocalReply(
   head.headers.add(names.date, httpDate());
   head.headers.add(names.server, 'heddle');
   return bytes;
+}
+
+/** Of RFC 9110. */
+export function phraseOf(status: number): string {
+  return STATUS_CODES[status] ?? 'Unknown';
+}
+
+/** What strangers are not told: the sentence is about the inside of the mesh. */
+export function removeReason(head: ResponseHead): void {
+  head.headers.remove(names.reason);
 }
 
 const noBytes = Buffer.alloc(0);

@@ -27,6 +27,24 @@ export function createPathNormalizer({ normalizesPath, mergesSlashes }: Normaliz
   };
 }
 
+const escapedSlash = /%(?:2f|5c)/i;
+
+/** Whether the path, not its query, has `%2F` or `%5C`: some servers take them for what separates segments. */
+export function hasEscapedSlashes(received: string): boolean {
+  return received.includes('%') && escapedSlash.test(pathOf(received));
+}
+
+export function unescapeSlashes(received: string): string {
+  const path = pathOf(received);
+  const unescaped = path.replace(/%2f/gi, '/').replace(/%5c/gi, '\\');
+  return unescaped + received.slice(path.length);
+}
+
+function pathOf(received: string): string {
+  const queryStart = received.indexOf('?');
+  return queryStart < 0 ? received : received.slice(0, queryStart);
+}
+
 /** RFC 3986 section 6.2.2.2: `%41` is `A`; what is reserved, `%2F` for instance, means something else and stays. */
 function decodeUnreserved(path: string): string {
   return path.replace(/%[0-9A-Fa-f]{2}/g, (escaped) => {

@@ -15,6 +15,8 @@ export interface StreamInfo {
     nowMs(): number;
     wallTimeMs(monotonicMs: number): number;
   };
+  /** Of the client as far as it is known, `ip:port`: behind trusted proxies not who connected. */
+  readonly remoteAddress: string | undefined;
   /** Monotonic milliseconds; the later ones are -1 for what has not happened. */
   readonly startMs: number;
   readonly requestEndMs: number;

@@ -13,7 +13,7 @@ import type { ConnectionManager } from './connection-manager.ts';
 import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
 import { RequestHead, ResponseHead } from './message-head.ts';
 import type { StreamInfo } from './stream-info.ts';
-import { prepareLocalReply } from './local-reply.ts';
+import { phraseOf, prepareLocalReply, removeReason } from './local-reply.ts';
 
 /** The downstream side of a stream, implemented by each codec. */
 export interface ServerCodec {
@@ -21,6 +21,8 @@ export interface ServerCodec {
   readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
   readonly connectionId?: number;
+  /** The peer speaks TLS; default false. */
+  readonly isSecure?: boolean;
   /** Address of the peer, `ip:port`. */
   readonly remoteAddress: string;
   /** Where the peer connected to, `ip:port`. */
@@ -60,6 +62,8 @@ export class HttpStream implements StreamInfo {
   isResponseStarted = false;
   /** Both directions are raw bytes of another protocol: what follows is no request and no response. */
   isUpgraded = false;
+  /** Of the client on whose behalf the peer asks, `ip:0`; empty: the peer itself is the client. */
+  forwardedAddress = '';
   /** When the last byte of the request came, and the first one of its response from upstream; -1: not yet. */
   requestEndMs = -1;
   responseStartMs = -1;
@@ -101,6 +105,11 @@ export class HttpStream implements StreamInfo {
     this.#filters = factories.map((create) => create(this));
   }
 
+  /** Of the client as far as it is known, `ip:port`. */
+  get remoteAddress(): string | undefined {
+    return this.forwardedAddress === '' ? this.codec?.remoteAddress : this.forwardedAddress;
+  }
+
   get requestedServerName(): string {
     return this.codec?.requestedServerName ?? '';
   }
@@ -118,7 +127,7 @@ export class HttpStream implements StreamInfo {
     this.isRequestComplete = endStream;
     if (endStream) this.requestEndMs = this.startMs;
     const { manager } = this;
-    manager.onRequestHeaders(this.request);
+    if (!manager.admitRequest(this)) return;
     if (manager.tracer !== undefined) manager.tracer.onRequestHeaders(this);
     this.#runDecodeHeaders(0, endStream);
   }
@@ -225,23 +234,29 @@ export class HttpStream implements StreamInfo {
       this.#finish();
       return;
     }
-    this.sendDirectResponse(status, error.reason, error);
+    this.sendDirectResponse(status, this.manager.tellsReasons ? error.reason : phraseOf(status), error);
   }
 
   /** The head of an answer of the proxy's own, without content, to be completed and sent with `encodeHeaders(true)`. */
   prepareLocalReply(status: number): ResponseHead {
     this.localReplyDetails ??= this.error?.details ?? 'direct_response';
-    prepareLocalReply(this.response, status, '', this.error);
+    this.#prepareReply(status, '', this.error);
     return this.response;
   }
 
   /** Answers with `status` and `body`, as a `direct_response` route does. */
   sendDirectResponse(status: number, body: string | Uint8Array, error?: MeshError): void {
     this.localReplyDetails ??= error?.details ?? 'direct_response';
-    const bytes = prepareLocalReply(this.response, status, body, error);
+    const bytes = this.#prepareReply(status, body, error);
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
     this.encodeHeaders(!hasBody);
     if (hasBody) this.encodeData({ bytes, start: 0, end: bytes.length }, true);
+  }
+
+  #prepareReply(status: number, body: string | Uint8Array, error: MeshError | undefined): Buffer {
+    const bytes = prepareLocalReply(this.response, status, body, error);
+    if (!this.manager.tellsReasons) removeReason(this.response);
+    return bytes;
   }
 
   #finish(): void {
@@ -264,6 +279,7 @@ export class HttpStream implements StreamInfo {
     this.isRequestComplete = false;
     this.isResponseStarted = false;
     this.isUpgraded = false;
+    this.forwardedAddress = '';
     this.error = undefined;
     this.route = undefined;
     this.routeName = '';

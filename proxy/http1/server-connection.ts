@@ -44,6 +44,7 @@ const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 export class ServerConnection implements SocketHandler, ServerCodec {
   readonly connectionId = nextConnectionId();
+  readonly isSecure: boolean;
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly requestedServerName: string;
@@ -77,6 +78,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.localAddress =
       facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
     this.requestedServerName = facts?.serverName ?? '';
+    // Of the sockets of node:tls.
+    this.isSecure = 'encrypted' in socket && socket.encrypted === true;
     manager.addConnection(this);
     this.#deadlines.armIdle();
   }

@@ -64,7 +64,7 @@ function compileKey(key: HashKey, makeToken: () => string): KeyReader {
     case 'query_parameter':
       return ({ request }) => foundKey(firstQueryValue(request.path, key.name));
     case 'source_ip':
-      return ({ codec }) => foundKey(codec && withoutPort(codec.remoteAddress));
+      return ({ remoteAddress }) => foundKey(remoteAddress && withoutPort(remoteAddress));
     case 'cookie':
       return compileCookie(key, makeToken);
   }

@@ -1,8 +1,14 @@
-/** Pure: the parts of a request's path, as received: nothing is decoded. */
+/** Pure: the parts of where a request goes, as received: nothing is decoded. */
 
 export function withoutQuery(path: string): string {
   const query = path.indexOf('?');
   return query < 0 ? path : path.slice(0, query);
+}
+
+/** Of a Host: `a.com` of `a.com:8080`, `[::1]` of `[::1]:80`. */
+export function withoutPort(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  return colon < 0 || colon < authority.lastIndexOf(']') ? authority : authority.slice(0, colon);
 }
 
 /** The query with its `?`, or the empty string. */

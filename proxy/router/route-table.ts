@@ -11,10 +11,12 @@ import { type HeaderRules, compileHeaderRules } from './header-rules.ts';
 import { type RequestHasher, compileHashPolicies } from './hash-policy.ts';
 import { type PathRewriter, compilePathRewrite } from './path-rewrite.ts';
 import { type Redirector, compileRedirect } from './redirect.ts';
+import { lacksTls, tlsRedirectRoute } from './tls-redirect.ts';
 import { type CompiledRetryPolicy, compileRetryPolicy } from './retry-conditions.ts';
 import { type RouteCluster, compileRouteClusters } from './route-cluster.ts';
 import { type Descriptor, compileDescriptor } from './rate-limit-descriptor.ts';
 import { minIndexedRoutes } from './route-candidates.ts';
+import { withoutPort } from './request-path.ts';
 import { literalOf, RouteIndex } from './route-index.ts';
 import { type RequestPredicate, compileRouteMatch } from './route-match.ts';
 import { RouteStats } from './route-stats.ts';
@@ -55,6 +57,9 @@ export interface CompiledRoute {
 
 interface CompiledVirtualHost {
   readonly name: string;
+  readonly requiresTls: VirtualHost['requiresTls'];
+  /** For requests that have to come by TLS; undefined when none has to. */
+  readonly tlsRedirect: CompiledRoute | undefined;
   readonly routes: readonly CompiledRoute[];
   /** Undefined when there are only a few routes. */
   readonly index: RouteIndex | undefined;
@@ -78,10 +83,12 @@ export class RouteTable {
   readonly #suffixes: WildcardDomain[] = [];
   readonly #prefixes: WildcardDomain[] = [];
   #catchAll: CompiledVirtualHost | undefined = undefined;
+  readonly #ignoresPort: boolean;
 
   /** `stats`: where routes with a `stat_prefix` count; a table that serves nobody needs none. */
   constructor(config: RouteConfiguration, stats?: StatsStore) {
     this.name = config.name;
+    this.#ignoresPort = config.ignoresPort;
     for (const virtualHost of config.virtualHosts) {
       const compiled = compileVirtualHost(virtualHost, config, stats);
       for (const domain of virtualHost.domains) this.#addDomain(domain.toLowerCase(), compiled);
@@ -100,9 +107,11 @@ export class RouteTable {
 
   /** The first route of the request's virtual host that matches. */
   match(head: RequestHead): CompiledRoute | undefined {
-    const virtualHost = this.#exact.get(head.authority) ?? this.#findVirtualHost(head.authority.toLowerCase());
+    const host = this.#ignoresPort ? withoutPort(head.authority) : head.authority;
+    const virtualHost = this.#exact.get(host) ?? this.#findVirtualHost(host.toLowerCase());
     if (virtualHost === undefined) return undefined;
-    const { routes, index } = virtualHost;
+    const { routes, index, tlsRedirect } = virtualHost;
+    if (tlsRedirect !== undefined && lacksTls(head, virtualHost.requiresTls)) return tlsRedirect;
     if (index !== undefined) return index.find(head);
     for (let i = 0; i < routes.length; i++) {
       const route = routes[i];
@@ -113,7 +122,7 @@ export class RouteTable {
 
   /** For people: the virtual host of a Host, and the domain by which it is found. */
   virtualHostOf(authority: string): FoundVirtualHost | undefined {
-    const host = authority.toLowerCase();
+    const host = (this.#ignoresPort ? withoutPort(authority) : authority).toLowerCase();
     const virtualHost = this.#findVirtualHost(host);
     if (virtualHost === undefined) return undefined;
     const { name, routes } = virtualHost;
@@ -151,8 +160,12 @@ function compileVirtualHost(
     headers: route.match.headers,
     literal: literalOf(route.match.path),
   }));
+  const { requiresTls } = virtualHost;
+  const redirect = requiresTls === 'NONE' ? undefined : compileRoute(tlsRedirectRoute, virtualHost, config);
   return {
     name: virtualHost.name,
+    requiresTls,
+    tlsRedirect: redirect && { ...redirect, stats: undefined },
     routes: indexed.map(({ route }) => route),
     index: indexed.length < minIndexedRoutes ? undefined : new RouteIndex(indexed),
   };

@@ -78,6 +78,10 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
     this.#activeMs = this.startMs;
   }
 
+  get remoteAddress(): string {
+    return this.codec.remoteAddress;
+  }
+
   get manager(): StreamInfo['manager'] {
     return this.#proxy.times;
   }

@@ -28,7 +28,14 @@ describe('the committed CustomResourceDefinitions', () => {
   });
 
   it('are one per kind that Kubernetes does not have, named as Kubernetes asks', () => {
-    const ofIstio = ['virtualservices', 'destinationrules', 'serviceentries', 'sidecars', 'workloadentries'];
+    const ofIstio = [
+      'virtualservices',
+      'destinationrules',
+      'serviceentries',
+      'gateways',
+      'sidecars',
+      'workloadentries',
+    ];
     expect(crds.map(({ crd }) => crd.metadata.name)).toEqual([
       ...ofIstio.map((plural) => `${plural}.networking.istio.io`),
       'ratelimits.networking.heddle.dev',

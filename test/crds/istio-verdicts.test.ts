@@ -43,7 +43,7 @@ describe("Istio's own validation cases", () => {
     expect(verdictOf({ ...one?.resource, metadata: { ...one?.resource.metadata, labels } })).toBe('reject');
   });
 
-  it('covers all four kinds', () => {
+  it('covers five kinds', () => {
     const counts = new Map<string, number>();
     for (const { resource } of cases) counts.set(resource.kind, (counts.get(resource.kind) ?? 0) + 1);
     expect(Object.fromEntries(counts)).toEqual({
@@ -51,6 +51,7 @@ describe("Istio's own validation cases", () => {
       DestinationRule: 31,
       ServiceEntry: 33,
       WorkloadEntry: 4,
+      Gateway: 48,
     });
   });
 });

@@ -170,24 +170,72 @@ describe('gateways', () => {
       gateways,
       http: [{ ...(match === undefined ? {} : { match: [match] }), directResponse: { status: 200 } }],
     });
+  const gateway = (name: string, namespace?: string): SomeResource =>
+    named('Gateway', name, { servers: [] }, namespace);
   const unknown = (path: string, name: string): string =>
-    `${path}: no gateway ${JSON.stringify(name)} is known, no gateways are served yet: rules for it have no effect`;
+    `${path}: no Gateway ${name} is known yet: rules for it have no effect`;
 
-  it('that are named are a warning each, but for mesh', () => {
+  it('that nobody knows are a warning each, but for mesh', () => {
     expect(check([bound('a', ['mesh', 'shop/front'], { gateways: ['front', 'mesh'] })])).toEqual({
       errors: '',
-      warnings: [unknown('spec.gateways[1]', 'shop/front'), unknown('spec.http[0].match[0].gateways[0]', 'front')].join(
-        '\n',
-      ),
+      warnings: [
+        unknown('spec.gateways[1]', 'shop/front'),
+        unknown('spec.http[0].match[0].gateways[0]', 'default/front'),
+      ].join('\n'),
     });
     expect(check([bound('a', ['mesh'], { gateways: ['mesh'] })])).toEqual(nothing);
   });
 
+  it('are known by their full name, by the name alone in their own namespace, and by the old form', () => {
+    const names = ['front', 'default/front', 'front.default.svc.cluster.local', 'shop/front'];
+    expect(check([gateway('front'), gateway('front', 'shop'), bound('a', names)])).toEqual(nothing);
+    expect(check([gateway('front', 'shop'), bound('a', ['front'])]).warnings).toBe(
+      unknown('spec.gateways[0]', 'default/front'),
+    );
+  });
+
   it('have hosts of their own: rules for the mesh do not collide with them', () => {
-    const [gateway, mesh] = [bound('g', ['front']), bound('m', ['mesh'])];
-    expect(check([gateway, mesh])).toEqual(nothing);
-    expect(check([mesh, gateway]).warnings).toBe(unknown('spec.gateways[0]', 'front'));
+    const [front, mesh] = [bound('g', ['front']), bound('m', ['mesh'])];
+    expect(check([front, mesh])).toEqual(nothing);
+    expect(check([mesh, front]).warnings).toBe(unknown('spec.gateways[0]', 'default/front'));
     expect(check([bound('older', ['mesh', 'front']), mesh]).warnings).toMatch(/older is older/);
+  });
+});
+
+describe('a Gateway', () => {
+  const server = (protocol: string, hosts: readonly string[] = ['*'], more: object = {}): object => ({
+    port: { number: 80, name: protocol, protocol },
+    hosts,
+    ...(protocol === 'HTTPS' ? { tls: { mode: 'SIMPLE' } } : {}),
+    ...more,
+  });
+  const front = (name: string, servers: readonly object[], selector: object = { istio: 'edge' }): SomeResource =>
+    named('Gateway', name, { servers, selector });
+  const taken = (why: string, owner = 'default/older'): string =>
+    `spec.servers[0]: is not served at port 80: Gateway ${owner} is older and ${why}`;
+
+  it('is warned about where an older one has its port for something else', () => {
+    const older = front('older', [server('HTTP')]);
+    expect(check([older, front('g', [server('TCP')])]).warnings).toBe(taken('is HTTP there'));
+    expect(check([older, front('g', [server('HTTPS')])]).warnings).toBe(taken('is HTTP there'));
+    const secure = front('older', [server('HTTPS', ['a.com'])]);
+    expect(check([secure, front('g', [server('HTTPS', ['a.com'])])]).warnings).toBe(taken('has host "a.com" there'));
+  });
+
+  it('is fine where it shares the port, has another address, or is for other proxies', () => {
+    const older = front('older', [server('HTTP')]);
+    expect(check([older, front('g', [server('HTTP')])])).toEqual(nothing);
+    expect(check([older, front('g', [server('TCP', ['*'], { bind: '10.0.0.1' })])])).toEqual(nothing);
+    expect(check([older, front('g', [server('TCP')], { istio: 'other' })])).toEqual(nothing);
+    expect(check([front('older', [server('HTTPS', ['a.com'])]), front('g', [server('HTTPS', ['b.com'])])])).toEqual(
+      nothing,
+    );
+  });
+
+  it('is warned about where its own servers exclude each other', () => {
+    expect(check([front('g', [server('HTTP'), server('TCP')])]).warnings).toBe(
+      'spec.servers[1]: is not served at port 80: an earlier one of its own is HTTP there',
+    );
   });
 });
 

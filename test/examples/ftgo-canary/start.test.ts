@@ -16,8 +16,12 @@ test(
   },
 );
 
-test('Ctrl-C ends every process', { timeout: 60_000 }, async () => {
+test('a browser reaches the shop through the gateway, and Ctrl-C ends every process', { timeout: 60_000 }, async () => {
   const child = new Child({ name: 'start', args: [start] });
+  const [, shop = ''] = await child.waitForLine(/shop\s+(http:\S+)/, 40_000);
+  const page = await fetch(shop);
+  expect(page.url).toBe(`${shop}/orders/1`);
+  expect(await page.json()).toMatchObject({ id: '1' });
   const [, admin = ''] = await child.waitForLine(/admin\s+(http:\S+)/, 40_000);
   child.kill('SIGINT');
   expect((await child.exited).code, child.output).toBe(0);

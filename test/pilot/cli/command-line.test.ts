@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '../../support/command.ts';
 
-const verbs = ['up', 'run', 'proxy', 'capture', 'apply', 'get', 'delete', 'proxy-status'];
+const verbs = ['up', 'run', 'gateway', 'proxy', 'capture', 'apply', 'get', 'delete', 'proxy-status'];
 
 describe('the heddle command', () => {
   test('--help lists every verb and the exit codes', async () => {
@@ -23,6 +23,8 @@ describe('the heddle command', () => {
     ['an unknown option', ['get', 'vs', '--fast'], /unknown option '--fast'/],
     ['a missing argument', ['get'], /missing required argument 'kind'/],
     ['a missing option', ['apply'], /required option '-f, --filename <path>' not specified/],
+    ['a port offset that leaves no port', ['gateway', '--name', 'a', '--port-offset', '64512'], /from 0 to 64511/],
+    ['a gateway without a name', ['gateway'], /--name/],
     ['a bad port', ['run', '--service', 'a', '--port', '70000', '--', 'true'], /65535 is expected/],
     [
       'a further port of an application that is not intercepted',

@@ -1,14 +1,9 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import type { Bootstrap, Cluster, Listener } from '../../../proxy/api/envoy.gen.ts';
 import { decode, encode } from '../../../proxy/api/protojson.ts';
 import { resourceTypes } from '../../../proxy/api/resource-types.ts';
 import { requirePeers } from '../../support/peers.ts';
-import { type NodeResources, resourcesOfNode } from './interception.ts';
+import { validateWithEnvoy } from './envoy-validation.ts';
+import { resourcesOfNode } from './interception.ts';
 import { contextOf, destinationRuleYaml, metadataOf, serviceYaml, sidecarWorkload } from './scenario.ts';
 
 const entry = (name: string, spec: string): string => `
@@ -98,7 +93,7 @@ const node = metadataOf({ interceptionMode: 'REDIRECT', appPorts: [8080, 5432, 9
 describe('all that an intercepted node gets', () => {
   test.for(['REDIRECT', 'TPROXY'] as const)('is accepted by a real Envoy: %s', async (interceptionMode, context) => {
     requirePeers(context, 'envoy');
-    await validate(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
+    await validateWithEnvoy(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
   });
 
   test.each(['REDIRECT', 'TPROXY'] as const)("is accepted by the sidecar's own decoders: %s", (interceptionMode) => {
@@ -124,32 +119,3 @@ describe('all that an intercepted node gets', () => {
     }
   });
 });
-
-async function validate(resources: NodeResources): Promise<void> {
-  const dir = mkdtempSync(join(tmpdir(), 'heddle-envoy-'));
-  try {
-    const file = join(dir, 'bootstrap.pb');
-    writeFileSync(file, encode('envoy.config.bootstrap.v3.Bootstrap', staticBootstrap(resources)));
-    const { stdout } = await promisify(execFile)('envoy', ['--mode', 'validate', '-c', file, '-l', 'error']);
-    expect(stdout).toMatch(/OK/);
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
-
-/** What ADS carries, written into one file: endpoints inside their clusters, routes inside their listeners. */
-function staticBootstrap({ clusters, assignments, listeners, routes }: NodeResources): Bootstrap {
-  const inlined = clusters.map((cluster): Cluster => {
-    const load_assignment = assignments.find(({ cluster_name }) => cluster_name === cluster.name);
-    if (load_assignment === undefined) return cluster;
-    const { eds_cluster_config: _, ...rest } = cluster;
-    return { ...rest, type: 'STATIC', load_assignment };
-  });
-  const text = JSON.stringify(listeners).replace(/"rds":\{.*?"route_config_name":"(.*?)"\}/g, (_, name: string) => {
-    return `"route_config":${JSON.stringify(routes.find((one) => one.name === name))}`;
-  });
-  return {
-    node: { id: 'test', cluster: 'test' },
-    static_resources: { clusters: inlined, listeners: JSON.parse(text) as Listener[] },
-  };
-}

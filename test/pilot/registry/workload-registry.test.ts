@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Node, NodeMetadata } from '../../../proxy/api/node.ts';
-import { sidecarNodeId } from '../../../proxy/api/node.ts';
+import { nodeIdOf } from '../../../proxy/api/node.ts';
 import { WorkloadRegistry } from '../../../pilot/registry/workload-registry.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { metadataOf, sidecarWorkload } from '../networking/scenario.ts';
 
 const nodeOf = (given: Partial<NodeMetadata> = {}): Node => {
   const metadata = metadataOf(given);
-  return { id: sidecarNodeId(metadata), cluster: '', metadata };
+  return { id: nodeIdOf(metadata), cluster: '', metadata };
 };
 const { id } = nodeOf();
 

@@ -190,7 +190,13 @@ describe('single resources', () => {
     ['PUT', `${path}/ghost`, virtualService('ghost'), 404, 'virtualservices.networking.istio.io "ghost" not found'],
     ['DELETE', `${path}/ghost`, undefined, 404, 'virtualservices.networking.istio.io "ghost" not found'],
     ['GET', '/api/v1/namespaces/default/services/ghost', undefined, 404, 'services "ghost" not found'],
-    ['GET', `${networking}/gateways`, undefined, 404, 'the server has no resource gateways in networking.istio.io/v1'],
+    [
+      'GET',
+      `${networking}/proxyconfigs`,
+      undefined,
+      404,
+      'the server has no resource proxyconfigs in networking.istio.io/v1',
+    ],
     [
       'GET',
       '/apis/networking.istio.io/v2/virtualservices',

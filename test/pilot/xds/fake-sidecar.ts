@@ -9,7 +9,7 @@ import {
 } from '../../../proxy/api/discovery.ts';
 import type { RootMessages } from '../../../proxy/api/envoy.gen.ts';
 import { type Health, healthRequest } from '../../../proxy/api/health.ts';
-import { encodeNode, type NodeMetadata, sidecarNodeId } from '../../../proxy/api/node.ts';
+import { encodeNode, type NodeMetadata, nodeIdOf } from '../../../proxy/api/node.ts';
 import { decode } from '../../../proxy/api/protojson.ts';
 import { type DiscoveryName, discoveryNameOf, resourceTypes } from '../../../proxy/api/resource-types.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
@@ -145,7 +145,7 @@ export class FakeSidecar {
   }
 
   #send(request: DiscoveryRequest): void {
-    const id = sidecarNodeId(this.#metadata);
+    const id = nodeIdOf(this.#metadata);
     const node = this.#hasIntroducedItself ? undefined : encodeNode({ id, cluster: 'test', metadata: this.#metadata });
     this.#hasIntroducedItself = true;
     this.#stream.write(encodeDiscoveryRequest({ ...request, node }));

@@ -65,6 +65,14 @@ describe('a listener', () => {
               accessLogs: [],
               normalizesPath: false,
               mergesSlashes: false,
+              escapedSlashes: 'KEEP_UNCHANGED',
+              underscoresInHeaders: 'ALLOW',
+              origin: {
+                usesRemoteAddress: false,
+                xffNumTrustedHops: 0,
+                internalAddresses: [],
+                preservesExternalRequestId: false,
+              },
               generateRequestId: true,
               maxRequestHeadersBytes: 61_440,
               maxHeadersCount: 100,
@@ -264,9 +272,16 @@ describe('an HTTP connection manager', () => {
     ],
     [
       'with what would change behaviour',
-      { server_name: 'x', tracing: {}, use_remote_address: true, upgrade_configs: [{ upgrade_type: 'CONNECT' }] },
+      {
+        server_name: 'x',
+        tracing: {},
+        skip_xff_append: true,
+        forward_client_cert_details: 'SANITIZE_SET',
+        upgrade_configs: [{ upgrade_type: 'CONNECT' }],
+      },
       [
-        'hcm.use_remote_address: true is not supported, only false is',
+        'hcm.skip_xff_append: true is not supported, only false is',
+        'hcm.forward_client_cert_details: "SANITIZE_SET" is not supported, only "SANITIZE" is',
         'hcm.tracing.provider: must be set',
         'hcm.server_name: is not supported',
         'hcm.upgrade_configs[0].upgrade_type: CONNECT is not supported',
@@ -274,6 +289,28 @@ describe('an HTTP connection manager', () => {
     ],
   ])('%s is refused', (_what, manager, expected) => {
     expect(faults(withManager(manager)).sort()).toEqual(expected.sort());
+  });
+
+  test('at the edge of a mesh says whom it trusts, and what it does not let in', () => {
+    const manager: HttpConnectionManager = {
+      use_remote_address: true,
+      xff_num_trusted_hops: 1,
+      internal_address_config: { unix_sockets: false, cidr_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
+      preserve_external_request_id: true,
+      path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
+      common_http_protocol_options: { headers_with_underscores_action: 'REJECT_REQUEST' },
+    };
+    const { value } = decode(withManager(manager));
+    expect(value && httpConnectionManagersOf(value)[0]).toMatchObject({
+      escapedSlashes: 'UNESCAPE_AND_REDIRECT',
+      underscoresInHeaders: 'REJECT_REQUEST',
+      origin: {
+        usesRemoteAddress: true,
+        xffNumTrustedHops: 1,
+        internalAddresses: [{ address: '10.0.0.0', prefixLength: 8 }],
+        preservesExternalRequestId: true,
+      },
+    });
   });
 
   test('without routes is refused, and so is RDS from somewhere else', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decodeNode, encodeNode, type Node, sidecarNodeId } from '../../../proxy/api/node.ts';
+import { decodeNode, encodeNode, type Node, nodeIdOf } from '../../../proxy/api/node.ts';
 import { decodePeerMetadata, encodePeerMetadata, workloadIdentity } from '../../../proxy/api/peer-metadata.ts';
 import { decode, encode } from '../../../proxy/api/protojson.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -16,7 +16,7 @@ const metadata = {
   inboundPort: 15_006,
   outboundPort: 15_001,
 };
-const node: Node = { id: sidecarNodeId(metadata), cluster: 'reviews.shop', metadata };
+const node: Node = { id: nodeIdOf(metadata), cluster: 'reviews.shop', metadata };
 
 describe('a node', () => {
   test('survives the wire', () => {

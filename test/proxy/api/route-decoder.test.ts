@@ -392,13 +392,10 @@ describe('virtual hosts', () => {
   });
 
   test('with what would change behaviour are refused', () => {
-    const virtual_hosts = [
-      { name: 'a', domains: ['*'], require_tls: 'ALL' as const, include_attempt_count_in_response: true },
-    ];
+    const virtual_hosts = [{ name: 'a', domains: ['*'], include_attempt_count_in_response: true }];
     expect(faults({ virtual_hosts, validate_clusters: true, vhds: {} })).toEqual([
       'validate_clusters: true is not supported, only false is',
       'vhds: is not supported',
-      'virtual_hosts[0].require_tls: is not supported',
       'virtual_hosts[0].include_attempt_count_in_response: is not supported',
     ]);
   });

@@ -1,0 +1,52 @@
+/** Listeners and routes of gateways, translated and encoded once per gateway and change of configuration. */
+import type { NodeMetadata } from '../../proxy/api/node.ts';
+import { resourceTypes } from '../../proxy/api/resource-types.ts';
+import type { Client } from '../model/client.ts';
+import type { GatewayListener } from '../model/gateways.ts';
+import { memoize } from '../model/memoize.ts';
+import type { PushConfig } from '../model/push-context.ts';
+import { placeOf } from '../model/workload.ts';
+import { buildGatewayListener } from '../networking/gateway-listeners.ts';
+import { buildGatewayHosts } from '../networking/gateway-routes.ts';
+import { reportsOf } from './listener-sets.ts';
+import { encodeSharedRoutes, outboundRoutesFor, type SharedRoutes } from './outbound-routes.ts';
+import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
+
+interface NodeView {
+  readonly client: Client;
+  readonly listeners: readonly GatewayListener[];
+  readonly routes: Map<string, SharedRoutes | undefined>;
+}
+
+export function createGatewaySets(encoder: ResourceEncoder) {
+  const views = memoize((config: PushConfig, _key: null) =>
+    memoize((node: NodeMetadata, _node: null): NodeView => {
+      const { labels } = placeOf(node);
+      const listeners = config.gateways.listenersOf(node.labels, node.portOffset);
+      return { client: { namespace: node.namespace, labels, isGateway: true }, listeners, routes: new Map() };
+    }),
+  );
+  const viewOf = (node: NodeMetadata, config: PushConfig): NodeView => views(config, null)(node, null);
+  const encodedListeners = memoize((config: PushConfig, _key: null) =>
+    memoize((node: NodeMetadata, _node: null): readonly EncodedResource[] => {
+      const { client, listeners } = viewOf(node, config);
+      const reports = reportsOf(node, config.telemetries, 'CLIENT');
+      const context = { config, client, reports, trustedProxies: node.trustedProxies ?? 0 };
+      return listeners
+        .flatMap((listener) => buildGatewayListener(listener, context) ?? [])
+        .map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener));
+    }),
+  );
+  return {
+    listeners: (node: NodeMetadata, config: PushConfig) => encodedListeners(config, null)(node, null),
+    routes: (node: NodeMetadata, config: PushConfig, name: string): EncodedResource | undefined => {
+      const { client, listeners, routes } = viewOf(node, config);
+      if (!routes.has(name)) {
+        const hosts = buildGatewayHosts(listeners, name, { config, client });
+        routes.set(name, hosts && encodeSharedRoutes(hosts));
+      }
+      const shared = routes.get(name);
+      return shared && outboundRoutesFor(shared, node, name);
+    },
+  };
+}
