@@ -94,12 +94,13 @@ describe('a discovery response', () => {
 
 describe('the table of resource types', () => {
   test('stands in apply order', () => {
-    expect(discoveryNames).toEqual(['CDS', 'EDS', 'LDS', 'RDS']);
+    expect(discoveryNames).toEqual(['SDS', 'CDS', 'EDS', 'LDS', 'RDS']);
   });
 
   test('finds a service by type URL', () => {
     expect(discoveryNameOf('type.googleapis.com/envoy.config.listener.v3.Listener')).toBe('LDS');
-    expect(discoveryNameOf('type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret')).toBeUndefined();
+    expect(discoveryNameOf('type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret')).toBe('SDS');
+    expect(discoveryNameOf('type.googleapis.com/envoy.service.runtime.v3.Runtime')).toBeUndefined();
   });
 
   test('decodes and names each of them', () => {
