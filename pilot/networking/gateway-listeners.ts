@@ -5,7 +5,7 @@ import type { GatewayListener, MergedServer } from '../model/gateways.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildDownstreamTls } from './downstream-tls.ts';
-import { isSameMatch, ofServerNames } from './filter-chain-match.ts';
+import { ClaimedConnections, ofServerNames } from './filter-chain-match.ts';
 import { boundRules } from './gateway-hosts.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Route } from './l4-routes.ts';
@@ -36,14 +36,18 @@ export function buildGatewayListener(listener: GatewayListener, context: Gateway
 
 /** Strangers are not waited for: who does not say what he wants within Envoy's default time is sent away. */
 function inspectionOf(chains: readonly FilterChain[]): Partial<Listener> {
-  const { listener_filters } = buildInspection(chains);
+  const { listener_filters } = buildInspection({ chains });
   return listener_filters === undefined ? {} : { listener_filters, listener_filters_timeout: '15s' };
 }
 
-/** Envoy refuses a listener in which two chains have equal matches; the first one counts. */
+/** Of two chains that claim the same connections the first one counts. */
 function distinct(chains: readonly FilterChain[]): FilterChain[] {
-  const matchOf = ({ filter_chain_match = {} }: FilterChain) => filter_chain_match;
-  return chains.filter((chain, i) => chains.findIndex((one) => isSameMatch(matchOf(one), matchOf(chain))) === i);
+  const claims = new ClaimedConnections();
+  return chains.flatMap(({ filter_chain_match = {}, ...chain }) =>
+    claims
+      .claim(filter_chain_match)
+      .map((match) => (Object.keys(match).length === 0 ? chain : { filter_chain_match: match, ...chain })),
+  );
 }
 
 function chainsOf(server: MergedServer, index: number, listenerName: string, context: GatewayContext): FilterChain[] {
@@ -63,7 +67,8 @@ function chainsOf(server: MergedServer, index: number, listenerName: string, con
 
 function tlsChain({ hosts, server: { tls = {} } }: MergedServer, alpnProtocols: readonly string[]): FilterChain {
   return {
-    filter_chain_match: ofServerNames(hosts.map(({ name }) => name)),
+    // Of partial wildcards, which it knows no words for, a Gateway has none.
+    filter_chain_match: ofServerNames(hosts.map(({ name }) => name)) ?? {},
     ...buildDownstreamTls(tls, alpnProtocols),
   };
 }
@@ -110,10 +115,12 @@ function passthroughChains(server: MergedServer, { config, client, reports }: Ga
     return (rules.spec.tls ?? []).flatMap(({ match = [], route = [] }) =>
       match
         .filter((attributes) => route.length > 0 && isL4ForClient(attributes, routing))
-        .map(({ sniHosts = [] }) => ({
-          filter_chain_match: { ...ofServerNames(sniHosts), transport_protocol: 'tls' },
-          filters: [buildL4Route(route, routing, connectionReports(reports))],
-        })),
+        .flatMap(({ sniHosts = [] }) => {
+          const names = ofServerNames(sniHosts);
+          if (names === undefined) return [];
+          const filters = [buildL4Route(route, routing, connectionReports(reports))];
+          return [{ filter_chain_match: { ...names, transport_protocol: 'tls' }, filters }];
+        }),
     );
   });
 }

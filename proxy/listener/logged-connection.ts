@@ -66,6 +66,10 @@ export class LoggedConnection implements SocketHandler, StreamInfo {
     };
   }
 
+  get remoteAddress(): string {
+    return this.codec.remoteAddress;
+  }
+
   get codec(): NonNullable<StreamInfo['codec']> {
     return this.#served?.downstream ?? this.#codec;
   }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { encodeNode, sidecarNodeId } from '../../../proxy/api/node.ts';
+import { encodeNode, nodeIdOf } from '../../../proxy/api/node.ts';
 import type { ProxyServer } from '../../../proxy/server.ts';
 import { adsBootstrapText } from '../../support/ads-bootstrap.ts';
 import { closeAfterTest } from '../../support/closing.ts';
@@ -26,7 +26,7 @@ spec: { clusterIP: ${address}, clusterIPs: [${address}], ports: [{ name: http, p
 async function startSidecar(controlPlane: ControlPlane, dnsPort: number): Promise<ProxyServer> {
   const [outboundPort, adsPort] = [await unusedPort(), controlPlane.server.port];
   const metadata = metadataOf({ service: '', appPort: 0, inboundPort: 0, outboundPort, dnsPort });
-  const node = encodeNode({ id: sidecarNodeId(metadata), cluster: 'client.default', metadata });
+  const node = encodeNode({ id: nodeIdOf(metadata), cluster: 'client.default', metadata });
   const folder = mkdtempSync(join(tmpdir(), 'heddle-dns-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const resolvConfPath = join(folder, 'resolv.conf');
