@@ -60,6 +60,7 @@ describe('discovery', () => {
       'virtualservices',
       'destinationrules',
       'serviceentries',
+      'gateways',
       'sidecars',
       'workloadentries',
     ]);

@@ -94,7 +94,7 @@ describe('a discovery response', () => {
 
 describe('the table of resource types', () => {
   test('stands in apply order', () => {
-    expect(discoveryNames).toEqual(['SDS', 'CDS', 'EDS', 'LDS', 'RDS']);
+    expect(discoveryNames).toEqual(['CDS', 'EDS', 'SDS', 'LDS', 'RDS']);
   });
 
   test('finds a service by type URL', () => {
