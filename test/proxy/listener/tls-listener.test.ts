@@ -146,6 +146,15 @@ describe('a filter chain that ends TLS', () => {
   });
 });
 
+test('TLS at a port of plain HTTP is told so in plain text, and closed', async () => {
+  const { backend, port } = await start({ filter_chains: [httpChain] });
+  const client = closeAfterTest(await RawClient.connect(port));
+  client.socket.write(await clientHello());
+  await client.untilOver();
+  expect(client.text).toMatch(/^HTTP\/1\.1 400 /);
+  expect(backend.requests).toEqual([]);
+});
+
 describe('a listener that looks for TLS', () => {
   const byName: Listener = {
     listener_filters: listenerFilters('tls_inspector'),

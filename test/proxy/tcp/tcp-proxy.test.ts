@@ -187,6 +187,45 @@ describe('a connection', () => {
   });
 });
 
+describe('a connection that is reset at any byte', () => {
+  const message = 'twelve bytes';
+
+  test('by its client is reset for the server, which got a beginning of what was sent and nothing else', async () => {
+    const { backend, proxy, connect } = await start();
+    for (let length = 0; length <= message.length; length++) {
+      const client = await connect();
+      await until(() => backend.connections.length === length + 1);
+      const server = backend.connections[length];
+      client.send(message.slice(0, length));
+      // Apart from the bytes and together with them: libuv takes the latter for FIN, here as in the proxy.
+      if (length % 2 === 0) await until(() => server?.received.length === length);
+      client.reset();
+      await over(proxy, length + 1);
+      await until(() => server?.isClosed === true || server?.isEnded === true);
+      expect(message.slice(0, length).startsWith(server?.received ?? '?')).toBe(true);
+    }
+    expect(new Set(proxy.connections.map(({ responseFlags }) => responseFlags))).toEqual(new Set(['DC']));
+    expect(proxy.stat('cluster.backend.upstream_cx_active')).toBe(0);
+  });
+
+  test('by its server is reset for the client, which got a beginning of what was sent and nothing else', async () => {
+    const { backend, proxy, connect } = await start();
+    for (let length = 0; length <= message.length; length++) {
+      const client = await connect();
+      await until(() => backend.connections.length === length + 1);
+      const server = backend.connections[length];
+      server?.send(message.slice(0, length));
+      if (length % 2 === 0) await until(() => client.text.length === length);
+      server?.socket.resetAndDestroy();
+      await over(proxy, length + 1);
+      await client.untilOver();
+      expect(message.slice(0, length).startsWith(client.text)).toBe(true);
+      expect(proxy.connections[length]?.responseFlags).toBe('UR');
+    }
+    expect(proxy.stat('cluster.backend.upstream_cx_active')).toBe(0);
+  });
+});
+
 describe('a connection that leads nowhere is reset, with the flag', () => {
   test('UF and URX, when nobody listens there and no attempt is left', async () => {
     const { proxy, connect } = await start({
