@@ -14,7 +14,7 @@ import type { PodProcess, Ran } from './pods/pod-process.ts';
 
 /** Who runs in images that are not ours, when the file does not say. */
 const nobody = '65534:65534';
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 40_000;
 /** The first that a network gives; the bridge has the one before it. */
 const firstHost = 2;
 

@@ -18,7 +18,7 @@ async function call(mesh: ComposePods, calls: number, ...args: string[]): Promis
   return counts;
 }
 
-test('the compose file makes a mesh of programs that know of none', { timeout: 90_000 }, async (context) => {
+test('the compose file makes a mesh of programs that know of none', { timeout: 180_000 }, async (context) => {
   requirePods(context);
   requirePeers(context, 'curl', 'python3');
   const mesh = closeAfterTest(new ComposePods(readCompose(join(repositoryDir, 'examples/compose/compose.yaml'))));
@@ -41,6 +41,9 @@ test('the compose file makes a mesh of programs that know of none', { timeout: 9
 
   // Without its sidecar a version is out of the mesh, and nobody gets past the sidecar to it.
   expect(await mesh.stop('reviews-v1-sidecar')).toMatchObject({ code: 0 });
+  const without = (): Promise<string> => mesh.exec('client', [...curl, '--include', url]);
+  await expect.poll(without, patience).toMatch(/^HTTP\/1\.1 503 [^]*x-heddle-reason: /);
+  expect(await call(mesh, 5, ...jason)).toEqual({ 'reviews v2': 5 });
   const pod = mesh.pod('reviews-v1').address;
   const past = await mesh.pod('pilot').run([...curl, `http://${pod}:8080/`]);
   expect(past).toMatchObject({ stdout: '' });

@@ -1,7 +1,7 @@
 /** What the container files make, run as an engine runs it: as user 1337, with a file system that cannot be written. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test, type TestContext } from 'vitest';
+import { afterAll, beforeAll, expect, test, type TestContext } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
 import { contain, type ContainerOptions } from '../../support/container.ts';
 import { type Image, ImageTree, readImage } from '../../support/image-tree.ts';
@@ -18,9 +18,14 @@ interface Setting {
   readonly captureWith: (options: ContainerOptions) => readonly string[];
 }
 
+let tree: ImageTree;
+beforeAll(() => {
+  tree = new ImageTree('proxy');
+});
+afterAll(() => tree.close());
+
 function start(context: TestContext): Setting {
   requirePods(context);
-  const tree = closeAfterTest(new ImageTree('proxy'));
   const pod = closeAfterTest(new PodNetwork()).addPod('image');
   const image = readImage('proxy');
   const contained = (command: readonly string[]): readonly string[] => contain(command, { user: image.user });
@@ -65,9 +70,9 @@ test('it runs as user 1337 without a capability, and can write nowhere', async (
   expect(await pod.run(write)).toMatchObject({ code: 2, stderr: expect.stringContaining('Read-only file system') });
 });
 
-test('every command of the program starts', async (context) => {
+test('every command of the program starts', { timeout: 60_000 }, async (context) => {
   const { pod, heddle } = start(context);
-  for (const command of ['run', 'proxy', 'up', 'capture', 'apply', 'explain']) {
+  for (const command of ['run', 'proxy', 'gateway', 'up', 'capture', 'apply', 'explain']) {
     expect(await pod.require(heddle(command, '--help'))).toContain(`heddle ${command}`);
   }
 });
