@@ -13,7 +13,8 @@ export type PeerProgram =
   | 'nft'
   | 'dig'
   | 'redis-server'
-  | 'psql';
+  | 'psql'
+  | 'hadolint';
 
 /** Comma-separated names of programs that must be there: without them a test fails instead of being skipped. */
 const requirement = 'HEDDLE_REQUIRE_PEERS';
