@@ -62,6 +62,7 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
 function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {
   if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
   if (cluster.tls !== undefined) return `must name a cluster without transport_socket: gRPC over TLS is not supported`;
+  if (cluster.sourceAddresses !== undefined) return `must name a cluster without upstream_bind_config: gRPC has none`;
   return cluster.protocol === 'http2'
     ? undefined
     : `must name a cluster with http2_protocol_options, "${name}" has none`;

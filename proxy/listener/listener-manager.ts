@@ -183,7 +183,8 @@ export class ListenerManager implements Lifecycle {
     if (hasRoutes(config)) listener.warm();
     else clock.setTimer(() => listener.warm(), warmingTimeoutMs);
     if (!config.bindsToPort) return;
-    for (const { address, port } of listener.addresses) logger.info('listening', { listener: config.name, address, port });
+    for (const { address, port } of listener.addresses)
+      logger.info('listening', { listener: config.name, address, port });
   }
 
   #startDraining(listener: ServingListener): void {
