@@ -1,4 +1,6 @@
 /** What the admin pages say, in Envoy's words. */
+import { isIPv6 } from 'node:net';
+import type { SocketAddress } from './api/address-decoder.ts';
 import { redactSecrets } from './api/redaction.ts';
 import type { ProxyServer } from './server.ts';
 import type { Host } from './upstream/host.ts';
@@ -60,8 +62,12 @@ function healthFlagsOf(host: Host): string {
 export function describeListeners(server: ProxyServer): string {
   return server.listeners
     .list()
-    .map(({ config, port }) => `${config.name}::${config.address}:${port}\n`)
+    .flatMap(({ config, addresses }) => addresses.map((each) => `${config.name}::${format(each)}\n`))
     .join('');
+}
+
+function format({ address, port }: SocketAddress): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Static configuration as decoded, dynamic resources as the control plane sent them, with version and status per type. */

@@ -1,6 +1,6 @@
 /** What must hold between the parts of a bootstrap. */
 import type { Cluster } from './api/cluster.ts';
-import { httpConnectionManagersOf, type Listener } from './api/listener.ts';
+import { httpConnectionManagersOf, type Listener, listenerAddressesOf } from './api/listener.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { FieldError } from './common/decoded.ts';
 
@@ -30,11 +30,14 @@ function checkUniqueNames(path: string, items: readonly { readonly name: string 
 function checkAddresses({ staticListeners, admin }: Bootstrap): FieldError[] {
   const owners = new Map<string, string>();
   if (admin !== undefined && admin.port !== 0) owners.set(`${admin.address} ${admin.port}`, 'admin');
-  return staticListeners.flatMap(({ address, port }, i) => {
+  return staticListeners.flatMap((listener, i) => {
     const path = `static_resources.listeners[${i}]`;
-    const owner = port === 0 ? undefined : owners.get(`${address} ${port}`);
-    if (owner === undefined) owners.set(`${address} ${port}`, path);
-    return owner === undefined ? [] : [{ path: `${path}.address`, message: `must be unique, ${owner} has it too` }];
+    return listenerAddressesOf(listener).flatMap(({ address, port }, j) => {
+      const owner = port === 0 ? undefined : owners.get(`${address} ${port}`);
+      if (owner === undefined) owners.set(`${address} ${port}`, path);
+      const field = j === 0 ? 'address' : `additional_addresses[${j - 1}]`;
+      return owner === undefined ? [] : [{ path: `${path}.${field}`, message: `must be unique, ${owner} has it too` }];
+    });
   });
 }
 
@@ -59,6 +62,7 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
 function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {
   if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
   if (cluster.tls !== undefined) return `must name a cluster without transport_socket: gRPC over TLS is not supported`;
+  if (cluster.sourceAddresses !== undefined) return `must name a cluster without upstream_bind_config: gRPC has none`;
   return cluster.protocol === 'http2'
     ? undefined
     : `must name a cluster with http2_protocol_options, "${name}" has none`;

@@ -148,7 +148,7 @@ class LoadConnection implements SocketHandler {
     this.#reader = new ResponseReader(bodyBytes);
     this.#callbacks = callbacks;
     this.connected = new Promise((resolve) => (this.#onConnected = resolve));
-    this.#socket = connectSocket('127.0.0.1', port, this);
+    this.#socket = connectSocket({ address: '127.0.0.1', port }, this);
   }
 
   send(dueMs: number): void {

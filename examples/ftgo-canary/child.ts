@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 export interface ChildOptions {
   /** For messages: `order service`. */
   readonly name: string;
-  /** A JavaScript file and its arguments, run by this Node. */
+  /** Default: this Node, for which `args` begins with a JavaScript file. */
+  readonly program?: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -26,9 +27,9 @@ export class Child {
   readonly #lines: string[] = [];
   readonly #watchers = new Set<() => void>();
 
-  constructor({ name, args, env = {} }: ChildOptions) {
+  constructor({ name, program = process.execPath, args, env = {} }: ChildOptions) {
     this.name = name;
-    this.#process = spawn(process.execPath, args, {
+    this.#process = spawn(program, args, {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

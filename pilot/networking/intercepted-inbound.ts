@@ -15,9 +15,10 @@ import { inboundClusterName } from './cluster-name.ts';
 import { buildInboundCluster } from './clusters.ts';
 import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
+import { anyAddress, listenAt } from './listener-address.ts';
 import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
 import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
-import { blackHoleClusterName, inboundPassthroughClusterName } from './original-destination.ts';
+import { blackHoleClusterName, fromPassthroughAddress, inboundPassthroughClusterName } from './original-destination.ts';
 import { buildPlainTcpProxy } from './tcp-proxy.ts';
 
 export interface InboundInterception {
@@ -44,7 +45,7 @@ export function buildInterceptedInboundListener(
   ];
   return {
     name: inboundListenerName,
-    address: { socket_address: { address: '0.0.0.0', port_value } },
+    ...listenAt(anyAddress, port_value),
     traffic_direction: 'INBOUND',
     ...(mode === 'TPROXY' ? { transparent: true } : {}),
     filter_chains,
@@ -63,7 +64,9 @@ export function buildInterceptedInboundListener(
 /** With REDIRECT the application is on loopback; with TPROXY it sees its own address as its callers do. */
 export function buildInterceptedInboundClusters({ mode, address, ports }: InboundInterception): Cluster[] {
   return ports.map(({ number }) =>
-    mode === 'TPROXY' ? buildInboundCluster(number, address) : buildInboundCluster(number),
+    mode === 'TPROXY'
+      ? { ...buildInboundCluster(number, address), ...fromPassthroughAddress }
+      : buildInboundCluster(number),
   );
 }
 
@@ -75,13 +78,13 @@ function isOpaque({ protocol }: InboundPort): boolean {
 function buildPortChains({ number, protocol, hostname }: InboundPort, reports: ListenerReports): FilterChain[] {
   const match: FilterChainMatch = { destination_port: number };
   const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
-    return { name: `0.0.0.0_${number}`, filter_chain_match, filters: [filter] };
+    return { name: `${anyAddress}_${number}`, filter_chain_match, filters: [filter] };
   };
   const manager = (): Filter =>
     buildHttpConnectionManager(
       {
         ...reports,
-        stat_prefix: `inbound_0.0.0.0_${number}`,
+        stat_prefix: `inbound_${anyAddress}_${number}`,
         route_config: buildInboundRoutes({ appPort: number, hostname }, reports.tracing !== undefined),
       },
       'INBOUND',

@@ -23,6 +23,7 @@ import { adsConfigSource } from './config-source.ts';
 import { besideHttp, ClaimedConnections, httpOnly, soleAddressOf, toSubnets } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Chains, type L4Chain } from './l4-routes.ts';
+import { anyAddress, listenAt } from './listener-address.ts';
 import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
 import { outboundListenerName } from './listeners.ts';
 import { blackHoleClusterName, passthroughClusterName } from './original-destination.ts';
@@ -36,8 +37,6 @@ export interface OutboundInterception {
   readonly inboundPort: number;
   readonly client: Client;
 }
-
-const anyAddress = '0.0.0.0';
 
 /** Sorted by name, the one with the socket last. */
 export function buildInterceptedOutboundListeners(
@@ -184,7 +183,7 @@ function buildListener(name: string, { address, port, chains }: PlannedListener,
     matchAll === undefined ? { name: 'PassthroughFilterChain', filters: [others] } : { filters: [matchAll.filter] };
   return {
     name,
-    address: { socket_address: { address, port_value: port } },
+    ...listenAt(address, port),
     traffic_direction: 'OUTBOUND',
     bind_to_port: false,
     ...(matching.length === 0 ? { filter_chains: [rest] } : { filter_chains, default_filter_chain: rest }),
@@ -209,7 +208,7 @@ function buildVirtualOutbound(interception: OutboundInterception, others: Filter
   ];
   return {
     name: outboundListenerName,
-    address: { socket_address: { address: anyAddress, port_value } },
+    ...listenAt(anyAddress, port_value),
     traffic_direction: 'OUTBOUND',
     use_original_dst: true,
     ...(interception.mode === 'TPROXY' ? { transparent: true } : {}),

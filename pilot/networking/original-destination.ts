@@ -10,6 +10,17 @@ export const passthroughClusterName = 'PassthroughCluster';
 export const inboundPassthroughClusterName = 'InboundPassthroughCluster';
 export const blackHoleClusterName = 'BlackHoleCluster';
 
+/**
+ * From where the sidecar calls its application at an address that is captured: the firewall lets connections from there
+ * pass, which would come back for ever otherwise. Istio's addresses.
+ */
+export const fromPassthroughAddress: Pick<Cluster, 'upstream_bind_config'> = {
+  upstream_bind_config: {
+    source_address: { address: '127.0.0.6', port_value: 0 },
+    extra_source_addresses: [{ address: { address: '::6', port_value: 0 } }],
+  },
+};
+
 /** How such a cluster finds and chooses hosts: in the place of its type and its load balancing. */
 export const originalDestinationDiscovery: Cluster = { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' };
 
@@ -23,7 +34,7 @@ export function buildInterceptionClusters({ meshConfig }: PushConfig): Cluster[]
   });
   return [
     passthrough(passthroughClusterName),
-    passthrough(inboundPassthroughClusterName),
+    { ...passthrough(inboundPassthroughClusterName), ...fromPassthroughAddress },
     {
       name: blackHoleClusterName,
       type: 'STATIC',

@@ -25,10 +25,15 @@ export function decodeListenAddress(
 }
 
 function readSocketAddress(socket: Fields<SocketAddressJson>, minPort: 0 | 1, mayBeName: boolean): SocketAddress {
+  const address = readIpAddress(socket, mayBeName);
+  return { address, port: socket.number('port_value', { defaultValue: 0, min: minPort, max: 65_535 }) };
+}
+
+export function readIpAddress(socket: Fields<SocketAddressJson>, mayBeName = false): string {
   const address = socket.name('address');
   if (address !== '' && isIP(address) === 0 && !(mayBeName && isHostName(address))) {
     const expected = mayBeName ? 'an IP address or a host name' : 'an IP address';
     socket.fail('address', `must be ${expected}, got ${show(address)}`);
   }
-  return { address, port: socket.number('port_value', { defaultValue: 0, min: minPort, max: 65_535 }) };
+  return address;
 }

@@ -19,6 +19,7 @@ import { readHealthCheck } from './health-check-decoder.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
+import { readSourceAddresses } from './source-addresses-decoder.ts';
 import { readUpstreamTls } from './tls-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
@@ -49,6 +50,7 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
     tls,
+    sourceAddresses: readSourceAddresses(fields.message('upstream_bind_config')),
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
     outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },
     healthCheck: readHealthCheck(fields, name),

@@ -5,6 +5,7 @@ import type { DnsCacheConfig, DnsPolicy } from './dns.ts';
 import type { HealthCheck } from './health-check.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
+import type { SourceAddresses } from './source-addresses.ts';
 import type { UpstreamTls } from './tls.ts';
 
 export interface Cluster extends ConnectionLifetime {
@@ -35,6 +36,8 @@ export interface Cluster extends ConnectionLifetime {
   readonly protocol: 'http1' | 'http2';
   /** Undefined: endpoints are spoken to in plain text. */
   readonly tls: UpstreamTls | undefined;
+  /** Where connections to endpoints come from; undefined: the system chooses. */
+  readonly sourceAddresses: SourceAddresses | undefined;
   readonly circuitBreakers: CircuitBreakers;
   /** Undefined: hosts are never ejected. */
   readonly outlierDetection: OutlierDetection | undefined;

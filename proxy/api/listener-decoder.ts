@@ -1,7 +1,7 @@
 /** Decodes `envoy.config.listener.v3.Listener`. */
 import type { Decoded } from '../common/decoded.ts';
 import { readAccessLog } from './access-log-decoder.ts';
-import { decodeListenAddress } from './address-decoder.ts';
+import { decodeAddress, decodeListenAddress } from './address-decoder.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
 import { readDnsFilter } from './dns-filter-decoder.ts';
 import type {
@@ -52,6 +52,7 @@ function readUdpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
   }
   return {
     ...common,
+    additionalAddresses: [],
     usesOriginalDestination: false,
     isTransparent: false,
     inspection: {
@@ -81,6 +82,9 @@ function readTcpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
   }
   return {
     ...common,
+    additionalAddresses: fields.list('additional_addresses', (each) =>
+      decodeAddress(each.required('address'), common.bindsToPort ? 0 : 1),
+    ),
     usesOriginalDestination: fields.flag('use_original_dst'),
     isTransparent: fields.flag('transparent'),
     inspection: readInspection(fields),

@@ -1,4 +1,5 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
+import type { SocketAddress } from './address-decoder.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
@@ -11,6 +12,8 @@ export interface Listener {
   readonly address: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** Where it listens besides; `::` beside `0.0.0.0` makes it one of both families. */
+  readonly additionalAddresses: readonly SocketAddress[];
   /** False: it has no socket of its own and gets the connections that others hand over to it. */
   readonly bindsToPort: boolean;
   /** Connections are handed over to the listener of the address that they were meant for, when there is one. */
@@ -199,6 +202,11 @@ export interface JsonFormat {
 
 /** A format string, something that is the same in every line, or more of these. */
 export type JsonFormatValue = string | number | boolean | null | readonly JsonFormatValue[] | JsonFormat;
+
+/** All of a listener's addresses, its own first. */
+export function listenerAddressesOf({ address, port, additionalAddresses }: Listener): SocketAddress[] {
+  return [{ address, port }, ...additionalAddresses];
+}
 
 /** The HTTP connection managers of a listener, the default filter chain's last. */
 export function httpConnectionManagersOf(listener: Listener): HttpConnectionManager[] {

@@ -23,11 +23,19 @@ export interface SocketHandler {
   onConnect?(): void;
 }
 
+/** Where a connection goes, and the address it comes from; default: the system chooses. */
+export interface ConnectTarget {
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress?: string | undefined;
+}
+
 /** Opens a connection; events go to `handler`. */
-export function connectSocket(address: string, port: number, handler: SocketHandler): net.Socket {
+export function connectSocket({ address, port, localAddress }: ConnectTarget, handler: SocketHandler): net.Socket {
   const socket: net.Socket = net.connect({
     host: address,
     port,
+    ...(localAddress === undefined ? {} : { localAddress }),
     noDelay: true,
     allowHalfOpen: true,
     onread: {

@@ -9,7 +9,9 @@ import type { DnsFilterConfig } from '../api/dns-filter.ts';
 import type { Listener } from '../api/listener.ts';
 import { type Accepted, acceptSockets } from '../common/socket.ts';
 import type { TimerWheel } from '../common/timer-wheel.ts';
-import type { ServingListener } from '../listener/serving-listener.ts';
+import type { SocketAddress } from '../api/address-decoder.ts';
+import { cannotListen } from '../listener/listener-sockets.ts';
+import type { Opened, ServingListener } from '../listener/serving-listener.ts';
 import type { DnsClient, DnsFilter } from './dns-filter.ts';
 import { TcpSession } from './tcp-session.ts';
 
@@ -50,26 +52,33 @@ export class DnsListener implements ServingListener {
     return this.#config;
   }
 
+  get addresses(): SocketAddress[] {
+    return [{ address: this.#config.address, port: this.port }];
+  }
+
   get port(): number {
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : this.#config.port;
   }
 
-  async start(): Promise<boolean> {
+  async start(): Promise<Opened> {
     const { port } = this.#config;
     for (let tries = 1; ; tries += 1) {
-      const socket = await this.#bindUdp();
+      const socket = await this.#bindUdp().catch((cause: unknown) => {
+        throw cannotListen(this.#config, cause);
+      });
       try {
         await this.#listenTcp(socket.address().port);
         this.#serveUdp(socket);
         break;
       } catch (cause) {
         socket.close();
-        if (port !== 0 || tries === maxBindTries) throw cause;
+        if (port !== 0 || tries === maxBindTries) throw cannotListen(this.#config, cause);
       }
     }
     this.#isAccepting = true;
-    return acceptSockets(this.#server, { accept: (socket) => this.#accept(socket) });
+    const usesSharedBuffer = acceptSockets(this.#server, { accept: (socket) => this.#accept(socket) });
+    return { usesSharedBuffer, missing: [] };
   }
 
   #bindUdp(): Promise<dgram.Socket> {

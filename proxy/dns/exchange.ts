@@ -57,21 +57,24 @@ function exchangeTcp({ address, port }: SocketAddress, message: Buffer, events: 
     isOver = true;
     socket.destroy();
   };
-  const socket: Socket = connectSocket(address, port, {
-    onConnect: () => socket.write(writeFrame(message)),
-    onBytes: (bytes, length) => {
-      frames.read(bytes.subarray(0, length), (answer) => {
-        if (!isOver) events.onMessage(answer);
-      });
-      return true;
+  const socket: Socket = connectSocket(
+    { address, port },
+    {
+      onConnect: () => socket.write(writeFrame(message)),
+      onBytes: (bytes, length) => {
+        frames.read(bytes.subarray(0, length), (answer) => {
+          if (!isOver) events.onMessage(answer);
+        });
+        return true;
+      },
+      onEnd: () => socket.destroy(),
+      onDrain: () => {},
+      onClose: () => {
+        if (isOver) return;
+        isOver = true;
+        events.onFailure();
+      },
     },
-    onEnd: () => socket.destroy(),
-    onDrain: () => {},
-    onClose: () => {
-      if (isOver) return;
-      isOver = true;
-      events.onFailure();
-    },
-  });
+  );
   return end;
 }

@@ -1,24 +1,25 @@
 /**
- * One listener: its socket, unless others hand connections over to it, and the filter chains that serve them. A changed
- * filter chain applies to connections accepted afterwards; the socket and unchanged chains stay.
+ * One listener: its sockets, unless others hand connections over to it, and the filter chains that serve them. A changed
+ * filter chain applies to connections accepted afterwards; the sockets and unchanged chains stay.
  */
-import net from 'node:net';
+import type net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { FilterChain, Inspector, Listener } from '../api/listener.ts';
+import type { SocketAddress } from '../api/address-decoder.ts';
+import { type FilterChain, type Inspector, type Listener, listenerAddressesOf } from '../api/listener.ts';
 import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
-import { type Accepted, acceptSockets, type SocketHandler } from '../common/socket.ts';
+import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { factsOf } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
+import { ListenerSockets } from './listener-sockets.ts';
 import type { ListenerStats } from './listener-stats.ts';
 import { type ConnectionObserver, LoggedConnection } from './logged-connection.ts';
 import type { AcceptedConnection, ActiveNetworkFilter, ServedConnection } from './network-filter.ts';
-import { setTransparent } from './original-destination.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import { compilePortPredicate } from './port-predicate.ts';
 import { TlsConnection } from './tls-connection.ts';
-import type { ServingListener } from './serving-listener.ts';
+import type { Opened, ServingListener } from './serving-listener.ts';
 import { ServerFirstDestinations } from './server-first-destinations.ts';
 
 export interface ActiveListenerDependencies {
@@ -45,7 +46,7 @@ interface Inspects {
 
 export class ActiveListener implements ServingListener {
   readonly #dependencies: ActiveListenerDependencies;
-  readonly #server: net.Server | undefined;
+  readonly #sockets: ListenerSockets;
   readonly #serverFirst = new ServerFirstDestinations();
   #config: Listener;
   #chains: readonly ServedChain[] = [];
@@ -54,7 +55,6 @@ export class ActiveListener implements ServingListener {
   #accessLogs: readonly ConnectionObserver[];
   /** Filters of earlier versions that still have connections. */
   #retired: ActiveNetworkFilter[] = [];
-  #isListening = false;
   /** Connections accepted while the listener is warming, not read yet; undefined once it is warm. */
   #waiting: (() => void)[] | undefined = [];
 
@@ -64,36 +64,23 @@ export class ActiveListener implements ServingListener {
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
     this.#accessLogs = dependencies.createAccessLogs(config);
-    this.#server = config.bindsToPort ? net.createServer({ allowHalfOpen: true, pauseOnConnect: false }) : undefined;
+    this.#sockets = new ListenerSockets(config);
   }
 
   get config(): Listener {
     return this.#config;
   }
 
-  /** The port in use, also when the configuration says 0. */
-  get port(): number {
-    const address = this.#server?.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#config.port;
+  get addresses(): SocketAddress[] {
+    return this.#config.bindsToPort ? this.#sockets.bound : listenerAddressesOf(this.#config);
   }
 
-  /** Rejects when the address cannot be bound. Returns whether sockets read into the shared buffer. */
-  start(): Promise<boolean> {
-    const server = this.#server;
-    if (server === undefined) return Promise.resolve(true);
-    const { address, port } = this.#config;
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host: address, port, backlog: 4096 }, () => {
-        server.off('error', reject);
-        // Later errors concern single accepts (too many open files): the listener goes on.
-        server.on('error', () => {});
-        this.#isListening = true;
-        const refusal = this.#config.isTransparent ? setTransparent(fdOf(server)) : undefined;
-        if (refusal !== undefined) reject(new Error(`cannot be transparent: ${refusal} (it takes CAP_NET_ADMIN)`));
-        resolve(acceptSockets(server, { accept: (socket) => this.#accept(socket) }));
-      });
-    });
+  get port(): number {
+    return this.addresses[0]?.port ?? this.#config.port;
+  }
+
+  start(): Promise<Opened> {
+    return this.#sockets.open({ accept: (socket) => this.#accept(socket) });
   }
 
   // ---- connections ----
@@ -240,8 +227,7 @@ export class ActiveListener implements ServingListener {
 
   /** Stops accepting; idle connections close now, busy ones after their request. */
   stopAccepting(): void {
-    if (this.#isListening) this.#server?.close();
-    this.#isListening = false;
+    this.#sockets.close();
     for (const filter of this.#allFilters()) filter.drain();
   }
 
@@ -266,14 +252,6 @@ function compileInspector(inspector: Inspector | undefined): (port: number) => b
   if (disabledAt === undefined) return () => true;
   const isDisabled = compilePortPredicate(disabledAt);
   return (port) => !isDisabled(port);
-}
-
-interface ServerWithHandle {
-  readonly _handle?: { readonly fd?: number } | null;
-}
-
-function fdOf(server: net.Server): number {
-  return (server as ServerWithHandle)._handle?.fd ?? -1;
 }
 
 function serveBy({ tls, filter }: ServedChain, connection: AcceptedConnection): ServedConnection {

@@ -5,9 +5,9 @@ import type { ConnectionFacts } from './filter-chain-match.ts';
 import { localDestinationOf, originalDestinationOf } from './original-destination.ts';
 
 /** Of one that `listener` accepted. */
-export function factsOf(socket: Socket, { inspection, isTransparent }: Listener): ConnectionFacts {
-  const isRedirected = inspection.originalDestination && !isTransparent;
-  const destination = (isRedirected ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
+export function factsOf(socket: Socket, { inspection: { originalDestination } }: Listener): ConnectionFacts {
+  // Transparent listeners get redirected connections too: TPROXY is for what arrives from elsewhere.
+  const destination = (originalDestination ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
   return {
     destinationAddress: destination?.address ?? '',
     destinationPort: destination?.port ?? 0,

@@ -1,7 +1,8 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
+import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { DnsFilterConfig } from '../api/dns-filter.ts';
-import type { FilterChain, Listener } from '../api/listener.ts';
+import { type FilterChain, type Listener, listenerAddressesOf } from '../api/listener.ts';
 import { type Decoded, type FieldError, formatFieldErrors } from '../common/decoded.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
@@ -10,6 +11,7 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
+import { findListenerFault } from './listener-sockets.ts';
 import { ListenerStats, readActiveConnections } from './listener-stats.ts';
 import type { ConnectionObserver } from './logged-connection.ts';
 import type { ActiveNetworkFilter } from './network-filter.ts';
@@ -49,7 +51,8 @@ export class ListenerManager implements Lifecycle {
 
   /** Binds the static listeners; rejects, naming those that cannot be bound. */
   async start(): Promise<void> {
-    const opened = await this.#openAll(this.#staticConfigs);
+    const faults = faultsOf(this.#staticConfigs);
+    const opened = faults.length > 0 ? { errors: faults } : await this.#openAll(this.#staticConfigs);
     if (opened.errors !== undefined) throw new Error(`listener ${formatFieldErrors(opened.errors)}`);
     for (const listener of opened.value) this.#activate(listener);
     this.#indexDestinations();
@@ -73,6 +76,8 @@ export class ListenerManager implements Lifecycle {
   async replaceListeners(configs: readonly Listener[]): Promise<FieldError[]> {
     const wanted = new Set([...this.#staticConfigs, ...configs].map(({ name }) => name));
     const leaving = this.list().filter(({ config }) => !wanted.has(config.name));
+    const faults = faultsOf(configs);
+    if (faults.length > 0) return faults;
     const needing = configs.filter((config) => this.#needsSocket(config));
     const isLeft = (config: Listener): boolean => leaving.some((listener) => isSameAddress(listener.config, config));
     const opened = await this.#openAll(needing.filter((config) => !isLeft(config)));
@@ -92,13 +97,15 @@ export class ListenerManager implements Lifecycle {
     const unbound = this.list()
       .filter((each) => each instanceof ActiveListener)
       .filter(({ config }) => !config.bindsToPort);
-    this.#byDestination = new Map(unbound.map((each) => [`${each.config.address}:${each.config.port}`, each]));
+    this.#byDestination = new Map(
+      unbound.flatMap((each) => each.addresses.map(({ address, port }) => [`${address}:${port}`, each] as const)),
+    );
   }
 
-  /** The listener for connections that were meant for this address: its own, or that of its port on all addresses. */
+  /** The listener for connections that were meant for this address: its own, or that of its port on all of its family. */
   #listenerFor(address: string, port: number): ActiveListener | undefined {
     const ofAddress = this.#byDestination.get(`${address}:${port}`);
-    return ofAddress ?? this.#byDestination.get(`0.0.0.0:${port}`) ?? this.#byDestination.get(`:::${port}`);
+    return ofAddress ?? this.#byDestination.get(isIPv6(address) ? `:::${port}` : `0.0.0.0:${port}`);
   }
 
   #needsSocket(config: Listener): boolean {
@@ -152,16 +159,17 @@ export class ListenerManager implements Lifecycle {
   }
 
   async #open(listener: ServingListener): Promise<FieldError | undefined> {
-    const { name, address, port } = listener.config;
+    const { name } = listener.config;
+    const { logger } = this.#dependencies;
     try {
-      const usesSharedBuffer = await listener.start();
-      if (!usesSharedBuffer) {
-        this.#dependencies.logger.warn('this Node hides its handles: reading with ordinary sockets, which is slower');
+      const { usesSharedBuffer, missing } = await listener.start();
+      if (!usesSharedBuffer) logger.warn('this Node hides its handles: reading with ordinary sockets, which is slower');
+      for (const { address, port } of missing) {
+        logger.warn('this machine has no IPv6: the listener takes IPv4 alone', { listener: name, address, port });
       }
       return undefined;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      return { path: name, message: `cannot listen on ${address}:${port}: ${reason}` };
+      return { path: name, message: cause instanceof Error ? cause.message : String(cause) };
     }
   }
 
@@ -175,7 +183,8 @@ export class ListenerManager implements Lifecycle {
     if (hasRoutes(config)) listener.warm();
     else clock.setTimer(() => listener.warm(), warmingTimeoutMs);
     if (!config.bindsToPort) return;
-    logger.info('listening', { listener: config.name, address: config.address, port: listener.port });
+    for (const { address, port } of listener.addresses)
+      logger.info('listening', { listener: config.name, address, port });
   }
 
   #startDraining(listener: ServingListener): void {
@@ -226,7 +235,20 @@ export class ListenerManager implements Lifecycle {
   }
 }
 
+/** What this machine cannot do is refused, rather than that connections go astray. */
+function faultsOf(configs: readonly Listener[]): FieldError[] {
+  return configs.flatMap((config) => {
+    const message = findListenerFault(config);
+    return message === undefined ? [] : [{ path: config.name, message }];
+  });
+}
+
+/** Whether the sockets of the one serve the other. */
 function isSameAddress(a: Listener, b: Listener): boolean {
-  const isSameKind = (a.dnsFilter === undefined) === (b.dnsFilter === undefined);
-  return isSameKind && a.address === b.address && a.port === b.port && a.bindsToPort === b.bindsToPort;
+  return isDeepStrictEqual(socketsOf(a), socketsOf(b));
+}
+
+function socketsOf(config: Listener): unknown {
+  const { bindsToPort, isTransparent, dnsFilter } = config;
+  return { bindsToPort, isTransparent, isDns: dnsFilter !== undefined, addresses: listenerAddressesOf(config) };
 }

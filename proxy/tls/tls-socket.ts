@@ -3,7 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { X509Certificate } from 'node:crypto';
 import { TransportFailure } from '../common/errors.ts';
-import { attach, deliver, guard, sharedReadBuffer, type SocketHandler } from '../common/socket.ts';
+import { attach, type ConnectTarget, deliver, guard, sharedReadBuffer, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { type ClientHello, inspectClientHello } from './client-hello.ts';
 import type { DownstreamTlsContext, ServerContext } from './downstream-tls.ts';
@@ -12,27 +12,22 @@ import type { SslStats } from './ssl-stats.ts';
 import { handshakeFailure, handshakeTimeout, notTls, secretsNotReady, verificationFailure } from './tls-failure.ts';
 import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
 
-/** Where a connection goes. */
-export interface TlsTarget {
-  readonly address: string;
-  readonly port: number;
-}
-
 /**
  * Opens a connection; `onConnect` is called once the handshake is over and the server is who it should be. What fails
  * before that ends in `onClose` with a TransportFailure or an error of the system.
  */
 export function connectTls(
-  { address, port }: TlsTarget,
+  { address, port, localAddress }: ConnectTarget,
   context: UpstreamTlsContext,
   handler: SocketHandler,
 ): net.Socket {
   const { current, stats } = context;
   if (current === undefined) return failToConnect(context, handler);
-  const options: tls.ConnectionOptions & Pick<net.TcpNetConnectOpts, 'onread' | 'allowHalfOpen'> = {
+  const options: tls.ConnectionOptions & Pick<net.TcpNetConnectOpts, 'onread' | 'allowHalfOpen' | 'localAddress'> = {
     ...current.options,
     host: address,
     port,
+    ...(localAddress === undefined ? {} : { localAddress }),
     allowHalfOpen: true,
     ...(current.session === undefined ? {} : { session: current.session }),
     onread: {

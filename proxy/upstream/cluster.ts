@@ -1,6 +1,7 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
+import type { SourceAddresses } from '../api/source-addresses.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
 import type { TimerWheel } from '../common/timer-wheel.ts';
@@ -80,6 +81,10 @@ export class UpstreamCluster {
     if (config.discovery.kind === 'static') this.updateAssignment(config.discovery.assignment);
   }
 
+  get sourceAddresses(): SourceAddresses | undefined {
+    return this.config.sourceAddresses;
+  }
+
   #createTls(): UpstreamTlsContext | undefined {
     const { name, tls } = this.config;
     if (tls === undefined) return undefined;
@@ -99,7 +104,7 @@ export class UpstreamCluster {
   #createHealthChecker(): HealthChecker | undefined {
     const { name, healthCheck } = this.config;
     if (healthCheck === undefined) return undefined;
-    const { clock, random, createProber = (config) => new SocketProber(config, this.tls) } = this.context;
+    const { clock, random, createProber = (config) => new SocketProber(config, this) } = this.context;
     const stats = new HealthCheckStats(this.context.stats, name);
     this.stats.add(stats.all);
     return new HealthChecker(healthCheck, {

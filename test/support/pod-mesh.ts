@@ -20,12 +20,16 @@ export interface WorkloadPlan {
   readonly version?: string;
   /** Where its program listens; default: it only makes calls. */
   readonly port?: number;
+  /** Further ports of it. */
+  readonly appPorts?: readonly number[];
   /** The program; default: none, calls are made with `pod.run`. */
   readonly command?: readonly string[];
   /** Whose program it is; default root's. */
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly files?: Readonly<Record<string, string>>;
   readonly mode?: 'REDIRECT' | 'TPROXY';
+  /** As many machines are configured. */
+  readonly withoutIPv6?: boolean;
 }
 
 export class PodMesh {
@@ -53,17 +57,20 @@ export class PodMesh {
 
   /** A pod with its program and its sidecar, when both are ready and captured. */
   async addWorkload(plan: WorkloadPlan): Promise<Pod> {
-    const { service, version, port, command, user = {}, mode = 'REDIRECT' } = plan;
+    const { service, version, port, appPorts = [], command, user = {}, mode = 'REDIRECT' } = plan;
     this.#names += 1;
     const pod = this.network.addPod(`${service}${version ?? ''}-${this.#names}`.slice(0, 20), plan.files ?? {});
+    if (plan.withoutIPv6 === true) await pod.require(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
     if (command !== undefined) pod.start(command, user);
     if (port !== undefined) await pod.listens(port);
     await pod.require([...heddle, 'capture', '--interception-mode', mode]);
     const identity = ['--service', service, ...(version === undefined ? [] : ['--version', version])];
     const place = ['--address', pod.address, '--pilot', `${this.pilot.address}:${xdsPort}`];
-    const serving = port === undefined ? [] : ['--port', String(port)];
+    const further = appPorts.flatMap((each) => ['--app-port', String(each)]);
+    const serving = [...(port === undefined ? [] : ['--port', String(port)]), ...further];
     const sidecar = [...heddle, 'run', ...identity, ...place, ...serving, '--interception-mode', mode];
-    pod.start(sidecar, mode === 'TPROXY' ? {} : { uid: proxyUid, gid: proxyUid });
+    // Transparent sockets take a capability that only root has; the group tells whose connections they are.
+    pod.start(sidecar, mode === 'TPROXY' ? { gid: proxyUid } : { uid: proxyUid, gid: proxyUid });
     await pod.listens(15_001);
     if (port !== undefined) await pod.listens(15_006);
     return pod;

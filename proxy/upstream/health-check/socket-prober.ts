@@ -2,10 +2,9 @@
 import type { Socket } from 'node:net';
 import type { Endpoint } from '../../api/cluster.ts';
 import type { HealthCheck } from '../../api/health-check.ts';
-import { connectSocket, type SocketHandler } from '../../common/socket.ts';
+import type { SocketHandler } from '../../common/socket.ts';
 import { isConnectedToItself } from '../../common/tcp-probe.ts';
-import { connectTls } from '../../tls/tls-socket.ts';
-import type { UpstreamTlsContext } from '../../tls/upstream-tls.ts';
+import { connectEndpoint, type Transport } from '../host-socket.ts';
 import type { Exchange } from './exchange.ts';
 import { HttpExchange } from './http-exchange.ts';
 import type { CheckResult, Prober } from './prober.ts';
@@ -29,14 +28,14 @@ interface Check {
 
 export class SocketProber implements Prober {
   readonly #config: HealthCheck;
-  readonly #tls: UpstreamTlsContext | undefined;
+  readonly #transport: Transport;
   #connection: Connection | undefined = undefined;
   #check: Check | undefined = undefined;
 
-  /** `tls`: of the cluster, undefined where it is spoken to in plain text. */
-  constructor(config: HealthCheck, tls?: UpstreamTlsContext) {
+  /** `transport`: the cluster's; checks go the way that traffic does. */
+  constructor(config: HealthCheck, transport: Transport) {
     this.#config = config;
-    this.#tls = tls;
+    this.#transport = transport;
   }
 
   check(endpoint: Endpoint, onResult: (result: CheckResult) => void): void {
@@ -81,9 +80,7 @@ export class SocketProber implements Prober {
     };
     const { address } = endpoint;
     const port = portOf(endpoint);
-    const tls = this.#tls;
-    const socket =
-      tls === undefined ? connectSocket(address, port, handler) : connectTls({ address, port }, tls, handler);
+    const socket = connectEndpoint({ address, port }, this.#transport, handler);
     // Nobody waits for a check when everything else is done.
     socket.unref();
     const connection: Connection = { socket, target: targetOf(endpoint), isConnected: false, isReused: false };

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
-import { describeChains, listenerOf, managerOf, type NodeResources, resourcesOfNode } from './interception.ts';
+import {
+  addressesOf,
+  describeChains,
+  listenerOf,
+  managerOf,
+  type NodeResources,
+  resourcesOfNode,
+} from './interception.ts';
 import { contextOf, metadataOf, serviceYaml } from './scenario.ts';
 
 const nodeOf = (given: Partial<NodeMetadata> = {}): NodeMetadata =>
@@ -15,7 +22,7 @@ const ends = ['port 15006 -> BlackHoleCluster', 'any -> InboundPassthroughCluste
 describe('the listener for intercepted connections to a workload', () => {
   test('takes them at 15006 and finds out where they were going', () => {
     const listener = listenerOf(seenBy(nodeOf()), 'virtualInbound');
-    expect(listener.address?.socket_address).toEqual({ address: '0.0.0.0', port_value: 15_006 });
+    expect(addressesOf(listener)).toEqual(['0.0.0.0:15006', ':::15006']);
     expect(listener.traffic_direction).toBe('INBOUND');
     expect(listener).not.toHaveProperty('use_original_dst');
     expect(listener.listener_filters?.map(({ name }) => name)).toEqual(['envoy.filters.listener.original_dst']);
@@ -87,6 +94,24 @@ describe('the listener for intercepted connections to a workload', () => {
     const transparent = nodeOf({ appPorts: [9999], interceptionMode: 'TPROXY' });
     expect(of(transparent)).toEqual({ address: '10.0.0.1', port_value: 9999 });
     expect(listenerOf(seenBy(transparent), 'virtualInbound').transparent).toBe(true);
+  });
+
+  test('calls an address that is captured from one that the firewall lets pass, of each family', () => {
+    const sourceOf = (node: NodeMetadata, cluster: string) =>
+      seenBy(node).clusters.find(({ name }) => name === cluster)?.upstream_bind_config;
+    const fromPassthroughAddress = {
+      source_address: { address: '127.0.0.6', port_value: 0 },
+      extra_source_addresses: [{ address: { address: '::6', port_value: 0 } }],
+    };
+    const [redirecting, transparent] = (['REDIRECT', 'TPROXY'] as const).map((interceptionMode) =>
+      nodeOf({ appPorts: [9999], interceptionMode }),
+    );
+    for (const node of [redirecting, transparent]) {
+      expect(sourceOf(node ?? nodeOf(), 'InboundPassthroughCluster')).toEqual(fromPassthroughAddress);
+      expect(sourceOf(node ?? nodeOf(), 'PassthroughCluster')).toBeUndefined();
+    }
+    expect(sourceOf(redirecting ?? nodeOf(), 'inbound|9999||')).toBeUndefined();
+    expect(sourceOf(transparent ?? nodeOf(), 'inbound|9999||')).toEqual(fromPassthroughAddress);
   });
 
   test("keeps the peer's metadata from the application", () => {

@@ -2,7 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { MeshConfig } from '../../../crds/mesh-config.ts';
 import { discover } from '../../../pilot/registry/service-discovery.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
-import { describeChains, listenerOf, managerOf, type NodeResources, resourcesOfNode } from './interception.ts';
+import {
+  addressesOf,
+  describeChains,
+  listenerOf,
+  managerOf,
+  type NodeResources,
+  resourcesOfNode,
+} from './interception.ts';
 import { contextOf, entryYaml, metadataOf, resourcesOf, serviceYaml } from './scenario.ts';
 
 const tcp = '{ number: 5432, name: tcp, protocol: TCP }';
@@ -23,7 +30,7 @@ describe('the listener that gets all connections of an application', () => {
   const virtual = listenerOf(resources, 'virtualOutbound');
 
   test('hands each to the listener of its original destination, and lets the others through', () => {
-    expect(virtual.address?.socket_address).toEqual({ address: '0.0.0.0', port_value: 15_001 });
+    expect(addressesOf(virtual)).toEqual(['0.0.0.0:15001', ':::15001']);
     expect(virtual.use_original_dst).toBe(true);
     expect(virtual.traffic_direction).toBe('OUTBOUND');
     expect(describeChains(virtual)).toEqual(['port 15001 -> BlackHoleCluster', 'any -> PassthroughCluster']);
@@ -110,6 +117,19 @@ describe('a TCP port', () => {
     expect(describeChains(listener)).toEqual(['any -> outbound|5432||db.default.svc.cluster.local']);
     expect(listener).not.toHaveProperty('listener_filters');
     expect(listener.bind_to_port).toBe(false);
+  });
+
+  test('of a service with an address of each family has a listener at both', () => {
+    const yaml = serviceYaml('db', { ports: '[{ name: tcp, port: 5432 }]' }).replace(
+      'spec: {',
+      'spec: { clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1, "fd00:0:0::1"],',
+    );
+    const resources = seenBy(yaml);
+    for (const address of ['10.96.0.1', 'fd00::1']) {
+      const listener = listenerOf(resources, `${address}_5432`);
+      expect(addressesOf(listener)).toEqual([`${address}:5432`]);
+      expect(describeChains(listener)).toEqual(['any -> outbound|5432||db.default.svc.cluster.local']);
+    }
   });
 
   test('of a service without address has one at the address that was allotted to it', () => {

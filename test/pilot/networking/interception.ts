@@ -62,6 +62,14 @@ export function listenerOf({ listeners }: NodeResources, name: string): Listener
   return found;
 }
 
+/** As `address:port`, its own first. */
+export function addressesOf({ address, additional_addresses = [] }: Listener): string[] {
+  return [address, ...additional_addresses.map((one) => one.address)].map((one) => {
+    const { address: ip, port_value } = one?.socket_address ?? {};
+    return `${ip}:${port_value}`;
+  });
+}
+
 /** In order, the one for everything else last. */
 export function chainsOf({ filter_chains = [], default_filter_chain }: Listener): FilterChain[] {
   return [...filter_chains, ...(default_filter_chain === undefined ? [] : [default_filter_chain])];

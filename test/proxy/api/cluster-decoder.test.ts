@@ -68,6 +68,18 @@ describe('a cluster', () => {
     ).toBe(30_000);
   });
 
+  test('may say where its connections come from, for each IP version', () => {
+    const of = (upstream_bind_config: Cluster['upstream_bind_config']) =>
+      decode({ ...edsClusterJson('a'), ...(upstream_bind_config && { upstream_bind_config }) }).value?.sourceAddresses;
+    expect(of(undefined)).toBeUndefined();
+    expect(of({ source_address: { address: '::6' } })).toEqual({ ipv4: undefined, ipv6: '::6' });
+    const extra_source_addresses = [{ address: { address: '::6', port_value: 0 } }];
+    expect(of({ source_address: { address: '127.0.0.6', port_value: 0 }, extra_source_addresses })).toEqual({
+      ipv4: '127.0.0.6',
+      ipv6: '::6',
+    });
+  });
+
   test('may say what is done anyway', () => {
     const json: Cluster = {
       ...edsClusterJson('a'),
@@ -106,8 +118,37 @@ describe('a cluster is refused', () => {
     ],
     [
       'with what would change behaviour',
+      { ...edsClusterJson('a'), preconnect_policy: {} },
+      'preconnect_policy: is not supported',
+    ],
+    [
+      'with a source that is none',
       { ...edsClusterJson('a'), upstream_bind_config: {} },
-      'upstream_bind_config: is not supported',
+      'upstream_bind_config.source_address: must be set',
+    ],
+    [
+      'with a source port: each host could be connected once',
+      { ...edsClusterJson('a'), upstream_bind_config: { source_address: { address: '127.0.0.6', port_value: 7 } } },
+      'upstream_bind_config.source_address.port_value: 7 is not supported, only 0 is',
+    ],
+    [
+      'with two sources of one IP version',
+      {
+        ...edsClusterJson('a'),
+        upstream_bind_config: {
+          source_address: { address: '127.0.0.6' },
+          extra_source_addresses: [{ address: { address: '127.0.0.7' } }],
+        },
+      },
+      'upstream_bind_config.extra_source_addresses: must be one address, of the other IP version',
+    ],
+    [
+      'with a source that is chosen otherwise',
+      {
+        ...edsClusterJson('a'),
+        upstream_bind_config: { source_address: { address: 'localhost' }, freebind: true, socket_options: [{}] },
+      },
+      'upstream_bind_config.freebind: true is not supported, only false is\nupstream_bind_config.source_address.address: must be an IP address, got "localhost"\nupstream_bind_config.socket_options: is not supported',
     ],
     [
       'with a panic threshold beyond all hosts',

@@ -38,6 +38,7 @@ describe('a listener', () => {
       name: 'outbound',
       address: '127.0.0.1',
       port: 0,
+      additionalAddresses: [],
       bindsToPort: true,
       usesOriginalDestination: false,
       isTransparent: false,
@@ -95,6 +96,15 @@ describe('a listener', () => {
     });
   });
 
+  test('may have additional addresses', () => {
+    const socket_address = { address: '::', port_value: 15_001 };
+    const json = { ...rdsListenerJson('l', 'r'), additional_addresses: [{ address: { socket_address } }] };
+    expect(decode(json).value).toMatchObject({
+      address: '127.0.0.1',
+      additionalAddresses: [{ address: '::', port: 15_001 }],
+    });
+  });
+
   test('may say what is done anyway', () => {
     const json = rdsListenerJson('l', 'r');
     const [chain = {}] = json.filter_chains ?? [];
@@ -122,6 +132,25 @@ describe('a listener', () => {
       'on UDP',
       { ...valid, address: { socket_address: { protocol: 'UDP', address: '::', port_value: 1 } } },
       ['listener_filters: must be one filter of UDP, the DNS filter, got 0', 'filter_chains: is not supported'],
+    ],
+    [
+      'at an IPv6 address that takes IPv4 too',
+      { ...valid, address: { socket_address: { address: '::', ipv4_compat: true, port_value: 1 } } },
+      ['address.socket_address.ipv4_compat: is not supported'],
+    ],
+    [
+      'with an additional address that is none, or has options of its own',
+      {
+        ...valid,
+        additional_addresses: [
+          { address: { socket_address: { address: 'localhost', port_value: 1 } } },
+          { address: { socket_address: { address: '::', port_value: 1 } }, socket_options: {} },
+        ],
+      },
+      [
+        'additional_addresses[0].address.socket_address.address: must be an IP address, got "localhost"',
+        'additional_addresses[1].socket_options: is not supported',
+      ],
     ],
     ['with no filter chain', { ...valid, filter_chains: [] }, ['filter_chains: must have at least one filter chain']],
     [

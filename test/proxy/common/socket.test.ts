@@ -223,7 +223,10 @@ describe('a socket of our own', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = server.address();
     const recorder = new Recorder();
-    const socket = connectSocket('127.0.0.1', typeof address === 'object' ? (address?.port ?? 0) : 0, recorder);
+    const socket = connectSocket(
+      { address: '127.0.0.1', port: typeof address === 'object' ? (address?.port ?? 0) : 0 },
+      recorder,
+    );
     await until(
       () => recorder.events.includes('end'),
       () => 'FIN',
@@ -244,7 +247,7 @@ describe('a socket of our own', () => {
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     await new Promise((resolve) => server.close(resolve));
     const recorder = new Recorder();
-    connectSocket('127.0.0.1', port, recorder);
+    connectSocket({ address: '127.0.0.1', port }, recorder);
     await until(
       () => recorder.events.length > 0,
       () => 'the end',

@@ -41,7 +41,7 @@ function proberOf(check: HealthCheck): SocketProber {
   const json = staticCluster('reviews', [1], { health_checks: [{ ...needed, ...check }] });
   const { healthCheck } = requireValue(decodeCluster(json), 'cluster');
   if (healthCheck === undefined) throw new Error('the cluster has a check');
-  const prober = new SocketProber(healthCheck);
+  const prober = new SocketProber(healthCheck, { tls: undefined, sourceAddresses: undefined });
   probers.push(prober);
   return prober;
 }
@@ -68,7 +68,10 @@ test('hosts with TLS are checked over TLS, and fail where they cannot be verifie
     const { healthCheck, tls } = requireValue(decodeCluster(json), 'cluster');
     if (healthCheck === undefined || tls === undefined) throw new Error('the cluster has both');
     const context = { store: new CertificateStore(), stats: new StatsStore(), clusterName: 'shop' };
-    const prober = new SocketProber(healthCheck, new UpstreamTlsContext(tls, context));
+    const prober = new SocketProber(healthCheck, {
+      tls: new UpstreamTlsContext(tls, context),
+      sourceAddresses: undefined,
+    });
     probers.push(prober);
     return check(prober, server.port);
   };
