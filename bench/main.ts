@@ -12,6 +12,8 @@ import { tcpPeers } from './tcp/peers.ts';
 import { runTcp } from './tcp/run.ts';
 import { tlsPeers } from './tls/peers.ts';
 import { runTls } from './tls/run.ts';
+import { twoSidecarsPeers } from './two-sidecars/peers.ts';
+import { runTwoSidecars } from './two-sidecars/run.ts';
 import { createSeriesContext, type SeriesContext } from './series-context.ts';
 
 function series<O extends RunOptions>(
@@ -29,6 +31,7 @@ try {
     memory: series(memoryPeers, runMemory),
     tcp: series(tcpPeers, runTcp),
     tls: series(tlsPeers, runTls),
+    twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {

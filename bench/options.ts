@@ -29,6 +29,11 @@ export interface OpenLoopOptions extends RunOptions {
   readonly loadPercent: number;
 }
 
+export interface TwoSidecarsOptions extends RunOptions {
+  /** Requests per second. */
+  readonly rate: number;
+}
+
 export interface MemoryOptions extends RunOptions {
   /** Requests of the soak. */
   readonly soakRequests: number;
@@ -56,11 +61,13 @@ export interface SeriesCommands {
   readonly memory: SeriesCommand<MemoryOptions>;
   readonly tcp: SeriesCommand<TcpOptions>;
   readonly tls: SeriesCommand<BenchOptions>;
+  readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
-export function benchCommand({ hop, features, openLoop, memory, tcp, tls, inProcess }: SeriesCommands): Command {
+export function benchCommand(series: SeriesCommands): Command {
+  const { hop, features, openLoop, memory, tcp, tls, twoSidecars, inProcess } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -88,6 +95,9 @@ export function benchCommand({ hop, features, openLoop, memory, tcp, tls, inProc
   seriesCommand('tls', tls)
     .description('what ending TLS costs the hop, and what routing by server name costs TLS that is passed on')
     .addOption(bodiesOption());
+  seriesCommand('two-sidecars', twoSidecars)
+    .description("latency that the client's and the server's sidecar add at a fixed rate")
+    .option('--rate <n>', 'requests per second', positiveInteger, 1_000);
   return program;
 
   function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {

@@ -18,6 +18,7 @@ async function parse(...args: string[]): Promise<unknown> {
     memory: series('memory'),
     tcp: series('tcp'),
     tls: series('tls'),
+    twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
   });
   for (const command of [program, ...program.commands]) {
@@ -43,6 +44,7 @@ describe('bench options', () => {
     ['features', common],
     ['open-loop', { ...common, loadPercent: 50 }],
     ['tls', { ...common, bodies: [100, 65_536] }],
+    ['two-sidecars', { ...common, rate: 1_000 }],
     ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],
   ])('%s has defaults of its own', async (name, options) => {
     expect(await parse(name)).toEqual({ series: name, ...options });
