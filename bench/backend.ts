@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findFreePorts } from '../pilot/cli/free-ports.ts';
 import { requireExecutable } from './executable.ts';
-import { nginxBase } from './nginx.ts';
+import { nginxBase, type ServerTls } from './nginx.ts';
 import { loadCore, type Processes, waitForPort } from './processes.ts';
 
 /** Larger texts than this do not fit into one word of an nginx configuration and come from a file in the page cache. */
@@ -27,6 +27,7 @@ export async function startBackend(
   processes: Processes,
   directory: string,
   bodies: readonly number[],
+  tls?: ServerTls,
 ): Promise<Backend> {
   const nginx = requireExecutable('nginx', 'nginx');
   const [first = 0, second = 0] = await findFreePorts(2);
@@ -35,13 +36,18 @@ export async function startBackend(
     if (bytes > inlineBodyBytes) writeFileSync(join(directory, String(bytes)), 'x'.repeat(bytes));
   }
   const configFile = join(directory, 'backend.conf');
-  writeFileSync(configFile, backendConfig(directory, ports, bodies));
+  writeFileSync(configFile, backendConfig(directory, ports, bodies, tls));
   const child = processes.start(loadCore, [nginx, '-e', 'stderr', '-c', configFile]);
   await waitForPort(ports[0], child);
   return { ports };
 }
 
-export function backendConfig(directory: string, ports: readonly number[], bodies: readonly number[]): string {
+export function backendConfig(
+  directory: string,
+  ports: readonly number[],
+  bodies: readonly number[],
+  tls?: ServerTls,
+): string {
   const locations = bodies.map((bytes) =>
     bytes > inlineBodyBytes
       ? `location = ${bodyPath(bytes)} { root ${directory}; }`
@@ -55,7 +61,8 @@ export function backendConfig(directory: string, ports: readonly number[], bodie
   open_file_cache max=16;
   default_type application/octet-stream;
   server {
-    ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096;`).join('\n    ')}
+    ${ports.map((port) => `listen 127.0.0.1:${port} backlog=4096 ${tls?.listenOptions ?? ''};`).join('\n    ')}
+    ${tls?.directives ?? ''}
     ${locations.join('\n    ')}
     location = ${tracesPath} { return 200; }
   }`,

@@ -3,13 +3,16 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { request } from 'undici';
+import { Agent, request } from 'undici';
 import { bodyPath } from './backend.ts';
 import { requireExecutable } from './executable.ts';
 import { loadCore, pinned } from './processes.ts';
 
 /** Every peer is asked for the same service, so that all of them carry the same bytes. */
 export const serviceHost = 'ftgo-consumer-service';
+
+/** Of every TLS connection: the name in certificates, and what proxies route by that do not end TLS. */
+export const tlsServerName = 'localhost';
 
 /** No response head of any peer is longer; bounds the bytes that a correct series may have read. */
 const maxHeadBytes = 1_024;
@@ -22,6 +25,8 @@ export interface LoadPlan {
   readonly seconds: number;
   /** Of every request, besides Host: `name: value`. */
   readonly headers: readonly string[];
+  /** PEM of the certificate that the proxy must show; undefined speaks plain HTTP. */
+  readonly certificate?: string;
 }
 
 /** What wrk counted. Times in microseconds, sizes in bytes with the heads. */
@@ -57,13 +62,18 @@ export class Load {
   }
 
   /** One request, looked at closely; rejects with what is wrong with the answer. */
-  async check({ port, bodyBytes }: LoadPlan): Promise<void> {
-    const response = await request(`http://127.0.0.1:${port}${bodyPath(bodyBytes)}`, {
-      headers: { host: serviceHost },
+  async check(plan: LoadPlan): Promise<void> {
+    const { bodyBytes, certificate } = plan;
+    const dispatcher = new Agent(certificate === undefined ? {} : { connect: { ca: certificate } });
+    const response = await request(urlOf(plan), {
+      dispatcher,
+      // undici asks TLS for the server that Host names.
+      headers: certificate === undefined ? { host: serviceHost } : {},
       headersTimeout: 5_000,
       bodyTimeout: 5_000,
     });
     const body = await response.body.arrayBuffer();
+    await dispatcher.close();
     if (response.statusCode !== 200) throw new Error(`answers ${response.statusCode} instead of 200`);
     if (body.byteLength !== bodyBytes) throw new Error(`answers ${body.byteLength} body bytes instead of ${bodyBytes}`);
   }
@@ -77,7 +87,7 @@ export class Load {
       `--duration=${plan.seconds}s`,
       ...[`Host: ${serviceHost}`, ...plan.headers].map((line) => `--header=${line}`),
       `--script=${this.#script}`,
-      `http://127.0.0.1:${plan.port}${bodyPath(plan.bodyBytes)}`,
+      urlOf(plan),
     ]);
     const { stdout } = await promisify(execFile)(command, args, { signal: this.#abort });
     const result = parseLoadResult(stdout);
@@ -85,6 +95,12 @@ export class Load {
     if (fault !== undefined) throw new Error(fault);
     return result;
   }
+}
+
+/** Over TLS the host of the address is the server name that is asked for. */
+function urlOf({ port, bodyBytes, certificate }: LoadPlan): string {
+  const origin = certificate === undefined ? 'http://127.0.0.1' : `https://${tlsServerName}`;
+  return `${origin}:${port}${bodyPath(bodyBytes)}`;
 }
 
 /** Finds the line of `reportScript` in wrk's output. */

@@ -10,6 +10,10 @@ import type { Peer } from './peers/peer.ts';
 import { peers } from './peers/table.ts';
 import { tcpPeers } from './tcp/peers.ts';
 import { runTcp } from './tcp/run.ts';
+import { tlsPeers } from './tls/peers.ts';
+import { runTls } from './tls/run.ts';
+import { twoSidecarsPeers } from './two-sidecars/peers.ts';
+import { runTwoSidecars } from './two-sidecars/run.ts';
 import { createSeriesContext, type SeriesContext } from './series-context.ts';
 
 function series<O extends RunOptions>(
@@ -26,6 +30,8 @@ try {
     openLoop: series(openLoopPeers, runOpenLoop),
     memory: series(memoryPeers, runMemory),
     tcp: series(tcpPeers, runTcp),
+    tls: series(tlsPeers, runTls),
+    twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {

@@ -1,5 +1,12 @@
 /** What nginx needs in both of its roles, as backend and as peer. */
 
+/** What makes a `server` block end TLS. */
+export interface ServerTls {
+  /** After the listening address. */
+  readonly listenOptions: string;
+  readonly directives: string;
+}
+
 /**
  * A complete nginx configuration around the given content of its `http` block: one process, in the foreground, no
  * access log, connections that are never closed for their age, and no path outside `directory`, so that it runs as

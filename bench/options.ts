@@ -29,6 +29,11 @@ export interface OpenLoopOptions extends RunOptions {
   readonly loadPercent: number;
 }
 
+export interface TwoSidecarsOptions extends RunOptions {
+  /** Requests per second. */
+  readonly rate: number;
+}
+
 export interface MemoryOptions extends RunOptions {
   /** Requests of the soak. */
   readonly soakRequests: number;
@@ -55,17 +60,20 @@ export interface SeriesCommands {
   readonly openLoop: SeriesCommand<OpenLoopOptions>;
   readonly memory: SeriesCommand<MemoryOptions>;
   readonly tcp: SeriesCommand<TcpOptions>;
+  readonly tls: SeriesCommand<BenchOptions>;
+  readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
-export function benchCommand({ hop, features, openLoop, memory, tcp, inProcess }: SeriesCommands): Command {
+export function benchCommand(series: SeriesCommands): Command {
+  const { hop, features, openLoop, memory, tcp, tls, twoSidecars, inProcess } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
   seriesCommand('hop', hop)
     .description('CPU per request of the plain hop, one table per body size (the default)')
-    .option('--bodies <bytes,…>', 'response body sizes', listOf(positiveInteger), [100, 65_536]);
+    .addOption(bodiesOption());
   seriesCommand('features', features).description('what each feature, switched on alone, costs per request');
   program
     .command('in-process')
@@ -84,6 +92,12 @@ export function benchCommand({ hop, features, openLoop, memory, tcp, inProcess }
   seriesCommand('tcp', tcp)
     .description('bytes, connections and idle connections of raw TCP')
     .option('--idle-connections <n>', 'open files of the proxy are twice as many', positiveInteger, 9_000);
+  seriesCommand('tls', tls)
+    .description('what ending TLS costs the hop, and what routing by server name costs TLS that is passed on')
+    .addOption(bodiesOption());
+  seriesCommand('two-sidecars', twoSidecars)
+    .description("latency that the client's and the server's sidecar add at a fixed rate")
+    .option('--rate <n>', 'requests per second', positiveInteger, 1_000);
   return program;
 
   function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {
@@ -100,6 +114,12 @@ export function benchCommand({ hop, features, openLoop, memory, tcp, inProcess }
       .allowExcessArguments(false)
       .action(run);
   }
+}
+
+function bodiesOption(): Option {
+  return new Option('--bodies <bytes,…>', 'response body sizes')
+    .argParser(listOf(positiveInteger))
+    .default([100, 65_536]);
 }
 
 /** wrk takes whole seconds only, and everything else is a count. */

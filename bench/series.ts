@@ -89,7 +89,7 @@ function openScene({ directory, backend, processes }: Stage, port: number): Scen
       writeFileSync(path, text);
       return path;
     },
-    startProxy: (argv) => startOn(proxyCore, argv, port),
+    startProxy: (argv, awaitedPort = port) => startOn(proxyCore, argv, awaitedPort),
     startHelper: (argv, awaitedPort) => startOn(loadCore, argv, awaitedPort),
   };
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { bodyPath } from '../backend.ts';
 import { serviceHost } from '../load.ts';
-import type { OpenLoopOptions } from '../options.ts';
+import type { OpenLoopOptions, RunOptions } from '../options.ts';
 import type { Peer } from '../peers/peer.ts';
 import { direct } from '../peers/direct.ts';
 import { envoy } from '../peers/envoy.ts';
@@ -26,7 +26,7 @@ import { formatOpenLoopReport, openLoopRow, type OpenLoopReport, type OpenLoopTu
 /** `direct` shows what of the latencies is the generator's and the backend's. */
 export const openLoopPeers: readonly Peer[] = [heddle, heddleMesh, haproxy, nginx, envoy, direct];
 
-const bodyBytes = 100;
+export const openLoopBodyBytes = 100;
 const program = fileURLToPath(new URL('../programs/open-loop-load.js', import.meta.url));
 
 export async function runOpenLoop(options: OpenLoopOptions, { abort, publish }: SeriesContext): Promise<void> {
@@ -34,15 +34,15 @@ export async function runOpenLoop(options: OpenLoopOptions, { abort, publish }: 
   const ratePerSecond = options.rate ?? (await findRate(present, options, abort));
   const outcomes = await runRounds(present, {
     rounds: options.rounds,
-    bodies: [bodyBytes],
+    bodies: [openLoopBodyBytes],
     abort,
-    takeTurn: (stage, peer) => measure(stage, peer, { ...options, ratePerSecond, abort }),
-    onTurn: (round, peer, turn) => printTurn(round, peer, [describeTurn(turn)]),
+    takeTurn: (stage, peer) => measureOpenLoop(stage, peer, { ...options, ratePerSecond, abort }),
+    onTurn: (round, peer, turn) => printTurn(round, peer, [describeOpenLoopTurn(turn)]),
   });
   const report: OpenLoopReport = {
     ...describeSetting(chosen),
     options,
-    bodyBytes,
+    bodyBytes: openLoopBodyBytes,
     ratePerSecond,
     rows: chosen.map((peer) => openLoopRow(peer, outcomes.get(peer) ?? [])),
   };
@@ -55,13 +55,13 @@ async function findRate(
   { connections, loadPercent, seconds, warmupSeconds }: OpenLoopOptions,
   abort: AbortSignal,
 ): Promise<number> {
-  const plan = { connections, seconds, warmupSeconds, bodies: [bodyBytes], headers: [] };
+  const plan = { connections, seconds, warmupSeconds, bodies: [openLoopBodyBytes], headers: [] };
   let slowest = Infinity;
   await runRounds(
     peers.filter((peer) => peer !== direct),
     {
       rounds: 1,
-      bodies: [bodyBytes],
+      bodies: [openLoopBodyBytes],
       abort,
       takeTurn: (stage, peer) => takeTurn(stage, peer, plan),
       onTurn(_round, peer, [outcome]) {
@@ -76,14 +76,14 @@ async function findRate(
   return Math.max(1, Math.round((slowest * loadPercent) / 100));
 }
 
-type MeasurePlan = OpenLoopOptions & { readonly ratePerSecond: number; readonly abort: AbortSignal };
+export type MeasurePlan = RunOptions & { readonly ratePerSecond: number; readonly abort: AbortSignal };
 
-async function measure(stage: Stage, peer: Peer, options: MeasurePlan): Promise<OpenLoopTurn> {
+export async function measureOpenLoop(stage: Stage, peer: Peer, options: MeasurePlan): Promise<OpenLoopTurn> {
   const { connections, ratePerSecond, seconds, warmupSeconds, abort } = options;
-  const request = `GET ${bodyPath(bodyBytes)} HTTP/1.1\r\nHost: ${serviceHost}\r\n\r\n`;
+  const request = `GET ${bodyPath(openLoopBodyBytes)} HTTP/1.1\r\nHost: ${serviceHost}\r\n\r\n`;
   try {
     return await whileRunning(stage, peer, async ({ port }) => {
-      const plan = { port, request, bodyBytes, connections, ratePerSecond, seconds };
+      const plan = { port, request, bodyBytes: openLoopBodyBytes, connections, ratePerSecond, seconds };
       await generate({ ...plan, seconds: warmupSeconds }, abort);
       return { result: await generate(plan, abort) };
     });
@@ -104,7 +104,7 @@ async function generate(plan: OpenLoopPlan, signal: AbortSignal): Promise<OpenLo
   }
 }
 
-function describeTurn(turn: OpenLoopTurn): string {
+export function describeOpenLoopTurn(turn: OpenLoopTurn): string {
   if ('failure' in turn) return turn.failure;
   const { p50Us, p999Us } = turn.result.latency;
   return `p50 ${p50Us} µs, p99.9 ${p999Us} µs`;

@@ -1,4 +1,5 @@
 import { requireExecutable } from '../executable.ts';
+import type { Child } from '../processes.ts';
 import { probeExecutable } from './installed.ts';
 import type { Peer, Scene } from './peer.ts';
 
@@ -6,13 +7,16 @@ export const haproxy: Peer = {
   name: 'haproxy',
   setup: 'nbthread 1, http-reuse always, no log',
   probe: () => probeExecutable('haproxy', '-v', 'Debian package haproxy'),
-  start(scene) {
-    const configFile = scene.writeFile('haproxy.cfg', config(scene));
-    return scene.startProxy([requireExecutable('haproxy', 'haproxy'), '-db', '-f', configFile]);
-  },
+  start: (scene) => startHaproxy(scene, haproxyHop(scene)),
 };
 
-function config({ port, backend }: Scene): string {
+export function startHaproxy(scene: Scene, config: string): Promise<Child> {
+  const configFile = scene.writeFile('haproxy.cfg', config);
+  return scene.startProxy([requireExecutable('haproxy', 'haproxy'), '-db', '-f', configFile]);
+}
+
+/** `bindOptions` end the line of the listening address. */
+export function haproxyHop({ port, backend }: Scene, bindOptions = ''): string {
   return `global
   nbthread 1
   maxconn 4096
@@ -23,7 +27,7 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend downstream
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port} ${bindOptions}
   default_backend upstream
 backend upstream
   server nginx 127.0.0.1:${backend.ports[0]}

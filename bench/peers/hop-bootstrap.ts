@@ -8,6 +8,7 @@ import type {
   Address,
   Bootstrap,
   Cluster,
+  FilterChain,
   HttpConnectionManager,
   HttpFilter,
   Listener,
@@ -31,6 +32,8 @@ export interface HopParts {
   /** In front of the router. */
   readonly httpFilters?: readonly HttpFilter[];
   readonly manager?: HttpConnectionManager;
+  /** Of the listener's only filter chain, besides its filters. */
+  readonly chain?: FilterChain;
   /** Of the cluster that all requests go to. */
   readonly cluster?: Cluster;
   readonly clusters?: readonly Cluster[];
@@ -58,13 +61,14 @@ export function mergeParts(all: readonly HopParts[]): HopParts {
     domains: all.flatMap(({ domains = [] }) => domains),
     httpFilters: all.flatMap(({ httpFilters = [] }) => httpFilters),
     manager: Object.assign({}, ...all.map(({ manager }) => manager)),
+    chain: Object.assign({}, ...all.map(({ chain }) => chain)),
     cluster: Object.assign({}, ...all.map(({ cluster }) => cluster)),
     clusters: all.flatMap(({ clusters = [] }) => clusters),
   };
   return merged;
 }
 
-function hopListener(port: number, { httpFilters = [], manager, ...routing }: HopParts): Listener {
+function hopListener(port: number, { httpFilters = [], manager, chain, ...routing }: HopParts): Listener {
   const typedConfig: HttpConnectionManager = {
     stat_prefix: 'hop',
     route_config: { name: 'hop', virtual_hosts: virtualHosts(routing) },
@@ -82,7 +86,7 @@ function hopListener(port: number, { httpFilters = [], manager, ...routing }: Ho
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: { '@type': type, ...typedConfig },
   };
-  return { name: 'hop', address: loopback(port), filter_chains: [{ filters: [filter] }] };
+  return { name: 'hop', address: loopback(port), filter_chains: [{ filters: [filter], ...chain }] };
 }
 
 function virtualHosts({ routes = [], route, action, virtualHosts = [], domains = [] }: HopParts): VirtualHost[] {

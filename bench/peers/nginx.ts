@@ -1,5 +1,6 @@
 import { requireExecutable } from '../executable.ts';
-import { nginxBase } from '../nginx.ts';
+import { nginxBase, type ServerTls } from '../nginx.ts';
+import type { Child } from '../processes.ts';
 import { probeExecutable } from './installed.ts';
 import type { Peer, Scene } from './peer.ts';
 
@@ -7,14 +8,16 @@ export const nginx: Peer = {
   name: 'nginx',
   setup: 'worker_processes 1, upstream keepalive, access_log off',
   probe: () => probeExecutable('nginx', '-v', 'Debian package nginx'),
-  start(scene) {
-    const configFile = scene.writeFile('nginx.conf', config(scene));
-    return scene.startProxy([requireExecutable('nginx', 'nginx'), '-e', 'stderr', '-c', configFile]);
-  },
+  start: (scene) => startNginx(scene, nginxHop(scene)),
 };
 
+export function startNginx(scene: Scene, config: string): Promise<Child> {
+  const configFile = scene.writeFile('nginx.conf', config);
+  return scene.startProxy([requireExecutable('nginx', 'nginx'), '-e', 'stderr', '-c', configFile]);
+}
+
 /** The buffers hold a whole 64 KiB body, so that nothing is ever written to a temporary file. */
-function config({ port, backend, directory }: Scene): string {
+export function nginxHop({ port, backend, directory }: Scene, tls?: ServerTls): string {
   return nginxBase(
     directory,
     'peer',
@@ -26,7 +29,8 @@ function config({ port, backend, directory }: Scene): string {
     keepalive_timeout 600s;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} backlog=4096 ${tls?.listenOptions ?? ''};
+    ${tls?.directives ?? ''}
     location / {
       proxy_pass http://backend;
       proxy_http_version 1.1;

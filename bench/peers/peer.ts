@@ -24,8 +24,8 @@ export interface Scene {
   writeFile(name: string, text: string): string;
   /** The folder of these files. */
   readonly directory: string;
-  /** Starts the measured program on the core of its own and waits until it listens on `port`. */
-  startProxy(argv: readonly string[]): Promise<Child>;
+  /** Starts the measured program on the core of its own and waits until it listens; default on the scene's `port`. */
+  startProxy(argv: readonly string[], port?: number): Promise<Child>;
   /** Starts a program that the measured one needs on the other core and waits until it listens on `port`. */
   startHelper(argv: readonly string[], port: number): Promise<Child>;
 }

@@ -2,12 +2,13 @@
 import { existsSync } from 'node:fs';
 import { dump } from 'js-yaml';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
-import type { Bootstrap } from '../../proxy/api/envoy.gen.ts';
-import { requireExecutable } from '../executable.ts';
+import type { Bootstrap, FilterChain, Listener } from '../../proxy/api/envoy.gen.ts';
 import { envoyCommand } from '../peers/envoy-program.ts';
+import { startHaproxy } from '../peers/haproxy.ts';
 import { heddleCommand, probeHeddle } from '../peers/heddle-program.ts';
 import { staticCluster } from '../peers/hop-bootstrap.ts';
 import { probeExecutable } from '../peers/installed.ts';
+import { startNginx } from '../peers/nginx.ts';
 import type { Peer, Scene } from '../peers/peer.ts';
 
 const heddle: Peer = {
@@ -21,10 +22,7 @@ const haproxy: Peer = {
   name: 'haproxy',
   setup: 'mode tcp, nbthread 1, no log',
   probe: () => probeExecutable('haproxy', '-v', 'Debian package haproxy'),
-  start(scene) {
-    const configFile = scene.writeFile('haproxy.cfg', haproxyConfig(scene));
-    return scene.startProxy([requireExecutable('haproxy', 'haproxy'), '-db', '-f', configFile]);
-  },
+  start: (scene) => startHaproxy(scene, haproxyStream(scene)),
 };
 
 /** Debian builds it as a module of its own. */
@@ -37,10 +35,7 @@ const nginx: Peer = {
     existsSync(streamModule)
       ? probeExecutable('nginx', '-v', 'Debian package nginx')
       : { missing: `${streamModule} is not installed (Debian package libnginx-mod-stream)` },
-  start(scene) {
-    const configFile = scene.writeFile('nginx.conf', nginxConfig(scene));
-    return scene.startProxy([requireExecutable('nginx', 'nginx'), '-e', 'stderr', '-c', configFile]);
-  },
+  start: (scene) => startNginx(scene, nginxStream(scene)),
 };
 
 const envoy: Peer = {
@@ -53,9 +48,23 @@ const envoy: Peer = {
 /** In the order of the report. */
 export const tcpPeers: readonly Peer[] = [heddle, haproxy, nginx, envoy];
 
+export function tcpPeer(name: string): Peer {
+  const peer = tcpPeers.find((each) => each.name === name);
+  if (peer === undefined) throw new Error(`no proxy of raw TCP is called ${name}`);
+  return peer;
+}
+
+type TcpScene = Pick<Scene, 'port' | 'backend'>;
+
+/** What a bootstrap has besides the bytes of one port. */
+export interface TcpParts {
+  readonly listener?: Listener;
+  readonly chain?: FilterChain;
+}
+
 const unlimited = 4_000_000_000;
 
-function tcpBootstrap({ port, backend }: Scene): string {
+export function tcpBootstrap({ port, backend }: TcpScene, { listener, chain }: TcpParts = {}): string {
   const loopback = (of: number) => ({ socket_address: { address: '127.0.0.1', port_value: of } });
   const typed_config = {
     '@type': typeUrlOf('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'),
@@ -70,7 +79,8 @@ function tcpBootstrap({ port, backend }: Scene): string {
         {
           name: 'tcp',
           address: loopback(port),
-          filter_chains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config }] }],
+          filter_chains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config }], ...chain }],
+          ...listener,
         },
       ],
       clusters: [
@@ -84,7 +94,8 @@ function tcpBootstrap({ port, backend }: Scene): string {
   return dump(bootstrap, { noRefs: true });
 }
 
-function haproxyConfig({ port, backend }: Scene): string {
+/** `rules` choose the backend instead of taking the only one there is. */
+export function haproxyStream({ port, backend }: Scene, rules = 'default_backend upstream'): string {
   return `global
   nbthread 1
   maxconn 9900
@@ -95,13 +106,24 @@ defaults
   timeout server 600s
 frontend downstream
   bind 127.0.0.1:${port} backlog 4096
-  default_backend upstream
+  ${rules}
 backend upstream
   server backend 127.0.0.1:${backend.ports[0]}
 `;
 }
 
-function nginxConfig({ port, backend, directory }: Scene): string {
+/** Where bytes go, in nginx's words. */
+export interface NginxTarget {
+  /** Of the `stream` block. */
+  readonly before: string;
+  /** Of the `server` block. */
+  readonly directives: string;
+}
+
+export function nginxStream(
+  { port, backend, directory }: Scene,
+  { before, directives }: NginxTarget = { before: '', directives: `proxy_pass 127.0.0.1:${backend.ports[0]};` },
+): string {
   return `load_module ${streamModule};
 daemon off;
 master_process off;
@@ -110,9 +132,10 @@ pid ${directory}/stream.pid;
 error_log stderr crit;
 events { worker_connections 19900; }
 stream {
+  ${before}
   server {
     listen 127.0.0.1:${port} backlog=4096;
-    proxy_pass 127.0.0.1:${backend.ports[0]};
+    ${directives}
     proxy_timeout 600s;
   }
 }

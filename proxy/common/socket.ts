@@ -44,7 +44,7 @@ export function connectSocket({ address, port, localAddress }: ConnectTarget, ha
     },
   });
   attach(socket, handler);
-  socket.on('connect', () => guard(socket, () => handler.onConnect?.()));
+  socket.on('connect', onSocketConnect);
   return socket;
 }
 
@@ -140,23 +140,62 @@ function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
   });
 }
 
+const handlerOf = Symbol('handler');
+const describeOf = Symbol('describe');
+const errorOf = Symbol('error');
+
+/** What its listeners need stands on the socket itself: closures of each would take a KiB of every proxied connection. */
+interface AttachedSocket extends net.Socket {
+  readonly [handlerOf]: SocketHandler;
+  readonly [describeOf]: ((cause: Error) => Error) | undefined;
+  [errorOf]: Error | undefined;
+}
+
 /** Sends all events but bytes to `handler`. `describe` says what an error means where the transport knows. */
-export function attach(
-  socket: net.Socket,
-  handler: SocketHandler,
-  describe: (cause: Error) => Error = (cause) => cause,
-): void {
-  let error: Error | undefined = undefined;
-  socket.on('error', (cause) => {
-    error = describe(cause);
-  });
-  socket.on('end', () => {
-    const reset = findReset(socket);
-    if (reset === undefined) guard(socket, () => handler.onEnd());
-    else socket.destroy(reset);
-  });
-  socket.on('drain', () => guard(socket, () => handler.onDrain()));
-  socket.on('close', () => guard(socket, () => handler.onClose(error)));
+export function attach(socket: net.Socket, handler: SocketHandler, describe?: (cause: Error) => Error): void {
+  Object.assign(socket, { [handlerOf]: handler, [describeOf]: describe, [errorOf]: undefined });
+  socket.on('error', onSocketError);
+  socket.on('end', onSocketEnd);
+  socket.on('drain', onSocketDrain);
+  socket.on('close', onSocketClose);
+}
+
+function onSocketError(this: AttachedSocket, cause: Error): void {
+  this[errorOf] = this[describeOf]?.(cause) ?? cause;
+}
+
+function onSocketEnd(this: AttachedSocket): void {
+  try {
+    const reset = findReset(this);
+    if (reset === undefined) this[handlerOf].onEnd();
+    else this.destroy(reset);
+  } catch (cause) {
+    fail(this, cause);
+  }
+}
+
+function onSocketDrain(this: AttachedSocket): void {
+  try {
+    this[handlerOf].onDrain();
+  } catch (cause) {
+    fail(this, cause);
+  }
+}
+
+function onSocketClose(this: AttachedSocket): void {
+  try {
+    this[handlerOf].onClose(this[errorOf]);
+  } catch (cause) {
+    fail(this, cause);
+  }
+}
+
+function onSocketConnect(this: AttachedSocket): void {
+  try {
+    this[handlerOf].onConnect?.();
+  } catch (cause) {
+    fail(this, cause);
+  }
 }
 
 const probe = Buffer.alloc(1);

@@ -137,6 +137,7 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
     this.#isConnected = true;
     const upstream = this.#upstream;
     if (upstream === undefined) return;
+    if (this.#proxy.isObserved) upstream.keepLocalAddress();
     if (this.#early.length > 0) {
       this.#countReceived(this.#early.length);
       upstream.writer.writeBytes(this.#early.bytes, 0, this.#early.length);

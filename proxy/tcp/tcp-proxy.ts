@@ -86,6 +86,11 @@ export class TcpProxy implements ActiveNetworkFilter {
 
   // ---- connections ----
 
+  /** Whether anybody hears of connections. */
+  get isObserved(): boolean {
+    return this.#observers.length > 0;
+  }
+
   onProgress(connection: TcpConnection): void {
     for (const observer of this.#observers) observer.onProgress?.(connection);
   }

@@ -21,14 +21,15 @@ export interface TcpUpstreamCallbacks {
 
 export class TcpUpstream implements SocketHandler {
   readonly id = nextConnectionId();
-  /** Our end, `ip:port`; empty until it is connected. */
+  /** Our end, `ip:port`; empty until it is connected, and when nobody wanted it kept. */
   localAddress = '';
   readonly writer: SocketWriter;
   readonly reading: ReadGate;
   readonly #host: Host;
   readonly #callbacks: TcpUpstreamCallbacks;
   readonly #socket: Socket;
-  readonly #connectTimer: WheelTimer;
+  /** Only while it connects: connections live long, and most of them idle. */
+  #connectTimer: WheelTimer | undefined;
   readonly #openedMs: number;
   #isConnected = false;
   #isEnded = false;
@@ -61,6 +62,11 @@ export class TcpUpstream implements SocketHandler {
     this.reading = new ReadGate(this.#socket);
   }
 
+  #disarm(): void {
+    if (this.#connectTimer !== undefined) this.#host.cluster.context.timers.disarm(this.#connectTimer);
+    this.#connectTimer = undefined;
+  }
+
   #onConnectTimeout(): void {
     this.#isTimedOut = true;
     this.#isEndedByHost = false;
@@ -69,11 +75,10 @@ export class TcpUpstream implements SocketHandler {
 
   onConnect(): void {
     const { config, context, stats } = this.#host.cluster;
-    context.timers.disarm(this.#connectTimer);
+    this.#disarm();
     if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
     stats.connectTime.record(context.clock.monotonicMs() - this.#openedMs);
     this.#isConnected = true;
-    this.localAddress = localAddressOf(this.#socket);
     // To be reached is all that is known of a host without its protocol.
     this.#host.successesTotal += 1;
     this.#host.monitor?.recordStatus(200);
@@ -98,9 +103,9 @@ export class TcpUpstream implements SocketHandler {
   }
 
   onClose(cause: Error | undefined): void {
-    const { context, stats } = this.#host.cluster;
+    const { stats } = this.#host.cluster;
     const host = this.#host;
-    context.timers.disarm(this.#connectTimer);
+    this.#disarm();
     host.activeConnections -= 1;
     host.activeRequests -= 1;
     stats.connectionsActive.value -= 1;
@@ -127,6 +132,11 @@ export class TcpUpstream implements SocketHandler {
     if (!this.#isConnected) return new MeshError('connect_failure', `${address} cannot be reached`, { cause });
     if (cause === undefined && this.#isEnded) return undefined;
     return new MeshError('upstream_reset', `${address} broke the connection off`, { cause });
+  }
+
+  /** For those who ask when the connection is over: a closed socket does not know any more. */
+  keepLocalAddress(): void {
+    this.localAddress = localAddressOf(this.#socket);
   }
 
   /** All that will be written is written; the other direction goes on. */

@@ -11,6 +11,8 @@ import type { FeatureReport } from '../../bench/features/report.ts';
 import type { MemoryReport } from '../../bench/memory/report.ts';
 import type { OpenLoopReport } from '../../bench/open-loop/report.ts';
 import type { Report } from '../../bench/report.ts';
+import type { TlsReport } from '../../bench/tls/report.ts';
+import type { TwoSidecarsReport } from '../../bench/two-sidecars/report.ts';
 import { requirePeers } from '../support/peers.ts';
 
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
@@ -117,6 +119,32 @@ describe('npm run bench', () => {
     expect(ratePerSecond).toBe(500);
     expect(rows.map(({ status }) => status)).toEqual(['measured', 'measured']);
     for (const row of rows) expect(row.status === 'measured' && row.rounds[0]?.requests).toBe(500);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('measures what TLS costs, ended and passed on', async (context) => {
+    requirePeers(context, 'nginx', 'haproxy', 'wrk');
+    const json = join(directory, 'report.json');
+    const options = [...shortest.slice(0, 3), '--bodies=100', '--connections=8', '--only=heddle,haproxy'];
+    const { code } = await startBench('tls', ...options, '--json', json).ended;
+    expect(code).toBe(0);
+    const { terminating, passing } = JSON.parse(await readFile(json, 'utf8')) as TlsReport;
+    for (const { base, own } of [...(terminating[0]?.rows ?? []), ...passing]) {
+      expect([base, own]).toMatchObject([{ status: 'measured' }, { status: 'measured' }]);
+    }
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('measures what two sidecars add to the latency', async (context) => {
+    requirePeers(context, 'nginx');
+    const json = join(directory, 'report.json');
+    const options = [...shortest.slice(0, 3), '--rate=200', '--only=heddle twice,no proxy'];
+    const { code } = await startBench('two-sidecars', ...options, '--json', json).ended;
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(json, 'utf8')) as TwoSidecarsReport;
+    expect(rows.map(({ row }) => row.status)).toEqual(['measured', 'measured']);
+    expect(rows[0]?.added?.p50Us.median).toBeGreaterThan(0);
+    expect(rows[1]?.added?.p50Us.median).toBe(0);
     expect(await leftovers()).toEqual([]);
   }, 60_000);
 

@@ -17,6 +17,8 @@ async function parse(...args: string[]): Promise<unknown> {
     openLoop: series('open-loop'),
     memory: series('memory'),
     tcp: series('tcp'),
+    tls: series('tls'),
+    twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
   });
   for (const command of [program, ...program.commands]) {
@@ -41,6 +43,8 @@ describe('bench options', () => {
   it.each([
     ['features', common],
     ['open-loop', { ...common, loadPercent: 50 }],
+    ['tls', { ...common, bodies: [100, 65_536] }],
+    ['two-sidecars', { ...common, rate: 1_000 }],
     ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],
   ])('%s has defaults of its own', async (name, options) => {
     expect(await parse(name)).toEqual({ series: name, ...options });

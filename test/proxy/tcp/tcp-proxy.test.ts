@@ -77,6 +77,16 @@ describe('a connection', () => {
     expect(proxy.stat('cluster.backend.upstream_rq_active')).toBe(0);
   });
 
+  test('is known by both ends of its upstream to those who hear of it when it is over', async () => {
+    const { proxy, backend, connect } = await start();
+    const client = await connect();
+    await until(() => backend.connections.length === 1);
+    const { remoteAddress, remotePort } = backend.connections[0]?.socket ?? {};
+    client.socket.resetAndDestroy();
+    await over(proxy);
+    expect(proxy.connections[0]?.upstream?.connection?.localAddress).toBe(`${remoteAddress}:${remotePort}`);
+  });
+
   test('to a server that speaks first needs no byte of its client', async () => {
     const { backend, connect } = await start();
     const client = await connect();
