@@ -23,7 +23,7 @@ export interface DnsListenerDependencies {
 }
 
 const maxTcpSessions = 256;
-/** Where the system chooses a port for UDP, somebody else may have it for TCP. */
+/** Where the system chooses a port for TCP, which fewer are free for, somebody else may have it for UDP. */
 const maxBindTries = 5;
 
 export class DnsListener implements ServingListener {
@@ -64,15 +64,14 @@ export class DnsListener implements ServingListener {
   async start(): Promise<Opened> {
     const { port } = this.#config;
     for (let tries = 1; ; tries += 1) {
-      const socket = await this.#bindUdp().catch((cause: unknown) => {
+      await this.#listenTcp(port).catch((cause: unknown) => {
         throw cannotListen(this.#config, cause);
       });
       try {
-        await this.#listenTcp(socket.address().port);
-        this.#serveUdp(socket);
+        this.#serveUdp(await this.#bindUdp(this.port));
         break;
       } catch (cause) {
-        socket.close();
+        await new Promise((resolve) => this.#server.close(resolve));
         if (port !== 0 || tries === maxBindTries) throw cannotListen(this.#config, cause);
       }
     }
@@ -81,8 +80,8 @@ export class DnsListener implements ServingListener {
     return { usesSharedBuffer, missing: [] };
   }
 
-  #bindUdp(): Promise<dgram.Socket> {
-    const { address, port } = this.#config;
+  #bindUdp(port: number): Promise<dgram.Socket> {
+    const { address } = this.#config;
     const socket = dgram.createSocket(isIPv6(address) ? 'udp6' : 'udp4');
     return new Promise((resolve, reject) => {
       socket.once('error', (cause) => {
