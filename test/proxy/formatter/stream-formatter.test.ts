@@ -90,7 +90,13 @@ describe('a format', () => {
   });
 
   test('writes the text of its user for what has no value', () => {
-    const stream = Object.assign(aStream(), { host: undefined, codec: undefined, cluster: undefined, routeName: '' });
+    const stream = Object.assign(aStream(), {
+      host: undefined,
+      codec: undefined,
+      remoteAddress: undefined,
+      cluster: undefined,
+      routeName: '',
+    });
     const source = '%UPSTREAM_HOST% %DOWNSTREAM_REMOTE_PORT% %UPSTREAM_CLUSTER% %ROUTE_NAME% %REQ(a?b):3%';
     expect(compileFormat(source, { missing: '-' })(stream)).toBe('- - - - -');
   });
