@@ -12,10 +12,15 @@ export function httpOnly(match: FilterChainMatch): FilterChainMatch {
 
 /**
  * What `httpOnly` leaves of a match: two, because Envoy decides about the transport before it looks at protocols and never
- * turns back. Plain text of another protocol finds the first, what a tls_inspector found the second.
+ * turns back. Plain text of another protocol finds the first, what a tls_inspector found the second. The match of everything
+ * is the default chain's, which takes both.
  */
 export function besideHttp(match: FilterChainMatch): readonly FilterChainMatch[] {
-  return [{ ...match, transport_protocol: 'raw_buffer' }, match];
+  return isMatchAll(match) ? [match] : [{ ...match, transport_protocol: 'raw_buffer' }, match];
+}
+
+export function isMatchAll(match: FilterChainMatch): boolean {
+  return Object.keys(match).length === 0;
 }
 
 /**

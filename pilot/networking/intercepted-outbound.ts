@@ -3,12 +3,7 @@
  * hands each to the listener of its original destination, `ADDRESS_PORT` before `0.0.0.0_PORT`. Only the first has a socket.
  */
 import { interceptionPorts, type InterceptionMode } from '../../proxy/api/interception.ts';
-import type {
-  FilterChain,
-  FilterChainMatch,
-  Listener,
-  envoy_config_listener_v3_Filter as Filter,
-} from '../../proxy/api/envoy.gen.ts';
+import type { FilterChain, Listener, envoy_config_listener_v3_Filter as Filter } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
 import { addressesOf, type PushConfig } from '../model/push-context.ts';
 import { allottedRange } from '../model/service-addresses.ts';
@@ -20,7 +15,14 @@ import {
   type ServicePort,
 } from '../model/service.ts';
 import { adsConfigSource } from './config-source.ts';
-import { besideHttp, ClaimedConnections, httpOnly, soleAddressOf, toSubnets } from './filter-chain-match.ts';
+import {
+  besideHttp,
+  ClaimedConnections,
+  httpOnly,
+  isMatchAll,
+  soleAddressOf,
+  toSubnets,
+} from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Chains, type L4Chain } from './l4-routes.ts';
 import { anyAddress, listenAt } from './listener-address.ts';
@@ -119,12 +121,9 @@ class ListenerPlanner {
     const planned = this.#at(address, port.number);
     for (const chain of chains) {
       // A block counts more than a protocol: HTTP to it needs a chain of its own.
-      if (manager !== undefined) {
-        addChain(planned, { match: httpOnly(chain.match), filter: manager });
-        const [plainText] = besideHttp(chain.match);
-        if (plainText !== undefined && !isMatchAll(chain.match)) addChain(planned, { ...chain, match: plainText });
-      }
-      addChain(planned, chain);
+      if (manager !== undefined) addChain(planned, { match: httpOnly(chain.match), filter: manager });
+      const matches = manager === undefined ? [chain.match] : besideHttp(chain.match);
+      for (const match of matches) addChain(planned, { ...chain, match });
     }
   }
 
@@ -189,10 +188,6 @@ function buildListener(name: string, { address, port, chains }: PlannedListener,
     ...(matching.length === 0 ? { filter_chains: [rest] } : { filter_chains, default_filter_chain: rest }),
     ...buildInspection({ chains: filter_chains }),
   };
-}
-
-function isMatchAll(match: FilterChainMatch): boolean {
-  return Object.keys(match).length === 0;
 }
 
 /** Connections to its own port are none of an application's: they would come back for ever. */

@@ -61,7 +61,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
     let lastMs = 0;
     let text = write(new Date(lastMs));
     return (stream) => {
-      const ms = Math.floor(stream.manager.wallTimeMs(stream.startMs));
+      const ms = Math.floor(stream.timeSource.wallTimeMs(stream.startMs));
       if (ms !== lastMs) text = write(new Date((lastMs = ms)));
       return text;
     };
@@ -126,8 +126,8 @@ function responseTxDuration(stream: StreamInfo): string | undefined {
   return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : endOrNow(stream)) : undefined;
 }
 
-function endOrNow({ endMs, manager }: StreamInfo): number {
-  return endMs < 0 ? manager.nowMs() : endMs;
+function endOrNow({ endMs, timeSource }: StreamInfo): number {
+  return endMs < 0 ? timeSource.nowMs() : endMs;
 }
 
 /** Whole milliseconds, or nothing when the second moment, -1, never came. */

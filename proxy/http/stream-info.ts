@@ -1,6 +1,20 @@
 /** What formats and access logs read of a request, or of a connection that carries none: Envoy's stream info. */
+import type { Clock } from '../common/clock.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
+
+/** Monotonic milliseconds, and the time of day at one of them. */
+export interface TimeSource {
+  nowMs(): number;
+  wallTimeMs(monotonicMs: number): number;
+}
+
+export function timeSourceOf(clock: Clock): TimeSource {
+  return {
+    nowMs: () => clock.monotonicMs(),
+    wallTimeMs: (monotonicMs) => clock.nowMs() - (clock.monotonicMs() - monotonicMs),
+  };
+}
 
 export interface StreamInfo {
   /** It is a connection: nothing was asked, and nothing is answered. */
@@ -11,10 +25,7 @@ export interface StreamInfo {
   readonly response: ResponseHead;
   /** The downstream connection; undefined when it is gone. */
   readonly codec: DownstreamInfo | undefined;
-  readonly manager: {
-    nowMs(): number;
-    wallTimeMs(monotonicMs: number): number;
-  };
+  readonly timeSource: TimeSource;
   /** Of the client as far as it is known, `ip:port`: behind trusted proxies not who connected. */
   readonly remoteAddress: string | undefined;
   /** Monotonic milliseconds; the later ones are -1 for what has not happened. */

@@ -110,6 +110,10 @@ export class HttpStream implements StreamInfo {
     return this.forwardedAddress === '' ? this.codec?.remoteAddress : this.forwardedAddress;
   }
 
+  get timeSource(): ConnectionManager {
+    return this.manager;
+  }
+
   get requestedServerName(): string {
     return this.codec?.requestedServerName ?? '';
   }

@@ -9,6 +9,7 @@ import { type FilterChain, type Inspector, type Listener, listenerAddressesOf } 
 import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
+import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
 import { factsOf } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
@@ -47,6 +48,7 @@ interface Inspects {
 export class ActiveListener implements ServingListener {
   readonly #dependencies: ActiveListenerDependencies;
   readonly #sockets: ListenerSockets;
+  readonly #timeSource: TimeSource;
   readonly #serverFirst = new ServerFirstDestinations();
   #config: Listener;
   #chains: readonly ServedChain[] = [];
@@ -61,6 +63,7 @@ export class ActiveListener implements ServingListener {
   constructor(config: Listener, dependencies: ActiveListenerDependencies) {
     this.#config = config;
     this.#dependencies = dependencies;
+    this.#timeSource = timeSourceOf(dependencies.clock);
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
     this.#accessLogs = dependencies.createAccessLogs(config);
@@ -96,9 +99,9 @@ export class ActiveListener implements ServingListener {
 
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
   serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
-    const { clock } = this.#dependencies;
     const observers = this.#accessLogs;
-    const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, clock });
+    const timeSource = this.#timeSource;
+    const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, timeSource });
     const plan = this.#planInspection(facts);
     const connection = { socket, facts };
     const handler = plan === undefined ? this.#hand(connection, log) : this.#inspect(connection, plan, log);

@@ -3,10 +3,9 @@
  * nobody did (Envoy docs, config.listener.v3.Listener.access_log).
  */
 import type { Socket } from 'node:net';
-import type { Clock } from '../common/clock.ts';
 import type { SocketHandler } from '../common/socket.ts';
-import { noRequest, noResponse } from '../http/message-head.ts';
-import type { StreamInfo } from '../http/stream-info.ts';
+import { ConnectionInfo } from '../http/connection-info.ts';
+import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
 import type { ServedConnection } from './network-filter.ts';
 
@@ -17,24 +16,17 @@ export interface ConnectionObserver {
 
 export interface ConnectionLog {
   readonly observers: readonly ConnectionObserver[];
-  readonly clock: Clock;
+  readonly timeSource: TimeSource;
 }
 
-export class LoggedConnection implements SocketHandler, StreamInfo {
-  readonly isConnection = true;
-  readonly request = noRequest;
-  readonly response = noResponse;
-  readonly requestEndMs = -1;
-  readonly responseStartMs = -1;
-  readonly routeName = '';
-  readonly traceId = '';
+export class LoggedConnection extends ConnectionInfo implements SocketHandler, StreamInfo {
   readonly cluster = undefined;
   readonly host = undefined;
   readonly upstream = undefined;
   readonly attemptCount = 0;
   readonly error = undefined;
   requestedServerName = '';
-  readonly manager: StreamInfo['manager'];
+  readonly timeSource: TimeSource;
   readonly startMs: number;
   endMs = -1;
   requestBytes = 0;
@@ -49,7 +41,7 @@ export class LoggedConnection implements SocketHandler, StreamInfo {
   #receivedBytes = 0;
 
   constructor(socket: Socket, facts: ConnectionFacts, log: ConnectionLog) {
-    const { clock } = log;
+    super();
     this.#socket = socket;
     this.#log = log;
     // Whoever serves it gives it a number; what nobody serves is, as in Envoy, number 0.
@@ -59,15 +51,8 @@ export class LoggedConnection implements SocketHandler, StreamInfo {
       localAddress: `${facts.destinationAddress}:${facts.destinationPort}`,
       protocol: undefined,
     };
-    this.startMs = clock.monotonicMs();
-    this.manager = {
-      nowMs: () => clock.monotonicMs(),
-      wallTimeMs: (monotonicMs) => clock.nowMs() - (clock.monotonicMs() - monotonicMs),
-    };
-  }
-
-  get remoteAddress(): string {
-    return this.codec.remoteAddress;
+    this.startMs = log.timeSource.nowMs();
+    this.timeSource = log.timeSource;
   }
 
   get codec(): NonNullable<StreamInfo['codec']> {
@@ -108,7 +93,7 @@ export class LoggedConnection implements SocketHandler, StreamInfo {
   }
 
   finish(): void {
-    this.endMs = this.#log.clock.monotonicMs();
+    this.endMs = this.timeSource.nowMs();
     // What was only looked at was, as in Envoy, not received.
     this.requestBytes = this.#served === undefined ? 0 : this.#receivedBytes;
     this.responseBytes = this.#socket.bytesWritten;

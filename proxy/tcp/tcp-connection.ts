@@ -6,8 +6,8 @@ import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { MeshError } from '../common/errors.ts';
 import { nextConnectionId, resetSocket } from '../common/socket.ts';
-import { noRequest, noResponse } from '../http/message-head.ts';
-import type { StreamInfo } from '../http/stream-info.ts';
+import { ConnectionInfo } from '../http/connection-info.ts';
+import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
@@ -19,14 +19,7 @@ import { connectionFlags } from './connection-flags.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
 
-export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
-  readonly isConnection = true;
-  readonly request = noRequest;
-  readonly response = noResponse;
-  readonly requestEndMs = -1;
-  readonly responseStartMs = -1;
-  readonly routeName = '';
-  readonly traceId = '';
+export class TcpConnection extends ConnectionInfo implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
   readonly localReplyDetails = undefined;
   readonly codec: NonNullable<StreamInfo['codec']>;
   readonly requestedServerName: string;
@@ -61,6 +54,7 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
   #activeMs: number;
 
   constructor({ socket, facts, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
+    super();
     this.#socket = socket;
     this.#proxy = proxy;
     this.#onServerFirst = onServerFirst;
@@ -78,12 +72,8 @@ export class TcpConnection implements ServedConnection, TcpUpstreamCallbacks, St
     this.#activeMs = this.startMs;
   }
 
-  get remoteAddress(): string {
-    return this.codec.remoteAddress;
-  }
-
-  get manager(): StreamInfo['manager'] {
-    return this.#proxy.times;
+  get timeSource(): TimeSource {
+    return this.#proxy.timeSource;
   }
 
   get upstream(): StreamInfo['upstream'] {

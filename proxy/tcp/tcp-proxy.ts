@@ -6,7 +6,7 @@ import type { TcpClusterWeight, TcpProxyConfig } from '../api/listener.ts';
 import type { Clock } from '../common/clock.ts';
 import { murmurHash } from '../common/murmur-hash.ts';
 import type { StatsStore } from '../common/stats.ts';
-import type { StreamInfo } from '../http/stream-info.ts';
+import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
 import type { AcceptedConnection, ActiveNetworkFilter } from '../listener/network-filter.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { Random } from '../upstream/picker.ts';
@@ -37,7 +37,7 @@ export class TcpProxy implements ActiveNetworkFilter {
   readonly clusters: ClusterManager;
   readonly clock: Clock;
   /** The clocks, as formats read them. */
-  readonly times: StreamInfo['manager'];
+  readonly timeSource: TimeSource;
   readonly #random: Random;
   readonly #observers: readonly TcpObserver[];
   readonly #totalWeight: number;
@@ -48,10 +48,7 @@ export class TcpProxy implements ActiveNetworkFilter {
     this.config = config;
     this.clusters = clusters;
     this.clock = clock;
-    this.times = {
-      nowMs: () => clock.monotonicMs(),
-      wallTimeMs: (monotonicMs) => clock.nowMs() - (clock.monotonicMs() - monotonicMs),
-    };
+    this.timeSource = timeSourceOf(clock);
     this.#random = random;
     this.#observers = observers;
     this.stats = new TcpProxyStats(stats, config.statPrefix);

@@ -61,42 +61,20 @@ export interface DownstreamTlsOptions {
   readonly handshakeTimeoutMs?: number;
 }
 
-export class DownstreamTlsContext {
-  readonly config: DownstreamTls;
-  readonly stats: SslStats;
+export class DownstreamTlsContext extends LiveContext<ServerContext> {
   readonly timers: TimerWheel;
   readonly handshakeTimeoutMs: number;
-  readonly #live: LiveContext<ServerContext>;
 
   constructor(config: DownstreamTls, options: DownstreamTlsOptions) {
     const { store, stats, timers, listenerAddress, handshakeTimeoutMs = 15_000 } = options;
-    this.config = config;
-    this.stats = new SslStats(stats, `listener.${listenerAddress}.`, 'server');
-    this.timers = timers;
-    this.handshakeTimeoutMs = handshakeTimeoutMs;
-    this.#live = new LiveContext({
+    super({
       tls: config,
       store,
-      stats: this.stats,
+      stats: new SslStats(stats, `listener.${listenerAddress}.`, 'server'),
       owner: `listener ${listenerAddress}`,
       build: (material) => new ServerContext(config, material),
     });
-  }
-
-  get current(): ServerContext | undefined {
-    return this.#live.current;
-  }
-
-  /** Why there is no context. */
-  get fault(): string {
-    return this.#live.fault;
-  }
-
-  start(): void {
-    this.#live.start();
-  }
-
-  close(): void {
-    this.#live.close();
+    this.timers = timers;
+    this.handshakeTimeoutMs = handshakeTimeoutMs;
   }
 }

@@ -33,6 +33,11 @@ export class LiveContext<C> {
     return this.#current;
   }
 
+  get stats(): SslStats {
+    return this.#options.stats;
+  }
+
+  /** Why there is no context. */
   get fault(): string {
     return this.#fault;
   }

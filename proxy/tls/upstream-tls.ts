@@ -46,37 +46,14 @@ export interface UpstreamTlsOptions {
   readonly clusterName: string;
 }
 
-export class UpstreamTlsContext {
-  readonly config: UpstreamTls;
-  readonly stats: SslStats;
-  readonly #live: LiveContext<ClientContext>;
-
+export class UpstreamTlsContext extends LiveContext<ClientContext> {
   constructor(config: UpstreamTls, { store, stats, clusterName }: UpstreamTlsOptions) {
-    this.config = config;
-    this.stats = new SslStats(stats, `cluster.${clusterName}.`, 'client');
-    this.#live = new LiveContext({
+    super({
       tls: config,
       store,
-      stats: this.stats,
+      stats: new SslStats(stats, `cluster.${clusterName}.`, 'client'),
       owner: `cluster ${clusterName}`,
       build: (material) => new ClientContext(config, material),
     });
-  }
-
-  get current(): ClientContext | undefined {
-    return this.#live.current;
-  }
-
-  /** Why there is no context. */
-  get fault(): string {
-    return this.#live.fault;
-  }
-
-  start(): void {
-    this.#live.start();
-  }
-
-  close(): void {
-    this.#live.close();
   }
 }

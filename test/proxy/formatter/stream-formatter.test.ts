@@ -19,7 +19,7 @@ function aStream(): HttpStream {
     response,
     remoteAddress: '10.0.0.9:5000',
     codec: { connectionId: 7, remoteAddress: '10.0.0.9:5000', localAddress: '::1:15001', protocol: 'HTTP/1.1' },
-    manager: { nowMs: () => 5_000, wallTimeMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) },
+    timeSource: { nowMs: () => 5_000, wallTimeMs: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) },
     startMs: 3_000,
     requestEndMs: 3_020,
     responseStartMs: 4_500,

@@ -5,6 +5,8 @@ import { closeAfterTest } from '../../support/closing.ts';
 import { routeConfiguration, routeTo, staticCluster } from '../../support/envoy-json.ts';
 import { call } from '../../support/http-call.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
+import { RawBackend } from '../../support/raw-backend.ts';
+import { RawClient } from '../../support/raw-client.ts';
 
 async function proxyTo(backends: readonly Backend[], routes: RouteConfiguration): Promise<ProxyParts> {
   const clusters = backends.map(({ name, port }) => staticCluster(name, [port]));
@@ -214,4 +216,23 @@ test('the upstream service time is the one that this hop measured, once', async 
   const proxy = await proxyTo([backend], routeConfiguration([routeTo('backend')]));
   const { headers } = await call(proxy.port());
   expect(headers['x-envoy-upstream-service-time']).toMatch(/^\d{1,4}$/);
+});
+
+test('a response that would end with its connection, and is reset together with its last bytes, is no whole one', async () => {
+  const backend = closeAfterTest(new RawBackend());
+  await backend.start();
+  const clusters = [staticCluster('backend', [backend.port])];
+  const proxy = await closeAfterTest(
+    new ProxyParts({ routes: routeConfiguration([routeTo('backend')]), clusters }),
+  ).start();
+  backend.onRequest = (connection) => {
+    connection.send('HTTP/1.1 200 OK\r\n\r\na part');
+    connection.socket.resetAndDestroy();
+  };
+  const client = closeAfterTest(await RawClient.connect(proxy.port()));
+  client.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  await client.untilOver();
+  // Without the last chunk nobody takes it for whole.
+  expect(client.text).not.toContain('\r\n0\r\n\r\n');
+  expect(proxy.finished).toMatchObject([{ flag: 'UC' }]);
 });
