@@ -9,16 +9,21 @@ interface Flags {
   readonly mixerPort: number;
   readonly metricsPort: number;
   readonly expireAfter: number;
+  readonly pilot?: string;
 }
 
 /** Time for instances to take the end of their streams after SIGTERM. */
 const drainMs = 2000;
 
 await new Command('mixer')
-  .description('Collects what sidecars report (gRPC) and serves it to Prometheus (HTTP). Ends on SIGTERM or Ctrl-C.')
+  .description(
+    'Collects what sidecars report (gRPC), serves it to Prometheus (HTTP), and decides the canaries of a pilot. ' +
+      'Ends on SIGTERM or Ctrl-C.',
+  )
   .option('--host <ip>', 'address to listen on; there is no authentication', '127.0.0.1')
   .option('--mixer-port <port>', 'where sidecars report to; 0 lets the system choose', parseNumber, 15_030)
   .option('--metrics-port <port>', '/metrics for Prometheus; 0 lets the system choose', parseNumber, 15_014)
+  .option('--pilot <url>', "pilot's API; without it no canary is driven", parseUrl)
   .option(
     '--expire-after <seconds>',
     'hide a series that did not change for this long',
@@ -28,10 +33,17 @@ await new Command('mixer')
   .action(run)
   .parseAsync();
 
-async function run({ host, mixerPort, metricsPort, expireAfter }: Flags): Promise<void> {
+async function run({ host, mixerPort, metricsPort, expireAfter, pilot }: Flags): Promise<void> {
   const logger = createLogger('heddle');
   const limits = { expireAfterMs: expireAfter * 1000 };
-  const mixer = new MixerServer({ host, grpcPort: mixerPort, metricsPort, limits, logger });
+  const mixer = new MixerServer({
+    host,
+    grpcPort: mixerPort,
+    metricsPort,
+    limits,
+    logger,
+    ...(pilot === undefined ? {} : { pilotUrl: pilot }),
+  });
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void mixer.drain(drainMs));
   try {
     await mixer.start();
@@ -47,4 +59,9 @@ async function run({ host, mixerPort, metricsPort, expireAfter }: Flags): Promis
 function parseNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A whole number is expected.');
   return Number(text);
+}
+
+function parseUrl(text: string): string {
+  if (/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text;
+  throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
 }

@@ -1,9 +1,13 @@
-/** The composition root of mixer: sidecars report over gRPC, Prometheus reads over HTTP. */
+/** The composition root of mixer: sidecars report over gRPC, Prometheus reads over HTTP, canaries are decided through pilot. */
 import { promisify } from 'node:util';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { metricsService } from '../proxy/api/metrics-service.ts';
 import { exposeInSlices } from '../proxy/common/exposition.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
+import { CanaryController } from './canary/controller.ts';
+import { createHttpCaller } from './canary/http-caller.ts';
+import { PilotClient } from './canary/pilot-client.ts';
+import { latencyHistory, TrafficObserver } from './canary/traffic-observer.ts';
 import { resolveOptions, type MixerOptions, type ResolvedOptions } from './options.ts';
 import { Ledger } from './telemetry/ledger.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
@@ -14,12 +18,14 @@ import { Totals } from './telemetry/totals.ts';
 export class MixerServer implements Lifecycle {
   readonly #options: ResolvedOptions;
   readonly #totals: Totals;
+  readonly #observer = new TrafficObserver();
   readonly #ledger: Ledger;
   readonly #metrics: MixerMetrics;
   readonly #receiver: MetricsReceiver;
   readonly #grpc: GrpcServer;
   readonly #page: MetricsPage;
   #grpcPort = 0;
+  #canaries: { readonly controller: CanaryController; close(): Promise<void> } | undefined;
   #state: 'new' | 'serving' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> | undefined;
   #cancelSweep = (): void => {};
@@ -28,7 +34,7 @@ export class MixerServer implements Lifecycle {
     this.#options = resolveOptions(options);
     const { limits, clock, logger } = this.#options;
     this.#totals = new Totals(limits);
-    this.#ledger = new Ledger(this.#totals, limits);
+    this.#ledger = new Ledger(this.#totals, limits, this.#observer);
     this.#metrics = new MixerMetrics(() => ({
       instanceCount: this.#ledger.instanceCount,
       seriesCount: this.#totals.seriesCount,
@@ -61,6 +67,23 @@ export class MixerServer implements Lifecycle {
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
+    if (this.#options.pilotUrl !== undefined) await this.followPilot(this.#options.pilotUrl);
+  }
+
+  /** Drives the canaries of this pilot from now on. Does not wait for it; a second call does nothing. */
+  async followPilot(url: string): Promise<void> {
+    if (this.#canaries !== undefined || this.#state !== 'serving') return;
+    const { clock, logger } = this.#options;
+    const pilot = new PilotClient(url);
+    const caller = createHttpCaller();
+    const history = latencyHistory.bind(undefined, this.#totals);
+    const controller = new CanaryController({ pilot, observer: this.#observer, history, caller, clock, logger });
+    const close = async (): Promise<void> => {
+      await controller.close();
+      await Promise.all([pilot.close(), caller.close()]);
+    };
+    this.#canaries = { controller, close };
+    await controller.start();
   }
 
   /** Takes what sidecars have sent, answers their streams, then closes. */
@@ -74,6 +97,7 @@ export class MixerServer implements Lifecycle {
   async close(): Promise<void> {
     this.#state = 'closed';
     this.#cancelSweep();
+    await this.#canaries?.close();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }
@@ -81,6 +105,7 @@ export class MixerServer implements Lifecycle {
   async *#text(): AsyncGenerator<string, void, undefined> {
     yield* exposeInSlices(this.#totals.exposed(this.#options.clock.nowMs()));
     yield await this.#metrics.text();
+    if (this.#canaries !== undefined) yield await this.#canaries.controller.metrics.text();
   }
 
   #scheduleSweep(): void {
@@ -94,6 +119,7 @@ export class MixerServer implements Lifecycle {
 
   async #shutDown(deadlineMs: number): Promise<void> {
     this.#receiver.endStreams();
+    await this.#canaries?.controller.drain(deadlineMs / 2);
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
       cancelDeadline = this.#options.clock.setTimer(resolve, deadlineMs);

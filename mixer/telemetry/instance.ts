@@ -66,11 +66,18 @@ function hashOf(key: string): string {
 export class Instance {
   readonly nodeId: string;
   readonly epochs = new Map<number, Epoch>();
+  /** When it first opened a stream, as far as is remembered. */
+  readonly metMs: number;
+  /** Its first report, which tells of the time before, is over. */
+  isMet = false;
   openStreams = 0;
+  /** Ever opened. */
+  streamCount = 0;
   lastSeenMs = 0;
 
-  constructor(nodeId: string) {
+  constructor(nodeId: string, metMs: number) {
     this.nodeId = nodeId;
+    this.metMs = metMs;
   }
 
   get reportedSeries(): number {

@@ -22,17 +22,31 @@ export interface LedgerLimits {
   readonly foldAfterMs: number;
 }
 
+/**
+ * Hears what happened since instances were met. What an instance had counted before this process met it adds to the
+ * totals, but is no traffic of now: the whole first report of an instance is left out.
+ */
+export interface IncreaseListener {
+  /** `from`: the values reported before; empty for a series that is new. */
+  increased(sample: Sample, from: readonly number[]): void;
+}
+
+/** The first report of an instance that says nothing twice is over after this time at the latest. */
+const firstReportMs = 10_000;
+
 export class Ledger {
   readonly #totals: Totals;
   readonly #limits: LedgerLimits;
+  readonly #listener: IncreaseListener | undefined;
   readonly #instances = new Map<string, Instance>();
   /** Folded epochs, oldest first. */
   readonly #folded = new Set<string>();
   #reportedSeries = 0;
 
-  constructor(totals: Totals, limits: LedgerLimits) {
+  constructor(totals: Totals, limits: LedgerLimits, listener?: IncreaseListener) {
     this.#totals = totals;
     this.#limits = limits;
+    this.#listener = listener;
   }
 
   get instanceCount(): number {
@@ -41,9 +55,10 @@ export class Ledger {
 
   /** The instance of a new stream; undefined when there are too many. Every call that returns one needs a `closeStream`. */
   openStream(nodeId: string, nowMs: number): Instance | undefined {
-    const instance = this.#instances.get(nodeId) ?? this.#addInstance(nodeId);
+    const instance = this.#instances.get(nodeId) ?? this.#addInstance(nodeId, nowMs);
     if (instance === undefined) return undefined;
     instance.openStreams += 1;
+    instance.streamCount += 1;
     instance.lastSeenMs = nowMs;
     return instance;
   }
@@ -61,6 +76,9 @@ export class Ledger {
     if (reported === undefined) return this.#applyFirst({ instance, epoch }, sample, nowMs);
     if (sample.values.some((value, i) => value < (reported.values[i] ?? 0))) return 'decreased';
     increase(reported.series, { from: reported.values, to: sample.values }, nowMs);
+    // A report says a series once: said again, it is the next report. A second stream begins with everything anew.
+    if (instance.streamCount === 1) instance.isMet = true;
+    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, reported.values);
     reported.values = sample.values;
     return undefined;
   }
@@ -85,17 +103,25 @@ export class Ledger {
     if (series === undefined) return 'series_limit';
     epoch.add(key, { series, values: sample.values });
     this.#reportedSeries += 1;
-    if (!epoch.isResumed) increase(series, { from: [], to: sample.values }, nowMs);
+    if (epoch.isResumed) return undefined;
+    increase(series, { from: [], to: sample.values }, nowMs);
+    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, []);
     return undefined;
   }
 
-  #addInstance(nodeId: string): Instance | undefined {
+  /** Whether the first report of an instance, which may come in many messages, is over. */
+  #hasMet(instance: Instance, nowMs: number): boolean {
+    if (!instance.isMet && nowMs - instance.metMs >= firstReportMs) instance.isMet = true;
+    return instance.isMet;
+  }
+
+  #addInstance(nodeId: string, nowMs: number): Instance | undefined {
     if (this.#instances.size >= this.#limits.maxInstances) {
       const gone = this.#longestGone();
       if (gone === undefined) return undefined;
       this.#foldInstance(gone);
     }
-    const instance = new Instance(nodeId);
+    const instance = new Instance(nodeId, nowMs);
     this.#instances.set(nodeId, instance);
     return instance;
   }

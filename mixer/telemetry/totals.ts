@@ -69,6 +69,11 @@ export class Totals {
     return count;
   }
 
+  /** All series of a family, live or not. */
+  seriesOf(familyName: string): Iterable<Series> {
+    return this.#families.get(familyName)?.series.values() ?? [];
+  }
+
   /** The series of `key`, or the overflow series of its family; undefined when there are too many families. */
   findOrAdd(sample: Sample, key: string, nowMs: number): Series | undefined {
     const family = this.#family(sample);

@@ -22,6 +22,8 @@ export function openApi({ server }: { readonly server?: string }, { env }: Comma
   }
 }
 
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
 export interface ApiResponse {
   readonly status: number;
   /** The decoded JSON body; undefined when the body is empty. */
@@ -45,7 +47,7 @@ export class ApiClient {
   }
 
   /** Any status is an answer; CommandError with exit code 3 when there is none. */
-  async call(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<ApiResponse> {
+  async call(method: Method, path: string, body?: unknown): Promise<ApiResponse> {
     try {
       const response = await request(`${this.#server}${path}`, {
         method,
@@ -61,7 +63,7 @@ export class ApiClient {
   }
 
   /** Like `call`, for requests that only succeed or fail: the error carries the server's sentence. */
-  async require(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> {
+  async require(method: Method, path: string, body?: unknown): Promise<unknown> {
     const response = await this.call(method, path, body);
     if (response.status < 300) return response.body;
     throw new CommandError(statusMessage(response));

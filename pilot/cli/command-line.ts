@@ -18,6 +18,7 @@ const verbs: ReadonlyMap<string, () => Promise<RegisterVerb>> = new Map([
   ['apply', async () => (await import('./apply.ts')).registerApply],
   ['get', async () => (await import('./get.ts')).registerGet],
   ['delete', async () => (await import('./delete.ts')).registerDelete],
+  ['canary', async () => (await import('./canary.ts')).registerCanary],
   ['proxy-status', async () => (await import('./proxy-status.ts')).registerProxyStatus],
   ['explain', async () => (await import('./explain.ts')).registerExplain],
 ]);

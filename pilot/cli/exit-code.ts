@@ -9,6 +9,8 @@ export const exitCodes = {
   usage: 2,
   /** No answer from pilot's API: trying again later may help. */
   unreachable: 3,
+  /** `heddle canary --wait`: the release is not decided; a person has to, or more time. */
+  undecided: 4,
   /** `heddle run`: the application's file may not be executed. */
   notExecutable: 126,
   /** `heddle run`: there is no such application. */
@@ -21,6 +23,7 @@ Exit codes:
   1    refused or failed
   2    the command line is wrong
   3    the server does not answer
+  4    canary --wait: not decided; it is paused, at a gate for people, or the time was up
   126  run: the application cannot be executed; 127: it was not found; 128+n: it was ended by signal n
 `;
 

@@ -37,7 +37,7 @@ export function registerUp(program: Command, context: CommandContext): void {
     .command('up')
     .summary('start the control plane and the telemetry of one machine')
     .description(
-      'Starts pilot (REST API and xDS server) and mixer (telemetry) in one process and prints one line when both serve. ' +
+      'Starts pilot (REST API and xDS server) and mixer (telemetry, canaries) in one process and prints one line when both serve. ' +
         'Ends on SIGTERM or Ctrl-C. A port of 0 lets the system choose; the line tells which it was.',
     )
     .option('--data-dir <dir>', 'where resources are stored', './.heddle')
@@ -87,6 +87,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     });
     started.push(pilot);
     await startServer(pilot);
+    await mixer.followPilot(`http://${bracket(reachableHost(host))}:${pilot.restPort}`);
     context.stdout.write(
       `heddle is up: API http://${host}:${pilot.restPort}, xDS ${host}:${pilot.xdsPort}, ` +
         `metrics http://${host}:${mixer.metricsPort}/metrics, mixer ${host}:${mixer.grpcPort}, data in ${options.dataDir}\n`,
@@ -119,4 +120,9 @@ function secondsOption(flags: string, description: string, defaultSeconds: numbe
   return new Option(flags, description)
     .argParser(parse.parseKeepalive)
     .default(defaultSeconds * 1_000, String(defaultSeconds));
+}
+
+/** An address as URLs have it. */
+function bracket(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
 }

@@ -35,6 +35,8 @@ export interface SidecarOptions {
   readonly hasApplication?: boolean;
   /** How long the application is busy before it listens; default 0. */
   readonly listenDelayMs?: number;
+  /** Every so manyth answer of the application is a 500; default none is. */
+  readonly failEvery?: number;
 }
 
 export interface RunningSidecar {
@@ -91,7 +93,7 @@ export class Mesh {
 
   /** `heddle run`, ready, its application listening and in rotation. */
   async startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
-    const { service, version = 'v1', locality, hasApplication = true, listenDelayMs = 0 } = options;
+    const { service, version = 'v1', locality, hasApplication = true, listenDelayMs = 0, failEvery = 0 } = options;
     const [port = 0] = await findMeshPorts(1);
     const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
     const application = [
@@ -99,6 +101,7 @@ export class Mesh {
       compiled('test/support/echo-application.js'),
       version,
       String(listenDelayMs),
+      String(failEvery),
     ];
     const place = locality === undefined ? [] : ['--locality', locality];
     const rest = hasApplication ? ['--port', String(port), '--', ...application] : [];

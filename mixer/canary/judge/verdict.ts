@@ -1,0 +1,8 @@
+export interface Verdict {
+  readonly outcome: 'rollback' | 'advance' | 'collect';
+  readonly rule: string;
+  readonly metric: string;
+  readonly message: string;
+  readonly eValue: number;
+  readonly errorRatio: { readonly estimate: number; readonly lower: number; readonly upper: number };
+}
