@@ -132,6 +132,7 @@ const trafficPolicy: Supported = {
   ...policyBlocks,
   portLevelSettings: { port: true, ...policyBlocks },
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
+  proxyProtocol: true,
 };
 
 /** Istio reads three parts and drops the rest. */

@@ -61,6 +61,8 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
 
 function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {
   if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
+  if (cluster.proxyProtocol !== undefined)
+    return 'must name a cluster without transport_socket: gRPC speaks no PROXY protocol';
   if (cluster.tls !== undefined) return `must name a cluster without transport_socket: gRPC over TLS is not supported`;
   if (cluster.sourceAddresses !== undefined) return `must name a cluster without upstream_bind_config: gRPC has none`;
   return cluster.protocol === 'http2'

@@ -35,6 +35,7 @@ export interface RootMessages {
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport;
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer;
   'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext': DownstreamTlsContext;
   'envoy.extensions.transport_sockets.tls.v3.Secret': Secret;
@@ -2476,6 +2477,11 @@ export type PreviousHostsPredicate = Record<string, never>;
 /** envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig */
 export interface PreviousPrioritiesConfig {
   update_frequency?: number;
+}
+/** envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport */
+export interface ProxyProtocolUpstreamTransport {
+  config?: ProxyProtocolConfig;
+  transport_socket?: TransportSocket;
 }
 /** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
 export type RawBuffer = Record<string, never>;

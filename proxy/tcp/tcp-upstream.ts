@@ -7,9 +7,12 @@ import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
+import type { AddressPair } from '../upstream/proxy-protocol-header.ts';
 
 /** The downstream connection that it is for. */
 export interface TcpUpstreamCallbacks {
+  /** Its addresses. */
+  readonly codec: AddressPair;
   onUpstreamConnected(): void;
   /** Returns whether reading goes on. */
   onUpstreamBytes(bytes: Buffer, length: number): boolean;
@@ -57,7 +60,7 @@ export class TcpUpstream implements SocketHandler {
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
     host.monitor?.onStreamStart();
-    this.#socket = connectHost(host, this);
+    this.#socket = connectHost(host, this, callbacks.codec);
     this.writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.reading = new ReadGate(this.#socket);
   }

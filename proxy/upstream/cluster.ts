@@ -1,6 +1,6 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
+import type { Cluster, ClusterLoadAssignment, ProxyProtocolVersion } from '../api/cluster.ts';
 import type { SourceAddresses } from '../api/source-addresses.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
@@ -83,6 +83,10 @@ export class UpstreamCluster {
 
   get sourceAddresses(): SourceAddresses | undefined {
     return this.config.sourceAddresses;
+  }
+
+  get proxyProtocol(): ProxyProtocolVersion | undefined {
+    return this.config.proxyProtocol;
   }
 
   #createTls(): UpstreamTlsContext | undefined {
@@ -269,7 +273,7 @@ export class UpstreamCluster {
       this.#slowStartEndMs = 0;
       this.#replacePicker();
     }
-    for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
+    for (const host of this.#hosts.values()) host.sweepIdle(nowMs);
     this.discovery?.sweep?.(nowMs);
   }
 

@@ -261,6 +261,11 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: ${notYet}`,
     ],
     [
+      'tunnels',
+      destinationRule({ trafficPolicy: { tunnel: { targetHost: 'a.example.com', targetPort: 443 } } }),
+      `spec.trafficPolicy.tunnel: ${notYet}`,
+    ],
+    [
       'TLS',
       destinationRule({ trafficPolicy: { tls: { mode: 'ISTIO_MUTUAL' } } }),
       `spec.trafficPolicy.tls.mode: "ISTIO_MUTUAL" ${notYet}, only "DISABLE", "SIMPLE", "MUTUAL"`,
