@@ -3,6 +3,7 @@ import type { Cluster } from './api/cluster.ts';
 import { httpConnectionManagersOf, type Listener, listenerAddressesOf } from './api/listener.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { FieldError } from './common/decoded.ts';
+import { findKeepaliveFault } from './upstream/tcp-keepalive.ts';
 
 export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
   return [
@@ -12,6 +13,7 @@ export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
     ...checkGrpcServices(bootstrap),
     ...checkDiscovery(bootstrap),
     ...checkRoutes(bootstrap),
+    ...checkKeepalive(bootstrap),
     ...checkReadinessProbe(bootstrap),
   ];
 }
@@ -97,6 +99,13 @@ function checkRoutes({ staticClusters, staticListeners }: Bootstrap): FieldError
     const used = routedClusters(listener).find((name) => http2.has(name));
     const message = `must not route to "${used}": clusters with http2_protocol_options are for gRPC services only`;
     return used === undefined ? [] : [{ path: `static_resources.listeners[${i}]`, message }];
+  });
+}
+
+function checkKeepalive({ staticClusters }: Bootstrap): FieldError[] {
+  return staticClusters.flatMap((cluster, i) => {
+    const fault = findKeepaliveFault(cluster);
+    return fault === undefined ? [] : [{ ...fault, path: `static_resources.clusters[${i}].${fault.path}` }];
   });
 }
 

@@ -329,10 +329,7 @@ export class ProxyServer implements Lifecycle {
 
   #xdsSink(): XdsSink {
     return {
-      replaceClusters: (clusters) => {
-        this.clusters.replaceClusters(clusters);
-        return [];
-      },
+      replaceClusters: (clusters) => this.clusters.replaceClusters(clusters),
       onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),
       replaceListeners: async (listeners) => {
         const errors = await this.listeners.replaceListeners(listeners);

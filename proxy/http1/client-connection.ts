@@ -10,6 +10,7 @@ import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '..
 import type { ConnectionPool, DownstreamConnection } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
+import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -192,7 +193,7 @@ export class ClientConnection implements SocketHandler {
   onConnect(): void {
     const { config, context } = this.host.cluster;
     context.timers.disarm(this.#connectTimer);
-    if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
+    if (config.tcpKeepalive !== undefined) startKeepalive(this.#socket, config.tcpKeepalive);
     const nowMs = context.clock.monotonicMs();
     this.localAddress = localAddressOf(this.#socket);
     this.host.cluster.stats.connectTime.record(nowMs - this.#openedMs);
