@@ -341,6 +341,7 @@ export class ProxyServer implements Lifecycle {
         return [];
       },
       updateSecret: (secret) => this.certificates.updateSecret(secret),
+      retainSecrets: (names) => this.certificates.retainSecrets(new Set(names)),
       updateRouteConfiguration: (routeConfiguration) => {
         this.#routes.update(routeConfiguration);
         this.listeners.warmListeners();

@@ -70,7 +70,7 @@ export class ClusterManager implements Lifecycle {
     return [...this.#clusters.values()];
   }
 
-  /** Whether clusters wait for their hosts to be checked. */
+  /** Whether clusters wait for their secrets or for their hosts to be checked. */
   get isWarming(): boolean {
     return this.#warming.list().length > 0;
   }
@@ -82,7 +82,8 @@ export class ClusterManager implements Lifecycle {
 
   /**
    * CDS, state of the world: what is not in `configs` goes, static clusters stay and win over their namesakes. One whose
-   * hosts have to be checked first is not there yet, or its predecessor is, until it is warm. Returns what this machine
+   * secrets are still to come, or whose hosts have to be checked first, is not there yet, or its predecessor is, until it
+   * is warm. Returns what this machine
    * cannot do, and then nothing is changed.
    */
   replaceClusters(configs: readonly Cluster[]): FieldError[] {

@@ -93,7 +93,7 @@ export class UpstreamCluster {
     const { name, tls } = this.config;
     if (tls === undefined) return undefined;
     const { clock, stats, certificates: store = new CertificateStore({ clock }) } = this.context;
-    return new UpstreamTlsContext(tls, { store, stats, clusterName: name });
+    return new UpstreamTlsContext(tls, { store, stats, clusterName: name, onUpdate: () => this.#checkWarm() });
   }
 
   #createOutlierDetector(): OutlierDetector | undefined {
@@ -138,8 +138,14 @@ export class UpstreamCluster {
     this.#checkWarm();
   }
 
-  /** Whether every host that there is has been checked. A cluster without checks is warm from the start. */
+  /** Secrets of its TLS are still to come from SDS. */
+  get isWaitingForSecrets(): boolean {
+    return this.tls?.isWaitingForSds === true;
+  }
+
+  /** Whether its secrets are there and every host that there is has been checked: without either, from the start. */
   get isWarm(): boolean {
+    if (this.isWaitingForSecrets) return false;
     if (this.#healthChecker === undefined) return true;
     return this.#hasAssignment && this.hosts.every(({ check }) => check?.isPending !== true);
   }
