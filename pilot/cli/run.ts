@@ -11,6 +11,7 @@ import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
 import { ownAddress, resolveHost } from './host-address.ts';
+import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
 import { type DnsOptions, dnsOptions, drainOption, interceptionOption, planDnsCapture } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
@@ -105,7 +106,7 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
   const pilot = await resolveHost(options.pilot, 'pilot');
-  const identity = { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) };
+  const identity = { service, namespace, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
   return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
 }

@@ -15,7 +15,7 @@ export interface SidecarIdentity {
   readonly version: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality?: NodeLocality | undefined;
-  /** Tells instances of one workload apart, for example the process id. */
+  /** Tells the processes of one workload apart. */
   readonly instance: string;
   /** Where other sidecars reach this one: an IP address. */
   readonly address: string;
