@@ -56,9 +56,16 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
     const cluster = clusters.get(clusterName);
     const message = clusterName === '' ? undefined : faultOfGrpcCluster(clusterName, cluster);
     if (message !== undefined) return [{ path, message }];
-    const isCircular = path === adsPath && cluster?.discovery.kind === 'eds';
-    return isCircular ? [{ path, message: `must be a STATIC cluster, "${clusterName}" needs ADS itself` }] : [];
+    return path === adsPath ? faultsOfAdsCluster(path, cluster) : [];
   });
+}
+
+function faultsOfAdsCluster(path: string, cluster: Cluster | undefined): FieldError[] {
+  if (cluster === undefined) return [];
+  const { discovery, name } = cluster;
+  if (discovery.kind === 'static' || discovery.kind === 'dns') return [];
+  const reason = discovery.kind === 'eds' ? 'needs ADS itself' : 'has no hosts of its own';
+  return [{ path, message: `must name a cluster of type STATIC, STRICT_DNS or LOGICAL_DNS: "${name}" ${reason}` }];
 }
 
 function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {

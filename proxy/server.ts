@@ -310,8 +310,10 @@ export class ProxyServer implements Lifecycle {
   }
 
   #createAdsClient(bootstrap: Bootstrap): AdsClient {
+    const name = bootstrap.ads?.clusterName ?? '';
     return new AdsClient({
       bootstrap,
+      endpoints: () => this.clusters.get(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
       sink: this.#xdsSink(),
       clock: this.#clock,
       random: this.#random,

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { findFreePorts } from './free-ports.ts';
-import { resolveHost } from './host-address.ts';
+import { knownHost } from './host-address.ts';
 import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
 import { pilotOption } from './run.ts';
@@ -68,6 +68,6 @@ async function planGateway(options: GatewayCommandOptions): Promise<SidecarPlan>
     identity: { service: name, namespace, version: undefined, labels: { istio: name, ...label }, address, instance },
     ports: { app: undefined, inbound: undefined, outbound: 0, admin: adminPort ?? admin },
     gateway: { portOffset, trustedProxies },
-    pilot: await resolveHost(options.pilot, 'pilot'),
+    pilot: await knownHost(options.pilot, 'pilot'),
   };
 }

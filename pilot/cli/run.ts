@@ -10,7 +10,7 @@ import type { NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
-import { ownAddress, resolveHost } from './host-address.ts';
+import { knownHost, ownAddress } from './host-address.ts';
 import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
 import { type DnsOptions, dnsOptions, drainOption, interceptionOption, planDnsCapture } from './serving.ts';
@@ -105,7 +105,7 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const { service, namespace, version, labels = {}, locality } = options;
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
-  const pilot = await resolveHost(options.pilot, 'pilot');
+  const pilot = await knownHost(options.pilot, 'pilot');
   const identity = { service, namespace, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
   return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
