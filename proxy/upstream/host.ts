@@ -80,9 +80,9 @@ export class Host {
     return this.#poolOf(request).newStream(request, nowMs, mayReuse);
   }
 
-  #poolOf({ downstream }: PoolCallbacks): ConnectionPool {
-    if (this.downstreamPools === undefined || downstream === undefined) return this.pool;
-    return this.downstreamPools.get(downstream);
+  #poolOf(request: PoolCallbacks): ConnectionPool {
+    if (this.downstreamPools === undefined || request.downstream === undefined) return this.pool;
+    return this.downstreamPools.get(request.downstream);
   }
 
   /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
