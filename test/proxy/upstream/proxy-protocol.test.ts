@@ -1,18 +1,28 @@
 import net, { type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Cluster, Listener, TransportSocket } from '../../../proxy/api/envoy.gen.ts';
 import { typeUrlOf } from '../../../proxy/api/discovery.ts';
 import { closeAfterTest } from '../../support/closing.ts';
-import { httpListener, routeConfiguration, routeTo, staticCluster, tcpListener } from '../../support/envoy-json.ts';
+import { startEnvoy } from '../../support/envoy.ts';
+import {
+  bootstrapText,
+  httpListener,
+  routeConfiguration,
+  routeTo,
+  staticCluster,
+  tcpListener,
+} from '../../support/envoy-json.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { requirePeers } from '../../support/peers.ts';
-import { Authority } from '../../support/pki.ts';
+import { Authority, temporaryFolder } from '../../support/pki.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
 import { headerLines, proxyProtocolSocket, readBehindHeaders, startHaproxy } from '../../support/proxy-protocol.ts';
 import { RawBackend } from '../../support/raw-backend.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { until } from '../../support/turns.ts';
+import { unusedPort } from '../../support/unused-port.ts';
 import { head } from '../http1/request-case.ts';
 
 let authority: Authority;
@@ -64,7 +74,23 @@ describe('requests to a cluster with the PROXY protocol', () => {
   test('go on connections that name their client, which nobody else ever gets', async () => {
     const backend = await startBackend();
     const { proxy } = await startProxy(backend.port, proxyProtocolSocket('V1'));
-    const clients = [await connect(proxy.port('http')), await connect(proxy.port('http'))];
+    await expectConnectionsOfTheirOwn(proxy.port('http'), backend);
+  });
+
+  test('go the same way through Envoy', async (context) => {
+    requirePeers(context, 'envoy');
+    const backend = await startBackend();
+    const [port, adminPort] = [await unusedPort(), await unusedPort()];
+    const listener = httpListener({ port, routes: routeConfiguration([routeTo('backend')]) });
+    const clusters = [staticCluster('backend', [backend.port], proxyProtocolSocket('V1'))];
+    const admin = { address: { socket_address: { address: '127.0.0.1', port_value: adminPort } } };
+    const bootstrap = { ...(JSON.parse(bootstrapText([listener], clusters)) as object), admin };
+    await startEnvoy(join(temporaryFolder(), 'envoy.json'), JSON.stringify(bootstrap), adminPort);
+    await expectConnectionsOfTheirOwn(port, backend);
+  });
+
+  async function expectConnectionsOfTheirOwn(port: number, backend: RawBackend): Promise<void> {
+    const clients = [await connect(port), await connect(port)];
     for (const round of [1, 2, 3]) {
       for (const client of clients) {
         client.send(get);
@@ -74,7 +100,7 @@ describe('requests to a cluster with the PROXY protocol', () => {
     expect(headerLines(backend)).toEqual(clients.map(lineOf));
     expect(backend.connections.map(({ received }) => received.match(/GET \//g)?.length)).toEqual([3, 3]);
     expect(backend.connections[0]?.received.match(/PROXY/g)).toHaveLength(1);
-  });
+  }
 
   test('of two clients at once do not wait for the one connection that the circuit breaker allows', async () => {
     const backend = await startBackend();
