@@ -65,14 +65,18 @@ const headerOperations: Supported = {
 };
 const headerRules: Supported = { request: headerOperations, response: headerOperations };
 
-/** How a host is asked for HTTP/2 says nothing about HTTP/1.1; Node sets the time of the first TCP probe only. */
+/** Linux counts no further (`MAX_TCP_KEEPCNT`), and Envoy would fail every connection. */
+const keepaliveProbes: Supported = (value, path) =>
+  Number(value) > 127 ? [{ path, message: `${show(value)} ${notYet}, only up to 127` }] : [];
+
+/** How a host is asked for HTTP/2 says nothing about HTTP/1.1. */
 const connectionPool: Supported = {
   tcp: {
     maxConnections: true,
     connectTimeout: true,
     maxConnectionDuration: true,
     idleTimeout: true,
-    tcpKeepalive: { time: true },
+    tcpKeepalive: { time: true, interval: true, probes: keepaliveProbes },
   },
   http: {
     http1MaxPendingRequests: true,
@@ -132,6 +136,7 @@ const trafficPolicy: Supported = {
   ...policyBlocks,
   portLevelSettings: { port: true, ...policyBlocks },
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
+  proxyProtocol: true,
 };
 
 /** Istio reads three parts and drops the rest. */

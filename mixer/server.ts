@@ -1,15 +1,18 @@
 /** The composition root of mixer: sidecars report over gRPC, Prometheus reads over HTTP, canaries are decided through pilot. */
 import { promisify } from 'node:util';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { accessLogService } from '../proxy/api/access-log-service.ts';
 import { metricsService } from '../proxy/api/metrics-service.ts';
-import { exposeInSlices } from '../proxy/common/exposition.ts';
+import { exposeInSlices, type ExpositionFormat } from '../proxy/common/exposition.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { CanaryController } from './canary/controller.ts';
 import { createHttpCaller } from './canary/http-caller.ts';
 import { PilotClient } from './canary/pilot-client.ts';
 import { latencyHistory, TrafficObserver } from './canary/traffic-observer.ts';
 import { resolveOptions, type MixerOptions, type ResolvedOptions } from './options.ts';
+import { AccessLogReceiver } from './telemetry/access-log-receiver.ts';
 import { Ledger } from './telemetry/ledger.ts';
+import { LogCounts } from './telemetry/log-counts.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
 import { MixerMetrics } from './telemetry/mixer-metrics.ts';
@@ -22,6 +25,8 @@ export class MixerServer implements Lifecycle {
   readonly #ledger: Ledger;
   readonly #metrics: MixerMetrics;
   readonly #receiver: MetricsReceiver;
+  readonly #logCounts: LogCounts;
+  readonly #logReceiver: AccessLogReceiver;
   readonly #grpc: GrpcServer;
   readonly #page: MetricsPage;
   #grpcPort = 0;
@@ -39,10 +44,18 @@ export class MixerServer implements Lifecycle {
       instanceCount: this.#ledger.instanceCount,
       seriesCount: this.#totals.seriesCount,
     }));
-    this.#receiver = new MetricsReceiver({ ledger: this.#ledger, metrics: this.#metrics, clock, logger });
+    const receiving = { ledger: this.#ledger, metrics: this.#metrics, clock, logger };
+    this.#receiver = new MetricsReceiver(receiving);
+    this.#logCounts = new LogCounts(this.#totals, limits, this.#observer);
+    this.#logReceiver = new AccessLogReceiver({ ...receiving, counts: this.#logCounts });
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
-    this.#page = new MetricsPage({ text: () => this.#text(), isReady: () => this.#state === 'serving', logger });
+    this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
+    this.#page = new MetricsPage({
+      text: (format) => this.#text(format),
+      isReady: () => this.#state === 'serving',
+      logger,
+    });
   }
 
   /** Where sidecars report to; 0 before `start`. */
@@ -102,16 +115,18 @@ export class MixerServer implements Lifecycle {
     await this.#page.close();
   }
 
-  async *#text(): AsyncGenerator<string, void, undefined> {
-    yield* exposeInSlices(this.#totals.exposed(this.#options.clock.nowMs()));
-    yield await this.#metrics.text();
-    if (this.#canaries !== undefined) yield await this.#canaries.controller.metrics.text();
+  async *#text(format: ExpositionFormat): AsyncGenerator<string, void, undefined> {
+    const own = await this.#metrics.families();
+    const canaries = (await this.#canaries?.controller.metrics.families()) ?? [];
+    const totals = this.#totals.exposed(this.#options.clock.nowMs());
+    yield* exposeInSlices(chain(totals, own, canaries), format);
   }
 
   #scheduleSweep(): void {
     const { clock, limits } = this.#options;
     this.#cancelSweep = clock.setTimer(() => {
       this.#ledger.sweep(clock.nowMs());
+      this.#logCounts.sweep();
       this.#totals.sweep(clock.nowMs());
       this.#scheduleSweep();
     }, limits.sweepIntervalMs);
@@ -119,6 +134,7 @@ export class MixerServer implements Lifecycle {
 
   async #shutDown(deadlineMs: number): Promise<void> {
     this.#receiver.endStreams();
+    this.#logReceiver.endStreams();
     await this.#canaries?.controller.drain(deadlineMs / 2);
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
@@ -129,4 +145,8 @@ export class MixerServer implements Lifecycle {
     cancelDeadline();
     await this.close();
   }
+}
+
+function* chain<T>(...parts: Iterable<T>[]): Generator<T, void, undefined> {
+  for (const part of parts) yield* part;
 }

@@ -202,7 +202,7 @@ function sendStats(server: ProxyServer, response: http.ServerResponse, query: UR
 }
 
 async function sendPrometheus(server: ProxyServer, response: http.ServerResponse): Promise<void> {
-  response.setHeader('content-type', expositionContentType);
+  response.setHeader('content-type', expositionContentType.text);
   await writeExposition(response, prometheusText(server.metrics, server.stats));
   response.end();
 }

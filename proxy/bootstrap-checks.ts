@@ -3,6 +3,7 @@ import type { Cluster } from './api/cluster.ts';
 import { httpConnectionManagersOf, type Listener, listenerAddressesOf } from './api/listener.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { FieldError } from './common/decoded.ts';
+import { findKeepaliveFault } from './upstream/tcp-keepalive.ts';
 
 export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
   return [
@@ -12,6 +13,7 @@ export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
     ...checkGrpcServices(bootstrap),
     ...checkDiscovery(bootstrap),
     ...checkRoutes(bootstrap),
+    ...checkKeepalive(bootstrap),
     ...checkReadinessProbe(bootstrap),
   ];
 }
@@ -54,13 +56,22 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
     const cluster = clusters.get(clusterName);
     const message = clusterName === '' ? undefined : faultOfGrpcCluster(clusterName, cluster);
     if (message !== undefined) return [{ path, message }];
-    const isCircular = path === adsPath && cluster?.discovery.kind === 'eds';
-    return isCircular ? [{ path, message: `must be a STATIC cluster, "${clusterName}" needs ADS itself` }] : [];
+    return path === adsPath ? faultsOfAdsCluster(path, cluster) : [];
   });
+}
+
+function faultsOfAdsCluster(path: string, cluster: Cluster | undefined): FieldError[] {
+  if (cluster === undefined) return [];
+  const { discovery, name } = cluster;
+  if (discovery.kind === 'static' || discovery.kind === 'dns') return [];
+  const reason = discovery.kind === 'eds' ? 'needs ADS itself' : 'has no hosts of its own';
+  return [{ path, message: `must name a cluster of type STATIC, STRICT_DNS or LOGICAL_DNS: "${name}" ${reason}` }];
 }
 
 function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string | undefined {
   if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
+  if (cluster.proxyProtocol !== undefined)
+    return 'must name a cluster without transport_socket: gRPC speaks no PROXY protocol';
   if (cluster.tls !== undefined) return `must name a cluster without transport_socket: gRPC over TLS is not supported`;
   if (cluster.sourceAddresses !== undefined) return `must name a cluster without upstream_bind_config: gRPC has none`;
   return cluster.protocol === 'http2'
@@ -95,6 +106,13 @@ function checkRoutes({ staticClusters, staticListeners }: Bootstrap): FieldError
     const used = routedClusters(listener).find((name) => http2.has(name));
     const message = `must not route to "${used}": clusters with http2_protocol_options are for gRPC services only`;
     return used === undefined ? [] : [{ path: `static_resources.listeners[${i}]`, message }];
+  });
+}
+
+function checkKeepalive({ staticClusters }: Bootstrap): FieldError[] {
+  return staticClusters.flatMap((cluster, i) => {
+    const fault = findKeepaliveFault(cluster);
+    return fault === undefined ? [] : [{ ...fault, path: `static_resources.clusters[${i}].${fault.path}` }];
   });
 }
 

@@ -3,13 +3,12 @@
  * reverse.
  */
 import type { Bootstrap } from './bootstrap.ts';
-import { type AccessLogObserver, AccessLogWriter, createAccessLog } from './access-log.ts';
+import { type AccessLogObserver, AccessLogs } from './access-logs.ts';
 import { AdminServer } from './admin.ts';
 import type { SocketAddress } from './api/address-decoder.ts';
 import type { DnsFilterConfig } from './api/dns-filter.ts';
 import {
   type AccessLog,
-  type AccessLogSink,
   type FilterChain,
   type HttpConnectionManager,
   httpConnectionManagersOf,
@@ -73,7 +72,7 @@ export class ProxyServer implements Lifecycle {
   readonly #random: () => number;
   readonly #timers: TimerWheel;
   readonly #routes = new RouteConfigs(this.stats);
-  readonly #accessLogs = new Map<string, AccessLogWriter>();
+  readonly #accessLogs: AccessLogs;
   readonly #tracers: Tracers;
   readonly #metricsSinks: readonly MetricsSink[];
   readonly #seriesExpiry: SeriesExpiry;
@@ -98,6 +97,15 @@ export class ProxyServer implements Lifecycle {
     const { certificates, stats } = this;
     const upstream = { clock, timers: this.#timers, random, stats, isOwnAddress, certificates };
     this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
+    this.#accessLogs = new AccessLogs({
+      node: bootstrap.node,
+      reportsMetrics: bootstrap.metricsServices.length > 0,
+      clusters: this.clusters,
+      clock,
+      random,
+      stats,
+      logger: this.#logger,
+    });
     this.#tracers = new Tracers({
       clusters: this.clusters,
       clock,
@@ -186,6 +194,7 @@ export class ProxyServer implements Lifecycle {
     await this.listeners.drain(leftMs());
     for (const sink of this.#metricsSinks) await sink.drain(Math.min(leftMs(), 1_000));
     await this.#tracers.drain(Math.min(leftMs(), 1_000));
+    await this.#accessLogs.drain(Math.min(leftMs(), 1_000));
     await this.close();
   }
 
@@ -198,9 +207,9 @@ export class ProxyServer implements Lifecycle {
     await this.ads?.close();
     await this.listeners.close();
     this.#tracers.close();
+    await this.#accessLogs.close();
     await this.clusters.close();
     this.certificates.close();
-    for (const log of this.#accessLogs.values()) await log.close();
     await this.#admin?.close();
     this.#timers.close();
   }
@@ -243,7 +252,7 @@ export class ProxyServer implements Lifecycle {
   }
 
   #createAccessLogs(logs: readonly AccessLog[]): AccessLogObserver[] {
-    return logs.map((log) => createAccessLog(this.#accessLogWriter(log.sink), log, this.#random));
+    return logs.map((log) => this.#accessLogs.create(log));
   }
 
   #createConnectionManager(listener: Listener, config: HttpConnectionManager): ConnectionManager {
@@ -281,18 +290,7 @@ export class ProxyServer implements Lifecycle {
 
   /** For the rotation of logs: files are opened anew under their paths. */
   reopenAccessLogs(): void {
-    for (const log of this.#accessLogs.values()) log.reopen();
-  }
-
-  /** One writer per destination, whoever logs there. */
-  #accessLogWriter(sink: AccessLogSink): AccessLogWriter {
-    const key = sink.kind === 'file' ? sink.path : `/dev/${sink.kind}`;
-    let writer = this.#accessLogs.get(key);
-    if (writer === undefined) {
-      writer = new AccessLogWriter(sink, { clock: this.#clock, logger: this.#logger, stats: this.stats });
-      this.#accessLogs.set(key, writer);
-    }
-    return writer;
+    this.#accessLogs.reopen();
   }
 
   #createMetricsSink(clusterName: string): MetricsSink {
@@ -310,8 +308,10 @@ export class ProxyServer implements Lifecycle {
   }
 
   #createAdsClient(bootstrap: Bootstrap): AdsClient {
+    const name = bootstrap.ads?.clusterName ?? '';
     return new AdsClient({
       bootstrap,
+      endpoints: () => this.clusters.get(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
       sink: this.#xdsSink(),
       clock: this.#clock,
       random: this.#random,
@@ -329,10 +329,7 @@ export class ProxyServer implements Lifecycle {
 
   #xdsSink(): XdsSink {
     return {
-      replaceClusters: (clusters) => {
-        this.clusters.replaceClusters(clusters);
-        return [];
-      },
+      replaceClusters: (clusters) => this.clusters.replaceClusters(clusters),
       onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),
       replaceListeners: async (listeners) => {
         const errors = await this.listeners.replaceListeners(listeners);
@@ -344,6 +341,7 @@ export class ProxyServer implements Lifecycle {
         return [];
       },
       updateSecret: (secret) => this.certificates.updateSecret(secret),
+      retainSecrets: (names) => this.certificates.retainSecrets(new Set(names)),
       updateRouteConfiguration: (routeConfiguration) => {
         this.#routes.update(routeConfiguration);
         this.listeners.warmListeners();

@@ -1,5 +1,7 @@
 /** Releases as Prometheus sees them, under names like Flagger's. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { ExposedFamily } from '../../proxy/common/exposition.ts';
+import { familiesOf } from '../telemetry/mixer-metrics.ts';
 import type { Phase } from './release-status.ts';
 import type { Verdict } from './judge/verdict.ts';
 
@@ -67,9 +69,8 @@ export class CanaryMetrics {
       gauge.remove({ name, namespace });
   }
 
-  /** In Prometheus' text format. */
-  async text(): Promise<string> {
-    return this.#registry.metrics();
+  families(): Promise<ExposedFamily[]> {
+    return familiesOf(this.#registry);
   }
 
   #gauge(name: string, help: string): Gauge<Labels> {

@@ -50,11 +50,3 @@ function outcomeOf({ code, flags, grpcStatus }: Response): RequestOutcome {
   if (code >= 500 || grpcFailures.has(grpcStatus) || flags.some((flag) => failureFlags.has(flag))) return 'failed';
   return code > 0 ? 'succeeded' : 'excluded';
 }
-
-/** The labels of a text that `formatLabels` made. */
-export function parseLabels(text: string): Label[] {
-  return [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)/g)].map(([, name = '', value = '']) => ({
-    name,
-    value: value.replaceAll(/\\(.)/g, (_, char: string) => (char === 'n' ? '\n' : char)),
-  }));
-}

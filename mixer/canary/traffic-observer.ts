@@ -5,9 +5,10 @@
 import { requestsTotal, standardHistograms, standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
 import type { Label } from '../../proxy/common/exposition.ts';
 import type { IncreaseListener } from '../telemetry/ledger.ts';
+import type { RequestListener } from '../telemetry/log-counts.ts';
 import type { Sample } from '../telemetry/sample.ts';
 import type { Totals } from '../telemetry/totals.ts';
-import { parseLabels, readRequestLabels, type RequestLabels } from './traffic-labels.ts';
+import { readRequestLabels, type RequestLabels } from './traffic-labels.ts';
 
 /** Requests to one version; what grows only. */
 export interface VersionCounts {
@@ -50,7 +51,7 @@ const nowhere: Binding = { tallies: [], isFailure: false };
 /** A release watches two versions; what is beyond waits until others are decided. */
 const maxWatchedVersions = 4000;
 
-export class TrafficObserver implements IncreaseListener {
+export class TrafficObserver implements IncreaseListener, RequestListener {
   readonly #watched = new Map<string, Watched>();
   /** By the array that the decoder of a stream keeps for a series. */
   #bindings = new WeakMap<readonly Label[], Binding>();
@@ -89,6 +90,18 @@ export class TrafficObserver implements IncreaseListener {
     }
   }
 
+  /** A sampled log counts for what it names: a weight would make more evidence of it than there is. */
+  requested(labels: readonly Label[], durationMs: number): void {
+    if (this.#watched.size === 0) return;
+    const { tallies, isFailure } = this.#bindings.get(labels) ?? this.#bind(labels);
+    const bucket = standardUpperBounds.findIndex((bound) => durationMs <= bound);
+    for (const tally of tallies) {
+      addRequests(tally, 1, isFailure);
+      if (!isFailure)
+        tally.buckets[bucket < 0 ? standardUpperBounds.length : bucket] = (tally.buckets.at(bucket) ?? 0) + 1;
+    }
+  }
+
   #rewatch(change: () => void): void {
     change();
     this.#bindings = new WeakMap();
@@ -112,9 +125,8 @@ export class TrafficObserver implements IncreaseListener {
 /** Latencies of a version over everything that is remembered: what the time before a release looked like. */
 export function latencyHistory(totals: Totals, { host, version }: ObservedVersion): number[] {
   const { buckets } = createTally();
-  for (const { labels, values } of totals.seriesOf(durationName)) {
-    if (!labels.includes(host)) continue;
-    const request = readRequestLabels(parseLabels(labels));
+  for (const { labelValues, values } of totals.family(durationName)?.series.values() ?? []) {
+    const request = readRequestLabels(labelValues);
     if (request.host !== host || request.version !== version || request.outcome !== 'succeeded') continue;
     if (vantagesOf(request).includes('client')) addDurations(buckets, [...values], []);
   }

@@ -63,6 +63,11 @@ export class Ledger {
     return instance;
   }
 
+  /** Whether reports of an instance are counted here: what else it says about its traffic must not count again. */
+  countsTrafficOf(nodeId: string): boolean {
+    return (this.#instances.get(nodeId)?.reportedSeries ?? 0) > 0;
+  }
+
   closeStream(instance: Instance, nowMs: number): void {
     instance.openStreams -= 1;
     instance.lastSeenMs = nowMs;

@@ -2,12 +2,17 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expositionContentType, writeExposition } from '../../proxy/common/exposition.ts';
+import {
+  type ExpositionFormat,
+  expositionContentType,
+  negotiateFormat,
+  writeExposition,
+} from '../../proxy/common/exposition.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 
 export interface MetricsPageParts {
   /** The text of `/metrics`, in slices. */
-  readonly text: () => AsyncIterable<string>;
+  readonly text: (format: ExpositionFormat) => AsyncIterable<string>;
   readonly isReady: () => boolean;
   readonly logger: Logger;
 }
@@ -54,9 +59,10 @@ export class MetricsPage {
   }
 
   async #serveMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    response.writeHead(200, { 'content-type': expositionContentType });
+    const format = negotiateFormat(request.headers.accept ?? '');
+    response.writeHead(200, { 'content-type': expositionContentType[format], vary: 'accept' });
     if (request.method === 'HEAD') return void response.end();
-    await writeExposition(response, this.#parts.text());
+    await writeExposition(response, this.#parts.text(format));
     response.end();
   }
 }

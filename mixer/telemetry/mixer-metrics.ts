@@ -1,5 +1,6 @@
 /** Mixer's own metrics, `heddle_mixer_…`: what it took in, what it refused and how much it holds. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import { type ExposedFamily, formatLabels } from '../../proxy/common/exposition.ts';
 import { rejectionReasons, type RejectionReason } from './rejection.ts';
 
 export interface Holdings {
@@ -13,13 +14,24 @@ export class MixerMetrics {
   readonly batches: Counter;
   readonly samples: Counter;
   readonly streams: Gauge;
+  /** Of access logs: entries that count in Istio's metrics, and those of instances that count by themselves. */
+  readonly countedEntries: Counter.Internal;
+  readonly uncountedEntries: Counter.Internal;
 
   constructor(holdings: () => Holdings) {
     this.batches = this.#counter('batches_total', 'Messages received from instances.');
     this.samples = this.#counter('samples_total', 'Metrics counted from those messages.');
+    const entries = new Counter({
+      name: 'heddle_mixer_log_entries_total',
+      help: 'Access-log entries taken; not counted are those of instances that report their own metrics.',
+      labelNames: ['counted'],
+      registers: [this.#registry],
+    });
+    this.countedEntries = entries.labels('true');
+    this.uncountedEntries = entries.labels('false');
     this.#rejected = new Counter({
       name: 'heddle_mixer_rejected_total',
-      help: 'Metrics, or whole messages and streams, that were not counted, by reason.',
+      help: 'Metrics and log entries, or whole messages and streams, that were not counted, by reason.',
       labelNames: ['reason'],
       registers: [this.#registry],
     });
@@ -33,9 +45,8 @@ export class MixerMetrics {
     this.#rejected.inc({ reason }, count);
   }
 
-  /** In Prometheus' text format. */
-  async text(): Promise<string> {
-    return this.#registry.metrics();
+  families(): Promise<ExposedFamily[]> {
+    return familiesOf(this.#registry);
   }
 
   #counter(name: string, help: string): Counter {
@@ -51,4 +62,16 @@ export class MixerMetrics {
     });
     return gauge;
   }
+}
+
+/** Counters and gauges of a registry, to be exposed with the totals. */
+export async function familiesOf(registry: Registry): Promise<ExposedFamily[]> {
+  const metrics = await registry.getMetricsAsJSON();
+  return metrics.map(({ name, help, type, values }): ExposedFamily => {
+    const series = values.map(({ labels, value }) => ({
+      labels: formatLabels(Object.entries(labels).map(([label, text]) => ({ name: label, value: String(text) }))),
+      value,
+    }));
+    return { name, help, type: String(type) === 'gauge' ? 'gauge' : 'counter', series };
+  });
 }

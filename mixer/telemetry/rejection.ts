@@ -1,6 +1,6 @@
 /** Why a part of a report was not counted; the label `reason` of mixer's own counter. */
 export type RejectionReason =
-  /** Bytes that are no StreamMetricsMessage. */
+  /** Bytes that are no message of the service. */
   | 'encoding'
   /** The first message of a stream does not say which node sends it, or its id is not usable. */
   | 'identifier'
@@ -18,6 +18,12 @@ export type RejectionReason =
   | 'created_timestamp'
   /** Less than this instance reported before: a late or duplicate message, nothing is missing. */
   | 'decreased'
+  /** Of an access log: when its request began is not said, or cannot be. */
+  | 'start_time'
+  /** Of an access log: a cluster that is not named as Istio names them says nothing of where a request went. */
+  | 'cluster'
+  /** Of an access log: the request or connection goes on, its last entry will say it all. */
+  | 'intermediate'
   /** More series or families than mixer holds. */
   | 'series_limit'
   /** More instances than mixer holds. */
@@ -33,6 +39,9 @@ export const rejectionReasons: readonly RejectionReason[] = [
   'buckets',
   'created_timestamp',
   'decreased',
+  'start_time',
+  'cluster',
+  'intermediate',
   'series_limit',
   'instance_limit',
 ];

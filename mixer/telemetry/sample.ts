@@ -29,6 +29,11 @@ const maxLabelValueLength = 1024;
 const maxAgeMs = 10 * 365 * 86_400_000;
 const maxClockSkewMs = 86_400_000;
 
+/** Whether something can have begun at `startMs`; not so when it was not said. */
+export function isPlausibleStart(startMs: number, nowMs: number): boolean {
+  return startMs >= nowMs - maxAgeMs && startMs <= nowMs + maxClockSkewMs;
+}
+
 /** Why no metric of this family is taken; undefined when they are. */
 export function familyRejection({ name, type }: MetricFamily): RejectionReason | undefined {
   const standard = standardMetrics.find((metric) => metric.name === name);
@@ -41,7 +46,7 @@ export function familyRejection({ name, type }: MetricFamily): RejectionReason |
 export function readSample(family: MetricFamily, metric: Metric, nowMs: number): Sample | RejectionReason {
   const { labels, createdMs } = metric;
   if (!areLabelsValid(labels)) return 'labels';
-  if (!(createdMs >= nowMs - maxAgeMs && createdMs <= nowMs + maxClockSkewMs)) return 'created_timestamp';
+  if (!isPlausibleStart(createdMs, nowMs)) return 'created_timestamp';
   const values = family.type === 'counter' ? counterValues(metric.value) : histogramValues(metric.histogram);
   if (typeof values === 'string') return values;
   return { name: family.name, help: family.help.slice(0, maxLabelValueLength), labels, createdMs, values };
@@ -86,6 +91,6 @@ function histogramValues(histogram: MetricHistogram | undefined): readonly numbe
 }
 
 /** Beyond 2^53 a total could not grow by one any more. */
-function isAmount(value: number): boolean {
+export function isAmount(value: number): boolean {
   return value >= 0 && value <= Number.MAX_SAFE_INTEGER;
 }

@@ -5,7 +5,13 @@ import {
   standardMetrics,
   standardUpperBounds,
 } from '../../proxy/api/standard-metrics.ts';
-import { formatLabels, type ExposedFamily, type HistogramValue, type Label } from '../../proxy/common/exposition.ts';
+import {
+  type Exemplar,
+  type ExposedFamily,
+  formatLabels,
+  type HistogramValue,
+  type Label,
+} from '../../proxy/common/exposition.ts';
 import type { Sample } from './sample.ts';
 
 export interface TotalsLimits {
@@ -22,18 +28,41 @@ export class Series {
   readonly key: string;
   /** As first sent. */
   readonly labels: string;
+  readonly labelValues: readonly Label[];
   readonly values: Float64Array;
   lastChangedMs: number;
-  /** Instances whose further reports would change it. */
+  /** Whose further reports would change it. */
   holders = 0;
+  /** Of a histogram, the latest of each bucket, the one to infinity last; undefined before the first. */
+  exemplars: (Exemplar | undefined)[] | undefined = undefined;
 
   constructor(family: Family, { key, labels }: { key: string; labels: readonly Label[] }, nowMs: number) {
     this.family = family;
     this.key = key;
     this.labels = formatLabels(labels);
+    this.labelValues = labels;
     this.values = new Float64Array(family.width);
     this.lastChangedMs = nowMs;
   }
+
+  /** One more observation of a histogram, which counts `weight` times. */
+  observe(value: number, weight: number): void {
+    const bounds = standardUpperBounds.length;
+    const { values } = this;
+    for (let i = bounds - 1; i >= 0 && value <= (standardUpperBounds[i] ?? 0); i -= 1) increase(values, i, weight);
+    increase(values, bounds, weight);
+    increase(values, bounds + 1, value * weight);
+  }
+
+  keepExemplar(exemplar: Exemplar): void {
+    const bucket = standardUpperBounds.findIndex((bound) => exemplar.value <= bound);
+    this.exemplars ??= [];
+    this.exemplars[bucket < 0 ? standardUpperBounds.length : bucket] = exemplar;
+  }
+}
+
+function increase(values: Float64Array, index: number, by: number): void {
+  values[index] = (values[index] ?? 0) + by;
 }
 
 export class Family {
@@ -69,13 +98,12 @@ export class Totals {
     return count;
   }
 
-  /** All series of a family, live or not. */
-  seriesOf(familyName: string): Iterable<Series> {
-    return this.#families.get(familyName)?.series.values() ?? [];
+  family(name: string): Family | undefined {
+    return this.#families.get(name);
   }
 
   /** The series of `key`, or the overflow series of its family; undefined when there are too many families. */
-  findOrAdd(sample: Sample, key: string, nowMs: number): Series | undefined {
+  findOrAdd(sample: Omit<Sample, 'createdMs' | 'values'>, key: string, nowMs: number): Series | undefined {
     const family = this.#family(sample);
     if (family === undefined) return undefined;
     const known = family.series.get(key);
@@ -112,7 +140,7 @@ export class Totals {
     return nowMs - series.lastChangedMs >= this.#limits.expireAfterMs;
   }
 
-  #family({ name, help }: Sample): Family | undefined {
+  #family({ name, help }: Pick<Sample, 'name' | 'help'>): Family | undefined {
     const known = this.#families.get(name);
     if (known !== undefined) return known;
     if (this.#families.size >= standardMetrics.length + this.#limits.maxFamilies) return undefined;
@@ -134,7 +162,7 @@ function add(family: Family, identity: { key: string; labels: readonly Label[] }
   return series;
 }
 
-function overflowLabelsOf({ name, labels }: Sample): readonly Label[] {
+function overflowLabelsOf({ name, labels }: Pick<Sample, 'name' | 'labels'>): readonly Label[] {
   if (!isStandard(name)) return [{ name: 'overflow', value: 'true' }];
   const reporter = labels.find((label) => label.name === 'reporter')?.value;
   const shown = reporter === 'source' || reporter === 'destination' ? reporter : 'overflow';
@@ -143,18 +171,18 @@ function overflowLabelsOf({ name, labels }: Sample): readonly Label[] {
 
 function* mapValues<V>(
   all: Iterable<Series>,
-  valueOf: (values: Float64Array) => V,
+  valueOf: (series: Series) => V,
 ): Generator<{ labels: string; value: V }, void, undefined> {
-  for (const { labels, values } of all) yield { labels, value: valueOf(values) };
+  for (const series of all) yield { labels: series.labels, value: valueOf(series) };
 }
 
-function counterValue(values: Float64Array): number {
+function counterValue({ values }: Series): number {
   return values[0] ?? 0;
 }
 
-function histogramValue(values: Float64Array): HistogramValue {
+function histogramValue({ values, exemplars }: Series): HistogramValue {
   const bounds = standardUpperBounds.length;
-  return { buckets: values, count: values[bounds] ?? 0, sum: values[bounds + 1] ?? 0 };
+  return { buckets: values, count: values[bounds] ?? 0, sum: values[bounds + 1] ?? 0, exemplars };
 }
 
 function isStandard(name: string): boolean {

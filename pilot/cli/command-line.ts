@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodeHelp, exitCodes } from './exit-code.ts';
+import { packageVersion } from './package-version.ts';
 
 type RegisterVerb = (program: Command, context: CommandContext) => void;
 
@@ -38,6 +39,7 @@ async function buildProgram(word: string, context: CommandContext): Promise<Comm
   const program = new Command('heddle')
     .description('A service mesh: sidecars, a control plane and telemetry, driven by Istio resources.')
     .enablePositionalOptions()
+    .version(`heddle ${packageVersion()}`, '--version', 'print the version of heddle')
     .exitOverride()
     .showHelpAfterError('(add --help for the options and examples)')
     .configureOutput({

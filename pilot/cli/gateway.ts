@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { findFreePorts } from './free-ports.ts';
-import { resolveHost } from './host-address.ts';
+import { knownHost } from './host-address.ts';
+import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
 import { pilotOption } from './run.ts';
 import { drainOption } from './serving.ts';
@@ -62,11 +63,11 @@ const parseHops = (text: string): number => parse.parseCount(text, 1000);
 async function planGateway(options: GatewayCommandOptions): Promise<SidecarPlan> {
   const { name, namespace, label, portOffset, trustedProxies, adminPort, address } = options;
   const [admin = 0] = await findFreePorts(1, '127.0.0.1', adminPort === undefined ? [] : [adminPort]);
-  const instance = process.pid.toString(36);
+  const instance = newInstanceId();
   return {
     identity: { service: name, namespace, version: undefined, labels: { istio: name, ...label }, address, instance },
     ports: { app: undefined, inbound: undefined, outbound: 0, admin: adminPort ?? admin },
     gateway: { portOffset, trustedProxies },
-    pilot: await resolveHost(options.pilot, 'pilot'),
+    pilot: await knownHost(options.pilot, 'pilot'),
   };
 }

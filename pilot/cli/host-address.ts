@@ -1,4 +1,4 @@
-/** Addresses of other machines' programs: what goes into Envoy's configuration is an IP address, never a name. */
+/** Addresses of other machines' programs. */
 import { lookup } from 'node:dns/promises';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { CommandError } from './exit-code.ts';
@@ -11,6 +11,12 @@ export async function resolveHost({ host, port }: HostPort, what: string): Promi
   } catch {
     throw new CommandError(`the address of ${what}'s host "${host}" cannot be found`);
   }
+}
+
+/** As it stands, a name too, once it is known to be found: one that is mistyped should not be waited for. */
+export async function knownHost(address: HostPort, what: string): Promise<HostPort> {
+  await resolveHost(address, what);
+  return address;
 }
 
 /** The first address at which other machines reach this one, IPv4 before IPv6; undefined when there is none. */

@@ -10,7 +10,8 @@ import type { NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
-import { ownAddress, resolveHost } from './host-address.ts';
+import { knownHost, ownAddress } from './host-address.ts';
+import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
 import { type DnsOptions, dnsOptions, drainOption, interceptionOption, planDnsCapture } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
@@ -104,8 +105,8 @@ async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
   const { service, namespace, version, labels = {}, locality } = options;
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
-  const pilot = await resolveHost(options.pilot, 'pilot');
-  const identity = { service, namespace, version, labels, locality, address, instance: process.pid.toString(36) };
+  const pilot = await knownHost(options.pilot, 'pilot');
+  const identity = { service, namespace, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
   return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
 }

@@ -2,7 +2,7 @@
  * The Envoy bootstrap of a sidecar that takes everything else from pilot. A real Envoy can start from it, but reports no
  * health: without PROXY_CONFIG in its metadata it is in rotation as soon as it has its listeners.
  */
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
@@ -15,7 +15,7 @@ export interface SidecarIdentity {
   readonly version: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality?: NodeLocality | undefined;
-  /** Tells instances of one workload apart, for example the process id. */
+  /** Tells the processes of one workload apart. */
   readonly instance: string;
   /** Where other sidecars reach this one: an IP address. */
   readonly address: string;
@@ -46,7 +46,7 @@ export interface SidecarPlan {
   readonly dns?: DnsCapture | undefined;
   /** Default: it is a sidecar. */
   readonly gateway?: GatewayOptions | undefined;
-  /** Pilot's xDS server, an IP address. */
+  /** Pilot's xDS server: an IP address, or a name that is looked up for as long as the sidecar runs. */
   readonly pilot: HostPort;
 }
 
@@ -104,7 +104,7 @@ function buildAdmin(port: number): Admin {
 function buildXdsCluster({ host, port }: HostPort): Cluster {
   return {
     ...grpcCluster('xds_cluster'),
-    type: 'STATIC',
+    ...(isIP(host) === 0 ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
     load_assignment: {
       cluster_name: 'xds_cluster',
       endpoints: [

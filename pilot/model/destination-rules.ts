@@ -66,7 +66,7 @@ export interface PolicyBlocks extends TrafficBlocks {
 
 type TrafficBlocks = Pick<
   TrafficPolicy,
-  'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls' | 'retryBudget'
+  'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls' | 'retryBudget' | 'proxyProtocol'
 >;
 
 /** The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). */
@@ -81,18 +81,21 @@ function overridePolicy(base: TrafficBlocks, policy: TrafficPolicy | undefined, 
   const forPort = policy.portLevelSettings?.find((settings) => settings.port.number === port);
   const inherited = { ...base, ...blocksOf(policy) };
   if (forPort === undefined) return inherited;
-  // Not a setting of ports: it stays what it is.
-  return blocksOf({ ...forPort, retryBudget: inherited.retryBudget });
+  // Not settings of ports: they stay what they are.
+  const { retryBudget, proxyProtocol } = inherited;
+  return blocksOf({ ...forPort, retryBudget, proxyProtocol });
 }
 
 type Blocks = { readonly [K in keyof TrafficBlocks]: TrafficBlocks[K] | undefined };
 
-function blocksOf({ loadBalancer, connectionPool, outlierDetection, tls, retryBudget }: Blocks): TrafficBlocks {
+function blocksOf(blocks: Blocks): TrafficBlocks {
+  const { loadBalancer, connectionPool, outlierDetection, tls, retryBudget, proxyProtocol } = blocks;
   return {
     ...(loadBalancer === undefined ? {} : { loadBalancer }),
     ...(connectionPool === undefined ? {} : { connectionPool }),
     ...(outlierDetection === undefined ? {} : { outlierDetection }),
     ...(tls === undefined ? {} : { tls }),
     ...(retryBudget === undefined ? {} : { retryBudget }),
+    ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
   };
 }

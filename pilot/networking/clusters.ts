@@ -15,7 +15,7 @@ import { buildHealthCheck } from './health-check.ts';
 import { buildInterceptionClusters } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
-import { buildTransportSocket } from './upstream-tls.ts';
+import { buildTransportSocket } from './transport-socket.ts';
 
 /** In the order of the services' hostnames, those for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
@@ -70,7 +70,7 @@ function buildOutboundCluster(
       meshConfig,
     }),
     ...buildPolicy(policy, rule, meshConfig),
-    ...buildTransportSocket(policy.tls, hostname),
+    ...buildTransportSocket(policy, hostname),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };

@@ -5,6 +5,7 @@ import type {
   CircuitBreakers_Thresholds,
   Cluster,
   envoy_config_core_v3_HttpProtocolOptions as HttpProtocolOptions,
+  TcpKeepalive,
 } from '../../proxy/api/envoy.gen.ts';
 import { parseDurationMs } from '../../crds/duration.ts';
 import { protoDurationOf } from './proto-duration.ts';
@@ -45,9 +46,7 @@ export function buildConnectionPool(
       ],
     },
     ...(common === undefined ? {} : { common_http_protocol_options: common }),
-    ...(keepalive === undefined
-      ? {}
-      : { upstream_connection_options: { tcp_keepalive: buildKeepalive(keepalive.time) } }),
+    ...(keepalive === undefined ? {} : { upstream_connection_options: { tcp_keepalive: buildKeepalive(keepalive) } }),
   };
 }
 
@@ -71,8 +70,18 @@ function buildProtocolOptions({ tcp, http }: ConnectionPoolSettings): HttpProtoc
   return Object.keys(options).length === 0 ? undefined : options;
 }
 
+type Keepalive = NonNullable<NonNullable<ConnectionPoolSettings['tcp']>['tcpKeepalive']>;
+
+/** What is not said is the system's default. */
+function buildKeepalive({ time, interval, probes = 0 }: Keepalive): TcpKeepalive {
+  return {
+    ...(time === undefined ? {} : { keepalive_time: secondsOf(time) }),
+    ...(interval === undefined ? {} : { keepalive_interval: secondsOf(interval) }),
+    ...(probes === 0 ? {} : { keepalive_probes: probes }),
+  };
+}
+
 /** Envoy wants whole seconds, and a part of one counts as one: zero would mean the system's default. Linux has a limit. */
-function buildKeepalive(time: string | undefined): { keepalive_time?: number } {
-  if (time === undefined) return {};
-  return { keepalive_time: Math.min(32_767, Math.ceil((parseDurationMs(time) ?? 0) / 1000)) };
+function secondsOf(duration: string): number {
+  return Math.min(32_767, Math.ceil((parseDurationMs(duration) ?? 0) / 1000));
 }

@@ -4,9 +4,9 @@ import type { ClientTLSSettings } from '../../crds/traffic-policy.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   CertificateValidationContext,
-  Cluster,
   CommonTlsContext,
   SubjectAltNameMatcher,
+  TransportSocket,
 } from '../../proxy/api/envoy.gen.ts';
 
 /**
@@ -15,30 +15,26 @@ import type {
  */
 const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
 
-type TransportSocket = Pick<Cluster, 'transport_socket'>;
-
-/** `hostname`: of the service. DISABLE is what a cluster does without any. */
-export function buildTransportSocket(tls: ClientTLSSettings | undefined, hostname: string): TransportSocket {
-  if (!isTlsOriginated(tls)) return {};
+/** `hostname`: of the service. */
+export function buildUpstreamTls(tls: ClientTLSSettings, hostname: string): TransportSocket {
   // Which host of a wildcard is meant is not known here.
   const sni = tls.sni || (hostname.startsWith('*') ? '' : hostname);
   return {
-    transport_socket: {
-      name: 'envoy.transport_sockets.tls',
-      typed_config: {
-        '@type': typeUrlOf('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
-        common_tls_context: {
-          // Envoy's own default for clients ends at TLS 1.2; Istio's does not.
-          tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
-          ...buildCertificate(tls),
-          ...buildValidation(tls, sni || hostname),
-        },
-        ...(sni === '' ? {} : { sni }),
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': typeUrlOf('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
+      common_tls_context: {
+        // Envoy's own default for clients ends at TLS 1.2; Istio's does not.
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
+        ...buildCertificate(tls),
+        ...buildValidation(tls, sni || hostname),
       },
+      ...(sni === '' ? {} : { sni }),
     },
   };
 }
 
+/** DISABLE is what a cluster does without any. */
 export function isTlsOriginated(tls: ClientTLSSettings | undefined): tls is ClientTLSSettings {
   return tls?.mode === 'SIMPLE' || tls?.mode === 'MUTUAL';
 }

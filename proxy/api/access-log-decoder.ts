@@ -1,10 +1,29 @@
-/** Decodes `envoy.config.accesslog.v3.AccessLog`: lines of text or JSON to a file, to stdout or to stderr. */
+/**
+ * Decodes `envoy.config.accesslog.v3.AccessLog`: lines of text or JSON to a file, to stdout or to stderr, or entries to an
+ * access-log service.
+ */
 import { parseFormat } from '../common/format-string.ts';
 import { readAccessLogFilter } from './access-log-filter-decoder.ts';
-import type { AccessLog as AccessLogJson, SubstitutionFormatString } from './envoy.gen.ts';
+import type {
+  AccessLog as AccessLogJson,
+  CommonGrpcAccessLogConfig,
+  CustomTag as CustomTagJson,
+  SubstitutionFormatString,
+} from './envoy.gen.ts';
 import { fieldPath, indexPath } from './field-path.ts';
 import type { Fields } from './fields.ts';
-import type { AccessLog, AccessLogFormat, AccessLogSink, JsonFormat, JsonFormatValue } from './listener.ts';
+import type {
+  AccessLog,
+  AccessLogFormat,
+  AccessLogServiceConfig,
+  AccessLogSink,
+  GrpcAccessLog,
+  JsonFormat,
+  JsonFormatValue,
+  LineAccessLog,
+  LogTag,
+} from './listener.ts';
+import { readCustomTag } from './tracing-decoder.ts';
 
 /** Envoy docs, access_log/usage: the default format string. */
 const defaultFormat: AccessLogFormat = {
@@ -19,21 +38,73 @@ const defaultFormat: AccessLogFormat = {
 export function readAccessLog(fields: Fields<AccessLogJson>): AccessLog {
   fields.ignore('name');
   const filter = fields.message('filter');
-  const log = fields.typed<Omit<AccessLog, 'filter'>>('typed_config', {
+  const log = fields.typed<LineAccessLog | GrpcAccessLog>('typed_config', {
     'envoy.extensions.access_loggers.file.v3.FileAccessLog': (file) => ({
+      kind: 'lines',
       sink: fileSink(file.name('path')),
       format: readFormat(file.message('log_format')),
     }),
     'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': (stream) => ({
+      kind: 'lines',
       sink: { kind: 'stdout' },
       format: readFormat(stream.message('log_format')),
     }),
     'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': (stream) => ({
+      kind: 'lines',
       sink: { kind: 'stderr' },
       format: readFormat(stream.message('log_format')),
     }),
+    'envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig': (http) => ({
+      ...readGrpcLog(http.required('common_config'), 'http'),
+      requestHeaders: readHeaderNames(http.take('additional_request_headers_to_log')),
+      responseHeaders: readHeaderNames(http.take('additional_response_headers_to_log')),
+    }),
+    'envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig': (tcp) =>
+      readGrpcLog(tcp.required('common_config'), 'tcp'),
   });
-  return { sink: { kind: 'stdout' }, format: defaultFormat, ...log, filter: filter && readAccessLogFilter(filter) };
+  const placeholder: LineAccessLog = { kind: 'lines', sink: { kind: 'stdout' }, format: defaultFormat };
+  return { ...(log ?? placeholder), filter: filter && readAccessLogFilter(filter) };
+}
+
+function readGrpcLog(fields: Fields<CommonGrpcAccessLogConfig>, entries: GrpcAccessLog['entries']): GrpcAccessLog {
+  return {
+    kind: 'grpc',
+    service: readService(fields),
+    entries,
+    requestHeaders: [],
+    responseHeaders: [],
+    customTags: fields.list('custom_tags', readLogTag).flat(),
+  };
+}
+
+/** Envoy docs, extensions/access_loggers/grpc/v3/als.proto. */
+function readService(fields: Fields<CommonGrpcAccessLogConfig>): AccessLogServiceConfig {
+  if (fields.take('transport_api_version') !== 'V3') fields.fail('transport_api_version', 'must be V3');
+  const bufferFlushIntervalMs = fields.durationMs('buffer_flush_interval', 1_000);
+  if (bufferFlushIntervalMs === 0) fields.fail('buffer_flush_interval', 'must be more than 0');
+  return {
+    logName: fields.name('log_name'),
+    clusterName: fields.required('grpc_service').required('envoy_grpc').name('cluster_name'),
+    bufferFlushIntervalMs,
+    bufferSizeBytes: fields.number('buffer_size_bytes', { defaultValue: 16_384 }),
+  };
+}
+
+function readHeaderNames(names: readonly string[] = []): readonly string[] {
+  return names.map((name) => name.toLowerCase());
+}
+
+/** Of an endpoint's metadata only what telemetry makes labels of. */
+function readLogTag(fields: Fields<CustomTagJson>): LogTag[] {
+  const metadata = fields.message('metadata');
+  if (metadata === undefined) return readCustomTag(fields);
+  const key = metadata.required('metadata_key');
+  const path = key.list('path', (segment) => segment.name('key'));
+  const isHost = metadata.message('kind')?.message('host') !== undefined;
+  if (!isHost || key.name('key') !== 'istio' || path.join('/') !== 'workload') {
+    metadata.failHere('is not supported, only istio.workload of the host is');
+  }
+  return [{ kind: 'destination_workload', tag: fields.name('tag') }];
 }
 
 function fileSink(path: string): AccessLogSink {

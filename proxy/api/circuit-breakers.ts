@@ -36,4 +36,8 @@ export interface ConnectionLifetime {
 export interface TcpKeepalive {
   /** First probe after this long without traffic; 0 = the system's default. */
   readonly timeMs: number;
+  /** Between probes; 0 = the system's default. */
+  readonly intervalMs: number;
+  /** So many without an answer end the connection; 0 = the system's default. */
+  readonly probes: number;
 }

@@ -20,7 +20,7 @@ import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
 import { readSourceAddresses } from './source-addresses-decoder.ts';
-import { readUpstreamTls } from './tls-decoder.ts';
+import { readUpstreamTransport } from './transport-socket-decoder.ts';
 
 /** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
@@ -39,8 +39,8 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
   const outlierDetection = fields.message('outlier_detection');
   const { errorStatuses, ...protocol } = readProtocol(fields);
   const discovery = readDiscovery(fields, name);
-  const tls = readUpstreamTls(fields.message('transport_socket'));
-  if (tls !== undefined && discovery.kind === 'dynamic_forward_proxy') {
+  const transport = readUpstreamTransport(fields.message('transport_socket'));
+  if (transport.tls !== undefined && discovery.kind === 'dynamic_forward_proxy') {
     fields.fail('transport_socket', 'TLS is not supported where requests name the host: Envoy wants auto_sni there');
   }
   return {
@@ -49,7 +49,7 @@ export function readCluster(fields: Fields<ClusterJson>): Cluster {
     ...readBalancing(fields, discovery.kind === 'dynamic_forward_proxy' || discovery.kind === 'original_dst'),
     connectTimeoutMs: readConnectTimeout(fields),
     ...protocol,
-    tls,
+    ...transport,
     sourceAddresses: readSourceAddresses(fields.message('upstream_bind_config')),
     circuitBreakers: readCircuitBreakers(fields.message('circuit_breakers')),
     outlierDetection: outlierDetection && { ...readOutlierDetection(outlierDetection), errorStatuses },

@@ -36,6 +36,11 @@ export interface Cluster extends ConnectionLifetime {
   readonly protocol: 'http1' | 'http2';
   /** Undefined: endpoints are spoken to in plain text. */
   readonly tls: UpstreamTls | undefined;
+  /**
+   * Connections begin with a header of this version that names the downstream's address, before TLS too; undefined: they do
+   * not (haproxy.org/download/2.9/doc/proxy-protocol.txt).
+   */
+  readonly proxyProtocol: ProxyProtocolVersion | undefined;
   /** Where connections to endpoints come from; undefined: the system chooses. */
   readonly sourceAddresses: SourceAddresses | undefined;
   readonly circuitBreakers: CircuitBreakers;
@@ -48,6 +53,9 @@ export interface Cluster extends ConnectionLifetime {
   /** The service behind this cluster, from Istio's `metadata.filter_metadata.istio.services[0]`. */
   readonly service: ServiceIdentity | undefined;
 }
+
+/** `V1` is text, `V2` binary. */
+export type ProxyProtocolVersion = 'V1' | 'V2';
 
 export interface ServiceIdentity {
   /** Fully qualified: `reviews.default.svc.cluster.local`. */

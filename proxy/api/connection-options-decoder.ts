@@ -24,8 +24,17 @@ export function readConnectionLifetime(
   };
 }
 
-/** Node sets the time before the first probe only: how many probes there are, and how often, is the system's choice. */
+/** The largest values that Linux takes (`net/ipv4/tcp.c`). */
+const maxSeconds = 32_767;
+const maxProbes = 127;
+
 export function readTcpKeepalive(options: Fields<UpstreamConnectionOptionsJson> | undefined): TcpKeepalive | undefined {
   const keepalive = options?.message('tcp_keepalive');
-  return keepalive && { timeMs: keepalive.number('keepalive_time', { defaultValue: 0, max: 32_767 }) * 1000 };
+  return (
+    keepalive && {
+      timeMs: keepalive.number('keepalive_time', { defaultValue: 0, max: maxSeconds }) * 1000,
+      intervalMs: keepalive.number('keepalive_interval', { defaultValue: 0, max: maxSeconds }) * 1000,
+      probes: keepalive.number('keepalive_probes', { defaultValue: 0, max: maxProbes }),
+    }
+  );
 }

@@ -11,6 +11,8 @@ export interface RootMessages {
   'envoy.config.route.v3.VirtualHost': VirtualHost;
   'envoy.config.trace.v3.OpenTelemetryConfig': OpenTelemetryConfig;
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': FileAccessLog;
+  'envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig': HttpGrpcAccessLogConfig;
+  'envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig': TcpGrpcAccessLogConfig;
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': StderrAccessLog;
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': StdoutAccessLog;
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': ClusterConfig;
@@ -35,11 +37,14 @@ export interface RootMessages {
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
+  'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport': ProxyProtocolUpstreamTransport;
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': RawBuffer;
   'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext': DownstreamTlsContext;
   'envoy.extensions.transport_sockets.tls.v3.Secret': Secret;
   'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': UpstreamTlsContext;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
+  'envoy.service.accesslog.v3.StreamAccessLogsMessage': StreamAccessLogsMessage;
+  'envoy.service.accesslog.v3.StreamAccessLogsResponse': StreamAccessLogsResponse;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
   'envoy.service.metrics.v3.StreamMetricsMessage': StreamMetricsMessage;
@@ -1910,8 +1915,152 @@ export interface Tracing_Http {
   name?: string;
   typed_config?: { '@type': string; [field: string]: unknown };
 }
+/** envoy.data.accesslog.v3.AccessLogCommon */
+export interface AccessLogCommon {
+  sample_rate?: number;
+  downstream_remote_address?: Address;
+  downstream_local_address?: Address;
+  tls_properties?: TLSProperties;
+  start_time?: string;
+  time_to_last_rx_byte?: string;
+  time_to_first_upstream_tx_byte?: string;
+  time_to_last_upstream_tx_byte?: string;
+  time_to_first_upstream_rx_byte?: string;
+  time_to_last_upstream_rx_byte?: string;
+  time_to_first_downstream_tx_byte?: string;
+  time_to_last_downstream_tx_byte?: string;
+  upstream_remote_address?: Address;
+  upstream_local_address?: Address;
+  upstream_cluster?: string;
+  response_flags?: ResponseFlags;
+  metadata?: Metadata;
+  upstream_transport_failure_reason?: string;
+  route_name?: string;
+  downstream_direct_remote_address?: Address;
+  filter_state_objects?: Record<string, { '@type': string; [field: string]: unknown }>;
+  custom_tags?: Record<string, string>;
+  duration?: string;
+  upstream_request_attempt_count?: number;
+  connection_termination_details?: string;
+  stream_id?: string;
+  intermediate_log_entry?: boolean;
+  downstream_transport_failure_reason?: string;
+  downstream_wire_bytes_sent?: number;
+  downstream_wire_bytes_received?: number;
+  upstream_wire_bytes_sent?: number;
+  upstream_wire_bytes_received?: number;
+  access_log_type?: AccessLogType;
+}
 /** envoy.data.accesslog.v3.AccessLogType */
 export type AccessLogType = 'NotSet' | 'TcpUpstreamConnected' | 'TcpPeriodic' | 'TcpConnectionEnd' | 'DownstreamStart' | 'DownstreamPeriodic' | 'DownstreamEnd' | 'UpstreamPoolReady' | 'UpstreamPeriodic' | 'UpstreamEnd' | 'DownstreamTunnelSuccessfullyEstablished' | 'UdpTunnelUpstreamConnected' | 'UdpPeriodic' | 'UdpSessionEnd';
+/** envoy.data.accesslog.v3.ConnectionProperties */
+export interface ConnectionProperties {
+  received_bytes?: number;
+  sent_bytes?: number;
+}
+/** envoy.data.accesslog.v3.HTTPAccessLogEntry */
+export interface HTTPAccessLogEntry {
+  common_properties?: AccessLogCommon;
+  protocol_version?: HTTPAccessLogEntry_HTTPVersion;
+  request?: HTTPRequestProperties;
+  response?: HTTPResponseProperties;
+}
+/** envoy.data.accesslog.v3.HTTPAccessLogEntry.HTTPVersion */
+export type HTTPAccessLogEntry_HTTPVersion = 'PROTOCOL_UNSPECIFIED' | 'HTTP10' | 'HTTP11' | 'HTTP2' | 'HTTP3';
+/** envoy.data.accesslog.v3.HTTPRequestProperties */
+export interface HTTPRequestProperties {
+  request_method?: RequestMethod;
+  scheme?: string;
+  authority?: string;
+  port?: number;
+  path?: string;
+  user_agent?: string;
+  referer?: string;
+  forwarded_for?: string;
+  request_id?: string;
+  original_path?: string;
+  request_headers_bytes?: number;
+  request_body_bytes?: number;
+  request_headers?: Record<string, string>;
+  upstream_header_bytes_sent?: number;
+  downstream_header_bytes_received?: number;
+}
+/** envoy.data.accesslog.v3.HTTPResponseProperties */
+export interface HTTPResponseProperties {
+  response_code?: number;
+  response_headers_bytes?: number;
+  response_body_bytes?: number;
+  response_headers?: Record<string, string>;
+  response_trailers?: Record<string, string>;
+  response_code_details?: string;
+  upstream_header_bytes_received?: number;
+  downstream_header_bytes_sent?: number;
+}
+/** envoy.data.accesslog.v3.ResponseFlags */
+export interface ResponseFlags {
+  failed_local_healthcheck?: boolean;
+  no_healthy_upstream?: boolean;
+  upstream_request_timeout?: boolean;
+  local_reset?: boolean;
+  upstream_remote_reset?: boolean;
+  upstream_connection_failure?: boolean;
+  upstream_connection_termination?: boolean;
+  upstream_overflow?: boolean;
+  no_route_found?: boolean;
+  delay_injected?: boolean;
+  fault_injected?: boolean;
+  rate_limited?: boolean;
+  unauthorized_details?: ResponseFlags_Unauthorized;
+  rate_limit_service_error?: boolean;
+  downstream_connection_termination?: boolean;
+  upstream_retry_limit_exceeded?: boolean;
+  stream_idle_timeout?: boolean;
+  invalid_envoy_request_headers?: boolean;
+  downstream_protocol_error?: boolean;
+  upstream_max_stream_duration_reached?: boolean;
+  response_from_cache_filter?: boolean;
+  no_filter_config_found?: boolean;
+  duration_timeout?: boolean;
+  upstream_protocol_error?: boolean;
+  no_cluster_found?: boolean;
+  overload_manager?: boolean;
+  dns_resolution_failure?: boolean;
+  downstream_remote_reset?: boolean;
+}
+/** envoy.data.accesslog.v3.ResponseFlags.Unauthorized */
+export interface ResponseFlags_Unauthorized {
+  reason?: ResponseFlags_Unauthorized_Reason;
+}
+/** envoy.data.accesslog.v3.ResponseFlags.Unauthorized.Reason */
+export type ResponseFlags_Unauthorized_Reason = 'REASON_UNSPECIFIED' | 'EXTERNAL_SERVICE';
+/** envoy.data.accesslog.v3.TCPAccessLogEntry */
+export interface TCPAccessLogEntry {
+  common_properties?: AccessLogCommon;
+  connection_properties?: ConnectionProperties;
+}
+/** envoy.data.accesslog.v3.TLSProperties */
+export interface TLSProperties {
+  tls_version?: TLSProperties_TLSVersion;
+  tls_cipher_suite?: number;
+  tls_sni_hostname?: string;
+  local_certificate_properties?: TLSProperties_CertificateProperties;
+  peer_certificate_properties?: TLSProperties_CertificateProperties;
+  tls_session_id?: string;
+  ja3_fingerprint?: string;
+}
+/** envoy.data.accesslog.v3.TLSProperties.CertificateProperties */
+export interface TLSProperties_CertificateProperties {
+  subject_alt_name?: TLSProperties_CertificateProperties_SubjectAltName[];
+  subject?: string;
+  issuer?: string;
+}
+/** envoy.data.accesslog.v3.TLSProperties.CertificateProperties.SubjectAltName */
+export interface TLSProperties_CertificateProperties_SubjectAltName {
+  uri?: string;
+  dns?: string;
+}
+/** envoy.data.accesslog.v3.TLSProperties.TLSVersion */
+export type TLSProperties_TLSVersion = 'VERSION_UNSPECIFIED' | 'TLSv1' | 'TLSv1_1' | 'TLSv1_2' | 'TLSv1_3';
 /** envoy.data.dns.v3.DnsTable */
 export interface DnsTable {
   external_retry_count?: number;
@@ -1965,6 +2114,28 @@ export interface FileAccessLog {
   json_format?: Record<string, unknown>;
   typed_json_format?: Record<string, unknown>;
   log_format?: SubstitutionFormatString;
+}
+/** envoy.extensions.access_loggers.grpc.v3.CommonGrpcAccessLogConfig */
+export interface CommonGrpcAccessLogConfig {
+  log_name?: string;
+  grpc_service?: GrpcService;
+  transport_api_version?: ApiVersion;
+  buffer_flush_interval?: string;
+  buffer_size_bytes?: number;
+  filter_state_objects_to_log?: string[];
+  grpc_stream_retry_policy?: envoy_config_core_v3_RetryPolicy;
+  custom_tags?: CustomTag[];
+}
+/** envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig */
+export interface HttpGrpcAccessLogConfig {
+  common_config?: CommonGrpcAccessLogConfig;
+  additional_request_headers_to_log?: string[];
+  additional_response_headers_to_log?: string[];
+  additional_response_trailers_to_log?: string[];
+}
+/** envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig */
+export interface TcpGrpcAccessLogConfig {
+  common_config?: CommonGrpcAccessLogConfig;
 }
 /** envoy.extensions.access_loggers.stream.v3.StderrAccessLog */
 export interface StderrAccessLog {
@@ -2477,6 +2648,11 @@ export type PreviousHostsPredicate = Record<string, never>;
 export interface PreviousPrioritiesConfig {
   update_frequency?: number;
 }
+/** envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport */
+export interface ProxyProtocolUpstreamTransport {
+  config?: ProxyProtocolConfig;
+  transport_socket?: TransportSocket;
+}
 /** envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer */
 export type RawBuffer = Record<string, never>;
 /** envoy.extensions.transport_sockets.tls.v3.CertificateProviderPluginInstance */
@@ -2662,6 +2838,27 @@ export interface HttpProtocolOptions_UseDownstreamHttpConfig {
   http2_protocol_options?: Http2ProtocolOptions;
   http3_protocol_options?: Http3ProtocolOptions;
 }
+/** envoy.service.accesslog.v3.StreamAccessLogsMessage */
+export interface StreamAccessLogsMessage {
+  identifier?: StreamAccessLogsMessage_Identifier;
+  http_logs?: StreamAccessLogsMessage_HTTPAccessLogEntries;
+  tcp_logs?: StreamAccessLogsMessage_TCPAccessLogEntries;
+}
+/** envoy.service.accesslog.v3.StreamAccessLogsMessage.HTTPAccessLogEntries */
+export interface StreamAccessLogsMessage_HTTPAccessLogEntries {
+  log_entry?: HTTPAccessLogEntry[];
+}
+/** envoy.service.accesslog.v3.StreamAccessLogsMessage.Identifier */
+export interface StreamAccessLogsMessage_Identifier {
+  node?: Node;
+  log_name?: string;
+}
+/** envoy.service.accesslog.v3.StreamAccessLogsMessage.TCPAccessLogEntries */
+export interface StreamAccessLogsMessage_TCPAccessLogEntries {
+  log_entry?: TCPAccessLogEntry[];
+}
+/** envoy.service.accesslog.v3.StreamAccessLogsResponse */
+export type StreamAccessLogsResponse = Record<string, never>;
 /** envoy.service.discovery.v3.DiscoveryRequest */
 export interface DiscoveryRequest {
   version_info?: string;

@@ -5,7 +5,7 @@ import type { DnsFilterConfig } from './dns-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { DownstreamTls } from './tls.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
-import type { Tracing } from './tracing.ts';
+import type { CustomTag, Tracing } from './tracing.ts';
 
 export interface Listener {
   readonly name: string;
@@ -178,12 +178,42 @@ export interface HttpFilter {
   readonly config?: FilterConfig | DynamicForwardProxyConfig | undefined;
 }
 
-export interface AccessLog {
+export type AccessLog = (LineAccessLog | GrpcAccessLog) & {
+  /** Which requests are logged; default: all. */
+  readonly filter: AccessLogFilter | undefined;
+};
+
+/** A line each. */
+export interface LineAccessLog {
+  readonly kind: 'lines';
   readonly sink: AccessLogSink;
   readonly format: AccessLogFormat;
-  /** Which requests have a line; default: all. */
-  readonly filter: AccessLogFilter | undefined;
 }
+
+/** An entry each, sent to an access-log service. */
+export interface GrpcAccessLog {
+  readonly kind: 'grpc';
+  readonly service: AccessLogServiceConfig;
+  /** Entries are those of requests, or of connections without any. */
+  readonly entries: 'http' | 'tcp';
+  /** In lower case. */
+  readonly requestHeaders: readonly string[];
+  readonly responseHeaders: readonly string[];
+  readonly customTags: readonly LogTag[];
+}
+
+/** Loggers that say the same share one stream. */
+export interface AccessLogServiceConfig {
+  readonly logName: string;
+  readonly clusterName: string;
+  /** Entries are sent after this time at the latest; default 1 s. */
+  readonly bufferFlushIntervalMs: number;
+  /** Entries are sent at once when they are this large; default 16 KiB, 0: each alone. */
+  readonly bufferSizeBytes: number;
+}
+
+/** `destination_workload`: of the endpoint, as it stands in its metadata; left out where there is none. */
+export type LogTag = CustomTag | { readonly kind: 'destination_workload'; readonly tag: string };
 
 export type AccessLogSink =
   | { readonly kind: 'stdout' }

@@ -28,10 +28,10 @@ export function readDownstreamTls(fields: Fields<TransportSocketJson> | undefine
   });
 }
 
-/** Of a cluster; undefined: plain text. */
-export function readUpstreamTls(fields: Fields<TransportSocketJson> | undefined): UpstreamTls | undefined {
-  fields?.ignore('name');
-  return fields?.typed<UpstreamTls | undefined>('typed_config', {
+/** Of a transport socket within another; undefined: plain text. */
+export function readUpstreamTls(fields: Fields<TransportSocketJson>): UpstreamTls | undefined {
+  fields.ignore('name');
+  return fields.typed<UpstreamTls | undefined>('typed_config', {
     'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': () => undefined,
     'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': readUpstreamContext,
   });
@@ -69,7 +69,8 @@ function asksOfCertificates(validation: ValidationSource | undefined): boolean {
   return subjectAltNames.length + certificateHashes.length + spkiHashes.length > 0;
 }
 
-function readUpstreamContext(fields: Fields<UpstreamTlsContextJson>): UpstreamTls {
+/** Towards the hosts of a cluster. */
+export function readUpstreamContext(fields: Fields<UpstreamTlsContextJson>): UpstreamTls {
   fields.only('allow_renegotiation', false);
   fields.only('auto_host_sni', false);
   // Envoy ignores it: keys are used for what their certificate says anyway.

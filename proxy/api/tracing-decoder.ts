@@ -55,7 +55,7 @@ export function readDecorator(fields: Fields<DecoratorJson>): Decorator {
   return { operation: fields.name('operation'), isPropagated: fields.flag('propagate', true) };
 }
 
-function readCustomTag(fields: Fields<CustomTagJson>): CustomTag[] {
+export function readCustomTag(fields: Fields<CustomTagJson>): CustomTag[] {
   const tag = fields.name('tag');
   const literal = fields.message('literal');
   if (literal !== undefined) return [{ kind: 'literal', tag, value: literal.name('value') }];

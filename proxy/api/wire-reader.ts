@@ -1,6 +1,6 @@
 /**
  * Reads protobuf's wire format (protobuf.dev/programming-guides/encoding) value by value without building messages: for
- * the one stream where generic decoding is too slow. 64-bit integers become numbers. Throws RangeError on broken bytes.
+ * the streams where generic decoding is too slow. 64-bit integers become numbers. Throws RangeError on broken bytes.
  */
 export class WireReader {
   readonly bytes: Buffer;
@@ -66,6 +66,13 @@ export class WireReader {
     const length = this.varint();
     const start = this.#advance(length);
     return this.bytes.toString('utf8', start, start + length);
+  }
+
+  /** Undefined, and passed over, when it has more than `maxBytes`. */
+  stringUpTo(maxBytes: number): string | undefined {
+    const length = this.varint();
+    const start = this.#advance(length);
+    return length > maxBytes ? undefined : this.bytes.toString('utf8', start, start + length);
   }
 
   /** Passes over the value of a field that nobody reads. */

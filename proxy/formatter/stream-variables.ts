@@ -111,7 +111,12 @@ const numericVariables: ReadonlySet<FormatVariable> = new Set<FormatVariable>([
 ]);
 
 /** Why the response has its code, in Envoy's words; nothing before there is one. */
-function responseCodeDetails({ isConnection, error, response, localReplyDetails }: StreamInfo): string | undefined {
+export function responseCodeDetails({
+  isConnection,
+  error,
+  response,
+  localReplyDetails,
+}: StreamInfo): string | undefined {
   if (localReplyDetails !== undefined || isConnection) return localReplyDetails;
   if (error !== undefined) {
     // The response of an upstream had begun, or nobody was left to answer.
@@ -151,7 +156,7 @@ function grpcStatusReader(format: string): StreamReader {
 }
 
 /** A request that the circuit breaker kept back had no host, although one was chosen for it. */
-function upstreamAddress({ error, host }: StreamInfo): string | undefined {
+export function upstreamAddress({ error, host }: StreamInfo): string | undefined {
   return error?.code === 'overflow' ? undefined : host?.address;
 }
 

@@ -1,4 +1,5 @@
 /** What formats and access logs read of a request, or of a connection that carries none: Envoy's stream info. */
+import type { Endpoint } from '../api/cluster.ts';
 import type { Clock } from '../common/clock.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
@@ -40,7 +41,7 @@ export interface StreamInfo {
   readonly routeName: string;
   readonly traceId: string;
   readonly cluster: { readonly config: { readonly name: string } } | undefined;
-  readonly host: { readonly address: string } | undefined;
+  readonly host: { readonly address: string; readonly endpoint?: Pick<Endpoint, 'workload'> } | undefined;
   readonly upstream: { readonly connection: UpstreamInfo | undefined } | undefined;
   readonly attemptCount: number;
   readonly error: MeshError | undefined;

@@ -27,6 +27,8 @@ export interface ServerCodec {
   readonly remoteAddress: string;
   /** Where the peer connected to, `ip:port`. */
   readonly localAddress: string;
+  /** The connection is over; default false. */
+  readonly isClosed?: boolean;
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   encodeHeaders(head: ResponseHead, endStream: boolean): void;
   encodeData(data: DataRun, endStream: boolean): void;

@@ -7,8 +7,10 @@ import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
+import type { ConnectionPool, DownstreamConnection } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
+import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
@@ -46,6 +48,7 @@ export class ClientConnection implements SocketHandler {
   readonly id = nextConnectionId();
   /** Our end, `ip:port`; empty until it is connected. A closed socket has forgotten it. */
   localAddress = '';
+  readonly #pool: ConnectionPool;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
@@ -74,23 +77,25 @@ export class ClientConnection implements SocketHandler {
   /** No request begins on it after this time; 0 = no limit. */
   #lastUseMs = 0;
 
-  /** Opens a connection; the host's pool hears how that ends. */
-  static open(host: Host): ClientConnection {
-    return new ClientConnection(host);
+  /** Opens a connection for `pool`, which hears how that ends. `downstream`: on whose behalf, if the host is told. */
+  static open(host: Host, pool: ConnectionPool, downstream: DownstreamConnection | undefined): ClientConnection {
+    return new ClientConnection(host, pool, downstream);
   }
 
-  private constructor(host: Host) {
+  private constructor(host: Host, pool: ConnectionPool, downstream: DownstreamConnection | undefined) {
     const { config, context, stats } = host.cluster;
     this.host = host;
+    this.#pool = pool;
     this.#idleTimeoutMs = config.idleTimeoutMs;
     this.#openedMs = context.clock.monotonicMs();
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
+    pool.connectionCount += 1;
     host.activeConnections += 1;
     host.connectionsTotal += 1;
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
-    this.#socket = connectHost(host, this);
+    this.#socket = connectHost(host, this, downstream);
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }
@@ -188,14 +193,14 @@ export class ClientConnection implements SocketHandler {
   onConnect(): void {
     const { config, context } = this.host.cluster;
     context.timers.disarm(this.#connectTimer);
-    if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
+    if (config.tcpKeepalive !== undefined) startKeepalive(this.#socket, config.tcpKeepalive);
     const nowMs = context.clock.monotonicMs();
     this.localAddress = localAddressOf(this.#socket);
     this.host.cluster.stats.connectTime.record(nowMs - this.#openedMs);
     this.#state = 'idle';
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
     this.#lastUseMs = config.maxConnectionDurationMs === 0 ? 0 : nowMs + config.maxConnectionDurationMs;
-    this.host.pool.onConnected(this);
+    this.#pool.onConnected(this);
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
@@ -232,14 +237,15 @@ export class ClientConnection implements SocketHandler {
   }
 
   onClose(error: Error | undefined): void {
-    const { address, cluster, pool } = this.host;
+    const { address, cluster } = this.host;
     const state = this.#state;
     this.#state = 'closed';
+    this.#pool.connectionCount -= 1;
     this.host.activeConnections -= 1;
     cluster.stats.connectionsActive.value -= 1;
     const isActive = this.#decoder !== undefined || this.#isBrokenOff;
     cluster.stats.connectionEnds.count(error !== undefined || this.#isPeerDone, isActive);
-    if (state === 'idle') pool.dropIdle(this);
+    if (state === 'idle') this.#pool.dropIdle(this);
     if (state === 'connecting') {
       this.#failConnect(
         new MeshError('connect_failure', `connecting to ${address} failed${describeCause(error)}`, { cause: error }),
@@ -249,7 +255,7 @@ export class ClientConnection implements SocketHandler {
         new MeshError('upstream_reset', `${address} closed the connection${describeCause(error)}`, { cause: error }),
       );
     }
-    pool.openForPending();
+    this.#pool.openForPending();
   }
 
   #onConnectTimeout(): void {
@@ -262,11 +268,11 @@ export class ClientConnection implements SocketHandler {
   }
 
   #failConnect(error: MeshError): void {
-    const { cluster, pool } = this.host;
+    const { cluster } = this.host;
     cluster.context.timers.disarm(this.#connectTimer);
     cluster.stats.connectFailures.value += 1;
     this.host.connectFailuresTotal += 1;
-    pool.onConnectFailure(error);
+    this.#pool.onConnectFailure(error);
   }
 
   #reset(error: MeshError): void {
@@ -360,7 +366,7 @@ export class ClientConnection implements SocketHandler {
     if (head.contentLength === 0) {
       this.#release(hasMoreBytes);
       decoder.onResponseHeaders(true);
-      this.host.pool.servePending(this);
+      this.#pool.servePending(this);
     } else {
       this.#state = 'body';
       decoder.onResponseHeaders(false);
@@ -386,7 +392,7 @@ export class ClientConnection implements SocketHandler {
     const decoder = this.#decoder;
     this.#release(hasMoreBytes);
     decoder?.onResponseData(this.#body.data, true);
-    this.host.pool.servePending(this);
+    this.#pool.servePending(this);
   }
 
   /**
@@ -406,7 +412,7 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'idle';
     this.resumeResponse();
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
-    this.host.pool.putIdle(this);
+    this.#pool.putIdle(this);
   }
 
   /** Whether it has carried as many requests, or lived for as long, as the cluster allows. */

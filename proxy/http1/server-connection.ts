@@ -89,6 +89,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     return this;
   }
 
+  get isClosed(): boolean {
+    return this.#socket.destroyed;
+  }
+
   get deadlineMs(): number {
     return this.#deadlines.nextMs;
   }

@@ -3,9 +3,9 @@ import net from 'node:net';
 import type { SocketAddress } from '../api/address-decoder.ts';
 import { type Listener, listenerAddressesOf } from '../api/listener.ts';
 import { type Acceptor, acceptSockets } from '../common/socket.ts';
+import { findSocketOptionsFault } from '../common/socket-options.ts';
 import { setTransparent } from './original-destination.ts';
 import type { Opened } from './serving-listener.ts';
-import { findSocketOptionsFault } from './socket-options.ts';
 
 const backlog = 4_096;
 

@@ -272,6 +272,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   // ---- the response, from upstream ----
 
+  get downstream(): HttpStream['codec'] {
+    return this.#stream.codec;
+  }
+
   get recentMs(): number {
     return this.#stream.manager.recentMs;
   }

@@ -8,7 +8,7 @@ import type { DataRun } from '../http/filter.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
-import type { PoolCallbacks } from '../upstream/connection-pool.ts';
+import type { DownstreamConnection, PoolCallbacks } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import type { LatencyEstimate } from '../upstream/latency-estimate.ts';
 
@@ -16,6 +16,8 @@ import type { LatencyEstimate } from '../upstream/latency-estimate.ts';
 export interface UpstreamRequestCallbacks {
   /** Monotonic milliseconds, a second old at most. */
   readonly recentMs: number;
+  /** The connection that the request came on. */
+  readonly downstream?: DownstreamConnection | undefined;
   /** A connection is there: send what there is of the request. */
   onUpstreamReady(request: UpstreamRequest): void;
   onUpstreamHeaders(request: UpstreamRequest, endStream: boolean): void;
@@ -57,6 +59,7 @@ type State =
 
 export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   readonly responseHead: ResponseHead;
+  downstream: DownstreamConnection | undefined = undefined;
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
   #connection: ClientConnection | undefined = undefined;
@@ -118,6 +121,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     this.#host = host;
     this.#lastConnection = undefined;
     this.#state = 'waiting';
+    if (host.downstreamPools !== undefined) this.downstream = this.#callbacks.downstream;
     if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);
     if (connection !== undefined) this.#begin(connection);
@@ -273,6 +277,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     this.abandon();
     this.#host = undefined;
     this.#lastConnection = undefined;
+    this.downstream = undefined;
   }
 
   #end(host: Host): void {

@@ -7,9 +7,13 @@ import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
+import type { AddressPair } from '../upstream/proxy-protocol-header.ts';
+import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 
 /** The downstream connection that it is for. */
 export interface TcpUpstreamCallbacks {
+  /** Its addresses. */
+  readonly codec: AddressPair;
   onUpstreamConnected(): void;
   /** Returns whether reading goes on. */
   onUpstreamBytes(bytes: Buffer, length: number): boolean;
@@ -57,7 +61,7 @@ export class TcpUpstream implements SocketHandler {
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
     host.monitor?.onStreamStart();
-    this.#socket = connectHost(host, this);
+    this.#socket = connectHost(host, this, callbacks.codec);
     this.writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.reading = new ReadGate(this.#socket);
   }
@@ -76,7 +80,7 @@ export class TcpUpstream implements SocketHandler {
   onConnect(): void {
     const { config, context, stats } = this.#host.cluster;
     this.#disarm();
-    if (config.tcpKeepalive !== undefined) this.#socket.setKeepAlive(true, config.tcpKeepalive.timeMs);
+    if (config.tcpKeepalive !== undefined) startKeepalive(this.#socket, config.tcpKeepalive);
     stats.connectTime.record(context.clock.monotonicMs() - this.#openedMs);
     this.#isConnected = true;
     // To be reached is all that is known of a host without its protocol.

@@ -22,7 +22,7 @@ import {
   workloadOfEndpoint,
   workloadOfNode,
   type LabelValues,
-} from './workload-labels.ts';
+} from '../api/workload-labels.ts';
 
 export interface IstioMetricsOptions {
   /**

@@ -1,6 +1,6 @@
 /** What is fixed of a metric's labels when a peer is known, and the way from a response to its series. */
 import type { TcpSeries } from './tcp-series.ts';
-import type { LabelValues } from './workload-labels.ts';
+import type { LabelValues } from '../api/workload-labels.ts';
 
 /** Codes below this are found by array index; beyond it are only codes that HTTP does not define. */
 const tableSize = 600;

@@ -3,12 +3,13 @@
  * while the last message is not taken yet, and as values are cumulative the next one says it all.
  */
 import { encodeStreamMetrics } from '../api/metrics-encoder.ts';
+import { streamMetrics } from '../api/metrics-service.ts';
 import { encodeNode, type Node } from '../api/node.ts';
 import type { Backoff } from '../common/backoff.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
 import { MetricsReport, type ReportSources } from './metrics-report.ts';
-import { MetricsStream } from './metrics-stream.ts';
+import { ReportStream } from './report-stream.ts';
 import type { IstioSeries } from './series-generations.ts';
 
 export interface MetricsSinkOptions extends ReportSources {
@@ -25,7 +26,7 @@ export class MetricsSink implements Lifecycle {
   readonly #options: MetricsSinkOptions;
   readonly #report: MetricsReport;
   #state: 'new' | 'running' | 'draining' | 'closed' = 'new';
-  #stream: MetricsStream | undefined;
+  #stream: ReportStream | undefined;
   /** The walk over the series that is under way. */
   #flushing: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
@@ -96,10 +97,10 @@ export class MetricsSink implements Lifecycle {
     this.#flush(stream, encodeStreamMetrics({ node: encodeNode(this.#options.node), families: [] }));
   }
 
-  #openStream(): MetricsStream | undefined {
+  #openStream(): ReportStream | undefined {
     const target = this.#options.target();
     try {
-      return target === undefined ? undefined : new MetricsStream(target);
+      return target === undefined ? undefined : new ReportStream(target, streamMetrics);
     } catch (error) {
       this.#options.logger.error('address of mixer is not usable', { target, error: String(error) });
       return undefined;
@@ -135,7 +136,7 @@ export class MetricsSink implements Lifecycle {
     this.#flush(this.#stream);
   }
 
-  #flush(stream: MetricsStream, opening?: Uint8Array): void {
+  #flush(stream: ReportStream, opening?: Uint8Array): void {
     this.#flushing = this.#send(stream, opening)
       .catch((error: unknown) => {
         this.#options.logger.error('report failed', { error: String(error) });
@@ -145,7 +146,7 @@ export class MetricsSink implements Lifecycle {
       });
   }
 
-  async #send(stream: MetricsStream, opening: Uint8Array | undefined): Promise<void> {
+  async #send(stream: ReportStream, opening: Uint8Array | undefined): Promise<void> {
     if (opening !== undefined) await stream.write(opening);
     for (const families of this.#report.changes()) {
       const isTaken = await stream.write(encodeStreamMetrics({ node: undefined, families }));

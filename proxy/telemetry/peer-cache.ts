@@ -1,6 +1,6 @@
 /** What was made of each peer metadata header; bounded, because anybody can send any value. */
 import { decodePeerMetadata, type PeerMetadata } from '../api/peer-metadata.ts';
-import { unknownWorkload } from './workload-labels.ts';
+import { unknownWorkload } from '../api/workload-labels.ts';
 
 /** Longer headers and label values are not remembered but count as an unknown peer. Istio's have 300 to 600 characters. */
 const maxHeaderLength = 4096;

@@ -8,7 +8,7 @@ import type { IstioSeries } from './series-generations.ts';
 import { tcpMetricValue } from './tcp-series.ts';
 
 /**
- * Text in Prometheus' exposition format 0.0.4 (`expositionContentType`), in slices: requests are served in between.
+ * Text in Prometheus' exposition format 0.0.4 (`expositionContentType.text`), in slices: requests are served in between.
  * `metrics` may be undefined for a proxy that serves no mesh traffic.
  */
 export function prometheusText(

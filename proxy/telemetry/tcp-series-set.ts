@@ -3,7 +3,7 @@ import { overflowLabels, tcpLabelNames } from '../api/standard-metrics.ts';
 import type { MetricScope, Reporter } from './metric-scope.ts';
 import type { SeriesGenerations } from './series-generations.ts';
 import { TcpSeries } from './tcp-series.ts';
-import { standardLabels } from './workload-labels.ts';
+import { standardLabels } from '../api/workload-labels.ts';
 
 export class TcpSeriesSet {
   readonly #maxSeries: number;

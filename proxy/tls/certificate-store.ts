@@ -80,6 +80,11 @@ export class CertificateStore {
     return [];
   }
 
+  /** Secrets of other names are forgotten. Whoever was built from one of them goes on with it. */
+  retainSecrets(names: ReadonlySet<string>): void {
+    for (const name of this.#secrets.keys()) if (!names.has(name)) this.#secrets.delete(name);
+  }
+
   close(): void {
     this.#users.clear();
     this.#files.close();

@@ -12,6 +12,8 @@ export interface LiveContextOptions<C> {
   readonly owner: string;
   /** May throw: what OpenSSL does not take, such as a key that is not the certificate's. */
   readonly build: (material: TlsMaterial) => C;
+  /** Called when the secrets were looked at anew, whatever came of it. */
+  readonly onUpdate?: (() => void) | undefined;
 }
 
 export class LiveContext<C> {
@@ -22,6 +24,8 @@ export class LiveContext<C> {
   #current: C | undefined = undefined;
   /** Why there is none, or why it is still the one before. */
   #fault = '';
+  /** What is missing is on its way, as far as anybody knows. */
+  #isSdsMissing = false;
 
   constructor(options: LiveContextOptions<C>) {
     this.#options = options;
@@ -42,10 +46,18 @@ export class LiveContext<C> {
     return this.#fault;
   }
 
+  /** It has been started, has nothing to work with yet, and will have as soon as SDS answers. */
+  get isWaitingForSds(): boolean {
+    return this.#isSdsMissing && this.#current === undefined;
+  }
+
   /** Reads the secrets for the first time. Idempotent; otherwise the first connection does it. */
   start(): void {
     if (this.#source !== undefined || this.#isClosed) return;
-    this.#source = this.#options.store.open(this.#options.tls, () => this.#update());
+    this.#source = this.#options.store.open(this.#options.tls, () => {
+      this.#update();
+      this.#options.onUpdate?.();
+    });
     this.#update();
   }
 
@@ -58,6 +70,7 @@ export class LiveContext<C> {
   #update(): void {
     const resolved = this.#source?.resolve();
     if (resolved === undefined) return;
+    this.#isSdsMissing = resolved.material === undefined && resolved.isSdsMissing;
     if (resolved.material === undefined) return this.#refuse(resolved.fault, resolved.isSdsMissing);
     if (isDeepStrictEqual(resolved.material, this.#material)) {
       this.#fault = '';

@@ -3,7 +3,15 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { X509Certificate } from 'node:crypto';
 import { TransportFailure } from '../common/errors.ts';
-import { attach, type ConnectTarget, deliver, guard, sharedReadBuffer, type SocketHandler } from '../common/socket.ts';
+import {
+  attach,
+  type ConnectTarget,
+  deliver,
+  guard,
+  sendPreamble,
+  sharedReadBuffer,
+  type SocketHandler,
+} from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { type ClientHello, inspectClientHello } from './client-hello.ts';
 import type { DownstreamTlsContext, ServerContext } from './downstream-tls.ts';
@@ -17,7 +25,7 @@ import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
  * before that ends in `onClose` with a TransportFailure or an error of the system.
  */
 export function connectTls(
-  { address, port, localAddress }: ConnectTarget,
+  { address, port, localAddress, preamble }: ConnectTarget,
   context: UpstreamTlsContext,
   handler: SocketHandler,
 ): net.Socket {
@@ -37,6 +45,7 @@ export function connectTls(
   };
   const socket = tls.connect(options);
   attach(socket, handler, (cause) => describeError(cause, stats));
+  if (preamble !== undefined) sendPreamble(socket, preamble);
   socket.once('connect', () => socket.setNoDelay(true));
   const keepSession = sessionKeeper(socket, current);
   socket.once('secureConnect', () => {

@@ -44,16 +44,19 @@ export interface UpstreamTlsOptions {
   readonly store: CertificateStore;
   readonly stats: StatsStore;
   readonly clusterName: string;
+  /** Called when its secrets have changed. */
+  readonly onUpdate?: () => void;
 }
 
 export class UpstreamTlsContext extends LiveContext<ClientContext> {
-  constructor(config: UpstreamTls, { store, stats, clusterName }: UpstreamTlsOptions) {
+  constructor(config: UpstreamTls, { store, stats, clusterName, onUpdate }: UpstreamTlsOptions) {
     super({
       tls: config,
       store,
       stats: new SslStats(stats, `cluster.${clusterName}.`, 'client'),
       owner: `cluster ${clusterName}`,
       build: (material) => new ClientContext(config, material),
+      onUpdate,
     });
   }
 }

@@ -1,10 +1,12 @@
 /** All clusters in use, by name. The request path reads the map; updates build a new one and swap it. */
 import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
 import { isDeepStrictEqual } from 'node:util';
+import type { FieldError } from '../common/decoded.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import { UpstreamCluster, type UpstreamContext } from './cluster.ts';
 import { Dns, type DnsOptions } from './dns/dns.ts';
 import { NodeDnsResolver } from './dns/resolver.ts';
+import { findKeepaliveFault } from './tcp-keepalive.ts';
 import { WarmingClusters } from './warming-clusters.ts';
 
 const sweepIntervalMs = 1_000;
@@ -68,7 +70,7 @@ export class ClusterManager implements Lifecycle {
     return [...this.#clusters.values()];
   }
 
-  /** Whether clusters wait for their hosts to be checked. */
+  /** Whether clusters wait for their secrets or for their hosts to be checked. */
   get isWarming(): boolean {
     return this.#warming.list().length > 0;
   }
@@ -80,9 +82,13 @@ export class ClusterManager implements Lifecycle {
 
   /**
    * CDS, state of the world: what is not in `configs` goes, static clusters stay and win over their namesakes. One whose
-   * hosts have to be checked first is not there yet, or its predecessor is, until it is warm.
+   * secrets are still to come, or whose hosts have to be checked first, is not there yet, or its predecessor is, until it
+   * is warm. Returns what this machine
+   * cannot do, and then nothing is changed.
    */
-  replaceClusters(configs: readonly Cluster[]): void {
+  replaceClusters(configs: readonly Cluster[]): FieldError[] {
+    const faults = faultsOf(configs);
+    if (faults.length > 0) return faults;
     const next = new Map(this.#staticClusters);
     const names = new Set(configs.map(({ name }) => name));
     for (const config of configs) {
@@ -95,6 +101,7 @@ export class ClusterManager implements Lifecycle {
     for (const [name, cluster] of previous) if (next.get(name) !== cluster) this.#forget(cluster);
     this.#forgetUnusedAssignments();
     this.#warming.settle();
+    return [];
   }
 
   /**
@@ -167,6 +174,13 @@ export class ClusterManager implements Lifecycle {
     for (const cluster of this.#clusters.values()) cluster.sweepIdle(nowMs);
     this.#cancelSweep = this.#context.clock.setTimer(this.#sweep, sweepIntervalMs);
   };
+}
+
+function faultsOf(configs: readonly Cluster[]): FieldError[] {
+  return configs.flatMap((config) => {
+    const fault = findKeepaliveFault(config);
+    return fault === undefined ? [] : [{ ...fault, path: `${config.name}: ${fault.path}` }];
+  });
 }
 
 function serviceNameOf(config: Cluster): string | undefined {

@@ -1,6 +1,6 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
+import type { Cluster, ClusterLoadAssignment, ProxyProtocolVersion } from '../api/cluster.ts';
 import type { SourceAddresses } from '../api/source-addresses.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
@@ -85,11 +85,15 @@ export class UpstreamCluster {
     return this.config.sourceAddresses;
   }
 
+  get proxyProtocol(): ProxyProtocolVersion | undefined {
+    return this.config.proxyProtocol;
+  }
+
   #createTls(): UpstreamTlsContext | undefined {
     const { name, tls } = this.config;
     if (tls === undefined) return undefined;
     const { clock, stats, certificates: store = new CertificateStore({ clock }) } = this.context;
-    return new UpstreamTlsContext(tls, { store, stats, clusterName: name });
+    return new UpstreamTlsContext(tls, { store, stats, clusterName: name, onUpdate: () => this.#checkWarm() });
   }
 
   #createOutlierDetector(): OutlierDetector | undefined {
@@ -134,8 +138,14 @@ export class UpstreamCluster {
     this.#checkWarm();
   }
 
-  /** Whether every host that there is has been checked. A cluster without checks is warm from the start. */
+  /** Secrets of its TLS are still to come from SDS. */
+  get isWaitingForSecrets(): boolean {
+    return this.tls?.isWaitingForSds === true;
+  }
+
+  /** Whether its secrets are there and every host that there is has been checked: without either, from the start. */
   get isWarm(): boolean {
+    if (this.isWaitingForSecrets) return false;
     if (this.#healthChecker === undefined) return true;
     return this.#hasAssignment && this.hosts.every(({ check }) => check?.isPending !== true);
   }
@@ -269,7 +279,7 @@ export class UpstreamCluster {
       this.#slowStartEndMs = 0;
       this.#replacePicker();
     }
-    for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
+    for (const host of this.#hosts.values()) host.sweepIdle(nowMs);
     this.discovery?.sweep?.(nowMs);
   }
 

@@ -6,9 +6,18 @@
 import { MeshError } from '../common/errors.ts';
 import { ClientConnection } from '../http1/client-connection.ts';
 import type { Host } from './host.ts';
+import type { AddressPair } from './proxy-protocol-header.ts';
+
+/** The connection that requests come on. */
+export interface DownstreamConnection extends AddressPair {
+  /** It is over; default false. */
+  readonly isClosed?: boolean;
+}
 
 /** One attempt of a request, which needs a connection. Called at most once, and not after `cancel`. */
 export interface PoolCallbacks {
+  /** On whose behalf, where the cluster tells its hosts; undefined: the proxy's own. Stays the same for the attempt. */
+  readonly downstream?: DownstreamConnection | undefined;
   /** The connection is taken for this request. */
   onPoolReady(connection: ClientConnection): void;
   /** There will be none: connecting failed, or a limit of the cluster is reached. */
@@ -17,14 +26,23 @@ export interface PoolCallbacks {
 
 export class ConnectionPool {
   readonly #host: Host;
+  readonly #downstream: DownstreamConnection | undefined;
   /** Connections that wait for a request, the most recently used last. */
   readonly #idle: ClientConnection[] = [];
   /** In the order of arrival. */
   readonly #pending = new Set<PoolCallbacks>();
   #connecting = 0;
+  /** In whatever state; counted by themselves. */
+  connectionCount = 0;
 
-  constructor(host: Host) {
+  /** `downstream`: on whose behalf all its connections are opened. */
+  constructor(host: Host, downstream?: DownstreamConnection) {
     this.#host = host;
+    this.#downstream = downstream;
+  }
+
+  get isUnused(): boolean {
+    return this.connectionCount === 0 && this.#pending.size === 0;
   }
 
   /**
@@ -85,11 +103,11 @@ export class ConnectionPool {
   openForPending(): void {
     const host = this.#host;
     while (this.#connecting < this.#pending.size) {
-      // Other hosts of the cluster may use up the limit: a host without any connection gets one all the same, as in
+      // Other pools of the cluster may use up the limit: one without any connection gets one all the same, as in
       // Envoy, lest its requests wait for ever.
-      if (host.activeConnections > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
+      if (this.connectionCount > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
       this.#connecting += 1;
-      ClientConnection.open(host);
+      ClientConnection.open(host, this, this.#downstream);
     }
   }
 

@@ -1,11 +1,13 @@
-/** The one way to get to a host: in plain text or over TLS, and from where, as its cluster says. */
+/** The one way to get to a host: in plain text or over TLS, from where and on whose behalf, as its cluster says. */
 import type { Socket } from 'node:net';
 import type { SocketAddress } from '../api/address-decoder.ts';
+import type { ProxyProtocolVersion } from '../api/cluster.ts';
 import { sourceAddressFor, type SourceAddresses } from '../api/source-addresses.ts';
-import { connectSocket, type SocketHandler } from '../common/socket.ts';
+import { connectSocket, type ConnectTarget, type SocketHandler } from '../common/socket.ts';
 import { connectTls } from '../tls/tls-socket.ts';
 import type { UpstreamTlsContext } from '../tls/upstream-tls.ts';
 import type { Host } from './host.ts';
+import { type AddressPair, encodeProxyHeader } from './proxy-protocol-header.ts';
 
 /** What a cluster says of all its connections. */
 export interface Transport {
@@ -13,19 +15,49 @@ export interface Transport {
   readonly tls: UpstreamTlsContext | undefined;
   /** Undefined: the system chooses. */
   readonly sourceAddresses: SourceAddresses | undefined;
+  /** Undefined: the host is not told on whose behalf a connection is. */
+  readonly proxyProtocol: ProxyProtocolVersion | undefined;
 }
 
-/** Opens a connection for traffic; over TLS, `onConnect` is called once the host is verified. */
-export function connectHost({ endpoint, cluster }: Host, handler: SocketHandler): Socket {
-  return connectEndpoint(endpoint, cluster, handler);
+/** Opens a connection for traffic of `downstream`; over TLS, `onConnect` is called once the host is verified. */
+export function connectHost(
+  { endpoint, cluster }: Host,
+  handler: SocketHandler,
+  downstream: AddressPair | undefined,
+): Socket {
+  return connect(endpoint, handler, cluster, (socket, version) => {
+    const header = encodeProxyHeader(version, downstream, ownEndsOf(socket));
+    cluster.stats.sentBytes.value += header.length;
+    return header;
+  });
 }
 
 /** As `connectHost`, for whatever else is asked of a host. */
-export function connectEndpoint(
+export function connectEndpoint(address: SocketAddress, transport: Transport, handler: SocketHandler): Socket {
+  return connect(address, handler, transport, (socket, version) =>
+    encodeProxyHeader(version, undefined, ownEndsOf(socket)),
+  );
+}
+
+function connect(
   { address, port }: SocketAddress,
-  { tls, sourceAddresses }: Transport,
   handler: SocketHandler,
+  { tls, sourceAddresses, proxyProtocol }: Transport,
+  encodeHeader: (socket: Socket, version: ProxyProtocolVersion) => Buffer,
 ): Socket {
-  const target = { address, port, localAddress: sourceAddressFor(sourceAddresses, address) };
+  const target: ConnectTarget = {
+    address,
+    port,
+    localAddress: sourceAddressFor(sourceAddresses, address),
+    preamble: proxyProtocol && ((socket) => encodeHeader(socket, proxyProtocol)),
+  };
   return tls === undefined ? connectSocket(target, handler) : connectTls(target, tls, handler);
+}
+
+/** Seen from the host: we are the remote end. */
+function ownEndsOf(socket: Socket): AddressPair {
+  return {
+    remoteAddress: `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`,
+    localAddress: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+  };
 }

@@ -5,6 +5,7 @@ import type { MetricScope } from '../telemetry/metric-scope.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
 import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
+import { DownstreamPools } from './downstream-pools.ts';
 import type { HostCheck } from './health-check/host-check.ts';
 import { LatencyEstimate } from './latency-estimate.ts';
 import type { HostMonitor } from './outlier/host-monitor.ts';
@@ -13,6 +14,8 @@ export class Host {
   readonly cluster: UpstreamCluster;
   readonly address: string;
   readonly pool: ConnectionPool;
+  /** Besides `pool`, which then is for requests of the proxy itself; undefined: the host is not told whose requests are whose. */
+  readonly downstreamPools: DownstreamPools | undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   endpoint: Endpoint;
@@ -43,6 +46,7 @@ export class Host {
     this.endpoint = endpoint;
     this.address = `${endpoint.address}:${endpoint.port}`;
     this.pool = new ConnectionPool(this);
+    this.downstreamPools = cluster.proxyProtocol === undefined ? undefined : new DownstreamPools(this);
     this.createdMs = cluster.context.clock.monotonicMs();
     const { peakEwma } = cluster.config.loadBalancing;
     this.latency = peakEwma && new LatencyEstimate(peakEwma, this.createdMs);
@@ -73,13 +77,18 @@ export class Host {
     this.requestsTotal += 1;
     this.cluster.stats.requests.value += 1;
     this.monitor?.onStreamStart();
-    return this.pool.newStream(request, nowMs, mayReuse);
+    return this.#poolOf(request).newStream(request, nowMs, mayReuse);
+  }
+
+  #poolOf(request: PoolCallbacks): ConnectionPool {
+    if (this.downstreamPools === undefined || request.downstream === undefined) return this.pool;
+    return this.downstreamPools.get(request.downstream);
   }
 
   /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
   endStream(request: PoolCallbacks, connection: ClientConnection | undefined): void {
     this.activeRequests -= 1;
-    if (connection === undefined) this.pool.cancel(request);
+    if (connection === undefined) this.#poolOf(request).cancel(request);
     else this.cluster.stats.requestsActive.value -= 1;
     this.monitor?.onStreamEnd();
   }
@@ -101,5 +110,12 @@ export class Host {
   remove(): void {
     this.isRemoved = true;
     this.pool.closeIdle();
+    this.downstreamPools?.closeIdle();
+  }
+
+  /** Closes what was idle for too long. */
+  sweepIdle(nowMs: number): void {
+    this.pool.sweepIdle(nowMs);
+    this.downstreamPools?.sweepIdle(nowMs);
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Clusters that wait for the first results of their health checks before they take requests (Envoy docs
- * `upstream/cluster_manager`, cluster warming). Until then their predecessors serve.
+ * Clusters that wait for their secrets and for the first results of their health checks before they take requests (Envoy
+ * docs `upstream/cluster_manager`, cluster warming). Until then their predecessors serve.
  */
 import type { Clock } from '../common/clock.ts';
 import type { UpstreamCluster } from './cluster.ts';
 
 /** A host that never answers, or endpoints that never come, keep a cluster waiting no longer than this. */
 export const warmingTimeoutMs = 5_000;
+/** Nor secrets that SDS does not send longer than this: Envoy's default `initial_fetch_timeout`. */
+export const secretsTimeoutMs = 15_000;
 
 export class WarmingClusters {
   readonly #clock: Clock;
@@ -35,7 +37,8 @@ export class WarmingClusters {
       this.#onWarm(cluster);
       this.settle();
     };
-    this.#clusters.set(name, { cluster, cancelTimer: this.#clock.setTimer(finish, warmingTimeoutMs) });
+    const timeoutMs = cluster.isWaitingForSecrets ? secretsTimeoutMs : warmingTimeoutMs;
+    this.#clusters.set(name, { cluster, cancelTimer: this.#clock.setTimer(finish, timeoutMs) });
     cluster.onWarm = finish;
   }
 

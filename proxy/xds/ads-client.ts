@@ -2,7 +2,8 @@
  * ADS client: one stream to the control plane, opened again with jittered back-off whenever it ends. What was accepted
  * stays in force in between, and is what the next stream starts from.
  */
-import type { Endpoint } from '../api/cluster.ts';
+import type { SocketAddress } from '../api/address-decoder.ts';
+import type { Cluster } from '../api/cluster.ts';
 import type { DiscoveryResponse } from '../api/discovery.ts';
 import { type Health, healthRequest, isWithdrawal } from '../api/health.ts';
 import { encodeNode } from '../api/node.ts';
@@ -22,6 +23,8 @@ import type { SubscriptionStatus } from './subscription.ts';
 export interface AdsClientOptions {
   /** Must have `ads`; its cluster is a static one, as `readBootstrap` makes sure. */
   readonly bootstrap: Bootstrap;
+  /** Where the control plane is now, asked before each attempt. Default: as the configuration of its cluster says. */
+  readonly endpoints?: () => readonly SocketAddress[];
   readonly sink: XdsSink;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -47,7 +50,7 @@ const initialFetchTimeoutMs = 15_000;
 
 export class AdsClient implements Lifecycle {
   readonly #bootstrap: Bootstrap;
-  readonly #endpoints: readonly Endpoint[];
+  readonly #endpoints: () => readonly SocketAddress[];
   readonly #connectTimeoutMs: number;
   readonly #keepaliveTimeMs: number;
   readonly #logger: Logger;
@@ -76,12 +79,12 @@ export class AdsClient implements Lifecycle {
   constructor(options: AdsClientOptions) {
     const { bootstrap, sink, logger, clock = systemClock, random = Math.random } = options;
     const cluster = bootstrap.staticClusters.find(({ name }) => name === bootstrap.ads?.clusterName);
-    if (bootstrap.ads === undefined || cluster?.discovery.kind !== 'static') {
+    if (bootstrap.ads === undefined || cluster === undefined) {
       throw new Error('ADS needs a bootstrap with ads_config and its static cluster');
     }
     this.#bootstrap = bootstrap;
     this.#sink = sink;
-    this.#endpoints = cluster.discovery.assignment.endpoints;
+    this.#endpoints = options.endpoints ?? (() => configuredEndpoints(cluster));
     this.#connectTimeoutMs = cluster.connectTimeoutMs;
     this.#keepaliveTimeMs = options.keepaliveTimeMs ?? 30_000;
     this.#logger = logger;
@@ -165,7 +168,8 @@ export class AdsClient implements Lifecycle {
   }
 
   #connect(): void {
-    const endpoint = this.#endpoints[this.#attempts % this.#endpoints.length];
+    const endpoints = this.#endpoints();
+    const endpoint = endpoints[this.#attempts % endpoints.length];
     this.#attempts += 1;
     if (endpoint === undefined) return this.#retry('the cluster has no endpoints');
     this.#hasResponse = false;
@@ -278,4 +282,8 @@ export class AdsClient implements Lifecycle {
     this.#hasInitialConfiguration = true;
     for (const { resolve } of this.#waiters.splice(0)) resolve();
   }
+}
+
+function configuredEndpoints({ discovery }: Cluster): readonly SocketAddress[] {
+  return discovery.kind === 'static' ? discovery.assignment.endpoints : [];
 }

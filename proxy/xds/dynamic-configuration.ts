@@ -107,7 +107,9 @@ export class DynamicConfiguration {
     this.#dropUnusedClusters();
     const clusters = [...this.#static.clusters, ...this.#clusters.values()];
     const assignmentsChanged = EDS.subscribe(assignmentNames(clusters));
-    const secretsChanged = SDS.subscribe(secretNames(clusters, this.#listeners()));
+    const secrets = secretNames(clusters, this.#listeners());
+    const secretsChanged = SDS.subscribe(secrets);
+    if (secretsChanged) this.#sink.retainSecrets(secrets);
     return [
       ...(assignmentsChanged ? ['EDS' as const] : []),
       ...(secretsChanged ? ['SDS' as const] : []),

@@ -23,6 +23,8 @@ export interface XdsSink {
   updateAssignment(assignment: ClusterLoadAssignment): FieldError[];
   /** For every TLS context that names it. */
   updateSecret(secret: Secret): FieldError[];
+  /** Nothing refers to secrets of other names any more. */
+  retainSecrets(names: readonly string[]): void;
   /** For every listener whose `routeConfigName` is its name. */
   updateRouteConfiguration(routeConfiguration: RouteConfiguration): FieldError[];
 }

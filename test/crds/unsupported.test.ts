@@ -256,9 +256,16 @@ describe('what Istio knows and this version does not put in force', () => {
     [
       'limits',
       destinationRule({
-        subsets: [{ name: 'a', trafficPolicy: { connectionPool: { tcp: { tcpKeepalive: { probes: 3 } } } } }],
+        subsets: [
+          { name: 'a', trafficPolicy: { connectionPool: { tcp: { tcpKeepalive: { probes: 128, interval: '5s' } } } } },
+        ],
       }),
-      `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: ${notYet}`,
+      `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: 128 ${notYet}, only up to 127`,
+    ],
+    [
+      'tunnels',
+      destinationRule({ trafficPolicy: { tunnel: { targetHost: 'a.example.com', targetPort: 443 } } }),
+      `spec.trafficPolicy.tunnel: ${notYet}`,
     ],
     [
       'TLS',

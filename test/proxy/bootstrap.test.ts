@@ -208,7 +208,7 @@ describe('faults', () => {
     [
       'a control plane that is found through itself',
       sidecar({ static_resources: { clusters: [grpcCluster(edsClusterJson('xds'))] }, stats_sinks: [] }),
-      [`${adsCluster}: must be a STATIC cluster, "xds" needs ADS itself`],
+      [`${adsCluster}: must name a cluster of type STATIC, STRICT_DNS or LOGICAL_DNS: "xds" needs ADS itself`],
     ],
     [
       'gRPC over HTTP/1.1',

@@ -201,6 +201,6 @@ export const richCluster: Cluster = {
   },
   max_requests_per_connection: 100,
   common_http_protocol_options: { idle_timeout: '30s', max_connection_duration: '600s' },
-  upstream_connection_options: { tcp_keepalive: { keepalive_time: 60 } },
+  upstream_connection_options: { tcp_keepalive: { keepalive_time: 60, keepalive_interval: 10, keepalive_probes: 3 } },
   metadata: { filter_metadata: { istio: { services: [{ host: 'h', name: 'n', namespace: 'ns' }] } } },
 };

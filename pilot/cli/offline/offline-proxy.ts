@@ -103,6 +103,7 @@ export class OfflineProxy {
       },
       // Offline nobody is connected to.
       updateSecret: () => [],
+      retainSecrets: () => {},
       updateRouteConfiguration: (routeConfiguration) => {
         this.routes.update(routeConfiguration);
         return [];

@@ -143,6 +143,17 @@ describe('which requests count, and how', () => {
   });
 });
 
+test('requests that a log names count one by one, with their latency', () => {
+  const { observer, read } = createMixer();
+  const good = series({ version: 'v2' });
+  observer.requested(good, 3);
+  observer.requested(good, 9e9);
+  observer.requested(series({ version: 'v2', code: '503' }), 3);
+  expect(read()).toEqual({ requests: 3, errors: 1 });
+  const { buckets } = observer.read({ host, version: 'v2' }, 'client');
+  expect([buckets[2], buckets.at(-1)]).toEqual([1, 1]);
+});
+
 describe('latencies', () => {
   test('come by bucket, of requests that did not fail', () => {
     const { report, observer } = createMet();

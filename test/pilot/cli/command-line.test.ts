@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { runCommand } from '../../support/command.ts';
+import { compiled } from '../../support/mesh.ts';
 
 const verbs = ['up', 'run', 'gateway', 'proxy', 'capture', 'apply', 'get', 'delete', 'proxy-status'];
 
@@ -9,6 +12,25 @@ describe('the heddle command', () => {
     expect([code, stderr]).toEqual([0, '']);
     for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^  ${verb}[ |]`, 'm'));
     expect(stdout).toMatch(/Exit codes:\n {2}0 /);
+  });
+
+  test('--version is that of the package, from the sources and as it is installed', async () => {
+    const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly version: string };
+    expect(await runCommand({ args: ['--version'] })).toMatchObject({
+      code: 0,
+      stdout: `heddle ${version}\n`,
+      stderr: '',
+    });
+    const installed = spawnSync(process.execPath, [compiled('pilot/cli/main.js'), '--version'], {
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    expect([installed.status, installed.stdout]).toEqual([0, `heddle ${version}\n`]);
+  });
+
+  test('--version of run is that of the application', async () => {
+    const { code, stderr } = await runCommand({ args: ['run', '--service', 'a', '--version'] });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("option '--version <version>' argument missing")]);
   });
 
   test.each(verbs)('%s --help shows the options and examples', async (verb) => {

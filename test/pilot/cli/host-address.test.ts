@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ownAddress, reachableHost, resolveHost } from '../../../pilot/cli/host-address.ts';
+import { knownHost, ownAddress, reachableHost, resolveHost } from '../../../pilot/cli/host-address.ts';
 
 describe('where a server is reached', () => {
   test.each(['0.0.0.0', '::', '::0', '0:0:0:0:0:0:0:0', '::0.0.0.0'])('that listens at %s: on loopback', (host) => {
@@ -15,6 +15,11 @@ describe('the address of a host', () => {
   test('is that of its name; an address stays what it is', async () => {
     expect(await resolveHost({ host: '10.0.0.7', port: 1 }, 'pilot')).toEqual({ host: '10.0.0.7', port: 1 });
     expect((await resolveHost({ host: 'localhost', port: 1 }, 'pilot')).host).toMatch(/^(127\.0\.0\.1|::1)$/);
+  });
+
+  test('of a name that is looked up again later is only known to be there', async () => {
+    expect(await knownHost({ host: 'localhost', port: 1 }, 'pilot')).toEqual({ host: 'localhost', port: 1 });
+    await expect(knownHost({ host: 'no.such.host.invalid', port: 1 }, 'pilot')).rejects.toThrow(/cannot be found/);
   });
 
   test('that cannot be found is said in one sentence', async () => {

@@ -51,6 +51,16 @@ describe('the bootstrap of a sidecar', () => {
     });
   });
 
+  test("follows the name of pilot's host, and goes to an address as it stands", () => {
+    const clusterOf = (host: string) => decode({ ...plan, pilot: { host, port: 15_010 } })?.staticClusters[0];
+    expect(clusterOf('pilot.mesh')?.discovery).toMatchObject({
+      kind: 'dns',
+      isLogical: false,
+      assignment: { endpoints: [{ address: 'pilot.mesh', port: 15_010 }] },
+    });
+    for (const address of ['10.0.0.1', 'fd00::1']) expect(clusterOf(address)?.discovery.kind).toBe('static');
+  });
+
   test('says who the workload is', () => {
     expect(decode(plan)?.node).toEqual({
       id: 'sidecar~10.0.0.7~reviews-v2-1a.shop~shop.svc.cluster.local',
@@ -118,11 +128,11 @@ describe('the bootstrap of a sidecar', () => {
     expect(mixer).toMatchObject({ name: 'mixer', protocol: 'http2', discovery: { kind: 'eds', serviceName: 'mixer' } });
   });
 
-  test('a real Envoy starts from it too', async (context) => {
+  test.for(['127.0.0.1', 'localhost'])('a real Envoy starts from it too, with pilot at %s', async (host, context) => {
     requirePeers(context, 'envoy');
     const dir = mkdtempSync(join(tmpdir(), 'heddle-envoy-'));
     const file = join(dir, 'bootstrap.json');
-    writeFileSync(file, JSON.stringify(buildSidecarBootstrap(plan)));
+    writeFileSync(file, JSON.stringify(buildSidecarBootstrap({ ...plan, pilot: { ...plan.pilot, host } })));
     const validate = promisify(execFile)('envoy', ['--mode', 'validate', '-c', file]);
     await expect(validate).resolves.toMatchObject({ stdout: expect.stringContaining('OK') });
     rmSync(dir, { recursive: true });

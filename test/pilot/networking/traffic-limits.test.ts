@@ -50,6 +50,12 @@ describe('connectionPool', () => {
       common_http_protocol_options: { max_connection_duration: '60s', max_requests_per_connection: 1 },
       upstream_connection_options: { tcp_keepalive: { keepalive_time: 2 } },
     });
+    const keepalive = '{ interval: 2500ms, probes: 5 }';
+    expect(
+      clusterOf(`{ connectionPool: { tcp: { tcpKeepalive: ${keepalive} } } }`).upstream_connection_options,
+    ).toEqual({
+      tcp_keepalive: { keepalive_interval: 3, keepalive_probes: 5 },
+    });
     expect(clusterOf('{ connectionPool: { tcp: { tcpKeepalive: {} } } }').upstream_connection_options).toEqual({
       tcp_keepalive: {},
     });

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { buildOutboundClusters } from '../../../pilot/networking/clusters.ts';
 import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
-import type { Cluster, UpstreamTlsContext } from '../../../proxy/api/envoy.gen.ts';
+import type {
+  Cluster,
+  ProxyProtocolUpstreamTransport,
+  TransportSocket,
+  UpstreamTlsContext,
+} from '../../../proxy/api/envoy.gen.ts';
 import { contextOf, destinationRuleYaml, serviceYaml } from './scenario.ts';
 
 const host = 'reviews.default.svc.cluster.local';
@@ -115,5 +120,37 @@ ${destinationRuleYaml("{ host: '*.example.com', trafficPolicy: { tls: { mode: SI
     const cluster = clusterOf('{ tls: { mode: SIMPLE }, loadBalancer: { simple: PASSTHROUGH } }');
     expect(cluster).toMatchObject({ type: 'STATIC', load_assignment: { cluster_name: cluster?.name } });
     expect(cluster).not.toHaveProperty('cluster_type');
+  });
+});
+
+describe('proxyProtocol of a DestinationRule', () => {
+  const typeOf = ({ typed_config }: TransportSocket): string => String(typed_config?.['@type']).replace(/^.*[.]/, '');
+  const socketsFor = (policy: string, options = {}): unknown[] => {
+    const cluster = clusterOf(policy, options);
+    if (cluster !== undefined) expect(decodeCluster(cluster).errors).toBeUndefined();
+    const outer = cluster?.transport_socket;
+    if (outer === undefined) return [];
+    const { config, transport_socket } = outer.typed_config as ProxyProtocolUpstreamTransport;
+    return [typeOf(outer), config?.version, transport_socket && typeOf(transport_socket)];
+  };
+
+  it('stands around the plain socket or TLS, as version 1 unless it says otherwise', () => {
+    expect(socketsFor('{ proxyProtocol: {} }')).toEqual(['ProxyProtocolUpstreamTransport', 'V1', 'RawBuffer']);
+    expect(socketsFor('{ proxyProtocol: { version: V2 }, tls: { mode: SIMPLE } }')).toEqual([
+      'ProxyProtocolUpstreamTransport',
+      'V2',
+      'UpstreamTlsContext',
+    ]);
+  });
+
+  it('D3: a subset has that of the rule, or its own', () => {
+    const rest = ', subsets: [{ name: v1 }, { name: v2, trafficPolicy: { proxyProtocol: { version: V2 } } }]';
+    expect(socketsFor('{ proxyProtocol: {} }', { subset: 'v1', rest })[1]).toBe('V1');
+    expect(socketsFor('{ proxyProtocol: {} }', { subset: 'v2', rest })[1]).toBe('V2');
+  });
+
+  it('D4: stays what it is where a port has settings, which have none', () => {
+    const settings = 'portLevelSettings: [{ port: { number: 80 }, loadBalancer: { simple: RANDOM } }]';
+    expect(socketsFor(`{ proxyProtocol: { version: V2 }, ${settings} }`)[1]).toBe('V2');
   });
 });

@@ -41,6 +41,23 @@ describe('a cluster', () => {
     });
   });
 
+  test('may have the PROXY protocol around its transport socket, of which nothing else is supported', () => {
+    const socket = (json: object): Cluster => {
+      const type = 'envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport';
+      const typed_config = typed(type, requireValue(readJson(type, json), 'sample'));
+      return { ...staticClusterJson('a', 80), transport_socket: { name: 'proxy', typed_config } };
+    };
+    const raw = 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer';
+    const transport_socket = { name: 'raw', typed_config: typed(raw, {}) };
+    expect(decode(socket({ transport_socket })).value).toMatchObject({ proxyProtocol: 'V1', tls: undefined });
+    expect(decode(socket({ config: { version: 'V2' }, transport_socket })).value?.proxyProtocol).toBe('V2');
+    expect(decode(staticClusterJson('a', 80)).value?.proxyProtocol).toBeUndefined();
+    expect(faults(socket({}))).toContain('transport_socket: must be set');
+    expect(faults(socket({ config: { pass_through_tlvs: {} }, transport_socket }))).toBe(
+      'transport_socket.typed_config.config.pass_through_tlvs: is not supported',
+    );
+  });
+
   test('of type EDS is known there by its own name or by another', () => {
     expect(decode(edsClusterJson('a')).value?.discovery).toEqual({ kind: 'eds', serviceName: 'a' });
     expect(decode(edsClusterJson('a', 'b')).value?.discovery).toEqual({ kind: 'eds', serviceName: 'b' });

@@ -21,7 +21,7 @@ const socket = (message: 'DownstreamTlsContext' | 'UpstreamTlsContext', json: ob
 };
 const upstream = (json: UpstreamTlsContext) =>
   decodeFields({ transport_socket: socket('UpstreamTlsContext', json) }, '', (fields) =>
-    readUpstreamTls(fields.message('transport_socket')),
+    readUpstreamTls(fields.required('transport_socket')),
   );
 const downstream = (json: DownstreamTlsContext) =>
   decodeFields({ transport_socket: socket('DownstreamTlsContext', json) }, '', (fields) =>

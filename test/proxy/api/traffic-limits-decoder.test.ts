@@ -67,12 +67,20 @@ describe('connections', () => {
     expect(valueOf({ max_requests_per_connection: 9 }).maxRequestsPerConnection).toBe(9);
   });
 
-  test('are kept alive as far as Node can', () => {
+  test('are kept alive by probes, as far as Linux counts', () => {
     expect(valueOf({ upstream_connection_options: { tcp_keepalive: { keepalive_time: 30 } } }).tcpKeepalive).toEqual({
       timeMs: 30_000,
+      intervalMs: 0,
+      probes: 0,
     });
-    expect(faultsOf({ upstream_connection_options: { tcp_keepalive: { keepalive_probes: 3 } } })).toBe(
-      'upstream_connection_options.tcp_keepalive.keepalive_probes: is not supported',
+    const tcp_keepalive = { keepalive_interval: 5, keepalive_probes: 3 };
+    expect(valueOf({ upstream_connection_options: { tcp_keepalive } }).tcpKeepalive).toEqual({
+      timeMs: 0,
+      intervalMs: 5_000,
+      probes: 3,
+    });
+    expect(faultsOf({ upstream_connection_options: { tcp_keepalive: { keepalive_probes: 128 } } })).toBe(
+      'upstream_connection_options.tcp_keepalive.keepalive_probes: must be from 0 to 127, got 128',
     );
   });
 });

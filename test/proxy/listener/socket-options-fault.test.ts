@@ -12,7 +12,7 @@ const setPlatform = (value: string): unknown => Object.defineProperty(process, '
 beforeAll(() => setPlatform('darwin'));
 afterAll(() => setPlatform(platform));
 
-const sentence = "original destinations and transparent sockets are Linux's, this is darwin";
+const sentence = "the options of sockets that this needs are Linux's, this is darwin";
 
 const capturing: [string, Listener][] = [
   ['with the original_dst filter', { listener_filters: listenerFilters('original_dst') }],

@@ -299,7 +299,14 @@ describe('a cluster with a certificate of its own', () => {
 });
 
 describe('secrets of SDS', () => {
-  it('are asked for with their cluster, used when they come, and refused when they are useless', async () => {
+  const certificate = ({ cert, key }: Certificate, name = 'default'): Secret => ({
+    name,
+    tls_certificate: { certificate_chain: inline(cert), private_key: inline(key) },
+  });
+  const clientOf = (id: string): Certificate => authority.issue({ names: [`URI:spiffe://mesh/${id}`] });
+
+  /** A proxy that asks for the secrets of the cluster `shop` and gets client `a`. */
+  async function startShop() {
     const ads = new FakeAdsServer();
     await ads.start();
     closeAfterTest({ close: () => ads.stop() });
@@ -307,8 +314,8 @@ describe('secrets of SDS', () => {
     const proxy = createProxy(adsBootstrapText(ads.port));
     const started = proxy.start();
     const stream = await ads.nextStream();
-    const cluster = tlsClusterJson('shop', 'default', 'ROOTCA');
-    stream.send('CDS', '1', { ...cluster, load_assignment: assignmentJson('shop', backend.port) });
+    const load_assignment = assignmentJson('shop', backend.port);
+    stream.send('CDS', '1', { ...tlsClusterJson('shop', 'default', 'ROOTCA'), load_assignment });
     stream.send(
       'LDS',
       '1',
@@ -321,16 +328,17 @@ describe('secrets of SDS', () => {
       }
     };
     await requestFor(['ROOTCA', 'default']);
-    const certificate = ({ cert, key }: Certificate): Secret => ({
-      name: 'default',
-      tls_certificate: { certificate_chain: inline(cert), private_key: inline(key) },
-    });
-    const trust = (ca: string): Secret => ({ name: 'ROOTCA', validation_context: { trusted_ca: inline(ca) } });
-    stream.send('SDS', '1', certificate(authority.issue({ names: ['URI:spiffe://mesh/a'] })), trust(authority.cert));
+    const trust: Secret = { name: 'ROOTCA', validation_context: { trusted_ca: inline(authority.cert) } };
+    stream.send('SDS', '1', certificate(clientOf('a')), trust);
     await started;
     const port = proxy.listeners.list()[0]?.port ?? 0;
     const askedFrom = async (): Promise<string | undefined> =>
       (JSON.parse((await callProxy(port)).body) as TlsEcho).client;
+    return { proxy, stream, load_assignment, requestFor, askedFrom };
+  }
+
+  it('are asked for with their cluster, used when they come, and refused when they are useless', async () => {
+    const { proxy, stream, requestFor, askedFrom } = await startShop();
     expect(await askedFrom()).toBe('URI:spiffe://mesh/a');
 
     const { cert } = authority.issue();
@@ -340,11 +348,25 @@ describe('secrets of SDS', () => {
       refused = errorDetail !== undefined;
       if (refused) expect(errorDetail?.message).toMatch(/^default: tls_certificate: .*mismatch/);
     }
-    stream.send('SDS', '3', certificate(authority.issue({ names: ['URI:spiffe://mesh/b'] })));
+    stream.send('SDS', '3', certificate(clientOf('b')));
     const updates = 'cluster.shop.client_ssl_socket_factory.ssl_context_update_by_sds';
     await until(() => proxy.stats.counter(updates).value === 1);
     for (const host of proxy.clusters.get('shop')?.hosts ?? []) host.pool.closeIdle();
     expect(await askedFrom()).toBe('URI:spiffe://mesh/b');
+  });
+
+  it('that are still to come fail no request: the cluster before serves, and its own are asked for no more', async () => {
+    const { proxy, stream, load_assignment, requestFor, askedFrom } = await startShop();
+    stream.send('CDS', '2', { ...tlsClusterJson('shop', 'late', 'ROOTCA'), load_assignment });
+    await requestFor(['ROOTCA', 'late']);
+    expect(await askedFrom()).toBe('URI:spiffe://mesh/a');
+    expect(proxy.clusters.isWarming).toBe(true);
+    stream.send('SDS', '2', certificate(clientOf('c'), 'late'));
+    await until(() => !proxy.clusters.isWarming);
+    expect(await askedFrom()).toBe('URI:spiffe://mesh/c');
+    stream.send('CDS', '3', { ...tlsClusterJson('shop', 'default', 'ROOTCA'), load_assignment });
+    await requestFor(['ROOTCA', 'default']);
+    expect(proxy.clusters.isWarming).toBe(true);
   });
 });
 

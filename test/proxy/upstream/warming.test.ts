@@ -6,7 +6,10 @@ import { requireValue } from '../../../proxy/common/decoded.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
 import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
+import { decodeSecret } from '../../../proxy/api/secret-decoder.ts';
+import { CertificateStore } from '../../../proxy/tls/certificate-store.ts';
 import type { CheckResult } from '../../../proxy/upstream/health-check/prober.ts';
+import { ads, secretJson, typed } from '../api/samples.ts';
 import { Backend, echoOf } from '../../support/backend.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { edsCluster, loadAssignment, routeConfiguration, routeTo, staticCluster } from '../../support/envoy-json.ts';
@@ -26,14 +29,15 @@ const checks = (interval: string): Cluster => ({
 class Warming {
   readonly clock = new ManualClock();
   readonly stats = new StatsStore();
+  readonly certificates = new CertificateStore({ clock: this.clock });
   readonly clusters: ClusterManager;
   /** Of hosts that were asked and have not answered. */
   readonly asked = new Map<number, (result: CheckResult) => void>();
   aborted = 0;
 
   constructor() {
-    const { clock, stats } = this;
-    const context = { clock, timers: new TimerWheel(clock), random: seededRandom(1), stats };
+    const { clock, stats, certificates } = this;
+    const context = { clock, timers: new TimerWheel(clock), random: seededRandom(1), stats, certificates };
     const createProber = () => ({
       check: ({ port }: { port: number }, onResult: (result: CheckResult) => void) =>
         void this.asked.set(port, onResult),
@@ -44,6 +48,12 @@ class Warming {
 
   replace(...clusters: Cluster[]): void {
     this.clusters.replaceClusters(clusters.map((cluster) => requireValue(decodeCluster(cluster), 'cluster')));
+  }
+
+  /** SDS sends an authority. */
+  sendSecret(name: string): void {
+    const secret = requireValue(decodeSecret(secretJson(name, '/etc/ssl/certs/ca-certificates.crt')), 'secret');
+    expect(this.certificates.updateSecret(secret)).toEqual([]);
   }
 
   setEndpoints(...ports: number[]): void {
@@ -210,4 +220,93 @@ test('no request meets a host that its check finds unwell, when checks begin und
   for (let i = 0; i < 20; i++) answers.push(echoOf(await call(proxy.port())).name);
   expect(new Set(answers)).toEqual(new Set(['well']));
   expect([checked, proxy.clusters.get('reviews')?.hosts.length]).toEqual([1, 2]);
+});
+
+describe('a cluster whose TLS has secrets of SDS', () => {
+  const trusting = (authority: string, rest: Cluster = {}): Cluster => {
+    const named = { name: authority, sds_config: ads };
+    const common_tls_context = { validation_context_sds_secret_config: named };
+    const type = 'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext';
+    const transport_socket = { name: 'envoy.transport_sockets.tls', typed_config: typed(type, { common_tls_context }) };
+    return staticCluster('reviews', [1], { transport_socket, ...rest });
+  };
+  const start = async (): Promise<Warming> => {
+    const warming = new Warming();
+    closeAfterTest({ close: () => warming.clusters.close() });
+    await warming.clusters.start();
+    return warming;
+  };
+  const serves = ({ clusters }: Warming): boolean => clusters.get('reviews') !== undefined;
+
+  test('takes requests when they have come, and says until then that it is not warm', async () => {
+    const warming = await start();
+    warming.replace(trusting('ROOTCA'));
+    let isWarm = false;
+    warming.clusters.onceWarm(() => (isWarm = true));
+    warming.sendSecret('another');
+    expect([serves(warming), warming.clusters.isWarming, isWarm]).toEqual([false, true, false]);
+    warming.sendSecret('ROOTCA');
+    expect([serves(warming), warming.clusters.isWarming, isWarm]).toEqual([true, false, true]);
+  });
+
+  test('takes them at once where they are there already', async () => {
+    const warming = await start();
+    warming.sendSecret('ROOTCA');
+    warming.replace(trusting('ROOTCA'));
+    expect(serves(warming)).toBe(true);
+  });
+
+  test('leaves them to its predecessor until then', async () => {
+    const warming = await start();
+    warming.replace(staticCluster('reviews', [1]));
+    warming.replace(trusting('ROOTCA'));
+    expect(warming.clusters.get('reviews')?.config.tls).toBeUndefined();
+    warming.sendSecret('ROOTCA');
+    expect(warming.clusters.get('reviews')?.config.tls).toBeDefined();
+  });
+
+  test('waits for the checks of its hosts besides', async () => {
+    const warming = await start();
+    warming.replace(trusting('ROOTCA', checks('5s')));
+    warming.answer(1, 'success');
+    expect(serves(warming)).toBe(false);
+    warming.sendSecret('ROOTCA');
+    expect(serves(warming)).toBe(true);
+    warming.replace(trusting('other', checks('6s')));
+    warming.sendSecret('other');
+    expect(warming.servingMs).toBe(5_000);
+    warming.answer(1, 'success');
+    expect(warming.servingMs).toBe(6_000);
+  });
+
+  test('waits no longer than 15 s for secrets that nobody sends', async () => {
+    const warming = await start();
+    warming.replace(trusting('ROOTCA'));
+    warming.clock.advance(14_999);
+    expect(serves(warming)).toBe(false);
+    warming.clock.advance(1);
+    expect(serves(warming)).toBe(true);
+  });
+
+  test('waits anew for a secret that had been forgotten because nothing referred to it', async () => {
+    const warming = await start();
+    warming.sendSecret('ROOTCA');
+    warming.replace(trusting('ROOTCA'));
+    warming.certificates.retainSecrets(new Set(['ROOTCA']));
+    expect(serves(warming)).toBe(true);
+    warming.replace();
+    warming.certificates.retainSecrets(new Set());
+    warming.replace(trusting('ROOTCA'));
+    expect(serves(warming)).toBe(false);
+    warming.sendSecret('ROOTCA');
+    expect(serves(warming)).toBe(true);
+  });
+
+  test('keeps what it was built from when the secret is forgotten', async () => {
+    const warming = await start();
+    warming.sendSecret('ROOTCA');
+    warming.replace(trusting('ROOTCA'));
+    warming.certificates.retainSecrets(new Set());
+    expect(warming.clusters.get('reviews')?.tls?.current).toBeDefined();
+  });
 });

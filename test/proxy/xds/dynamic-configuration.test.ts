@@ -71,6 +71,10 @@ describe('names to ask for', () => {
     expect(configuration.subscriptions.SDS.isComplete).toBe(true);
     await apply('CDS', '2', tlsClusterJson('a', 'default', 'ROOTCA'));
     expect(namesOf('SDS')).toEqual(['ROOTCA', 'default']);
+    expect([...sink.secrets.keys()]).toEqual(['ROOTCA', 'default']);
+    await apply('CDS', '3');
+    expect(namesOf('SDS')).toEqual([]);
+    expect([...sink.secrets.keys()]).toEqual([]);
   });
 
   test('do not change with an update that changes nothing about them', async () => {

@@ -84,8 +84,15 @@ export class FakeAdsStream {
 
 export class FakeAdsServer {
   readonly #streams = new Mailbox<FakeAdsStream>();
+  readonly #address: string;
   #server = new Server();
-  port = 0;
+  port: number;
+
+  /** Port 0: one that the system chooses. */
+  constructor(address = '127.0.0.1', port = 0) {
+    this.#address = address;
+    this.port = port;
+  }
 
   /** On the port of the last time, so that a restarted server is found again. */
   async start(): Promise<void> {
@@ -96,7 +103,7 @@ export class FakeAdsServer {
       },
     });
     this.port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(`127.0.0.1:${this.port}`, ServerCredentials.createInsecure(), (error, port) =>
+      this.#server.bindAsync(`${this.#address}:${this.port}`, ServerCredentials.createInsecure(), (error, port) =>
         error === null ? resolve(port) : reject(error),
       );
     });

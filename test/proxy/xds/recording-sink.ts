@@ -50,6 +50,11 @@ export class RecordingSink implements XdsSink {
     return this.#record(`secret ${secret.name}`, () => this.secrets.set(secret.name, secret));
   }
 
+  retainSecrets(names: readonly string[]): void {
+    this.calls.push(`retain secrets ${names.join()}`);
+    for (const name of this.secrets.keys()) if (!names.includes(name)) this.secrets.delete(name);
+  }
+
   updateRouteConfiguration(routes: RouteConfiguration): FieldError[] {
     return this.#record(`routes ${routes.name}`, () => this.routeConfigurations.set(routes.name, routes));
   }

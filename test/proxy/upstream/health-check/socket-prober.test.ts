@@ -41,7 +41,11 @@ function proberOf(check: HealthCheck): SocketProber {
   const json = staticCluster('reviews', [1], { health_checks: [{ ...needed, ...check }] });
   const { healthCheck } = requireValue(decodeCluster(json), 'cluster');
   if (healthCheck === undefined) throw new Error('the cluster has a check');
-  const prober = new SocketProber(healthCheck, { tls: undefined, sourceAddresses: undefined });
+  const prober = new SocketProber(healthCheck, {
+    tls: undefined,
+    sourceAddresses: undefined,
+    proxyProtocol: undefined,
+  });
   probers.push(prober);
   return prober;
 }
@@ -71,6 +75,7 @@ test('hosts with TLS are checked over TLS, and fail where they cannot be verifie
     const prober = new SocketProber(healthCheck, {
       tls: new UpstreamTlsContext(tls, context),
       sourceAddresses: undefined,
+      proxyProtocol: undefined,
     });
     probers.push(prober);
     return check(prober, server.port);

@@ -1,6 +1,5 @@
-/** One `StreamMetrics` call to a mixer, from connecting to its end. */
-import { Client, credentials, type ClientWritableStream } from '@grpc/grpc-js';
-import { streamMetrics } from '../api/metrics-service.ts';
+/** One call on which a sidecar reports, `StreamMetrics` or `StreamAccessLogs`, from connecting to its end. */
+import { Client, credentials, type ClientWritableStream, type MethodDefinition } from '@grpc/grpc-js';
 
 const channelOptions = {
   // Without a retry buffer a write is only done when the transport took it: that is what makes backpressure felt.
@@ -10,7 +9,7 @@ const channelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-export class MetricsStream {
+export class ReportStream {
   /** Resolves when the call is over, with the reason when it did not end well. Never rejects. */
   readonly ended: Promise<Error | undefined>;
   readonly #client: Client;
@@ -18,9 +17,9 @@ export class MetricsStream {
   #isOpen = true;
 
   /** `target` is `host:port`. Throws when it is not one. */
-  constructor(target: string) {
+  constructor(target: string, method: MethodDefinition<Uint8Array, Uint8Array>) {
     this.#client = new Client(target, credentials.createInsecure(), channelOptions);
-    const { path, requestSerialize, responseDeserialize } = streamMetrics;
+    const { path, requestSerialize, responseDeserialize } = method;
     let onEnded: (reason: Error | undefined) => void;
     this.ended = new Promise((resolve) => {
       onEnded = resolve;

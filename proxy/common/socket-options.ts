@@ -1,6 +1,6 @@
 /**
  * Options of sockets that Node does not know, through libc. The library that calls it is loaded with the first use:
- * a proxy that captures nothing does not pay for it.
+ * a proxy that needs none of them does not pay for it.
  */
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
@@ -9,11 +9,17 @@ import type * as Koffi from 'koffi';
 /** Values of Linux, the same on every architecture Node runs on. */
 export const socketOptions = {
   SOL_IP: 0,
+  SOL_SOCKET: 1,
+  SOL_TCP: 6,
   SOL_IPV6: 41,
   IP_TRANSPARENT: 19,
   IPV6_TRANSPARENT: 75,
   /** IP6T_SO_ORIGINAL_DST has the same number. */
   SO_ORIGINAL_DST: 80,
+  SO_KEEPALIVE: 9,
+  TCP_KEEPIDLE: 4,
+  TCP_KEEPINTVL: 5,
+  TCP_KEEPCNT: 6,
 } as const;
 
 export interface SocketOption {
@@ -28,17 +34,17 @@ interface SystemCalls {
   errno(): number;
 }
 
-const one = Int32Array.of(1);
+const newValue = new Int32Array(1);
 const lengthBytes = new Uint32Array(1);
 
 let calls: SystemCalls | undefined = undefined;
 let fault: string | undefined = undefined;
 
-/** Why options cannot be read and set on this machine; undefined when they can. Asked once when a listener needs them. */
+/** Why options cannot be read and set on this machine; undefined when they can. Asked once when a listener or a cluster needs them. */
 export function findSocketOptionsFault(): string | undefined {
   if (calls !== undefined || fault !== undefined) return fault;
   if (process.platform !== 'linux') {
-    fault = `original destinations and transparent sockets are Linux's, this is ${process.platform}`;
+    fault = `the options of sockets that this needs are Linux's, this is ${process.platform}`;
     return fault;
   }
   try {
@@ -67,9 +73,11 @@ export function readSocketOption(fd: number, { level, name }: SocketOption, valu
   return calls?.getsockopt(fd, level, name, value, lengthBytes) === 0;
 }
 
-/** Switches the option on. Returns the error's name (`EPERM`), or the library's fault; undefined when it is done. */
-export function enableSocketOption(fd: number, { level, name }: SocketOption): string | undefined {
+/** Returns the error's name (`EPERM`), or the library's fault; undefined when it is done. */
+export function setSocketOption(fd: number, { level, name }: SocketOption, value: number): string | undefined {
   const reason = findSocketOptionsFault();
   if (calls === undefined) return reason;
-  return calls.setsockopt(fd, level, name, one, one.byteLength) === 0 ? undefined : getSystemErrorName(-calls.errno());
+  newValue[0] = value;
+  const isDone = calls.setsockopt(fd, level, name, newValue, newValue.byteLength) === 0;
+  return isDone ? undefined : getSystemErrorName(-calls.errno());
 }

@@ -1,14 +1,10 @@
-/** Access log: a line per finished request (Envoy docs `access_log/usage`), to stdout, to stderr or to a file. */
+/** Writes the lines of access logs (Envoy docs `access_log/usage`) to stdout, to stderr or to a file. */
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { compileAccessLogFilter } from './access-log-filter.ts';
-import type { AccessLog, AccessLogSink } from './api/listener.ts';
+import type { AccessLogSink } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
-import { compileLine } from './formatter/log-line.ts';
-import type { StreamInfo } from './http/stream-info.ts';
-import type { Random } from './upstream/picker.ts';
 
 /** Lines are gathered this long or up to this size before they are written. */
 const flushIntervalMs = 100;
@@ -22,27 +18,6 @@ export interface AccessLogDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stats: StatsStore;
-}
-
-/** Hears of every finished stream, or connection that carried none. */
-export interface AccessLogObserver {
-  onComplete(stream: StreamInfo, durationMs: number): void;
-}
-
-/** Writes the line of each finished stream that its filter lets through; several logs may share one writer. */
-export function createAccessLog(
-  writer: AccessLogWriter,
-  { format, filter }: Pick<AccessLog, 'format' | 'filter'>,
-  random: Random,
-): AccessLogObserver {
-  const formatLine = compileLine(format);
-  if (filter === undefined) return { onComplete: (stream) => writer.write(formatLine(stream)) };
-  const isLogged = compileAccessLogFilter(filter, random);
-  return {
-    onComplete: (stream, durationMs) => {
-      if (isLogged(stream, durationMs)) writer.write(formatLine(stream));
-    },
-  };
 }
 
 export class AccessLogWriter {

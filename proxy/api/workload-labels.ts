@@ -1,8 +1,8 @@
 /** Who stands at either end of a request, in the words of Istio's metric labels. */
-import type { ServiceIdentity, WorkloadIdentity } from '../api/cluster.ts';
-import type { NodeMetadata } from '../api/node.ts';
-import { workloadIdentity, type PeerMetadata } from '../api/peer-metadata.ts';
-import { standardLabelNames, type StandardLabelName } from '../api/standard-metrics.ts';
+import type { ServiceIdentity, WorkloadIdentity } from './cluster.ts';
+import type { NodeMetadata } from './node.ts';
+import { workloadIdentity, type PeerMetadata } from './peer-metadata.ts';
+import { standardLabelNames, type StandardLabelName } from './standard-metrics.ts';
 import type { Label } from '../common/exposition.ts';
 
 /** Values by label name; what is missing or empty is `unknown`. */
