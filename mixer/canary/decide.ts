@@ -273,16 +273,22 @@ function leaveStep(situation: Situation): Decision | undefined {
   const step = plan.steps[Math.min(index, plan.steps.length - 1)];
   if (step === undefined || stepElapsedMs < step.minDurationMs) return undefined;
   if (!gates.rollout.isOpen || !gates.metrics.isOpen) return undefined;
-  const reason = reasonToLeave(situation, step);
+  const isLast = index + 1 >= plan.steps.length;
+  const reason = reasonToLeave(situation, step, isLast);
   if (reason === undefined) return undefined;
-  if (index + 1 < plan.steps.length) return enterStep(situation, index + 1, reason);
+  if (!isLast) return enterStep(situation, index + 1, reason);
   if (!plan.hasPromotionGate) return promote(situation, reason);
   const message = `${reason.message}; waits to be promoted`;
   return change(situation, 'wait', { ...reason, message }, { phase: 'WaitingPromotion' });
 }
 
-function reasonToLeave({ verdict, stepCounts, plan }: Situation, step: ReleaseStep): Reason | undefined {
-  if (verdict?.outcome === 'advance') return verdict;
+/** A promotion wants bounds, a step only its share of evidence. */
+function reasonToLeave(
+  { verdict, stepCounts, plan }: Situation,
+  step: ReleaseStep,
+  isLast: boolean,
+): Reason | undefined {
+  if (verdict?.outcome === 'advance' && (!isLast || verdict.isCertified)) return verdict;
   const needed = Math.min(smokeRequests, plan.judge.minRequests);
   if (step.kind !== 'smoke' || stepCounts.requests < needed || stepCounts.errors > 0) return undefined;
   return { rule: 'smoke', metric: 'requests', message: `${stepCounts.requests} requests of test users went well` };

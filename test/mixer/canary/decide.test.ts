@@ -27,13 +27,18 @@ const openGates: Gates = {
   rollback: shut,
 };
 
-const verdict = (outcome: Verdict['outcome'], rule: string = outcome): Verdict => ({
+const rules = { rollback: 'e-value', advance: 'non-inferiority', collect: 'min-requests' } as const;
+
+const verdict = (outcome: Verdict['outcome'], isCertified = outcome === 'advance'): Verdict => ({
   outcome,
-  rule,
+  isCertified,
+  rule: rules[outcome],
   metric: 'errors',
   message: `the judge says ${outcome}`,
   eValue: 1,
   errorRatio: { estimate: 1, lower: 0, upper: 2 },
+  maxIncrease: 0.01,
+  latency: [],
 });
 
 /** In step 0 of two, long enough, without a reason to do anything. */
