@@ -1,5 +1,7 @@
 /** The table of kinds: what each is called, what it looks like and what is checked. Every other list is derived from it. */
 import type { Static, TSchema } from 'typebox';
+import { canarySchema } from './canary.ts';
+import { checkCanary } from './checks/canary.ts';
 import type { Check, CheckedMetadata } from './checks/check.ts';
 import { checkDestinationRule } from './checks/destination-rule.ts';
 import { checkGateway } from './checks/gateway.ts';
@@ -170,6 +172,24 @@ export const kinds: readonly Kind[] = [
     },
     rateLimitSchema,
     checkRateLimit,
+  ),
+  defineKind(
+    {
+      group: 'networking.heddle.dev',
+      versions: ['v1alpha1'],
+      kind: 'Canary',
+      plural: 'canaries',
+      shortNames: ['cnr'],
+      printerColumns: [
+        column('Status', '.status.phase', 'The phase of the release'),
+        column('Weight', '.status.canaryWeight', 'Percent of the requests that the canary gets'),
+        column('Step', '.status.step', 'The step in force, from 0', 1),
+        column('Message', '.status.conditions[*].message', 'What it waits for, or how it ended', 1),
+        age,
+      ],
+    },
+    canarySchema,
+    checkCanary,
   ),
   defineKind(
     {

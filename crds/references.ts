@@ -3,6 +3,7 @@
  * resources as they would be after the apply, so that a VirtualService and its DestinationRule may come together.
  */
 import type { AccessLogConfig } from './access-log.ts';
+import { checkCanaryReferences } from './canary-references.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
@@ -44,6 +45,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
+  if (resource.kind === 'Canary') checkCanaryReferences(resource, mesh, findings);
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
   if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });

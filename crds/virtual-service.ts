@@ -13,7 +13,7 @@ const destination = s.record({
 const headerOperations = s.message({ set: s.stringMap, add: s.stringMap, remove: s.strings });
 const headers = s.message({ request: headerOperations, response: headerOperations });
 
-const httpMatchRequest = s.message({
+export const httpMatchRequest = s.message({
   name: s.string,
   uri: stringMatch,
   scheme: stringMatch,

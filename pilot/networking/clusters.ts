@@ -1,7 +1,9 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
-import type { Cluster } from '../../proxy/api/envoy.gen.ts';
+import type { ServiceIdentity } from '../../proxy/api/cluster.ts';
+import type { Cluster, Metadata } from '../../proxy/api/envoy.gen.ts';
+import { serviceMetadata } from '../../proxy/api/istio-metadata.ts';
 import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { MergedRule } from '../model/namespace-rules.ts';
@@ -72,8 +74,15 @@ function buildOutboundCluster(
     ...buildPolicy(policy, rule, meshConfig),
     ...buildTransportSocket(policy, hostname),
     ...buildHealthCheck(rule?.healthCheck, hostname),
-    metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
+    metadata: clusterMetadata({ host: hostname, name, namespace }, subset),
   };
+}
+
+/** Istio's, and the version that requests count for which reach no endpoint of the subset. */
+function clusterMetadata(service: ServiceIdentity, subset: Subset | undefined): Metadata {
+  if (subset === undefined) return serviceMetadata(service);
+  const version = subset.labels?.['version'];
+  return serviceMetadata(service, { subset: subset.name, ...(version === undefined ? {} : { version }) });
 }
 
 function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {

@@ -64,11 +64,17 @@ export function admit(inputs: readonly unknown[], context: AdmissionContext): Ad
       report([{ path: 'metadata.name', message: `repeats resource ${earlier} of this call: ${key}` }]);
     seen.set(key, index);
     const previous = stored.get(key);
-    admitted.push({ kind, resource, resourceVersion, previous, result: resultOf(resource, previous) });
+    const kept = withStatus(resource, previous);
+    admitted.push({ kind, resource: kept, resourceVersion, previous, result: resultOf(kept, previous) });
   }
   // What refers to a resource with errors would only repeat them.
   if (errors.length > 0) return { admitted, errors, warnings };
   return { admitted, ...checkAllReferences(admitted, context, warnings) };
+}
+
+/** A status has its own way in: what users write leaves it as it is. */
+function withStatus(resource: NewResource, previous: Resource | undefined): NewResource {
+  return previous?.status === undefined ? resource : { ...resource, status: previous.status };
 }
 
 function resultOf(resource: NewResource, previous: Resource | undefined): AdmittedResource['result'] {

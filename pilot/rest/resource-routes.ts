@@ -9,6 +9,7 @@ import type { Admission, IndexedError } from './admission.ts';
 import { isDryRun, refuseUnsupportedQuery } from './query.ts';
 import type { ApiRequest, ApiResponse, Route } from './router.ts';
 import { ApiError, causesOf, success } from './status.ts';
+import { putStatus } from './status-route.ts';
 import { writtenVersion, type Writer } from './writer.ts';
 
 /** The place that a path names. */
@@ -34,6 +35,8 @@ export function resourceRoutes(store: ConfigStore, writer: Writer): Route[] {
       { method: 'GET', pattern: item, handle: (request) => api.get(request) },
       { method: 'PUT', pattern: item, handle: (request) => api.update(request) },
       { method: 'DELETE', pattern: item, handle: (request) => api.delete(request) },
+      { method: 'GET', pattern: `${item}/status`, handle: (request) => api.get(request) },
+      { method: 'PUT', pattern: `${item}/status`, handle: (request) => api.updateStatus(request) },
     ];
   });
 }
@@ -80,6 +83,12 @@ class ResourceApi {
     const place = placeOf(request);
     const input = expectPlace(await request.readBody(), place);
     return await this.#write(request, { place, input, isCreate: false });
+  }
+
+  async updateStatus(request: ApiRequest): Promise<ApiResponse> {
+    const place = placeOf(request);
+    const { body } = await putStatus(request, keyAt(place), this.#writer);
+    return { body: represent(body as Resource, place) };
   }
 
   async delete(request: ApiRequest): Promise<ApiResponse> {

@@ -9,6 +9,7 @@ import type { Logger } from '../../proxy/common/log.ts';
 import { applyRoute } from './apply-route.ts';
 import { readJson } from './body.ts';
 import { discoveryRoutes } from './discovery.ts';
+import { Events } from './events.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { type ApiResponse, type Route, Router } from './router.ts';
 import { ApiError, type StatusReason } from './status.ts';
@@ -46,6 +47,7 @@ export class RestServer implements Lifecycle {
     this.#router = new Router([
       { method: 'GET', pattern: '/healthz', handle: () => ({ body: 'ok' }) },
       ...discoveryRoutes(options.version ?? '0.0.0'),
+      ...new Events(clock).routes(),
       ...resourceRoutes(store, writer),
       applyRoute(store, writer),
       ...routes,

@@ -1,7 +1,7 @@
 /** Writes one call at a time: what was judged is what is stored, since nothing changes in between. */
 import { type Change, ConflictError, type ConfigStore } from '../../crds/config-store.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
-import type { ResourceKey } from '../../crds/resource.ts';
+import type { Resource, ResourceKey } from '../../crds/resource.ts';
 import { keyOf, timestampOf } from '../../crds/resource-table.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import { type Admission, admit, type AdmittedResource } from './admission.ts';
@@ -29,6 +29,12 @@ export interface DeleteCall {
   readonly key: ResourceKey;
   readonly resourceVersion: string | undefined;
   readonly isDryRun: boolean;
+}
+
+export interface StatusCall {
+  readonly key: ResourceKey;
+  readonly resourceVersion: string | undefined;
+  readonly status: object;
 }
 
 export class Writer {
@@ -72,6 +78,17 @@ export class Writer {
     };
     return this.#exclusively(async () => {
       if (!isDryRun) await this.#commit([change]);
+    });
+  }
+
+  /** Only the status; rejects with ApiError when the resource is not there, or not at that version any more. */
+  writeStatus({ key, resourceVersion, status }: StatusCall): Promise<Resource> {
+    return this.#exclusively(async () => {
+      const current = this.#store.get(key);
+      if (current === undefined) throw new ApiError('NotFound', `${key.kind} ${key.namespace}/${key.name} not found`);
+      const change: Change = { op: 'put', resource: { ...current, status } };
+      await this.#commit([resourceVersion === undefined ? change : { ...change, ifResourceVersion: resourceVersion }]);
+      return this.#store.get(key) ?? current;
     });
   }
 

@@ -63,6 +63,8 @@ export interface ServiceIdentity {
   /** Short: `reviews`. */
   readonly name: string;
   readonly namespace: string;
+  /** Of the workloads of a subset, where a cluster is one's: what reaches none of them counts for it. */
+  readonly version?: string;
 }
 
 export interface ClusterLoadAssignment {

@@ -7,8 +7,12 @@ import type { Metadata } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { show } from './field-path.ts';
 
-export function serviceMetadata({ host, name, namespace }: ServiceIdentity): Metadata {
-  return { filter_metadata: { istio: { services: [{ host, name, namespace }] } } };
+/** `subset`: of a cluster of the service's, with the version that its workloads have. */
+export function serviceMetadata(
+  { host, name, namespace }: ServiceIdentity,
+  subset: { readonly subset?: string; readonly version?: string } = {},
+): Metadata {
+  return { filter_metadata: { istio: { services: [{ host, name, namespace }], ...subset } } };
 }
 
 /** Parts may be empty but contain no `;`. */
@@ -20,12 +24,14 @@ export function workloadMetadata(workload: WorkloadIdentity): Metadata {
 
 /** The first service; metadata of other filters has no effect on Heddle. */
 export function decodeService(metadata: Fields<Metadata> | undefined): ServiceIdentity | undefined {
-  const services = istioMetadata(metadata)?.['services'];
+  const istio = istioMetadata(metadata);
+  const services = istio?.['services'];
   if (metadata === undefined || services === undefined) return undefined;
   const first: unknown = Array.isArray(services) ? services[0] : undefined;
   const { host, name, namespace } = isRecord(first) ? first : {};
   if (typeof host === 'string' && typeof name === 'string' && typeof namespace === 'string') {
-    return { host, name, namespace };
+    const version = istio?.['version'];
+    return typeof version === 'string' ? { host, name, namespace, version } : { host, name, namespace };
   }
   metadata.fail('filter_metadata', 'must name host, name and namespace in istio.services[0]');
   return undefined;

@@ -45,7 +45,7 @@ export function destinationLabels(workload: PeerMetadata, service: ServiceIdenti
     destination_workload: workload.name,
     destination_workload_namespace: workload.namespace,
     destination_app: workload.app,
-    destination_version: workload.version,
+    destination_version: workload.version || (service?.version ?? ''),
     destination_service: service?.host ?? '',
     destination_canonical_service: workload.canonicalService,
     destination_canonical_revision: workload.canonicalRevision,
