@@ -5,6 +5,7 @@
  */
 import { readSync } from 'node:fs';
 import net from 'node:net';
+import { openClientSocket, type OriginalSource } from './client-socket.ts';
 
 export const readBufferBytes = 131_072;
 export const sharedReadBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
@@ -28,24 +29,41 @@ export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
   readonly localAddress?: string | undefined;
+  /** In whose name, before `localAddress`. */
+  readonly originalSource?: OriginalSource | undefined;
 }
 
 /** Opens a connection; events go to `handler`. */
-export function connectSocket({ address, port, localAddress }: ConnectTarget, handler: SocketHandler): net.Socket {
-  const socket: net.Socket = net.connect({
-    host: address,
-    port,
-    ...(localAddress === undefined ? {} : { localAddress }),
+export function connectSocket(target: ConnectTarget, handler: SocketHandler): net.Socket {
+  const { address, port, localAddress, originalSource } = target;
+  const options = {
     noDelay: true,
     allowHalfOpen: true,
     onread: {
       buffer: sharedReadBuffer,
-      callback: (length): boolean => deliver(socket, handler, sharedReadBuffer, length),
+      callback: (length: number): boolean => deliver(socket, handler, sharedReadBuffer, length),
     },
-  });
+  };
+  const socket: net.Socket =
+    originalSource === undefined
+      ? net.connect({ host: address, port, ...(localAddress === undefined ? {} : { localAddress }), ...options })
+      : connectClientSocket(target, originalSource, options);
   attach(socket, handler);
   socket.on('connect', onSocketConnect);
   return socket;
+}
+
+/** In the name of a client. What prevents that comes as the error of the socket. */
+export function connectClientSocket(
+  { address, port }: ConnectTarget,
+  source: OriginalSource,
+  options: net.SocketConstructorOpts & { readonly noDelay?: boolean },
+): net.Socket {
+  const fd = openClientSocket(source);
+  if (typeof fd !== 'number') return new net.Socket(options).destroy(fd);
+  // Not connected yet: there is nothing to be read.
+  const manual = { ...options, fd, manualStart: true };
+  return new net.Socket(manual).connect({ host: address, port });
 }
 
 let lastConnectionId = 0;

@@ -1,4 +1,5 @@
 /** Writes answers to questions (RFC 1035 section 4.2, RFC 6891 section 6). */
+import { addressBytes } from '../common/address-bytes.ts';
 import { type DnsQuery, flags, headerBytes, recordTypes } from './message.ts';
 
 /** What an answer over UDP may be, to a client that says nothing (RFC 1035 section 2.3.4). */
@@ -87,33 +88,13 @@ function writeEdns(isDnssecOk: boolean, code: number): Buffer {
 
 /** One A or AAAA record about the name of the question, to which it points. */
 export function writeAddressRecord(address: string, ttlSeconds: number): Buffer {
-  const isIpv6 = address.includes(':');
-  const data = isIpv6 ? ipv6Bytes(address) : ipv4Bytes(address);
+  const data = addressBytes(address);
   const record = Buffer.alloc(12 + data.length);
   record.writeUInt16BE(0xc000 | headerBytes, 0);
-  record.writeUInt16BE(isIpv6 ? recordTypes.AAAA : recordTypes.A, 2);
+  record.writeUInt16BE(address.includes(':') ? recordTypes.AAAA : recordTypes.A, 2);
   record.writeUInt16BE(1, 4);
   record.writeUInt32BE(ttlSeconds, 6);
   record.writeUInt16BE(data.length, 10);
   record.set(data, 12);
   return record;
-}
-
-function ipv4Bytes(address: string): number[] {
-  return address.split('.').map(Number);
-}
-
-/** `address` is known to be one (RFC 4291 section 2.2). */
-function ipv6Bytes(address: string): number[] {
-  const [head = [], tail = []] = address.split('::').map(groupBytes);
-  return [...head, ...Array.from({ length: 16 - head.length - tail.length }, () => 0), ...tail];
-}
-
-function groupBytes(groups: string): number[] {
-  if (groups === '') return [];
-  return groups.split(':').flatMap((group) => {
-    if (group.includes('.')) return ipv4Bytes(group);
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
 }

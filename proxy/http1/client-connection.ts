@@ -1,5 +1,6 @@
 /** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
 import type { Socket } from 'node:net';
+import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError, TransportFailure } from '../common/errors.ts';
 import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
@@ -7,6 +8,7 @@ import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
+import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
 import { BodyReader } from './body-reader.ts';
@@ -46,6 +48,7 @@ export class ClientConnection implements SocketHandler {
   readonly id = nextConnectionId();
   /** Our end, `ip:port`; empty until it is connected. A closed socket has forgotten it. */
   localAddress = '';
+  readonly #pool: ConnectionPool;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
@@ -74,14 +77,15 @@ export class ClientConnection implements SocketHandler {
   /** No request begins on it after this time; 0 = no limit. */
   #lastUseMs = 0;
 
-  /** Opens a connection; the host's pool hears how that ends. */
-  static open(host: Host): ClientConnection {
-    return new ClientConnection(host);
+  /** Opens a connection; `pool` hears how that ends. `originalSource`: the client in whose name; default: nobody's. */
+  static open(host: Host, pool: ConnectionPool, originalSource?: OriginalSource): ClientConnection {
+    return new ClientConnection(host, pool, originalSource);
   }
 
-  private constructor(host: Host) {
+  private constructor(host: Host, pool: ConnectionPool, originalSource: OriginalSource | undefined) {
     const { config, context, stats } = host.cluster;
     this.host = host;
+    this.#pool = pool;
     this.#idleTimeoutMs = config.idleTimeoutMs;
     this.#openedMs = context.clock.monotonicMs();
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
@@ -90,7 +94,7 @@ export class ClientConnection implements SocketHandler {
     host.connectionsTotal += 1;
     stats.connections.value += 1;
     stats.connectionsActive.value += 1;
-    this.#socket = connectHost(host, this);
+    this.#socket = connectHost(host, this, originalSource);
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }
@@ -195,7 +199,7 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'idle';
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
     this.#lastUseMs = config.maxConnectionDurationMs === 0 ? 0 : nowMs + config.maxConnectionDurationMs;
-    this.host.pool.onConnected(this);
+    this.#pool.onConnected(this);
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
@@ -232,7 +236,8 @@ export class ClientConnection implements SocketHandler {
   }
 
   onClose(error: Error | undefined): void {
-    const { address, cluster, pool } = this.host;
+    const { address, cluster } = this.host;
+    const pool = this.#pool;
     const state = this.#state;
     this.#state = 'closed';
     this.host.activeConnections -= 1;
@@ -249,7 +254,7 @@ export class ClientConnection implements SocketHandler {
         new MeshError('upstream_reset', `${address} closed the connection${describeCause(error)}`, { cause: error }),
       );
     }
-    pool.openForPending();
+    pool.onClosed();
   }
 
   #onConnectTimeout(): void {
@@ -262,11 +267,11 @@ export class ClientConnection implements SocketHandler {
   }
 
   #failConnect(error: MeshError): void {
-    const { cluster, pool } = this.host;
+    const { cluster } = this.host;
     cluster.context.timers.disarm(this.#connectTimer);
     cluster.stats.connectFailures.value += 1;
     this.host.connectFailuresTotal += 1;
-    pool.onConnectFailure(error);
+    this.#pool.onConnectFailure(error);
   }
 
   #reset(error: MeshError): void {
@@ -360,7 +365,7 @@ export class ClientConnection implements SocketHandler {
     if (head.contentLength === 0) {
       this.#release(hasMoreBytes);
       decoder.onResponseHeaders(true);
-      this.host.pool.servePending(this);
+      this.#pool.servePending(this);
     } else {
       this.#state = 'body';
       decoder.onResponseHeaders(false);
@@ -386,7 +391,7 @@ export class ClientConnection implements SocketHandler {
     const decoder = this.#decoder;
     this.#release(hasMoreBytes);
     decoder?.onResponseData(this.#body.data, true);
-    this.host.pool.servePending(this);
+    this.#pool.servePending(this);
   }
 
   /**
@@ -406,7 +411,7 @@ export class ClientConnection implements SocketHandler {
     this.#state = 'idle';
     this.resumeResponse();
     this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
-    this.host.pool.putIdle(this);
+    this.#pool.putIdle(this);
   }
 
   /** Whether it has carried as many requests, or lived for as long, as the cluster allows. */

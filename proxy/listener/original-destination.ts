@@ -3,7 +3,7 @@
  * caller meant in connection tracking; TPROXY leaves them as they were, so the socket's own address is the answer.
  */
 import type net from 'node:net';
-import { enableSocketOption, readSocketOption, socketOptions } from './socket-options.ts';
+import { readSocketOption, setSocketOption, socketOptions } from '../common/socket-options.ts';
 
 export interface Destination {
   /** IPv4 addresses that are mapped into IPv6 are printed as IPv4. */
@@ -53,8 +53,8 @@ export function localDestinationOf({ localAddress, localPort }: net.Socket): Des
  */
 export function setTransparent(fd: number): string | undefined {
   // An IPv4 socket refuses the option of IPv6.
-  const refusal = enableSocketOption(fd, ipv6Transparent);
-  return refusal === undefined ? undefined : enableSocketOption(fd, ipv4Transparent);
+  const refusal = setSocketOption(fd, ipv6Transparent, 1);
+  return refusal === undefined ? undefined : setSocketOption(fd, ipv4Transparent, 1);
 }
 
 function readIPv4Destination(fd: number): Destination | undefined {

@@ -3,6 +3,7 @@
  * pooled stream; the path of a request that meets a warm connection allocates nothing here.
  */
 import type { RouteAction } from '../api/route.ts';
+import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun, FilterFactory, FilterStatus, HttpFilter } from '../http/filter.ts';
@@ -271,6 +272,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   }
 
   // ---- the response, from upstream ----
+
+  get originalSource(): OriginalSource | undefined {
+    return this.#stream.codec?.originalSource;
+  }
 
   get recentMs(): number {
     return this.#stream.manager.recentMs;

@@ -2,6 +2,7 @@
  * One attempt: the request on its way to one host, and the response on its way back, as Envoy's class of this name. One
  * object lives in each pooled stream and serves its attempts one after the other.
  */
+import type { OriginalSource } from '../common/client-socket.ts';
 import type { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -16,6 +17,8 @@ import type { LatencyEstimate } from '../upstream/latency-estimate.ts';
 export interface UpstreamRequestCallbacks {
   /** Monotonic milliseconds, a second old at most. */
   readonly recentMs: number;
+  /** The client in whose name attempts are made; undefined: nobody's. */
+  readonly originalSource: OriginalSource | undefined;
   /** A connection is there: send what there is of the request. */
   onUpstreamReady(request: UpstreamRequest): void;
   onUpstreamHeaders(request: UpstreamRequest, endStream: boolean): void;
@@ -57,6 +60,7 @@ type State =
 
 export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   readonly responseHead: ResponseHead;
+  originalSource: OriginalSource | undefined = undefined;
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
   #connection: ClientConnection | undefined = undefined;
@@ -117,6 +121,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   start(host: Host, nowMs: number, mayReuse: boolean): void {
     this.#host = host;
     this.#lastConnection = undefined;
+    this.originalSource = this.#callbacks.originalSource;
     this.#state = 'waiting';
     if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);

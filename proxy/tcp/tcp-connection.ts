@@ -10,6 +10,7 @@ import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
+import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
 import type { TcpSeries } from '../telemetry/tcp-series.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
@@ -41,7 +42,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
-  readonly #sourceAddress: string;
+  readonly #facts: ConnectionFacts;
   readonly #onServerFirst: (() => void) | undefined;
   /** Came before the upstream was there. */
   readonly #early = new ByteBuffer();
@@ -60,7 +61,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     this.#onServerFirst = onServerFirst;
     this.#writer = new SocketWriter(socket, proxy.stats.sentBytes);
     this.#reading = new ReadGate(socket);
-    this.#sourceAddress = facts.sourceAddress;
+    this.#facts = facts;
     this.requestedServerName = facts.serverName;
     this.codec = {
       connectionId: nextConnectionId(),
@@ -103,7 +104,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   }
 
   #connect(cluster: UpstreamCluster): void {
-    const hash = this.#proxy.hashOf(this.#sourceAddress);
+    const hash = this.#proxy.hashOf(this.#facts.sourceAddress);
     const host = cluster.pick(hash, this.attemptCount, this.codec.localAddress);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
@@ -120,7 +121,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
       return;
     }
     this.attemptCount += 1;
-    this.#upstream = new TcpUpstream(host, this);
+    this.#upstream = new TcpUpstream(host, this, this.#facts.originalSource);
   }
 
   onUpstreamConnected(): void {

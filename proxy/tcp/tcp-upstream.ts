@@ -1,5 +1,6 @@
 /** One connection of the TCP proxy to one host: it counts for the host, the cluster and its circuit breaker. */
 import type { Socket } from 'node:net';
+import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
 import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
@@ -40,7 +41,8 @@ export class TcpUpstream implements SocketHandler {
   /** The downstream has gone: nobody is told how this ends. */
   #isAbandoned = false;
 
-  constructor(host: Host, callbacks: TcpUpstreamCallbacks) {
+  /** `originalSource`: the client in whose name; default: nobody's. */
+  constructor(host: Host, callbacks: TcpUpstreamCallbacks, originalSource?: OriginalSource) {
     const { config, context, stats } = host.cluster;
     this.#host = host;
     this.#callbacks = callbacks;
@@ -57,7 +59,7 @@ export class TcpUpstream implements SocketHandler {
     stats.requests.value += 1;
     stats.requestsActive.value += 1;
     host.monitor?.onStreamStart();
-    this.#socket = connectHost(host, this);
+    this.#socket = connectHost(host, this, originalSource);
     this.writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.reading = new ReadGate(this.#socket);
   }

@@ -269,7 +269,7 @@ export class UpstreamCluster {
       this.#slowStartEndMs = 0;
       this.#replacePicker();
     }
-    for (const host of this.#hosts.values()) host.pool.sweepIdle(nowMs);
+    for (const host of this.#hosts.values()) host.sweepIdle(nowMs);
     this.discovery?.sweep?.(nowMs);
   }
 

@@ -3,12 +3,15 @@
  * free first, a new one or one that has just answered, in the order of arrival. A request that finds an idle connection
  * never meets the queue.
  */
+import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
 import { ClientConnection } from '../http1/client-connection.ts';
 import type { Host } from './host.ts';
 
 /** One attempt of a request, which needs a connection. Called at most once, and not after `cancel`. */
 export interface PoolCallbacks {
+  /** The client in whose name it is made: its connections serve no other. Undefined: nobody's. */
+  readonly originalSource?: OriginalSource | undefined;
   /** The connection is taken for this request. */
   onPoolReady(connection: ClientConnection): void;
   /** There will be none: connecting failed, or a limit of the cluster is reached. */
@@ -17,14 +20,24 @@ export interface PoolCallbacks {
 
 export class ConnectionPool {
   readonly #host: Host;
+  readonly #originalSource: OriginalSource | undefined;
   /** Connections that wait for a request, the most recently used last. */
   readonly #idle: ClientConnection[] = [];
   /** In the order of arrival. */
   readonly #pending = new Set<PoolCallbacks>();
   #connecting = 0;
+  /** Open ones, whatever they do. */
+  #connections = 0;
 
-  constructor(host: Host) {
+  /** `originalSource`: the client in whose name its connections are made; default: nobody's. */
+  constructor(host: Host, originalSource?: OriginalSource) {
     this.#host = host;
+    this.#originalSource = originalSource;
+  }
+
+  /** Nobody would miss it. */
+  get isUnused(): boolean {
+    return this.#connections === 0 && this.#pending.size === 0;
   }
 
   /**
@@ -85,11 +98,12 @@ export class ConnectionPool {
   openForPending(): void {
     const host = this.#host;
     while (this.#connecting < this.#pending.size) {
-      // Other hosts of the cluster may use up the limit: a host without any connection gets one all the same, as in
+      // Other hosts of the cluster may use up the limit: a pool without any connection gets one all the same, as in
       // Envoy, lest its requests wait for ever.
-      if (host.activeConnections > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
+      if (this.#connections > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
       this.#connecting += 1;
-      ClientConnection.open(host);
+      this.#connections += 1;
+      ClientConnection.open(host, this, this.#originalSource);
     }
   }
 
@@ -97,6 +111,12 @@ export class ConnectionPool {
     this.#connecting -= 1;
     this.putIdle(connection);
     this.servePending(connection);
+  }
+
+  /** Called once for each connection that was opened, last. */
+  onClosed(): void {
+    this.#connections -= 1;
+    this.openForPending();
   }
 
   /** The oldest request learns it; the others wait for the next connection. */

@@ -2,6 +2,7 @@
 import type { Endpoint } from '../api/cluster.ts';
 import type { ClientConnection } from '../http1/client-connection.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
+import type { OriginalSource } from '../common/client-socket.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
 import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
@@ -13,6 +14,8 @@ export class Host {
   readonly cluster: UpstreamCluster;
   readonly address: string;
   readonly pool: ConnectionPool;
+  /** Of connections in the name of clients, by those; undefined while there are none. */
+  #clientPools: Map<string, ConnectionPool> | undefined = undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   endpoint: Endpoint;
@@ -73,13 +76,13 @@ export class Host {
     this.requestsTotal += 1;
     this.cluster.stats.requests.value += 1;
     this.monitor?.onStreamStart();
-    return this.pool.newStream(request, nowMs, mayReuse);
+    return this.#poolOf(request).newStream(request, nowMs, mayReuse);
   }
 
   /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
   endStream(request: PoolCallbacks, connection: ClientConnection | undefined): void {
     this.activeRequests -= 1;
-    if (connection === undefined) this.pool.cancel(request);
+    if (connection === undefined) this.#poolOf(request).cancel(request);
     else this.cluster.stats.requestsActive.value -= 1;
     this.monitor?.onStreamEnd();
   }
@@ -97,9 +100,38 @@ export class Host {
     }
   }
 
+  #poolOf({ originalSource }: PoolCallbacks): ConnectionPool {
+    return originalSource === undefined ? this.pool : this.#poolInNameOf(originalSource);
+  }
+
+  #poolInNameOf(source: OriginalSource): ConnectionPool {
+    this.#clientPools ??= new Map();
+    const known = this.#clientPools.get(source.key);
+    if (known !== undefined) return known;
+    const pool = new ConnectionPool(this, source);
+    this.#clientPools.set(source.key, pool);
+    return pool;
+  }
+
+  /** Clients that it knows because connections were made in their name. */
+  get clientCount(): number {
+    return this.#clientPools?.size ?? 0;
+  }
+
+  /** Called once a second: closes connections that were idle for too long, and forgets clients that have none. */
+  sweepIdle(nowMs: number): void {
+    this.pool.sweepIdle(nowMs);
+    if (this.#clientPools === undefined) return;
+    for (const [key, pool] of this.#clientPools) {
+      pool.sweepIdle(nowMs);
+      if (pool.isUnused) this.#clientPools.delete(key);
+    }
+  }
+
   /** No new requests; what runs finishes, then its connection closes. */
   remove(): void {
     this.isRemoved = true;
     this.pool.closeIdle();
+    for (const pool of this.#clientPools?.values() ?? []) pool.closeIdle();
   }
 }

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createServer, connect, type AddressInfo, Socket } from 'node:net';
 import { expect, test, type TestContext } from 'vitest';
 import { originalDestinationOf, setTransparent } from '../../../proxy/listener/original-destination.ts';
-import { findSocketOptionsFault } from '../../../proxy/listener/socket-options.ts';
+import { findSocketOptionsFault } from '../../../proxy/common/socket-options.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { compiled } from '../../support/mesh.ts';
 import { requirePeers } from '../../support/peers.ts';
@@ -124,7 +124,7 @@ test('a socket may not be made transparent without the capability, nor one that 
 test('the library is loaded by the first use, not before', () => {
   const script = `
     const modules = () => process.report.getReport().sharedObjects.filter((path) => path.includes('koffi')).length;
-    const { findSocketOptionsFault } = await import(${JSON.stringify(compiled('proxy/listener/socket-options.js'))});
+    const { findSocketOptionsFault } = await import(${JSON.stringify(compiled('proxy/common/socket-options.js'))});
     await import(${JSON.stringify(compiled('proxy/listener/original-destination.js'))});
     const before = modules();
     console.log(before, findSocketOptionsFault(), modules());`;
@@ -136,7 +136,7 @@ test('the library is loaded by the first use, not before', () => {
 test('a library that does not load is said in one sentence, and no destination is made up', () => {
   const script = `
     process.dlopen = () => { throw new Error('no such binary'); };
-    const { findSocketOptionsFault } = await import(${JSON.stringify(compiled('proxy/listener/socket-options.js'))});
+    const { findSocketOptionsFault } = await import(${JSON.stringify(compiled('proxy/common/socket-options.js'))});
     const { setTransparent } = await import(${JSON.stringify(compiled('proxy/listener/original-destination.js'))});
     console.log(findSocketOptionsFault());
     console.log(setTransparent(0));`;
