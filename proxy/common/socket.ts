@@ -253,10 +253,23 @@ export function guard(socket: net.Socket, call: () => void): void {
   }
 }
 
-/** Breaks a connection off with RST. Over TLS that is not Node's to do; an end without close_notify says the same. */
+/**
+ * Breaks a connection off with RST. Over TLS that is not Node's to do; an end without close_notify says the same. One that
+ * is not open yet is given up: Node would wait for it, to reset it then.
+ */
 export function resetSocket(socket: net.Socket): void {
-  if ((socket as { readonly encrypted?: boolean }).encrypted === true) socket.destroy();
+  if (socket.connecting || (socket as { readonly encrypted?: boolean }).encrypted === true) socket.destroy();
   else socket.resetAndDestroy();
+}
+
+/**
+ * Says that nothing more will come. A peer that has said so too (`isPeerDone`) hears the same when the socket is closed,
+ * provided that nothing waits to be written; that takes a system call less, and none of what Node does for half an end. TLS
+ * has a word of its own for it.
+ */
+export function endSocket(socket: net.Socket, isPeerDone: boolean): void {
+  if (isPeerDone && socket.writableLength === 0 && !('encrypted' in socket)) socket.destroy();
+  else socket.end();
 }
 
 let onFault: (cause: unknown) => void = () => {};

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { MeshError } from '../common/errors.ts';
-import { nextConnectionId, resetSocket } from '../common/socket.ts';
+import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -19,6 +19,12 @@ import { describeOutage } from '../upstream/outage.ts';
 import { connectionFlags } from './connection-flags.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
+
+/**
+ * What is kept of a client that speaks before there is somebody to hear it. Up to here reading goes on: to stop and to
+ * begin again would be two more system calls of every connection whose client speaks first.
+ */
+const maxEarlyBytes = 65_536;
 
 export class TcpConnection extends ConnectionInfo implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
   readonly localReplyDetails = undefined;
@@ -164,7 +170,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
-    this.#socket.end();
+    endSocket(this.#socket, this.#isDownstreamDone);
   }
 
   onUpstreamClosed(error: MeshError | undefined): void {
@@ -190,7 +196,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     const upstream = this.#upstream;
     if (upstream === undefined || !this.#isConnected) {
       this.#early.append(bytes, 0, length);
-      this.#reading.isOpen = false;
+      if (this.#early.length >= maxEarlyBytes) this.#reading.isOpen = false;
     } else {
       this.#countReceived(length);
       upstream.writer.writeBytes(bytes, 0, length);

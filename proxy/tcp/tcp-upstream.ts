@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
-import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
+import { endSocket, localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
@@ -145,7 +145,7 @@ export class TcpUpstream implements SocketHandler {
   end(): void {
     this.#hasSaidAll = true;
     if (this.#isEnded) this.#isEndedByHost ??= false;
-    this.#socket.end();
+    endSocket(this.#socket, this.#isEnded);
   }
 
   /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */
