@@ -22,6 +22,7 @@ export interface RootMessages {
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
+  'envoy.extensions.filters.listener.original_src.v3.OriginalSrc': OriginalSrc;
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': TlsInspector;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
@@ -2138,6 +2139,11 @@ export interface Router_UpstreamAccessLogOptions {
 export type HttpInspector = Record<string, never>;
 /** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
 export type OriginalDst = Record<string, never>;
+/** envoy.extensions.filters.listener.original_src.v3.OriginalSrc */
+export interface OriginalSrc {
+  bind_port?: boolean;
+  mark?: number;
+}
 /** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector */
 export interface TlsInspector {
   enable_ja3_fingerprinting?: boolean;

@@ -20,6 +20,8 @@ export interface Listener {
   readonly usesOriginalDestination: boolean;
   /** The socket accepts connections to any address (TPROXY; Envoy's `transparent`). */
   readonly isTransparent: boolean;
+  /** Upstream connections come from the client's own address (Envoy's `original_src`); undefined: from the proxy's. */
+  readonly originalSource?: OriginalSourceConfig | undefined;
   readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
   readonly inspection: Inspection;
   /** It answers DNS, over UDP and over TCP, and has no filter chains. Undefined: it accepts connections. */
@@ -30,6 +32,11 @@ export interface Listener {
   readonly defaultFilterChain: FilterChain | undefined;
   /** Of connections that match no chain; those of the others have a log of their own. */
   readonly accessLogs: readonly AccessLog[];
+}
+
+export interface OriginalSourceConfig {
+  /** SO_MARK of those connections, by which answers are routed back to the proxy; 0 = none. */
+  readonly mark: number;
 }
 
 /** What is found out about a connection before its filter chain is chosen (Envoy docs `listener_filters`). */

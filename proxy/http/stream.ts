@@ -2,6 +2,7 @@
  * One request and its response, whatever codecs carry them. Streams are pooled by their connection manager: an object of
  * one fixed shape with its filters inside, made as new by `release`.
  */
+import type { OriginalSource } from '../common/client-socket.ts';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type MeshError, meshErrors } from '../common/errors.ts';
 import type { CompiledRoute } from '../router/route-table.ts';
@@ -21,6 +22,8 @@ export interface ServerCodec {
   readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
   readonly connectionId?: number;
+  /** In whose name its requests are sent on; undefined: in the proxy's own. */
+  readonly originalSource?: OriginalSource | undefined;
   /** The peer speaks TLS; default false. */
   readonly isSecure?: boolean;
   /** Address of the peer, `ip:port`. */

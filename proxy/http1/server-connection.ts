@@ -3,6 +3,7 @@
  * early (pipelining) wait, and reading pauses, until the response before is complete.
  */
 import type { Socket } from 'node:net';
+import type { OriginalSource } from '../common/client-socket.ts';
 import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
@@ -48,6 +49,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly requestedServerName: string;
+  readonly originalSource: OriginalSource | undefined;
   readonly #socket: Socket;
   readonly #manager: ConnectionManager;
   readonly #writer: SocketWriter;
@@ -78,6 +80,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.localAddress =
       facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
     this.requestedServerName = facts?.serverName ?? '';
+    this.originalSource = facts?.originalSource;
     // Of the sockets of node:tls.
     this.isSecure = 'encrypted' in socket && socket.encrypted === true;
     manager.addConnection(this);

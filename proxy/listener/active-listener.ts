@@ -10,7 +10,7 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
-import { factsOf } from './connection-facts.ts';
+import { factsOf, inNameOfClient } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
 import { ListenerSockets } from './listener-sockets.ts';
@@ -98,7 +98,8 @@ export class ActiveListener implements ServingListener {
   }
 
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
-  serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
+  serve(socket: net.Socket, arrived: ConnectionFacts): Accepted | undefined {
+    const facts = inNameOfClient(arrived, this.#config);
     const observers = this.#accessLogs;
     const timeSource = this.#timeSource;
     const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, timeSource });

@@ -10,10 +10,12 @@ import { findExecutable } from '../../bench/executable.ts';
 import type { FeatureReport } from '../../bench/features/report.ts';
 import type { MemoryReport } from '../../bench/memory/report.ts';
 import type { OpenLoopReport } from '../../bench/open-loop/report.ts';
+import type { RedirectedReport } from '../../bench/original-destination/report.ts';
 import type { Report } from '../../bench/report.ts';
 import type { TlsReport } from '../../bench/tls/report.ts';
 import type { TwoSidecarsReport } from '../../bench/two-sidecars/report.ts';
 import { requirePeers } from '../support/peers.ts';
+import { requirePods } from '../support/pods.ts';
 
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 const shortest = ['--rounds=1', '--seconds=1', '--warmup-seconds=1', '--bodies=100,65536'];
@@ -106,6 +108,30 @@ describe('npm run bench', () => {
     expect(statuses[3]).toMatch(/^measured$|^not supported by this build: static_resources/);
     expect(rows[2]?.cost?.micros.median).toEqual(expect.any(Number));
     expect(rows[2]?.verdict).toMatch(/^met$|^missed$/);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('measures redirected connections in a network namespace of their own', async (context) => {
+    requirePods(context);
+    requirePeers(context, 'nginx', 'haproxy', 'wrk');
+    const json = join(directory, 'report.json');
+    const options = [...shortest.slice(0, 3), '--connections=8', '--only=heddle,haproxy,nginx'];
+    const { code } = await startBench('original-destination', ...options, '--json', json).ended;
+    expect(code).toBe(0);
+    const { rows } = JSON.parse(await readFile(json, 'utf8')) as RedirectedReport;
+    expect(rows.map(({ status }) => status)).toEqual(['measured', 'measured', 'missing']);
+    expect(await leftovers()).toEqual([]);
+  }, 60_000);
+
+  it('ends that too when it is interrupted', async (context) => {
+    requirePods(context);
+    requirePeers(context, 'nginx', 'haproxy', 'wrk');
+    const options = ['--rounds=1000', '--seconds=1', '--warmup-seconds=1', '--only=haproxy'];
+    const bench = startBench('original-destination', ...options);
+    await expect.poll(bench.progress, { timeout: 20_000 }).toContain('round 1 haproxy');
+    bench.interrupt();
+    expect((await bench.ended).code).toBe(1);
+    expect(await readdir(directory)).toEqual([]);
     expect(await leftovers()).toEqual([]);
   }, 60_000);
 

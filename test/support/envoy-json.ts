@@ -119,11 +119,14 @@ export function tcpChain(proxy: TcpProxy, filter_chain_match?: FilterChainMatch)
 }
 
 /** Envoy's listener filters by their short names. */
-export function listenerFilters(...names: ('http_inspector' | 'tls_inspector' | 'original_dst')[]): ListenerFilter[] {
+export function listenerFilters(
+  ...names: ('http_inspector' | 'tls_inspector' | 'original_dst' | 'original_src')[]
+): ListenerFilter[] {
   const types = {
     http_inspector: 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
     tls_inspector: 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
     original_dst: 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
+    original_src: 'envoy.extensions.filters.listener.original_src.v3.OriginalSrc',
   } as const;
   return names.map((name) => ({
     name: `envoy.filters.listener.${name}`,
