@@ -248,7 +248,7 @@ const probe = Buffer.alloc(1);
  * Of a RST that libuv gave out for FIN: behind bytes that it read in the same turn it sees only that the peer hung up, and
  * asks no further. The kernel still knows; at the end of a stream there is nothing else to read.
  */
-function findReset(socket: net.Socket): Error | undefined {
+export function findReset(socket: net.Socket): Error | undefined {
   const fd = fdOf(socket);
   // Over TLS what is at the end is told by TLS.
   if (fd < 0 || 'encrypted' in socket) return undefined;

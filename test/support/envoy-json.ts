@@ -34,6 +34,13 @@ export function staticCluster(name: string, endpoints: readonly EndpointJson[], 
   return { name, type: 'STATIC', connect_timeout: '1s', load_assignment: loadAssignment(name, endpoints), ...rest };
 }
 
+/** A cluster to whose only host no route leads: Linux does not connect to a broadcast address (ENETUNREACH). */
+export function unroutableCluster(name: string): Cluster {
+  const address = { socket_address: { address: '127.255.255.255', port_value: 9 } };
+  const load_assignment = { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] };
+  return { ...staticCluster(name, []), load_assignment };
+}
+
 export function edsCluster(name: string, rest: Cluster = {}): Cluster {
   const eds_config = { ads: {}, resource_api_version: 'V3' } as const;
   return { name, type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config }, ...rest };
