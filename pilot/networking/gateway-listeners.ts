@@ -9,6 +9,7 @@ import { ClaimedConnections, ofServerNames } from './filter-chain-match.ts';
 import { boundRules } from './gateway-hosts.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Route } from './l4-routes.ts';
+import { listenAt } from './listener-address.ts';
 import { buildInspection } from './listener-filters.ts';
 import { isL4ForClient } from './source-match.ts';
 
@@ -27,7 +28,7 @@ export function buildGatewayListener(listener: GatewayListener, context: Gateway
   if (chains.length === 0) return undefined;
   return {
     name,
-    address: { socket_address: { address: bind, port_value: port } },
+    ...listenAt(bind, port),
     traffic_direction: 'OUTBOUND',
     ...inspectionOf(chains),
     filter_chains: chains,

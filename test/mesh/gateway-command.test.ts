@@ -102,6 +102,13 @@ describe('heddle gateway', () => {
     expect(other.headers).not.toHaveProperty('x-heddle-reason');
   });
 
+  test('listens on IPv6 too', async () => {
+    const headers = { host: 'shop.example.com' };
+    const { status, body } = await ask(http.get, { hostname: '::1', port: plain, headers });
+    expect(status).toBe(200);
+    expect((JSON.parse(body) as Echo).headers['x-envoy-external-address']).toBe('::1');
+  });
+
   test('sends plain requests to https where the Gateway says so', async () => {
     const { status, headers } = await ask(http.get, {
       port: plain,
