@@ -11,7 +11,9 @@ import { buildHttpConnectionManager, connectionReports, type ListenerReports } f
 import { buildL4Route } from './l4-routes.ts';
 import { listenAt } from './listener-address.ts';
 import { buildInspection } from './listener-filters.ts';
+import { blackHoleClusterName } from './original-destination.ts';
 import { isL4ForClient } from './source-match.ts';
+import { buildPlainTcpProxy } from './tcp-proxy.ts';
 
 export interface GatewayContext {
   readonly config: PushConfig;
@@ -52,6 +54,8 @@ function distinct(chains: readonly FilterChain[]): FilterChain[] {
 }
 
 function chainsOf(server: MergedServer, index: number, listenerName: string, context: GatewayContext): FilterChain[] {
+  const { tls = {} } = server.server;
+  if (context.config.credentials.faultOf(tls, context.client.namespace) !== undefined) return [refusingChain(server)];
   switch (server.kind) {
     case 'http':
       return index === 0 ? [{ filters: [managerOf(server, listenerName, context)] }] : [];
@@ -64,6 +68,17 @@ function chainsOf(server: MergedServer, index: number, listenerName: string, con
     case 'passthrough':
       return passthroughChains(server, context);
   }
+}
+
+/**
+ * Without its certificate a server closes the connections to its hosts: a listener that waited for it would serve nobody
+ * else either, and without this chain another server of the same port would take them.
+ */
+function refusingChain({ hosts }: MergedServer): FilterChain {
+  return {
+    filter_chain_match: { ...ofServerNames(hosts.map(({ name }) => name)), transport_protocol: 'tls' },
+    filters: [buildPlainTcpProxy(blackHoleClusterName)],
+  };
 }
 
 function tlsChain({ hosts, server: { tls = {} } }: MergedServer, alpnProtocols: readonly string[]): FilterChain {
