@@ -104,6 +104,9 @@ function edgeOptions(trustedProxies: number): Partial<HttpConnectionManager> {
   return {
     use_remote_address: true,
     ...(trustedProxies === 0 ? {} : { xff_num_trusted_hops: trustedProxies }),
+    // Istio's choice for gateways.
+    forward_client_cert_details: 'SANITIZE_SET',
+    set_current_client_cert_details: { subject: true, cert: true, dns: true, uri: true },
     merge_slashes: true,
     path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
     common_http_protocol_options: { idle_timeout: '3600s', headers_with_underscores_action: 'REJECT_REQUEST' },

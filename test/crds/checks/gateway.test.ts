@@ -123,6 +123,11 @@ describe('what a Gateway cannot have yet', () => {
       'tls.credentialName: "kubernetes-gateway://a/shop"',
     ],
     [
+      'a file beside the name of a secret',
+      { ...https, tls: { mode: 'MUTUAL', credentialName: 'shop', caCertificates: '/ca.pem' } },
+      'tls.caCertificates:',
+    ],
+    [
       'several certificates',
       { ...https, tls: { mode: 'SIMPLE', credentialNames: ['a', 'b'] } },
       'tls.credentialNames:',
