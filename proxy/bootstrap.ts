@@ -161,7 +161,9 @@ function readConnectionLimit(fields: Fields<OverloadManagerJson> | undefined): n
   if (fields === undefined) return undefined;
   // Connections are counted as they come and go.
   fields.ignore('refresh_interval');
-  return fields.list('resource_monitors', readResourceMonitor)[0];
+  const limits = fields.list('resource_monitors', readResourceMonitor);
+  if (limits.length > 1) fields.fail('resource_monitors', `must be one monitor at most, got ${limits.length}`);
+  return limits[0];
 }
 
 /** The type decides what is watched, as in Envoy. */

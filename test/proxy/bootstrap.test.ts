@@ -154,6 +154,9 @@ describe('a bootstrap', () => {
     expect(readBootstrap(JSON.stringify(limited(7)), 'generated').value?.maxDownstreamConnections).toBe(7);
     expect(readBootstrap('{}', 'generated').value?.maxDownstreamConnections).toBeUndefined();
     expect(faults(limited(0)).join()).toContain('max_active_downstream_connections: must be from 1 to');
+    const [monitor] = limited(7).overload_manager.resource_monitors;
+    const twice = { overload_manager: { resource_monitors: [monitor, monitor] } };
+    expect(faults(twice).join()).toContain('resource_monitors: must be one monitor at most, got 2');
     expect(faults({ overload_manager: { actions: [{ name: 'a' }] } }).join()).toContain('overload_manager.actions');
   });
 
