@@ -7,6 +7,7 @@ export interface RootMessages {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment;
   'envoy.config.listener.v3.Listener': Listener;
   'envoy.config.metrics.v3.MetricsServiceConfig': MetricsServiceConfig;
+  'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig': DownstreamConnectionsConfig;
   'envoy.config.route.v3.RouteConfiguration': RouteConfiguration;
   'envoy.config.route.v3.VirtualHost': VirtualHost;
   'envoy.config.trace.v3.OpenTelemetryConfig': OpenTelemetryConfig;
@@ -2477,6 +2478,10 @@ export interface CaresDnsResolverConfig {
   filter_unroutable_families?: boolean;
   dns_resolver_options?: DnsResolverOptions;
   udp_max_queries?: number;
+}
+/** envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig */
+export interface DownstreamConnectionsConfig {
+  max_active_downstream_connections?: number;
 }
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;

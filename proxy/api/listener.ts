@@ -135,6 +135,7 @@ export interface HttpConnectionManager {
   /** What is done with header names that have an underscore, which some servers take for a hyphen; default: nothing. */
   readonly underscoresInHeaders: UnderscoresAction;
   readonly origin: RequestOriginConfig;
+  readonly clientCert: ClientCertConfig;
   /** Default true: add `x-request-id` when it is missing. */
   readonly generateRequestId: boolean;
   /** Envoy's default is 61,440 bytes. */
@@ -161,6 +162,17 @@ export type EscapedSlashesAction =
 
 /** `headers_with_underscores_action`. */
 export type UnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+
+/** What is done with `x-forwarded-client-cert` (Envoy docs `http_conn_man/headers`). */
+export interface ClientCertConfig {
+  /**
+   * Envoy's default is SANITIZE: nobody's word is passed on. All but ALWAYS_FORWARD_ONLY believe only clients that have shown
+   * a certificate themselves; SANITIZE_SET and APPEND_FORWARD tell about that one, the latter after what the client said.
+   */
+  readonly mode: 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
+  /** What is told, beside the certificate's hash and whom it was shown to. */
+  readonly tells: Readonly<Record<'subject' | 'cert' | 'dns' | 'uri', boolean>>;
+}
 
 /** Who is believed to have sent a request, and how far it is trusted (Envoy docs `http_conn_man/headers`). */
 export interface RequestOriginConfig {

@@ -26,6 +26,8 @@ export interface ServerCodec {
   readonly originalSource?: OriginalSource | undefined;
   /** The peer speaks TLS; default false. */
   readonly isSecure?: boolean;
+  /** What is told about the certificate that the peer has shown; undefined: it has shown none, or nobody is told. */
+  readonly clientCert?: string | undefined;
   /** Address of the peer, `ip:port`. */
   readonly remoteAddress: string;
   /** Where the peer connected to, `ip:port`. */

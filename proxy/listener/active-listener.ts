@@ -10,6 +10,7 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 import { factsOf, inNameOfClient } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
@@ -30,6 +31,8 @@ export interface ActiveListenerDependencies {
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
   /** The listener's own, which hear of every connection that it had. */
   readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
+  /** Undefined: as many connections as come. */
+  readonly connectionLimit?: ConnectionLimit | undefined;
   /** The listener for connections to this address; undefined when they are nobody's. */
   readonly listenerFor: (address: string, port: number) => ActiveListener | undefined;
 }
@@ -89,6 +92,11 @@ export class ActiveListener implements ServingListener {
   // ---- connections ----
 
   #accept(socket: net.Socket): Accepted | undefined {
+    const { connectionLimit, stats } = this.#dependencies;
+    if (connectionLimit !== undefined && !connectionLimit.admit(socket)) {
+      stats.globalOverflow.value += 1;
+      return undefined;
+    }
     const facts = factsOf(socket, this.#config);
     const { usesOriginalDestination } = this.#config;
     const owner = usesOriginalDestination

@@ -101,6 +101,8 @@ export interface TlsFacts {
   /** By its standard name: `TLS_AES_128_GCM_SHA256`. */
   readonly cipherSuite: string;
   readonly peerCertificate: X509Certificate | undefined;
+  /** The one that was shown to the client. */
+  readonly localCertificate: X509Certificate | undefined;
 }
 
 /** Who takes a connection after the handshake. One of the two is called, once. */
@@ -213,6 +215,7 @@ function factsOf(socket: tls.TLSSocket, serverName: string): TlsFacts {
     version: socket.getProtocol() ?? '',
     cipherSuite: socket.getCipher().standardName,
     peerCertificate: socket.getPeerX509Certificate(),
+    localCertificate: socket.getX509Certificate(),
   };
 }
 
