@@ -147,7 +147,7 @@ describe('what a Gateway cannot have yet', () => {
     expect(fault).toContain(notYet);
   });
 
-  it('a file beside the name of a secret is refused by name', () => {
+  test('a file beside the name of a secret is refused by name', () => {
     const server = { ...https, tls: { mode: 'MUTUAL', credentialName: 'shop', caCertificates: '/ca.pem' } };
     expect(errorsOf(gateway(server))).toEqual([]);
     expect(unsupportedOf(gateway(server))).toEqual([
