@@ -1,7 +1,11 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
+<<<<<<< HEAD
 import { type Canary, overlayCanaries, routingKey } from '../model/canaries.ts';
+=======
+import { type Credentials, noCredentials } from '../model/credentials.ts';
+>>>>>>> main
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
@@ -26,6 +30,8 @@ export interface DiscoveryInput {
   readonly workloads: readonly Workload[];
   /** Of the process: the same at every call; default nothing set. */
   readonly meshConfig?: MeshConfig;
+  /** Equal identities mean equal contents; default none. */
+  readonly credentials?: Credentials;
 }
 
 const noMeshConfig: MeshConfig = {};
@@ -46,7 +52,12 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
   const implicitServices = findImplicitServices(input.workloads, declared);
   const isConfigKept =
     previous !== undefined &&
+<<<<<<< HEAD
     (previous.revision === input.revision || isSameConfig(previous.resources, input.resources)) &&
+=======
+    previous.revision === input.revision &&
+    previous.config.credentials === (input.credentials ?? noCredentials) &&
+>>>>>>> main
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
   const services = [...declared.values(), ...implicitServices];
   const config = isConfigKept ? previous.config : buildConfig(input, services, previous?.config);
@@ -122,7 +133,7 @@ function implicitService(hostname: string, workloads: readonly [Workload, ...Wor
 }
 
 function buildConfig(
-  { resources, meshConfig = noMeshConfig }: DiscoveryInput,
+  { resources, meshConfig = noMeshConfig, credentials = noCredentials }: DiscoveryInput,
   services: Service[],
   previous: PushConfig | undefined,
 ): PushConfig {
@@ -139,6 +150,7 @@ function buildConfig(
     ),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     gateways: new Gateways(ofKind('Gateway') as Gateway[]),
+    credentials,
     sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
     telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),
