@@ -190,7 +190,7 @@ export function routingOf(spec: CanarySpec, status: CanaryStatus | undefined): C
   if (routing === undefined || revision !== revisionOf(spec)) return noCanary;
   return {
     weight: boundedPercent(routing.weight),
-    toMatched: routing.toMatched === true,
+    toMatched: routing.toMatched,
     mirrorPercent: boundedPercent(routing.mirrorPercent),
   };
 }

@@ -1,11 +1,8 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
-<<<<<<< HEAD
 import { type Canary, overlayCanaries, routingKey } from '../model/canaries.ts';
-=======
 import { type Credentials, noCredentials } from '../model/credentials.ts';
->>>>>>> main
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
@@ -52,12 +49,8 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
   const implicitServices = findImplicitServices(input.workloads, declared);
   const isConfigKept =
     previous !== undefined &&
-<<<<<<< HEAD
     (previous.revision === input.revision || isSameConfig(previous.resources, input.resources)) &&
-=======
-    previous.revision === input.revision &&
     previous.config.credentials === (input.credentials ?? noCredentials) &&
->>>>>>> main
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
   const services = [...declared.values(), ...implicitServices];
   const config = isConfigKept ? previous.config : buildConfig(input, services, previous?.config);
