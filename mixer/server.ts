@@ -99,6 +99,14 @@ export class MixerServer implements Lifecycle {
     await controller.start();
   }
 
+  /** Gives its canaries up to other mixers, and lets go of pilot: one that ends would wait for its watches. */
+  async leavePilot(deadlineMs: number): Promise<void> {
+    const canaries = this.#canaries;
+    this.#canaries = undefined;
+    await canaries?.controller.drain(deadlineMs);
+    await canaries?.close();
+  }
+
   /** Takes what sidecars have sent, answers their streams, then closes. */
   async drain(deadlineMs: number): Promise<void> {
     if (this.#state !== 'serving') return this.#draining ?? this.close();
@@ -135,7 +143,7 @@ export class MixerServer implements Lifecycle {
   async #shutDown(deadlineMs: number): Promise<void> {
     this.#receiver.endStreams();
     this.#logReceiver.endStreams();
-    await this.#canaries?.controller.drain(deadlineMs / 2);
+    await this.leavePilot(deadlineMs / 2);
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
       cancelDeadline = this.#options.clock.setTimer(resolve, deadlineMs);

@@ -43,6 +43,10 @@ export class CanaryMetrics {
     registers: [this.#registry],
   });
 
+  constructor() {
+    for (const result of ['written', 'conflict', 'failed'] as const) this.#writes.inc({ result }, 0);
+  }
+
   observe({ name, namespace, phase, weight, verdict }: CanaryNumbers): void {
     this.#weight.set({ name, namespace }, weight);
     this.#status.set({ name, namespace }, statusNumber(phase));

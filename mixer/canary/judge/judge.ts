@@ -1,3 +1,4 @@
+/** A placeholder of the judge's interface: a threshold, no statistics. */
 import type { Verdict } from './verdict.ts';
 export interface JudgeConfig {
   readonly alpha: number;

@@ -1,3 +1,4 @@
+/** What the judge says of a release. */
 export interface Verdict {
   readonly outcome: 'rollback' | 'advance' | 'collect';
   readonly rule: string;
