@@ -2,6 +2,7 @@
  * What a release does next. Pure: the same situation gives the same decision, whoever asks and after whatever crash. A
  * decision moves by one phase or one step at most; without a decision everything stays as it is.
  */
+import { describeStep } from './release-text.ts';
 import type { Phase, Routing } from './release-status.ts';
 import type { ReleasePlan, ReleaseStep } from './release-plan.ts';
 import type { Verdict } from './judge/verdict.ts';
@@ -290,27 +291,4 @@ function reasonToLeave({ verdict, stepCounts, plan }: Situation, step: ReleaseSt
 
 function promote(situation: Situation, reason: Reason): Decision {
   return change(situation, 'promote', reason, { phase: 'Promoting', routing: onlyCanary, pause: undefined });
-}
-
-export function describeStep({ kind, routing }: ReleaseStep): string {
-  if (kind === 'smoke') return 'test users only';
-  if (kind === 'match') return 'the matched users';
-  return kind === 'mirror' ? `${routing.mirrorPercent} % mirrored` : `${routing.weight} % of the requests`;
-}
-
-/** What the release waits for, in one sentence. */
-export function describeWait({ plan, phase, step, pause, verdict, gates }: Situation): string {
-  if (pause !== undefined) return `paused (${pause})`;
-  if (plan.fault !== undefined && !isFinal(phase)) return plan.fault;
-  const gate = { Initialized: gates.preRollout, Waiting: gates.confirmRollout, Finalising: gates.postRollout }[
-    phase as string
-  ];
-  if (phase === 'Waiting' && plan.manualGates.rollout)
-    return 'waits for "heddle canary promote" before the first request';
-  if (phase === 'WaitingPromotion' && plan.manualGates.promotion) return 'waits for "heddle canary promote"';
-  if (gate?.isOpen === false) return gate.message;
-  if (phase !== 'Progressing') return phase;
-  const shut = [gates.rollout, gates.metrics].find(({ isOpen }) => !isOpen);
-  const collected = shut?.message ?? verdict?.message ?? 'no requests yet';
-  return `step ${step + 1} of ${plan.steps.length}: ${collected}`;
 }

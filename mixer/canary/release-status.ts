@@ -1,8 +1,9 @@
 /** Status of a Canary: what the driver reads when it takes a release over, and what it writes. */
 import type { CanaryStatus } from '../../crds/canary.ts';
 import type { Decision, PauseReason, RequestedAction, Situation } from './decide.ts';
-import { describeWait, isFinal, noCanary } from './decide.ts';
-import type { JudgeState } from './judge/judge.ts';
+import { isFinal, noCanary } from './decide.ts';
+import { describeWait } from './release-text.ts';
+import { judge, type JudgeState } from './judge/judge.ts';
 import type { Verdict } from './judge/verdict.ts';
 
 export type Phase = NonNullable<CanaryStatus['phase']>;
@@ -51,17 +52,38 @@ export function readPosition(status: CanaryStatus): Position {
   return { revision, phase, step, routing, pause, request: request?.action };
 }
 
-/** The evidence of a status; none when it is missing or was not written by this program. */
+/** The evidence of a status; what is missing, or was not written by this program, is none. */
 export function readEvidence({ analysis }: CanaryStatus): Evidence {
-  const written = analysis as Partial<Evidence> | undefined;
-  if (typeof written !== 'object' || written === null) return noEvidence;
-  const isMillis = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+  const written: Partial<Record<keyof Evidence, unknown>> =
+    typeof analysis === 'object' && analysis !== null ? analysis : {};
   return {
-    ...noEvidence,
-    ...written,
-    elapsedMs: isMillis(written.elapsedMs) ? written.elapsedMs : 0,
-    stepElapsedMs: isMillis(written.stepElapsedMs) ? written.stepElapsedMs : 0,
+    judge: readJudge(written.judge),
+    elapsedMs: readAmount(written.elapsedMs),
+    stepElapsedMs: readAmount(written.stepElapsedMs),
+    step: readCounts(written.step),
+    primary: readCounts(written.primary),
+    canary: readCounts(written.canary),
   };
+}
+
+/** A state that the judge cannot judge is of no use: it collects anew. */
+function readJudge(written: unknown): JudgeState | undefined {
+  if (typeof written !== 'object' || written === null) return undefined;
+  try {
+    judge(written as JudgeState);
+    return written as JudgeState;
+  } catch {
+    return undefined;
+  }
+}
+
+function readCounts(written: unknown): Evidence['step'] {
+  const { requests, errors } = (written ?? {}) as { readonly requests?: unknown; readonly errors?: unknown };
+  return { requests: readAmount(requests), errors: readAmount(errors) };
+}
+
+function readAmount(written: unknown): number {
+  return typeof written === 'number' && written >= 0 && Number.isFinite(written) ? written : 0;
 }
 
 export interface StatusParts {

@@ -36,7 +36,9 @@ export class Teller {
     this.#parts.logger[say]('canary', { name, namespace, decision, phase, message });
     this.post(resource, told);
     const metadata = { eventType: eventType(told), eventReason: decision, eventMessage: message, timestamp: told.at };
-    for (const hook of plan.webhooks.filter(({ type }) => type === 'event')) {
+    // As in Flagger, what follows a release follows its failure too; nobody waits for it then.
+    const isOver = decision === 'rollback';
+    for (const hook of plan.webhooks.filter(({ type }) => type === 'event' || (isOver && type === 'post-rollout'))) {
       this.#aside(`webhook ${hook.name}`, async () => {
         const answer = await callWebhook(hook, payloadOf(plan, phase, metadata), this.#parts);
         if (!answer.isPassed) throw new Error(answer.message);

@@ -1,7 +1,7 @@
 /** A release as a person reads it. Pure. */
 import type { CanaryStatus } from '../../../crds/canary.ts';
-import { describeStep } from '../../../mixer/canary/decide.ts';
 import { planRelease, type ReleasePlan } from '../../../mixer/canary/release-plan.ts';
+import { describeStep } from '../../../mixer/canary/release-text.ts';
 import { isCurrent, pauseOf, statusOf, type CanaryResource } from './canary-api.ts';
 import { describeRemaining, type Rates } from './remaining-time.ts';
 
