@@ -1,5 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
+/** What starts whole programs, or changes the process that it runs in. */
+const apart = [
+  'test/architecture.test.ts',
+  'test/examples/**/*.test.ts',
+  'test/mesh/**/*.test.ts',
+  'test/proxy/listener/socket-options-fault.test.ts',
+];
+const bench = ['test/bench/**/*.test.ts'];
+/** What compares latencies with each other. */
+const latencies = ['test/bench/latencies.test.ts'];
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/build.ts'],
@@ -7,18 +18,23 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    // Of one group the projects run in the order of their names: the long files come first.
     projects: [
+      { extends: true, test: { name: 'apart', include: apart, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {
-          name: 'house',
+          name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/bench/**'],
+          exclude: [...apart, ...bench],
+          // Loading the sources takes longer than most of these files: two processes load them once each.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
-      // The benchmark fills every core: it runs when nobody else measures time.
-      { extends: true, test: { name: 'bench', include: ['test/bench/**/*.test.ts'], sequence: { groupOrder: 1 } } },
+      // The benchmark fills every core: it runs when nobody else measures time, and what judges times runs alone.
+      { extends: true, test: { name: 'bench', include: bench, exclude: latencies, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'latencies', include: latencies, sequence: { groupOrder: 2 } } },
     ],
   },
 });

@@ -18,6 +18,8 @@ export const tlsServerName = 'localhost';
 const maxHeadBytes = 1_024;
 
 export interface LoadPlan {
+  /** IPv4; default: loopback. Of no meaning over TLS. */
+  readonly address?: string;
   readonly port: number;
   readonly bodyBytes: number;
   readonly connections: number;
@@ -98,8 +100,8 @@ export class Load {
 }
 
 /** Over TLS the host of the address is the server name that is asked for. */
-function urlOf({ port, bodyBytes, certificate }: LoadPlan): string {
-  const origin = certificate === undefined ? 'http://127.0.0.1' : `https://${tlsServerName}`;
+function urlOf({ address = '127.0.0.1', port, bodyBytes, certificate }: LoadPlan): string {
+  const origin = certificate === undefined ? `http://${address}` : `https://${tlsServerName}`;
   return `${origin}:${port}${bodyPath(bodyBytes)}`;
 }
 

@@ -5,6 +5,8 @@ import { runHop } from './hop.ts';
 import { formatInProcess, measureInProcess } from './in-process/run.ts';
 import { memoryPeers, runMemory } from './memory/run.ts';
 import { openLoopPeers, runOpenLoop } from './open-loop/run.ts';
+import { originalDestinationPeers } from './original-destination/peers.ts';
+import { runOriginalDestination } from './original-destination/run.ts';
 import { type RunOptions, type SeriesCommand, benchCommand } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import { peers } from './peers/table.ts';
@@ -30,6 +32,7 @@ try {
     openLoop: series(openLoopPeers, runOpenLoop),
     memory: series(memoryPeers, runMemory),
     tcp: series(tcpPeers, runTcp),
+    originalDestination: series(originalDestinationPeers, runOriginalDestination),
     tls: series(tlsPeers, runTls),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },

@@ -60,6 +60,7 @@ export interface SeriesCommands {
   readonly openLoop: SeriesCommand<OpenLoopOptions>;
   readonly memory: SeriesCommand<MemoryOptions>;
   readonly tcp: SeriesCommand<TcpOptions>;
+  readonly originalDestination: SeriesCommand<RunOptions>;
   readonly tls: SeriesCommand<BenchOptions>;
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
@@ -67,7 +68,7 @@ export interface SeriesCommands {
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
-  const { hop, features, openLoop, memory, tcp, tls, twoSidecars, inProcess } = series;
+  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -92,6 +93,9 @@ export function benchCommand(series: SeriesCommands): Command {
   seriesCommand('tcp', tcp)
     .description('bytes, connections and idle connections of raw TCP')
     .option('--idle-connections <n>', 'open files of the proxy are twice as many', positiveInteger, 9_000);
+  seriesCommand('original-destination', originalDestination).description(
+    'connections that the firewall redirects to the proxy (root, in a network namespace of their own)',
+  );
   seriesCommand('tls', tls)
     .description('what ending TLS costs the hop, and what routing by server name costs TLS that is passed on')
     .addOption(bodiesOption());

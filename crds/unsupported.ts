@@ -4,11 +4,17 @@
  */
 import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, show } from './findings.ts';
+import type { ServerTlsSettings } from './gateway.ts';
 import { loadBalancerFaults } from './load-balancer-support.ts';
 import { isIpAddress } from './names.ts';
 import { clientTlsFaults } from './tls-support.ts';
 import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
-import { unsupportedCipherSuite, unsupportedServerProtocol } from './unsupported-gateway.ts';
+import {
+  filesBesideCredential,
+  unsupportedCipherSuite,
+  unsupportedCredentialName,
+  unsupportedServerProtocol,
+} from './unsupported-gateway.ts';
 import {
   unsupportedHeaderRemoval,
   unsupportedHeaderValues,
@@ -166,6 +172,7 @@ const serverTls: Supported = {
   serverCertificate: true,
   privateKey: true,
   caCertificates: true,
+  credentialName: unsupportedCredentialName,
   subjectAltNames: true,
   minProtocolVersion: true,
   maxProtocolVersion: true,
@@ -179,7 +186,10 @@ const gateway: Supported = {
     bind: literalAddress,
     hosts: true,
     port: { number: true, name: true, protocol: unsupportedServerProtocol },
-    tls: serverTls,
+    tls: (value, path) => [
+      ...unsupportedIn(value, serverTls, path),
+      ...filesBesideCredential(value as ServerTlsSettings, path),
+    ],
   },
 };
 

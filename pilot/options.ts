@@ -20,12 +20,14 @@ export interface PilotOptions {
   readonly meshConfig?: MeshConfig;
   /** When a sidecar that is silent is given up: after the sum of both. */
   readonly keepalive?: Partial<Keepalive>;
+  /** Folder of the secrets that Gateways name, `NAMESPACE/NAME/tls.crt` and so on; default none. */
+  readonly secretsDir?: string;
   readonly logger?: Logger;
   readonly clock?: Clock;
 }
 
-export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress' | 'keepalive'>> &
-  Pick<PilotOptions, 'mixerAddress'> & { readonly keepalive: Keepalive };
+export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress' | 'keepalive' | 'secretsDir'>> &
+  Pick<PilotOptions, 'mixerAddress' | 'secretsDir'> & { readonly keepalive: Keepalive };
 
 export function resolveOptions(options: PilotOptions): ResolvedOptions {
   return {

@@ -8,6 +8,7 @@ import { providerFaults } from '../crds/telemetry-references.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Workload } from './model/workload.ts';
+import { CredentialFolder } from './registry/credential-folder.ts';
 import { findListening } from './registry/listening-workloads.ts';
 import { WorkloadFile } from './registry/workload-file.ts';
 import { WorkloadRegistry } from './registry/workload-registry.ts';
@@ -28,6 +29,7 @@ export class PilotServer implements Lifecycle {
   readonly #options: ResolvedOptions;
   readonly #store: ConfigStore;
   readonly #registry: WorkloadRegistry;
+  readonly #credentials: CredentialFolder;
   readonly #workloadFile: WorkloadFile;
   readonly #discovery: DiscoveryServer;
   readonly #ads: AdsServer;
@@ -41,7 +43,8 @@ export class PilotServer implements Lifecycle {
     this.#store = new FileStore(dataDir, { clock, logger });
     this.#registry = new WorkloadRegistry(clock);
     this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
-    const sources = { store: this.#store, registry: this.#registry };
+    this.#credentials = new CredentialFolder({ folder: this.#options.secretsDir, clock, logger });
+    const sources = { store: this.#store, registry: this.#registry, credentials: this.#credentials };
     const shared = { clock, logger: logger.child('xds') };
     this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, ...shared });
     this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, keepalive, ...shared });
@@ -86,6 +89,7 @@ export class PilotServer implements Lifecycle {
     this.#warnOfLostProviders();
     this.#registry.restore(await findListening(await this.#workloadFile.load()), reconnectGraceMs);
     this.#registry.subscribe(() => this.#workloadFile.save(this.#registry.entries()));
+    await this.#credentials.start();
     this.#discovery.start();
     await this.#ads.start();
     await this.#rest.start();
@@ -122,6 +126,7 @@ export class PilotServer implements Lifecycle {
     this.#workloadFile.freeze();
     await this.#rest.close();
     await this.#ads.close();
+    this.#credentials.close();
     this.#discovery.close();
     await this.#workloadFile.flush();
     await this.#store.close();

@@ -10,6 +10,8 @@ import type {
   Bootstrap as BootstrapJson,
   Bootstrap_DynamicResources as DynamicResourcesJson,
   GrpcService as GrpcServiceJson,
+  OverloadManager as OverloadManagerJson,
+  ResourceMonitor as ResourceMonitorJson,
   StatsSink as StatsSinkJson,
 } from './api/envoy.gen.ts';
 import { decodeFields, type Fields } from './api/fields.ts';
@@ -32,6 +34,8 @@ export interface Bootstrap {
     | undefined;
   /** Clusters that take `StreamMetrics`, from `stats_sinks`. */
   readonly metricsServices: readonly { readonly clusterName: string }[];
+  /** Of all listeners together; undefined: as many as come, Envoy's default. */
+  readonly maxDownstreamConnections?: number | undefined;
   /** Envoy's default is 5,000. */
   readonly statsFlushIntervalMs: number;
 }
@@ -65,6 +69,7 @@ function readFields(fields: Fields<BootstrapJson>): Bootstrap {
     staticClusters: resources?.list('clusters', readCluster) ?? [],
     ads: dynamicResources && readDynamicResources(dynamicResources),
     metricsServices: fields.list('stats_sinks', readStatsSink),
+    maxDownstreamConnections: readConnectionLimit(fields.message('overload_manager')),
     statsFlushIntervalMs: readFlushInterval(fields),
   };
   fields.report(checkBootstrap(bootstrap));
@@ -150,6 +155,24 @@ function readStatsSink(fields: Fields<StatsSinkJson>): { clusterName: string } {
     },
   });
   return { clusterName: clusterName ?? '' };
+}
+
+function readConnectionLimit(fields: Fields<OverloadManagerJson> | undefined): number | undefined {
+  if (fields === undefined) return undefined;
+  // Connections are counted as they come and go.
+  fields.ignore('refresh_interval');
+  const limits = fields.list('resource_monitors', readResourceMonitor);
+  if (limits.length > 1) fields.fail('resource_monitors', `must be one monitor at most, got ${limits.length}`);
+  return limits[0];
+}
+
+/** The type decides what is watched, as in Envoy. */
+function readResourceMonitor(fields: Fields<ResourceMonitorJson>): number | undefined {
+  fields.name('name');
+  return fields.typed('typed_config', {
+    'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig': (config) =>
+      config.number('max_active_downstream_connections', { defaultValue: 0, min: 1 }),
+  });
 }
 
 function readFlushInterval(fields: Fields<BootstrapJson>): number {

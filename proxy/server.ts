@@ -27,6 +27,7 @@ import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { leaveRotation } from './leave-rotation.ts';
 import { DnsFilter } from './dns/dns-filter.ts';
+import { ConnectionLimit } from './listener/connection-limit.ts';
 import { DnsListener } from './dns/dns-listener.ts';
 import { readSystemResolvers, type SystemResolvers } from './dns/system-resolvers.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
@@ -116,6 +117,10 @@ export class ProxyServer implements Lifecycle {
     });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
+      connectionLimit:
+        bootstrap.maxDownstreamConnections === undefined
+          ? undefined
+          : new ConnectionLimit(bootstrap.maxDownstreamConnections),
       createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
       createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter),
       createAccessLogs: ({ accessLogs }) => this.#createAccessLogs(accessLogs),

@@ -64,25 +64,31 @@ export interface TcpParts {
 
 const unlimited = 4_000_000_000;
 
-export function tcpBootstrap({ port, backend }: TcpScene, { listener, chain }: TcpParts = {}): string {
-  const loopback = (of: number) => ({ socket_address: { address: '127.0.0.1', port_value: of } });
+export function tcpBootstrap(scene: TcpScene, { listener, chain }: TcpParts = {}): string {
+  const { filter_chains = [], ...rest } = tcpListenerOf(scene.port);
+  const parts = { ...rest, filter_chains: filter_chains.map((each) => ({ ...each, ...chain })), ...listener };
+  return dump(tcpBootstrapOf(scene, [parts]), { noRefs: true });
+}
+
+const loopback = (port_value: number) => ({ socket_address: { address: '127.0.0.1', port_value } });
+
+/** Passes what comes to the cluster `backend`. */
+export function tcpListenerOf(port: number): Listener {
   const typed_config = {
     '@type': typeUrlOf('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'),
     stat_prefix: 'bench',
     cluster: 'backend',
   };
-  const bootstrap: Bootstrap = {
+  const filters = [{ name: 'envoy.filters.network.tcp_proxy', typed_config }];
+  return { name: 'tcp', address: loopback(port), filter_chains: [{ filters }] };
+}
+
+export function tcpBootstrapOf({ backend }: TcpScene, listeners: readonly Listener[]): Bootstrap {
+  return {
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(0) },
     static_resources: {
-      listeners: [
-        {
-          name: 'tcp',
-          address: loopback(port),
-          filter_chains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy', typed_config }], ...chain }],
-          ...listener,
-        },
-      ],
+      listeners: [...listeners],
       clusters: [
         {
           ...staticCluster('backend', backend.ports[0]),
@@ -91,7 +97,6 @@ export function tcpBootstrap({ port, backend }: TcpScene, { listener, chain }: T
       ],
     },
   };
-  return dump(bootstrap, { noRefs: true });
 }
 
 /** `rules` choose the backend instead of taking the only one there is. */

@@ -101,7 +101,7 @@ export function formatTcpReport(report: TcpReport): string {
     '',
     ...formatSetting(report),
     'The load generators and the backend share the other core: they, and not the proxy, may set the rate; CPU time tells.',
-    'Connections are addressed to the proxy: what finding their original destination costs is not measured here.',
+    'Connections are addressed to the proxy: what finding their original destination costs is the series original-destination.',
   ].join('\n');
 }
 

@@ -1,25 +1,23 @@
 /** Raw TCP: bulk transfers over one connection and over many, connections opened and closed, and idle ones. */
 import { readCpuMicros } from '../cpu-meter.ts';
-import type { LoadPlan } from '../load.ts';
 import type { TcpOptions } from '../options.ts';
 import type { Peer } from '../peers/peer.ts';
 import { referencePeer } from '../peers/table.ts';
 import { describeSetting } from '../report.ts';
 import { runRounds } from '../rounds.ts';
 import { choosePeers, printTurn, type SeriesContext } from '../series-context.ts';
-import { failureOf, type Running, type Stage, whileRunning } from '../series.ts';
+import { failureOf, type Stage, whileRunning } from '../series.ts';
 import { runBulk, startBulkServer } from './bulk.ts';
+import { connectionBodyBytes, measureConnections } from './connections.ts';
 import { measureIdle, startIdleServer } from './idle.ts';
 import { tcpPeers } from './peers.ts';
 import { describeTcpTurn, formatTcpReport, type TcpMeasurement, tcpRow, type TcpTurn } from './report.ts';
-
-const bodyBytes = 100;
 
 export async function runTcp(options: TcpOptions, { abort, publish }: SeriesContext): Promise<void> {
   const { chosen, present } = choosePeers(tcpPeers, options.only);
   const outcomes = await runRounds(present, {
     rounds: options.rounds,
-    bodies: [bodyBytes],
+    bodies: [connectionBodyBytes],
     abort,
     takeTurn: (stage, peer) => takeTcpTurn(stage, peer, options, abort),
     onTurn: (round, peer, turn) => printTurn(round, peer, [describeTcpTurn(turn)]),
@@ -56,23 +54,6 @@ async function measureBulk(stage: Stage, peer: Peer, options: TcpOptions, abort:
     };
     return { one: await measure(1), many: await measure(connections) };
   });
-}
-
-/** Every request is a connection of its own, which the backend closes. */
-async function measureConnections(
-  { load }: Stage,
-  { proxy, port }: Running,
-  { connections, seconds, warmupSeconds }: TcpOptions,
-): Promise<Pick<TcpMeasurement, 'connectionsPerSecond' | 'cpuMicrosPerConnection'>> {
-  const plan: LoadPlan = { port, bodyBytes, connections, seconds, headers: ['Connection: close'] };
-  await load.check(plan);
-  await load.run({ ...plan, seconds: warmupSeconds });
-  const cpuBefore = readCpuMicros(proxy.pid);
-  const { requests, durationUs } = await load.run(plan);
-  return {
-    connectionsPerSecond: (requests / durationUs) * 1e6,
-    cpuMicrosPerConnection: (readCpuMicros(proxy.pid) - cpuBefore) / requests,
-  };
 }
 
 async function measureIdlePeer(stage: Stage, peer: Peer, { idleConnections }: TcpOptions): Promise<number> {

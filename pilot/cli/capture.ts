@@ -1,13 +1,15 @@
 /** `heddle capture`: leads the traffic of a pod through its sidecar. */
 import { Option, type Command } from 'commander';
 import * as capture from './capture/capture-options.ts';
-import { capturePlan, carryOut, formatPlan, releasePlan } from './capture/capture-plan.ts';
+import { backendNames, type BackendName } from './capture/backend/backend.ts';
+import { capturePlan, carryOut, formatPlan, releasePlan, requireNetAdmin } from './capture/capture-plan.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { parsePort } from './option-parsers.ts';
 
 interface CaptureFlags extends Omit<capture.CaptureOptions, 'redirectDns'> {
   readonly redirectDns?: true;
+  readonly backend?: BackendName;
   readonly dryRun?: true;
   readonly undo?: true;
 }
@@ -17,7 +19,7 @@ export function registerCapture(program: Command, context: CommandContext): void
     .command('capture')
     .summary('lead the TCP traffic of this network namespace through its sidecar')
     .description(
-      'Programs the network namespace that it runs in with nftables, IPv4 and IPv6: connections that arrive are led to ' +
+      'Programs the network namespace that it runs in with nftables or iptables, IPv4 and IPv6: connections that arrive are led to ' +
         "the sidecar's inbound port, those that leave to its outbound port. What the sidecar itself sends (known by its " +
         'user or group), loopback, and calls of the application to its own address stay as they are. The flags mean ' +
         "what Istio's annotations of the same names mean. Doing it twice changes nothing. Needs CAP_NET_ADMIN.",
@@ -25,11 +27,12 @@ export function registerCapture(program: Command, context: CommandContext): void
   for (const option of [...inboundOptions(), ...outboundOptions(), ...proxyOptions(), ...modeOptions()]) {
     command.addOption(option);
   }
-  command.addHelpText('after', examples).action(({ dryRun, undo, ...flags }: CaptureFlags) => {
+  command.addHelpText('after', examples).action(({ backend, dryRun, undo, ...flags }: CaptureFlags) => {
     const options = { ...flags, redirectDns: flags.redirectDns === true };
     const contradiction = findIdleFlag(command, undo === true, options) ?? capture.findContradiction(options);
     if (contradiction !== undefined) throw new CommandError(contradiction, exitCodes.usage);
-    const plan = undo === true ? releasePlan() : capturePlan(options);
+    if (dryRun !== true) requireNetAdmin();
+    const plan = undo === true ? releasePlan() : capturePlan(options, backend);
     if (dryRun === true) context.stdout.write(formatPlan(plan));
     else carryOut(plan);
   });
@@ -114,7 +117,11 @@ function modeOptions(): readonly Option[] {
     new Option('--dns-port <port>', 'where the sidecar takes DNS queries')
       .argParser(parsePort)
       .default(defaults.dnsPort),
-    new Option('--dry-run', 'print what would be done, as a script for nft with calls of ip as comments'),
+    new Option(
+      '--backend <name>',
+      'what the rules are written for (default: what is installed, nftables first)',
+    ).choices(backendNames),
+    new Option('--dry-run', 'print what would be done, as a script for the backend with calls of ip as comments'),
     new Option('--undo', 'remove everything that this command has made'),
   ];
 }

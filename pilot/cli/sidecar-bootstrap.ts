@@ -3,7 +3,7 @@
  * health: without PROXY_CONFIG in its metadata it is in rotation as soon as it has its listeners.
  */
 import { isIP, isIPv6 } from 'node:net';
-import type { Admin, Bootstrap, Cluster, ConfigSource, StatsSink } from '../../proxy/api/envoy.gen.ts';
+import type { Admin, Bootstrap, Cluster, ConfigSource, OverloadManager, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
 import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
@@ -69,8 +69,25 @@ export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
     },
     stats_sinks: [buildMetricsSink()],
     stats_flush_interval: '1s',
+    ...(plan.gateway === undefined ? {} : { overload_manager: connectionLimit }),
   };
 }
+
+/** What Envoy's documentation advises for proxies that strangers reach (`best_practices/edge`). */
+const maxEdgeConnections = 50_000;
+
+const connectionLimit: OverloadManager = {
+  resource_monitors: [
+    {
+      name: 'envoy.resource_monitors.global_downstream_max_connections',
+      typed_config: {
+        '@type':
+          'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+        max_active_downstream_connections: maxEdgeConnections,
+      },
+    },
+  ],
+};
 
 function describeNode({ identity, ports, interception = {}, dns = {}, gateway }: SidecarPlan): Node {
   const { service, namespace, version, address } = identity;

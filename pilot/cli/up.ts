@@ -23,6 +23,7 @@ interface UpOptions {
   /** Where sidecars reach the mixer, when that is not where it listens. */
   readonly mixerAddress?: parse.HostPort;
   readonly meshConfig?: string;
+  readonly secretsDir?: string;
   /** Milliseconds. */
   readonly keepaliveInterval: number;
   /** Milliseconds. */
@@ -54,6 +55,10 @@ export function registerUp(program: Command, context: CommandContext): void {
     .addOption(secondsOption('--keepalive-interval <seconds>', 'between pings to a sidecar', 3))
     .addOption(secondsOption('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', 2))
     .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
+    .option(
+      '--secrets-dir <dir>',
+      'certificates that Gateways name by credentialName, NAMESPACE/NAME/tls.crt, tls.key, ca.crt; read again as they change',
+    )
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
       await runControlPlane(options, context);
@@ -82,6 +87,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       xdsPort: options.xdsPort,
       mixerAddress: await advertiseMixer(options, mixer.grpcPort),
       meshConfig,
+      ...(options.secretsDir === undefined ? {} : { secretsDir: options.secretsDir }),
       keepalive: { intervalMs: options.keepaliveInterval, timeoutMs: options.keepaliveTimeout },
       logger,
     });

@@ -1,5 +1,6 @@
 /** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
+import type { Credentials } from './credentials.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { Gateways } from './gateways.ts';
 import type { RateLimits } from './rate-limits.ts';
@@ -26,6 +27,8 @@ export interface PushConfig {
   readonly rateLimits: RateLimits;
   readonly sidecars: Sidecars;
   readonly gateways: Gateways;
+  /** What Gateways name by `credentialName`. */
+  readonly credentials: Credentials;
   /** What listeners are made of. Keeps its identity while no Telemetry changes. */
   readonly telemetries: Telemetries;
   readonly meshConfig: MeshConfig;

@@ -84,10 +84,10 @@ function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshCon
   return withErrorStatuses(cluster, policy.outlierDetection?.outlierDetectionHttpErrorCodes);
 }
 
-/** The application, on loopback unless told otherwise. */
-export function buildInboundCluster(appPort: number, host = '127.0.0.1'): Cluster {
+/** The application on loopback. */
+export function buildInboundCluster(appPort: number): Cluster {
   const name = inboundClusterName(appPort);
-  const address = { socket_address: { address: host, port_value: appPort } };
+  const address = { socket_address: { address: '127.0.0.1', port_value: appPort } };
   return {
     name,
     type: 'STATIC',

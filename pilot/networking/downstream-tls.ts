@@ -4,11 +4,15 @@ import type { ServerTlsSettings } from '../../crds/gateway.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   CertificateValidationContext,
+  CommonTlsContext,
   DownstreamTlsContext,
   FilterChain,
+  SdsSecretConfig,
   TlsParameters,
   TlsParameters_TlsProtocol,
 } from '../../proxy/api/envoy.gen.ts';
+import { authoritySecretName, certificateSecretName } from '../model/credentials.ts';
+import { adsConfigSource } from './config-source.ts';
 import { buildNameMatcher } from './upstream-tls.ts';
 
 const protocols: Readonly<Record<string, TlsParameters_TlsProtocol>> = {
@@ -24,21 +28,42 @@ export function buildDownstreamTls(
   tls: ServerTlsSettings,
   alpnProtocols: readonly string[],
 ): Pick<FilterChain, 'transport_socket'> {
-  const { mode, serverCertificate = '', privateKey = '' } = tls;
   const context: DownstreamTlsContext = {
     common_tls_context: {
       ...buildParameters(tls),
-      tls_certificates: [{ certificate_chain: { filename: serverCertificate }, private_key: { filename: privateKey } }],
-      ...(mode === 'SIMPLE' ? {} : { validation_context: buildValidation(tls) }),
+      ...(tls.credentialName ? buildNamedSecrets(tls, tls.credentialName) : buildFiles(tls)),
       ...(alpnProtocols.length === 0 ? {} : { alpn_protocols: [...alpnProtocols] }),
     },
-    require_client_certificate: mode === 'MUTUAL',
+    require_client_certificate: tls.mode === 'MUTUAL',
   };
   const typed_config = {
     '@type': typeUrlOf('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext'),
     ...context,
   };
   return { transport_socket: { name: 'envoy.transport_sockets.tls', typed_config } };
+}
+
+function buildFiles(tls: ServerTlsSettings): CommonTlsContext {
+  const { mode, serverCertificate = '', privateKey = '', caCertificates = '' } = tls;
+  return {
+    tls_certificates: [{ certificate_chain: { filename: serverCertificate }, private_key: { filename: privateKey } }],
+    ...(mode === 'SIMPLE'
+      ? {}
+      : { validation_context: { trusted_ca: { filename: caCertificates }, ...buildNames(tls) } }),
+  };
+}
+
+/** Secrets that the control plane sends, and sends again when they change. */
+function buildNamedSecrets(tls: ServerTlsSettings, credentialName: string): CommonTlsContext {
+  const secret = (name: string): SdsSecretConfig => ({ name, sds_config: adsConfigSource });
+  const combined_validation_context = {
+    default_validation_context: buildNames(tls),
+    validation_context_sds_secret_config: secret(authoritySecretName(credentialName)),
+  };
+  return {
+    tls_certificate_sds_secret_configs: [secret(certificateSecretName(credentialName))],
+    ...(tls.mode === 'SIMPLE' ? {} : { combined_validation_context }),
+  };
 }
 
 /** Suites that are none were warned about, and are left out as in Istio. */
@@ -53,12 +78,6 @@ function buildParameters(tls: ServerTlsSettings): { tls_params?: TlsParameters }
   return Object.keys(tls_params).length === 0 ? {} : { tls_params };
 }
 
-function buildValidation({
-  caCertificates = '',
-  subjectAltNames = [],
-}: ServerTlsSettings): CertificateValidationContext {
-  return {
-    trusted_ca: { filename: caCertificates },
-    ...(subjectAltNames.length === 0 ? {} : { match_typed_subject_alt_names: subjectAltNames.map(buildNameMatcher) }),
-  };
+function buildNames({ subjectAltNames = [] }: ServerTlsSettings): CertificateValidationContext {
+  return subjectAltNames.length === 0 ? {} : { match_typed_subject_alt_names: subjectAltNames.map(buildNameMatcher) };
 }

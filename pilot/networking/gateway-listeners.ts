@@ -9,8 +9,11 @@ import { ClaimedConnections, ofServerNames } from './filter-chain-match.ts';
 import { boundRules } from './gateway-hosts.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { buildL4Route } from './l4-routes.ts';
+import { listenAt } from './listener-address.ts';
 import { buildInspection } from './listener-filters.ts';
+import { blackHoleClusterName } from './original-destination.ts';
 import { isL4ForClient } from './source-match.ts';
+import { buildPlainTcpProxy } from './tcp-proxy.ts';
 
 export interface GatewayContext {
   readonly config: PushConfig;
@@ -27,7 +30,7 @@ export function buildGatewayListener(listener: GatewayListener, context: Gateway
   if (chains.length === 0) return undefined;
   return {
     name,
-    address: { socket_address: { address: bind, port_value: port } },
+    ...listenAt(bind, port),
     traffic_direction: 'OUTBOUND',
     ...inspectionOf(chains),
     filter_chains: chains,
@@ -51,6 +54,8 @@ function distinct(chains: readonly FilterChain[]): FilterChain[] {
 }
 
 function chainsOf(server: MergedServer, index: number, listenerName: string, context: GatewayContext): FilterChain[] {
+  const { tls = {} } = server.server;
+  if (context.config.credentials.faultOf(tls, context.client.namespace) !== undefined) return [refusingChain(server)];
   switch (server.kind) {
     case 'http':
       return index === 0 ? [{ filters: [managerOf(server, listenerName, context)] }] : [];
@@ -63,6 +68,17 @@ function chainsOf(server: MergedServer, index: number, listenerName: string, con
     case 'passthrough':
       return passthroughChains(server, context);
   }
+}
+
+/**
+ * Without its certificate a server closes the connections to its hosts: a listener that waited for it would serve nobody
+ * else either, and without this chain another server of the same port would take them.
+ */
+function refusingChain({ hosts }: MergedServer): FilterChain {
+  return {
+    filter_chain_match: { ...ofServerNames(hosts.map(({ name }) => name)), transport_protocol: 'tls' },
+    filters: [buildPlainTcpProxy(blackHoleClusterName)],
+  };
 }
 
 function tlsChain({ hosts, server: { tls = {} } }: MergedServer, alpnProtocols: readonly string[]): FilterChain {
@@ -88,6 +104,9 @@ function edgeOptions(trustedProxies: number): Partial<HttpConnectionManager> {
   return {
     use_remote_address: true,
     ...(trustedProxies === 0 ? {} : { xff_num_trusted_hops: trustedProxies }),
+    // Istio's choice for gateways.
+    forward_client_cert_details: 'SANITIZE_SET',
+    set_current_client_cert_details: { subject: true, cert: true, dns: true, uri: true },
     merge_slashes: true,
     path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
     common_http_protocol_options: { idle_timeout: '3600s', headers_with_underscores_action: 'REJECT_REQUEST' },

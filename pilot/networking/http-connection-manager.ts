@@ -32,6 +32,8 @@ export function buildHttpConnectionManager(
     stream_idle_timeout: '0s',
     request_headers_timeout: '10s',
     upgrade_configs: [{ upgrade_type: 'websocket' }],
+    // Sidecars speak plain text with each other: what the gateway has seen reaches the application by its word alone.
+    forward_client_cert_details: 'ALWAYS_FORWARD_ONLY',
     ...more,
     http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
   };

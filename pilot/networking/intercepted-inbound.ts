@@ -13,19 +13,22 @@ import type {
 import type { InboundPort } from '../model/inbound-ports.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { buildInboundCluster } from './clusters.ts';
+import { buildConnectionPool } from './connection-pool.ts';
 import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { anyAddress, listenAt } from './listener-address.ts';
-import { buildInspection, originalDestinationFilter } from './listener-filters.ts';
+import { buildInspection, originalDestinationFilter, originalSourceFilter } from './listener-filters.ts';
 import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
-import { blackHoleClusterName, fromPassthroughAddress, inboundPassthroughClusterName } from './original-destination.ts';
+import {
+  blackHoleClusterName,
+  inboundPassthroughClusterName,
+  originalDestinationDiscovery,
+} from './original-destination.ts';
 import { buildPlainTcpProxy } from './tcp-proxy.ts';
 
 export interface InboundInterception {
   readonly mode: InterceptionMode;
   readonly inboundPort: number;
-  /** Of the workload, IP. */
-  readonly address: string;
   readonly ports: readonly InboundPort[];
 }
 
@@ -55,19 +58,24 @@ export function buildInterceptedInboundListener(
     },
     ...buildInspection({
       chains: filter_chains,
-      first: [originalDestinationFilter],
+      first: mode === 'TPROXY' ? [originalDestinationFilter, originalSourceFilter] : [originalDestinationFilter],
       uninspectedPorts: ports.filter(isOpaque).map(({ number }) => number),
     }),
   };
 }
 
-/** With REDIRECT the application is on loopback; with TPROXY it sees its own address as its callers do. */
-export function buildInterceptedInboundClusters({ mode, address, ports }: InboundInterception): Cluster[] {
+/**
+ * With REDIRECT the application is on loopback. With TPROXY a connection goes to the address that its caller meant, of
+ * whichever family: it comes in the name of the caller, and that has an address of that family.
+ */
+export function buildInterceptedInboundClusters({ mode, ports }: InboundInterception): Cluster[] {
   return ports.map(({ number }) =>
-    mode === 'TPROXY'
-      ? { ...buildInboundCluster(number, address), ...fromPassthroughAddress }
-      : buildInboundCluster(number),
+    mode === 'TPROXY' ? buildTransparentInboundCluster(number) : buildInboundCluster(number),
   );
+}
+
+function buildTransparentInboundCluster(appPort: number): Cluster {
+  return { name: inboundClusterName(appPort), ...originalDestinationDiscovery, ...buildConnectionPool() };
 }
 
 /** It is known, and its server may speak first. */

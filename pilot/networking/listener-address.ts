@@ -1,4 +1,4 @@
-/** Where listeners for intercepted connections stand: at one address, or at every one of both families. */
+/** Where listeners of gateways and for intercepted connections stand: at one address, or at every one of both families. */
 import type { Listener } from '../../proxy/api/envoy.gen.ts';
 
 export const anyAddress = '0.0.0.0';

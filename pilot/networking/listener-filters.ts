@@ -12,6 +12,17 @@ export const originalDestinationFilter: ListenerFilter = {
   typed_config: { '@type': typeUrlOf('envoy.extensions.filters.listener.original_dst.v3.OriginalDst') },
 };
 
+/** Mark of the sidecar's calls in the name of callers: the firewall leads the answers back to it (Istio's number). */
+const transparentMark = 1337;
+
+export const originalSourceFilter: ListenerFilter = {
+  name: 'envoy.filters.listener.original_src',
+  typed_config: {
+    '@type': typeUrlOf('envoy.extensions.filters.listener.original_src.v3.OriginalSrc'),
+    mark: transparentMark,
+  },
+};
+
 const tlsInspector: ListenerFilter = {
   name: 'envoy.filters.listener.tls_inspector',
   typed_config: { '@type': typeUrlOf('envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector') },

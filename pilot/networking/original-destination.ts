@@ -12,9 +12,9 @@ export const blackHoleClusterName = 'BlackHoleCluster';
 
 /**
  * From where the sidecar calls its application at an address that is captured: the firewall lets connections from there
- * pass, which would come back for ever otherwise. Istio's addresses.
+ * pass, which would come back for ever otherwise. Istio's addresses. With TPROXY the caller's address comes before them.
  */
-export const fromPassthroughAddress: Pick<Cluster, 'upstream_bind_config'> = {
+const fromPassthroughAddress: Pick<Cluster, 'upstream_bind_config'> = {
   upstream_bind_config: {
     source_address: { address: '127.0.0.6', port_value: 0 },
     extra_source_addresses: [{ address: { address: '::6', port_value: 0 } }],

@@ -1,6 +1,7 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
+import { type Credentials, noCredentials } from '../model/credentials.ts';
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
@@ -25,6 +26,8 @@ export interface DiscoveryInput {
   readonly workloads: readonly Workload[];
   /** Of the process: the same at every call; default nothing set. */
   readonly meshConfig?: MeshConfig;
+  /** Equal identities mean equal contents; default none. */
+  readonly credentials?: Credentials;
 }
 
 const noMeshConfig: MeshConfig = {};
@@ -45,6 +48,7 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
   const isConfigKept =
     previous !== undefined &&
     previous.revision === input.revision &&
+    previous.config.credentials === (input.credentials ?? noCredentials) &&
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
   const services = [...declared.values(), ...implicitServices];
   const config = isConfigKept ? previous.config : buildConfig(input, services, previous?.config);
@@ -107,7 +111,7 @@ function implicitService(hostname: string, workloads: readonly [Workload, ...Wor
 }
 
 function buildConfig(
-  { resources, meshConfig = noMeshConfig }: DiscoveryInput,
+  { resources, meshConfig = noMeshConfig, credentials = noCredentials }: DiscoveryInput,
   services: Service[],
   previous: PushConfig | undefined,
 ): PushConfig {
@@ -118,6 +122,7 @@ function buildConfig(
     virtualServices: new VirtualServices(ofKind('VirtualService') as VirtualService[]),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     gateways: new Gateways(ofKind('Gateway') as Gateway[]),
+    credentials,
     sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
     rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
     telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),

@@ -8,12 +8,15 @@ import { reportedHealth } from '../../proxy/api/health.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
+import { noCredentials } from '../model/credentials.ts';
 import { compareContexts } from '../model/push-context.ts';
 import { type Discovered, discover } from '../registry/service-discovery.ts';
+import type { CredentialFolder } from '../registry/credential-folder.ts';
 import type { WorkloadRegistry } from '../registry/workload-registry.ts';
 import { AdsStream } from './ads-stream.ts';
 import { EndpointSubscribers } from './endpoint-subscribers.ts';
 import { createGenerators, type Generators, type SocketAddress } from './generators.ts';
+import type { CredentialFault } from './gateway-sets.ts';
 import { ResourceEncoder } from './resource-encoder.ts';
 import { type ProxySyncStatus, syncStatusOf } from './sync-status.ts';
 import { WorkloadRegistration } from './workload-registration.ts';
@@ -23,6 +26,8 @@ export interface DiscoveryServerOptions {
   readonly registry: WorkloadRegistry;
   readonly mixerAddress: SocketAddress | undefined;
   readonly meshConfig?: MeshConfig;
+  /** Default none. */
+  readonly credentials?: Pick<CredentialFolder, 'current' | 'onChange'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -38,22 +43,32 @@ export class DiscoveryServer {
   readonly #subscribers = new EndpointSubscribers<AdsStream>();
   readonly #unsubscribe: (() => void)[] = [];
   #context: Discovered = discover({ revision: 0, resources: [], workloads: [] });
+  /** Every Gateway and fault is told of once, however often listeners are made. */
+  readonly #warnedOf = new Set<string>();
   #isPushScheduled = false;
   readonly #afterNextPush: (() => void)[] = [];
 
   constructor(options: DiscoveryServerOptions) {
     this.#options = options;
-    this.#generators = createGenerators(this.encoder, options.mixerAddress);
+    this.#generators = createGenerators(this.encoder, options.mixerAddress, (fault) => this.#warnOfCredential(fault));
   }
 
   /** The store must be open. */
   start(): void {
-    const { store, registry } = this.#options;
+    const { store, registry, credentials } = this.#options;
+    credentials?.onChange(() => this.#schedulePush());
     this.#context = this.#discover();
     this.#unsubscribe.push(
       store.subscribe(() => this.#schedulePush()),
       registry.subscribe(() => this.#schedulePush()),
     );
+  }
+
+  #warnOfCredential(fault: CredentialFault): void {
+    const text = `${fault.gateway} ${fault.fault}`;
+    if (this.#warnedOf.has(text)) return;
+    this.#warnedOf.add(text);
+    this.#options.logger.warn('a server of a Gateway refuses its connections', { ...fault });
   }
 
   close(): void {
@@ -147,8 +162,13 @@ export class DiscoveryServer {
   }
 
   #discover(previous?: Discovered): Discovered {
-    const { store, registry, meshConfig } = this.#options;
-    const input = { revision: store.revision, resources: store.list(), workloads: registry.workloads() };
+    const { store, registry, meshConfig, credentials } = this.#options;
+    const input = {
+      revision: store.revision,
+      resources: store.list(),
+      workloads: registry.workloads(),
+      credentials: credentials?.current ?? noCredentials,
+    };
     return discover(meshConfig === undefined ? input : { ...input, meshConfig }, previous);
   }
 }

@@ -7,6 +7,7 @@ import { memoize } from '../model/memoize.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { placeOf } from '../model/workload.ts';
 import { buildGatewayListener } from '../networking/gateway-listeners.ts';
+import { buildGatewaySecrets } from '../networking/gateway-secrets.ts';
 import { buildGatewayHosts } from '../networking/gateway-routes.ts';
 import { reportsOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor, type SharedRoutes } from './outbound-routes.ts';
@@ -18,7 +19,15 @@ interface NodeView {
   readonly routes: Map<string, SharedRoutes | undefined>;
 }
 
-export function createGatewaySets(encoder: ResourceEncoder) {
+/** A server that cannot be served. */
+export interface CredentialFault {
+  /** `NAMESPACE/NAME` of the Gateway. */
+  readonly gateway: string;
+  readonly hosts: string;
+  readonly fault: string;
+}
+
+export function createGatewaySets(encoder: ResourceEncoder, onCredentialFault: (fault: CredentialFault) => void) {
   const views = memoize((config: PushConfig, _key: null) =>
     memoize((node: NodeMetadata, _node: null): NodeView => {
       const { labels } = placeOf(node);
@@ -31,13 +40,28 @@ export function createGatewaySets(encoder: ResourceEncoder) {
     memoize((node: NodeMetadata, _node: null): readonly EncodedResource[] => {
       const { client, listeners } = viewOf(node, config);
       const reports = reportsOf(node, config.telemetries, 'CLIENT');
+      for (const fault of credentialFaults(listeners, client.namespace, config)) onCredentialFault(fault);
       const context = { config, client, reports, trustedProxies: node.trustedProxies ?? 0 };
       return listeners
         .flatMap((listener) => buildGatewayListener(listener, context) ?? [])
         .map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener));
     }),
   );
+  const encodedSecrets = memoize((config: PushConfig, _key: null) =>
+    memoize((node: NodeMetadata, _node: null): ReadonlyMap<string, EncodedResource> => {
+      const { client, listeners } = viewOf(node, config);
+      const secrets = buildGatewaySecrets(listeners, client.namespace, config.credentials).map((secret) =>
+        encoder.encode(secret.name ?? '', resourceTypes.SDS.messageName, secret),
+      );
+      return new Map(secrets.map((secret) => [secret.name, secret]));
+    }),
+  );
   return {
+    /** Those that the node's own Gateways name, of its own namespace. */
+    secrets: (node: NodeMetadata, config: PushConfig) => {
+      const secrets = encodedSecrets(config, null)(node, null);
+      return (name: string): EncodedResource | undefined => secrets.get(name);
+    },
     listeners: (node: NodeMetadata, config: PushConfig) => encodedListeners(config, null)(node, null),
     routes: (node: NodeMetadata, config: PushConfig, name: string): EncodedResource | undefined => {
       const { client, listeners, routes } = viewOf(node, config);
@@ -49,4 +73,17 @@ export function createGatewaySets(encoder: ResourceEncoder) {
       return shared && outboundRoutesFor(shared, node, name);
     },
   };
+}
+
+function credentialFaults(
+  listeners: readonly GatewayListener[],
+  namespace: string,
+  { credentials }: PushConfig,
+): CredentialFault[] {
+  return listeners.flatMap(({ servers }) =>
+    servers.flatMap(({ server: { tls = {}, hosts }, gateway }) => {
+      const fault = credentials.faultOf(tls, namespace);
+      return fault === undefined ? [] : [{ gateway, hosts: hosts.join(' '), fault }];
+    }),
+  );
 }

@@ -20,7 +20,7 @@ import { buildInterceptedInboundClusters } from '../networking/intercepted-inbou
 import { outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
-import { createGatewaySets } from './gateway-sets.ts';
+import { createGatewaySets, type CredentialFault } from './gateway-sets.ts';
 import { createListenerSets, hasInbound, inboundInterceptionOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -50,10 +50,14 @@ export interface SocketAddress {
 /** Under this name a sidecar's bootstrap asks where to report to. */
 export const mixerClusterName = 'mixer';
 
-export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined): Generators {
+export function createGenerators(
+  encoder: ResourceEncoder,
+  mixerAddress: SocketAddress | undefined,
+  onCredentialFault: (fault: CredentialFault) => void = () => {},
+): Generators {
   const clusters = createClusterSets(encoder);
   const listenerSets = createListenerSets(encoder);
-  const gateways = createGatewaySets(encoder);
+  const gateways = createGatewaySets(encoder, onCredentialFault);
   const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
   );
@@ -70,8 +74,11 @@ export function createGenerators(encoder: ResourceEncoder, mixerAddress: SocketA
       lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
-    // Secrets are files of the workloads: nothing that is sent refers to one here.
-    SDS: { all: () => none, lookup: () => () => undefined },
+    // Those of workloads are their own files: nothing that is sent to them refers to one here.
+    SDS: {
+      all: () => none,
+      lookup: (node, { config }) => (isGateway(node) ? gateways.secrets(node, config) : () => undefined),
+    },
     LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : listenerSets)(node, config))),
     RDS: {
       all: () => none,

@@ -99,8 +99,8 @@ function outboundInterceptionOf(node: NodeMetadata, config: PushConfig): Outboun
 }
 
 export function inboundInterceptionOf(node: NodeMetadata, config: PushConfig): InboundInterception {
-  const { interceptionMode: mode = 'NONE', inboundPort, address } = node;
-  return { mode, inboundPort, address, ports: inboundPortsOf(node, config) };
+  const { interceptionMode: mode = 'NONE', inboundPort } = node;
+  return { mode, inboundPort, ports: inboundPortsOf(node, config) };
 }
 
 export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: WorkloadMode): ListenerReports {

@@ -7,6 +7,7 @@ export interface RootMessages {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': ClusterLoadAssignment;
   'envoy.config.listener.v3.Listener': Listener;
   'envoy.config.metrics.v3.MetricsServiceConfig': MetricsServiceConfig;
+  'envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig': DownstreamConnectionsConfig;
   'envoy.config.route.v3.RouteConfiguration': RouteConfiguration;
   'envoy.config.route.v3.VirtualHost': VirtualHost;
   'envoy.config.trace.v3.OpenTelemetryConfig': OpenTelemetryConfig;
@@ -24,6 +25,7 @@ export interface RootMessages {
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
+  'envoy.extensions.filters.listener.original_src.v3.OriginalSrc': OriginalSrc;
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': TlsInspector;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
@@ -2308,6 +2310,11 @@ export interface Router_UpstreamAccessLogOptions {
 export type HttpInspector = Record<string, never>;
 /** envoy.extensions.filters.listener.original_dst.v3.OriginalDst */
 export type OriginalDst = Record<string, never>;
+/** envoy.extensions.filters.listener.original_src.v3.OriginalSrc */
+export interface OriginalSrc {
+  bind_port?: boolean;
+  mark?: number;
+}
 /** envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector */
 export interface TlsInspector {
   enable_ja3_fingerprinting?: boolean;
@@ -2641,6 +2648,10 @@ export interface CaresDnsResolverConfig {
   filter_unroutable_families?: boolean;
   dns_resolver_options?: DnsResolverOptions;
   udp_max_queries?: number;
+}
+/** envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig */
+export interface DownstreamConnectionsConfig {
+  max_active_downstream_connections?: number;
 }
 /** envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate */
 export type PreviousHostsPredicate = Record<string, never>;

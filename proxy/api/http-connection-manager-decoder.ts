@@ -12,7 +12,13 @@ import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
 import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
 import { readRange } from './filter-chain-match-decoder.ts';
-import type { EscapedSlashesAction, HttpConnectionManager, HttpFilter, RequestOriginConfig } from './listener.ts';
+import type {
+  ClientCertConfig,
+  EscapedSlashesAction,
+  HttpConnectionManager,
+  HttpFilter,
+  RequestOriginConfig,
+} from './listener.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 import { readTracing } from './tracing-decoder.ts';
@@ -38,6 +44,7 @@ export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionM
     escapedSlashes: readEscapedSlashesAction(fields),
     underscoresInHeaders: common?.choice('headers_with_underscores_action', underscoresActions) ?? 'ALLOW',
     origin: readRequestOrigin(fields),
+    clientCert: readClientCert(fields),
     generateRequestId: fields.flag('generate_request_id', true),
     maxRequestHeadersBytes: 1024 * fields.number('max_request_headers_kb', { defaultValue: 60, min: 1, max: 8192 }),
     maxHeadersCount: common?.number('max_headers_count', { defaultValue: 100, min: 1 }) ?? 100,
@@ -63,8 +70,6 @@ function readEscapedSlashesAction(fields: Fields<Json>): EscapedSlashesAction {
 }
 
 function readRequestOrigin(fields: Fields<Json>): RequestOriginConfig {
-  // What a client says about a certificate that it did not show is never passed on at the edge.
-  fields.only('forward_client_cert_details', 'SANITIZE');
   fields.only('skip_xff_append', false);
   const internal = fields.message('internal_address_config');
   // There is no connection by a unix socket.
@@ -74,6 +79,22 @@ function readRequestOrigin(fields: Fields<Json>): RequestOriginConfig {
     xffNumTrustedHops: fields.number('xff_num_trusted_hops', { defaultValue: 0, max: 1000 }),
     internalAddresses: internal?.list('cidr_ranges', readRange) ?? [],
     preservesExternalRequestId: fields.flag('preserve_external_request_id'),
+  };
+}
+
+const clientCertModes = ['SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'] as const;
+
+function readClientCert(fields: Fields<Json>): ClientCertConfig {
+  const details = fields.message('set_current_client_cert_details');
+  details?.only('chain', false);
+  return {
+    mode: fields.choice('forward_client_cert_details', clientCertModes),
+    tells: {
+      subject: details?.flag('subject') ?? false,
+      cert: details?.flag('cert') ?? false,
+      dns: details?.flag('dns') ?? false,
+      uri: details?.flag('uri') ?? false,
+    },
   };
 }
 

@@ -87,7 +87,7 @@ function readTcpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
     ),
     usesOriginalDestination: fields.flag('use_original_dst'),
     isTransparent: fields.flag('transparent'),
-    inspection: readInspection(fields),
+    ...readListenerFilters(fields),
     filterChains: filterChains.flat(),
     defaultFilterChain: defaultFilterChain && readFilterChain(defaultFilterChain)[0],
     accessLogs: fields.list('access_log', readAccessLog),
@@ -95,12 +95,13 @@ function readTcpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
 }
 
 /** The order of listener filters means nothing here: where the connection goes is known before its first byte. */
-function readInspection(fields: Fields<ListenerJson>): Inspection {
+function readListenerFilters(fields: Fields<ListenerJson>): Pick<Listener, 'inspection' | 'originalSource'> {
   const filters = fields.list('listener_filters', readListenerFilter);
   const find = (kind: ListenerFilter['kind']) => filters.find((filter) => filter.kind === kind);
   const tls = find('tls_inspector');
   const http = find('http_inspector');
-  return {
+  const source = find('original_src');
+  const inspection: Inspection = {
     // Envoy adds the filter by itself to listeners that hand connections over.
     originalDestination: find('original_dst') !== undefined || fields.take('use_original_dst') === true,
     tls: tls && { disabledAt: tls.disabledAt },
@@ -108,6 +109,7 @@ function readInspection(fields: Fields<ListenerJson>): Inspection {
     timeoutMs: fields.durationMs('listener_filters_timeout', 15_000),
     continuesOnTimeout: fields.flag('continue_on_listener_filters_timeout'),
   };
+  return { inspection, originalSource: source && { mark: source.mark } };
 }
 
 function readFilterChain(fields: Fields<FilterChainJson>): FilterChain[] {

@@ -4,14 +4,22 @@ import type { Fields } from './fields.ts';
 import type { PortPredicate } from './listener.ts';
 
 export interface ListenerFilter {
-  readonly kind: 'original_dst' | 'tls_inspector' | 'http_inspector';
+  readonly kind: 'original_dst' | 'original_src' | 'tls_inspector' | 'http_inspector';
   readonly disabledAt: PortPredicate | undefined;
+  /** Of `original_src`; 0 = none. */
+  readonly mark: number;
 }
 
 export function readListenerFilter(fields: Fields<ListenerFilterJson>): ListenerFilter {
   fields.name('name');
+  let mark = 0;
   const kind = fields.typed<ListenerFilter['kind']>('typed_config', {
     'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': () => 'original_dst',
+    'envoy.extensions.filters.listener.original_src.v3.OriginalSrc': (source) => {
+      source.only('bind_port', false);
+      mark = source.number('mark', { defaultValue: 0, min: 0, max: 2 ** 32 - 1 });
+      return 'original_src';
+    },
     'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': (inspector) => {
       // How much is read at once is for the operating system to say here.
       inspector.ignore('initial_read_buffer_size');
@@ -21,7 +29,11 @@ export function readListenerFilter(fields: Fields<ListenerFilterJson>): Listener
     'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': () => 'http_inspector',
   });
   const disabled = fields.message('filter_disabled');
-  return { kind: kind ?? 'original_dst', disabledAt: disabled && readPredicate(disabled) };
+  const isInspector = kind === undefined || kind === 'tls_inspector' || kind === 'http_inspector';
+  if (disabled !== undefined && !isInspector) {
+    fields.fail('filter_disabled', 'is supported for tls_inspector and http_inspector only');
+  }
+  return { kind: kind ?? 'original_dst', disabledAt: disabled && readPredicate(disabled), mark };
 }
 
 function readPredicate(fields: Fields<ListenerFilterChainMatchPredicate>): PortPredicate {

@@ -20,6 +20,8 @@ export interface Listener {
   readonly usesOriginalDestination: boolean;
   /** The socket accepts connections to any address (TPROXY; Envoy's `transparent`). */
   readonly isTransparent: boolean;
+  /** Upstream connections come from the client's own address (Envoy's `original_src`); undefined: from the proxy's. */
+  readonly originalSource?: OriginalSourceConfig | undefined;
   readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
   readonly inspection: Inspection;
   /** It answers DNS, over UDP and over TCP, and has no filter chains. Undefined: it accepts connections. */
@@ -30,6 +32,11 @@ export interface Listener {
   readonly defaultFilterChain: FilterChain | undefined;
   /** Of connections that match no chain; those of the others have a log of their own. */
   readonly accessLogs: readonly AccessLog[];
+}
+
+export interface OriginalSourceConfig {
+  /** SO_MARK of those connections, by which answers are routed back to the proxy; 0 = none. */
+  readonly mark: number;
 }
 
 /** What is found out about a connection before its filter chain is chosen (Envoy docs `listener_filters`). */
@@ -128,6 +135,7 @@ export interface HttpConnectionManager {
   /** What is done with header names that have an underscore, which some servers take for a hyphen; default: nothing. */
   readonly underscoresInHeaders: UnderscoresAction;
   readonly origin: RequestOriginConfig;
+  readonly clientCert: ClientCertConfig;
   /** Default true: add `x-request-id` when it is missing. */
   readonly generateRequestId: boolean;
   /** Envoy's default is 61,440 bytes. */
@@ -154,6 +162,17 @@ export type EscapedSlashesAction =
 
 /** `headers_with_underscores_action`. */
 export type UnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
+
+/** What is done with `x-forwarded-client-cert` (Envoy docs `http_conn_man/headers`). */
+export interface ClientCertConfig {
+  /**
+   * Envoy's default is SANITIZE: nobody's word is passed on. All but ALWAYS_FORWARD_ONLY believe only clients that have shown
+   * a certificate themselves; SANITIZE_SET and APPEND_FORWARD tell about that one, the latter after what the client said.
+   */
+  readonly mode: 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
+  /** What is told, beside the certificate's hash and whom it was shown to. */
+  readonly tells: Readonly<Record<'subject' | 'cert' | 'dns' | 'uri', boolean>>;
+}
 
 /** Who is believed to have sent a request, and how far it is trusted (Envoy docs `http_conn_man/headers`). */
 export interface RequestOriginConfig {

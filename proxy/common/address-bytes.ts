@@ -1,4 +1,6 @@
-/** 4 or 16. `address` is known to be one. */
+/** IP addresses as the bytes that stand in messages and system calls. */
+
+/** Four bytes, or sixteen; `address` is known to be one. */
 export function addressBytes(address: string): number[] {
   return address.includes(':') ? ipv6Bytes(address) : ipv4Bytes(address);
 }

@@ -1,6 +1,6 @@
 /**
- * Options of sockets that Node does not know, through libc. The library that calls it is loaded with the first use:
- * a proxy that needs none of them does not pay for it.
+ * Sockets and options of sockets that Node does not know, through libc. The library that calls it is loaded with the first
+ * use: a proxy that needs none of them does not pay for it.
  */
 import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
@@ -20,6 +20,9 @@ export const socketOptions = {
   TCP_KEEPIDLE: 4,
   TCP_KEEPINTVL: 5,
   TCP_KEEPCNT: 6,
+  SO_MARK: 36,
+  /** Serves both families. */
+  IP_BIND_ADDRESS_NO_PORT: 24,
 } as const;
 
 export interface SocketOption {
@@ -27,14 +30,17 @@ export interface SocketOption {
   readonly name: number;
 }
 
-/** Both calls return 0, or -1 with the reason in `errno`. */
+/** All return -1 with the reason in `errno`; otherwise 0, or `socket` its descriptor. */
 interface SystemCalls {
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint32Array): number;
   setsockopt(fd: number, level: number, name: number, value: Int32Array, length: number): number;
+  socket(family: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  close(fd: number): number;
   errno(): number;
 }
 
-const newValue = new Int32Array(1);
+const optionValue = new Int32Array(1);
 const lengthBytes = new Uint32Array(1);
 
 let calls: SystemCalls | undefined = undefined;
@@ -62,6 +68,9 @@ function loadSystemCalls(): SystemCalls {
   return {
     getsockopt: libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
     setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+    socket: libc.func('int socket(int family, int type, int protocol)'),
+    bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
+    close: libc.func('int close(int fd)'),
     errno: () => koffi.errno(),
   };
 }
@@ -77,7 +86,51 @@ export function readSocketOption(fd: number, { level, name }: SocketOption, valu
 export function setSocketOption(fd: number, { level, name }: SocketOption, value: number): string | undefined {
   const reason = findSocketOptionsFault();
   if (calls === undefined) return reason;
-  newValue[0] = value;
-  const isDone = calls.setsockopt(fd, level, name, newValue, newValue.byteLength) === 0;
-  return isDone ? undefined : getSystemErrorName(-calls.errno());
+  optionValue[0] = value;
+  const result = calls.setsockopt(fd, level, name, optionValue, optionValue.byteLength);
+  return result === 0 ? undefined : errorName(calls);
+}
+
+export type SocketFamily = 'ipv4' | 'ipv6';
+
+/** Of Linux, the same on every architecture Node runs on. */
+const families = { ipv4: 2, ipv6: 10 } as const;
+const stream = 1;
+const nonBlocking = 0o4000;
+const closeOnExec = 0o2000000;
+
+/** The descriptor of a new TCP socket that does not block, or why there is none: as `setSocketOption`. */
+export function openTcpSocket(family: SocketFamily): number | string {
+  const reason = findSocketOptionsFault();
+  if (calls === undefined) return reason ?? '';
+  const fd = calls.socket(families[family], stream | nonBlocking | closeOnExec, 0);
+  return fd < 0 ? errorName(calls) : fd;
+}
+
+/** The kernel chooses the port. `address` is one of `family`. Returns why it could not: as `setSocketOption`. */
+export function bindTcpSocket(fd: number, family: SocketFamily, address: readonly number[]): string | undefined {
+  const reason = findSocketOptionsFault();
+  if (calls === undefined) return reason;
+  const socketAddress = socketAddresses[family];
+  socketAddress.set(address, family === 'ipv4' ? ipv4Offset : ipv6Offset);
+  return calls.bind(fd, socketAddress, socketAddress.length) === 0 ? undefined : errorName(calls);
+}
+
+export function closeDescriptor(fd: number): void {
+  calls?.close(fd);
+}
+
+/** `sockaddr_in` and `sockaddr_in6`: the family, in the machine's byte order, the port, and what is zero here. */
+const socketAddresses = { ipv4: socketAddress('ipv4', 16), ipv6: socketAddress('ipv6', 28) };
+const ipv4Offset = 4;
+const ipv6Offset = 8;
+
+function socketAddress(family: SocketFamily, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  bytes.set(new Uint8Array(Uint16Array.of(families[family]).buffer));
+  return bytes;
+}
+
+function errorName(calls: SystemCalls): string {
+  return getSystemErrorName(-calls.errno());
 }

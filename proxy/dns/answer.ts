@@ -88,11 +88,10 @@ function writeEdns(isDnssecOk: boolean, code: number): Buffer {
 
 /** One A or AAAA record about the name of the question, to which it points. */
 export function writeAddressRecord(address: string, ttlSeconds: number): Buffer {
-  const isIpv6 = address.includes(':');
   const data = addressBytes(address);
   const record = Buffer.alloc(12 + data.length);
   record.writeUInt16BE(0xc000 | headerBytes, 0);
-  record.writeUInt16BE(isIpv6 ? recordTypes.AAAA : recordTypes.A, 2);
+  record.writeUInt16BE(address.includes(':') ? recordTypes.AAAA : recordTypes.A, 2);
   record.writeUInt16BE(1, 4);
   record.writeUInt32BE(ttlSeconds, 6);
   record.writeUInt16BE(data.length, 10);

@@ -9,6 +9,7 @@ import type { Stat, StatsStore } from '../common/stats.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import type { HttpTracer } from '../tracing/http-tracer.ts';
 import type { FilterFactory } from './filter.ts';
+import { createForwardedClientCert, type ForwardedClientCert } from './forwarded-client-cert.ts';
 import { forwardedProtoName, requestIdName } from './forwarded-headers.ts';
 import { Known } from './header-name.ts';
 import { RequestIds } from './request-id.ts';
@@ -57,6 +58,8 @@ export class ConnectionManager {
   readonly #requestIds = new RequestIds();
   readonly #admission: RequestAdmission | undefined;
   readonly #origin: RequestOrigin | undefined;
+  /** Undefined where what clients say about certificates is passed on. */
+  readonly clientCert: ForwardedClientCert | undefined;
   readonly #connections = new Set<ManagedConnection>();
   readonly #pool: HttpStream[] = [];
   #nowMs: number;
@@ -75,6 +78,7 @@ export class ConnectionManager {
     this.#clock = clock;
     this.#admission = createRequestAdmission(config, stats);
     this.#origin = createRequestOrigin(config.origin);
+    this.clientCert = createForwardedClientCert(config.clientCert);
     this.tellsReasons = !config.origin.usesRemoteAddress;
     this.#filters = filters;
     this.tracer = tracer;
@@ -171,6 +175,7 @@ export class ConnectionManager {
     if (this.#admission !== undefined && !this.#admission.admit(stream)) return false;
     const { headers } = stream.request;
     if (this.#origin !== undefined) this.#origin.establish(stream);
+    if (this.clientCert !== undefined) this.clientCert.establish(stream);
     if (this.config.generateRequestId && !headers.hasKnown(Known.requestId)) {
       headers.add(requestIdName, this.#requestIds.next());
     }

@@ -61,6 +61,7 @@ const knownNames = [
   'x-envoy-peer-metadata',
   'x-envoy-upstream-service-time',
   'user-agent',
+  'x-forwarded-client-cert',
 ] as const;
 
 export type KnownHeader = (typeof knownNames)[number];
@@ -87,6 +88,7 @@ export const Known = {
   peerMetadata: 15,
   upstreamServiceTime: 16,
   userAgent: 17,
+  clientCert: 18,
 } as const;
 
 export const knownHeaderCount: number = knownHeaders.length;

@@ -5,7 +5,7 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { RequestOriginConfig } from '../api/listener.ts';
 import { isLoopbackAddress, publicAddress } from '../common/local-address.ts';
-import { clientCertificateName, externalAddressName, forwardedForName, internalName } from './forwarded-headers.ts';
+import { externalAddressName, forwardedForName, internalName } from './forwarded-headers.ts';
 import { controlBit, controlHeaders, Known } from './header-name.ts';
 import { fieldStride, type HeaderMap } from './header-map.ts';
 import type { HttpStream } from './stream.ts';
@@ -45,7 +45,6 @@ export class RequestOrigin {
     const isSole = usesRemoteAddress ? forwardedFor === undefined : client !== undefined && client === forwardedFor;
     const isInternal = isSole && this.#isInternal(client ?? peer);
     headers.remove(internalName);
-    headers.remove(clientCertificateName);
     if (usesRemoteAddress) this.#tellPeer(headers, peer, forwardedFor);
     if (isInternal) headers.add(internalName, 'true');
     else this.#distrust(headers, client ?? peer);

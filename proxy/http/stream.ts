@@ -2,6 +2,7 @@
  * One request and its response, whatever codecs carry them. Streams are pooled by their connection manager: an object of
  * one fixed shape with its filters inside, made as new by `release`.
  */
+import type { OriginalSource } from '../common/client-socket.ts';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { type MeshError, meshErrors } from '../common/errors.ts';
 import type { CompiledRoute } from '../router/route-table.ts';
@@ -21,8 +22,12 @@ export interface ServerCodec {
   readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
   readonly connectionId?: number;
+  /** In whose name its requests are sent on; undefined: in the proxy's own. */
+  readonly originalSource?: OriginalSource | undefined;
   /** The peer speaks TLS; default false. */
   readonly isSecure?: boolean;
+  /** What is told about the certificate that the peer has shown; undefined: it has shown none, or nobody is told. */
+  readonly clientCert?: string | undefined;
   /** Address of the peer, `ip:port`. */
   readonly remoteAddress: string;
   /** Where the peer connected to, `ip:port`. */

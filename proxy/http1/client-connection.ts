@@ -90,7 +90,6 @@ export class ClientConnection implements SocketHandler {
     this.#openedMs = context.clock.monotonicMs();
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
-    pool.connectionCount += 1;
     host.activeConnections += 1;
     host.connectionsTotal += 1;
     stats.connections.value += 1;
@@ -238,9 +237,9 @@ export class ClientConnection implements SocketHandler {
 
   onClose(error: Error | undefined): void {
     const { address, cluster } = this.host;
+    const pool = this.#pool;
     const state = this.#state;
     this.#state = 'closed';
-    this.#pool.connectionCount -= 1;
     this.host.activeConnections -= 1;
     cluster.stats.connectionsActive.value -= 1;
     const isActive = this.#decoder !== undefined || this.#isBrokenOff;
@@ -255,7 +254,7 @@ export class ClientConnection implements SocketHandler {
         new MeshError('upstream_reset', `${address} closed the connection${describeCause(error)}`, { cause: error }),
       );
     }
-    this.#pool.openForPending();
+    pool.onClosed();
   }
 
   #onConnectTimeout(): void {

@@ -3,9 +3,11 @@
  * early (pipelining) wait, and reading pauses, until the response before is complete.
  */
 import type { Socket } from 'node:net';
+import type { OriginalSource } from '../common/client-socket.ts';
 import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
+import type { TlsPeer } from '../http/forwarded-client-cert.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
 import { type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
@@ -45,9 +47,11 @@ const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
 export class ServerConnection implements SocketHandler, ServerCodec {
   readonly connectionId = nextConnectionId();
   readonly isSecure: boolean;
+  readonly clientCert: string | undefined;
   readonly remoteAddress: string;
   readonly localAddress: string;
   readonly requestedServerName: string;
+  readonly originalSource: OriginalSource | undefined;
   readonly #socket: Socket;
   readonly #manager: ConnectionManager;
   readonly #writer: SocketWriter;
@@ -67,8 +71,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** What the kernel had not taken yet when it was last looked at. */
   #unsentBytes = 0;
 
-  /** `facts`: what the listener knows of the connection; default: what the socket says. */
-  constructor(socket: Socket, manager: ConnectionManager, facts?: ConnectionFacts) {
+  /** `facts`: what the listener knows of the connection; default: what the socket says. `tlsPeer`: who has shown a certificate. */
+  constructor(socket: Socket, manager: ConnectionManager, facts?: ConnectionFacts, tlsPeer?: TlsPeer) {
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
@@ -78,8 +82,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.localAddress =
       facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
     this.requestedServerName = facts?.serverName ?? '';
+    this.originalSource = facts?.originalSource;
     // Of the sockets of node:tls.
     this.isSecure = 'encrypted' in socket && socket.encrypted === true;
+    this.clientCert = tlsPeer && manager.clientCert?.describe(tlsPeer);
     manager.addConnection(this);
     this.#deadlines.armIdle();
   }

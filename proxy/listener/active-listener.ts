@@ -10,7 +10,8 @@ import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
-import { factsOf } from './connection-facts.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
+import { factsOf, inNameOfClient } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
 import { type Inspected, InspectingConnection, type InspectionPlan } from './inspecting-connection.ts';
 import { ListenerSockets } from './listener-sockets.ts';
@@ -30,6 +31,8 @@ export interface ActiveListenerDependencies {
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
   /** The listener's own, which hear of every connection that it had. */
   readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
+  /** Undefined: as many connections as come. */
+  readonly connectionLimit?: ConnectionLimit | undefined;
   /** The listener for connections to this address; undefined when they are nobody's. */
   readonly listenerFor: (address: string, port: number) => ActiveListener | undefined;
 }
@@ -89,6 +92,11 @@ export class ActiveListener implements ServingListener {
   // ---- connections ----
 
   #accept(socket: net.Socket): Accepted | undefined {
+    const { connectionLimit, stats } = this.#dependencies;
+    if (connectionLimit !== undefined && !connectionLimit.admit(socket)) {
+      stats.globalOverflow.value += 1;
+      return undefined;
+    }
     const facts = factsOf(socket, this.#config);
     const { usesOriginalDestination } = this.#config;
     const owner = usesOriginalDestination
@@ -98,7 +106,8 @@ export class ActiveListener implements ServingListener {
   }
 
   /** A connection of its own socket or one that was handed over; undefined when no filter chain serves it. */
-  serve(socket: net.Socket, facts: ConnectionFacts): Accepted | undefined {
+  serve(socket: net.Socket, arrived: ConnectionFacts): Accepted | undefined {
+    const facts = inNameOfClient(arrived, this.#config);
     const observers = this.#accessLogs;
     const timeSource = this.#timeSource;
     const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, timeSource });

@@ -1,14 +1,16 @@
 /** What is known of a connection before its first byte. */
 import type { Socket } from 'node:net';
 import type { Listener } from '../api/listener.ts';
+import { originalSource } from '../common/client-socket.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
 import { localDestinationOf, originalDestinationOf } from './original-destination.ts';
 
 /** Of one that `listener` accepted. */
-export function factsOf(socket: Socket, { inspection: { originalDestination } }: Listener): ConnectionFacts {
+export function factsOf(socket: Socket, listener: Listener): ConnectionFacts {
   // Transparent listeners get redirected connections too: TPROXY is for what arrives from elsewhere.
-  const destination = (originalDestination ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
-  return {
+  const destination =
+    (listener.inspection.originalDestination ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
+  const facts = {
     destinationAddress: destination?.address ?? '',
     destinationPort: destination?.port ?? 0,
     sourceAddress: withoutMapping(socket.remoteAddress ?? ''),
@@ -16,7 +18,14 @@ export function factsOf(socket: Socket, { inspection: { originalDestination } }:
     serverName: '',
     transportProtocol: 'raw_buffer',
     applicationProtocols: [],
-  };
+  } as const;
+  return inNameOfClient(facts, listener);
+}
+
+/** What goes upstream does so in the name of the client, where the listener that accepted the connection or this one says so. */
+export function inNameOfClient(facts: ConnectionFacts, { originalSource: source }: Listener): ConnectionFacts {
+  if (source === undefined || facts.originalSource !== undefined) return facts;
+  return { ...facts, originalSource: originalSource(facts.sourceAddress, source.mark) };
 }
 
 /** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */

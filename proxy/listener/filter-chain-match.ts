@@ -3,6 +3,7 @@
  * order, each keeps those that match it most closely, and what was sorted out does not come back.
  */
 import { BlockList, isIPv6 } from 'node:net';
+import type { OriginalSource } from '../common/client-socket.ts';
 import type { CidrRange, FilterChain, FilterChainMatch } from '../api/listener.ts';
 
 /** What is known of a connection when its chain is chosen. */
@@ -17,6 +18,8 @@ export interface ConnectionFacts {
   readonly transportProtocol: 'raw_buffer' | 'tls';
   /** What the client offers or speaks, in its order of preference. */
   readonly applicationProtocols: readonly string[];
+  /** In whose name its upstream connections are made; undefined: in the proxy's own. */
+  readonly originalSource?: OriginalSource | undefined;
 }
 
 /** How closely a chain matches by one criterion: 0 where it does not care, negative where it does not match. */

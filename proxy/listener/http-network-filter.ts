@@ -10,8 +10,8 @@ export class HttpNetworkFilter implements ActiveNetworkFilter {
     this.manager = manager;
   }
 
-  accept({ socket, facts }: AcceptedConnection): ServerConnection {
-    return new ServerConnection(socket, this.manager, facts);
+  accept({ socket, facts, tlsPeer }: AcceptedConnection): ServerConnection {
+    return new ServerConnection(socket, this.manager, facts, tlsPeer);
   }
 
   get connectionCount(): number {

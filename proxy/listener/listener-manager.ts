@@ -1,4 +1,5 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
+import type { ConnectionLimit } from './connection-limit.ts';
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { DnsFilterConfig } from '../api/dns-filter.ts';
@@ -20,6 +21,7 @@ import type { ServingListener } from './serving-listener.ts';
 export interface ListenerManagerDependencies {
   readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
   readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
+  readonly connectionLimit?: ConnectionLimit | undefined;
   readonly createDnsListener: (listener: Listener, filter: DnsFilterConfig) => ServingListener;
   readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
   /** Whether everything that a listener refers to has arrived. */
@@ -136,7 +138,8 @@ export class ListenerManager implements Lifecycle {
   }
 
   #create(config: Listener): ServingListener {
-    const { createFilter, createTls, createAccessLogs, createDnsListener, clock, stats } = this.#dependencies;
+    const { createFilter, createTls, createAccessLogs, createDnsListener, clock, stats, connectionLimit } =
+      this.#dependencies;
     if (config.dnsFilter !== undefined) return createDnsListener(config, config.dnsFilter);
     readActiveConnections(stats, config, () => this.#connectionCount(config));
     return new ActiveListener(config, {
@@ -145,6 +148,7 @@ export class ListenerManager implements Lifecycle {
       createFilter,
       createTls,
       createAccessLogs,
+      connectionLimit,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
   }

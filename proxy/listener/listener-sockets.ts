@@ -2,6 +2,7 @@
 import net from 'node:net';
 import type { SocketAddress } from '../api/address-decoder.ts';
 import { type Listener, listenerAddressesOf } from '../api/listener.ts';
+import { findClientSocketFault } from '../common/client-socket.ts';
 import { type Acceptor, acceptSockets } from '../common/socket.ts';
 import { findSocketOptionsFault } from '../common/socket-options.ts';
 import { setTransparent } from './original-destination.ts';
@@ -10,9 +11,11 @@ import type { Opened } from './serving-listener.ts';
 const backlog = 4_096;
 
 /** Why this machine cannot do what the listener asks of its sockets; undefined when it can. */
-export function findListenerFault({ bindsToPort, isTransparent, inspection }: Listener): string | undefined {
+export function findListenerFault(listener: Listener): string | undefined {
+  const { bindsToPort, isTransparent, inspection, originalSource } = listener;
   const needsOptions = bindsToPort && (isTransparent || inspection.originalDestination);
-  return needsOptions ? findSocketOptionsFault() : undefined;
+  const fault = needsOptions ? findSocketOptionsFault() : undefined;
+  return fault ?? (originalSource && findClientSocketFault(originalSource.mark));
 }
 
 export class ListenerSockets {

@@ -9,6 +9,8 @@ export class ListenerStats {
   readonly preConnectionsActive: Stat;
   /** Closed because no filter chain serves them. */
   readonly noFilterChainMatch: Stat;
+  /** Closed because the process has as many connections as it may. */
+  readonly globalOverflow: Stat;
   /** Connections whose first bytes did not come in time. */
   readonly inspectionTimeouts: Stat;
   readonly httpFound: Stat;
@@ -19,6 +21,7 @@ export class ListenerStats {
     this.connections = stats.counter(`${prefix}downstream_cx_total`);
     this.preConnectionsActive = stats.gauge(`${prefix}downstream_pre_cx_active`);
     this.noFilterChainMatch = stats.counter(`${prefix}no_filter_chain_match`);
+    this.globalOverflow = stats.counter(`${prefix}downstream_global_cx_overflow`);
     this.inspectionTimeouts = stats.counter(`${prefix}downstream_pre_cx_timeout`);
     this.httpFound = stats.counter('http_inspector.http1_found');
     this.httpNotFound = stats.counter('http_inspector.http_not_found');

@@ -1,6 +1,7 @@
 /** What a filter chain does with connections. Changed chains are new ones; old ones go on with the connections they have. */
 import type { Socket } from 'node:net';
 import type { SocketHandler } from '../common/socket.ts';
+import type { TlsPeer } from '../http/forwarded-client-cert.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import type { ConnectionFacts } from './filter-chain-match.ts';
 
@@ -16,6 +17,8 @@ export interface ServedConnection extends SocketHandler {
 export interface AcceptedConnection {
   readonly socket: Socket;
   readonly facts: ConnectionFacts;
+  /** The certificates of both ends; undefined where the client has shown none. */
+  readonly tlsPeer?: TlsPeer | undefined;
   /** Told when the server speaks before its client; undefined when nobody wants to know. */
   readonly onServerFirst?: (() => void) | undefined;
 }

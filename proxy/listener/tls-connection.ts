@@ -53,10 +53,11 @@ export class TlsConnection implements ServedConnection {
     if (socket.destroyed) return;
     const { facts } = this.#connection;
     acceptTls(socket, this.#hello.bytes, this.#context, {
-      onHandshake: (decrypted, { serverName, alpn }) =>
+      onHandshake: (decrypted, { serverName, alpn, peerCertificate, localCertificate }) =>
         (this.#served = this.#filter.accept({
           ...this.#connection,
           socket: decrypted,
+          tlsPeer: peerCertificate && { certificate: peerCertificate, localCertificate },
           facts: { ...facts, serverName, transportProtocol: 'tls', applicationProtocols: alpn === '' ? [] : [alpn] },
         })),
       onFailure: () => {},

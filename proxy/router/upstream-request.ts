@@ -120,8 +120,8 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   start(host: Host, nowMs: number, mayReuse: boolean): void {
     this.#host = host;
     this.#lastConnection = undefined;
+    this.downstream = this.#callbacks.downstream;
     this.#state = 'waiting';
-    if (host.downstreamPools !== undefined) this.downstream = this.#callbacks.downstream;
     if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);
     if (connection !== undefined) this.#begin(connection);

@@ -5,13 +5,15 @@
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import { MeshError } from '../common/errors.ts';
-import { nextConnectionId, resetSocket } from '../common/socket.ts';
+import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
+import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
 import type { TcpSeries } from '../telemetry/tcp-series.ts';
+import type { DownstreamConnection } from '../upstream/connection-pool.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
@@ -19,9 +21,15 @@ import { connectionFlags } from './connection-flags.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
 
+/**
+ * What is kept of a client that speaks before there is somebody to hear it. Up to here reading goes on: to stop and to
+ * begin again would be two more system calls of every connection whose client speaks first.
+ */
+const maxEarlyBytes = 65_536;
+
 export class TcpConnection extends ConnectionInfo implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
   readonly localReplyDetails = undefined;
-  readonly codec: NonNullable<StreamInfo['codec']>;
+  readonly codec: NonNullable<StreamInfo['codec']> & DownstreamConnection;
   readonly requestedServerName: string;
   readonly startMs: number;
   endMs = -1;
@@ -41,7 +49,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
-  readonly #sourceAddress: string;
+  readonly #facts: ConnectionFacts;
   readonly #onServerFirst: (() => void) | undefined;
   /** Came before the upstream was there. */
   readonly #early = new ByteBuffer();
@@ -60,13 +68,14 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     this.#onServerFirst = onServerFirst;
     this.#writer = new SocketWriter(socket, proxy.stats.sentBytes);
     this.#reading = new ReadGate(socket);
-    this.#sourceAddress = facts.sourceAddress;
+    this.#facts = facts;
     this.requestedServerName = facts.serverName;
     this.codec = {
       connectionId: nextConnectionId(),
       remoteAddress: `${facts.sourceAddress}:${facts.sourcePort}`,
       localAddress: `${facts.destinationAddress}:${facts.destinationPort}`,
       protocol: undefined,
+      originalSource: facts.originalSource,
     };
     this.startMs = proxy.clock.monotonicMs();
     this.#activeMs = this.startMs;
@@ -103,7 +112,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   }
 
   #connect(cluster: UpstreamCluster): void {
-    const hash = this.#proxy.hashOf(this.#sourceAddress);
+    const hash = this.#proxy.hashOf(this.#facts.sourceAddress);
     const host = cluster.pick(hash, this.attemptCount, this.codec.localAddress);
     if (host === undefined) {
       cluster.stats.noHealthy.value += 1;
@@ -163,7 +172,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
-    this.#socket.end();
+    endSocket(this.#socket, this.#isDownstreamDone);
   }
 
   onUpstreamClosed(error: MeshError | undefined): void {
@@ -189,7 +198,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     const upstream = this.#upstream;
     if (upstream === undefined || !this.#isConnected) {
       this.#early.append(bytes, 0, length);
-      this.#reading.isOpen = false;
+      if (this.#early.length >= maxEarlyBytes) this.#reading.isOpen = false;
     } else {
       this.#countReceived(length);
       upstream.writer.writeBytes(bytes, 0, length);

@@ -1,19 +1,19 @@
 /** One connection of the TCP proxy to one host: it counts for the host, the cluster and its circuit breaker. */
 import type { Socket } from 'node:net';
 import { MeshError } from '../common/errors.ts';
-import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
+import { endSocket, localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
-import type { AddressPair } from '../upstream/proxy-protocol-header.ts';
+import type { DownstreamConnection } from '../upstream/connection-pool.ts';
 import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 
 /** The downstream connection that it is for. */
 export interface TcpUpstreamCallbacks {
   /** Its addresses. */
-  readonly codec: AddressPair;
+  readonly codec: DownstreamConnection;
   onUpstreamConnected(): void;
   /** Returns whether reading goes on. */
   onUpstreamBytes(bytes: Buffer, length: number): boolean;
@@ -147,7 +147,7 @@ export class TcpUpstream implements SocketHandler {
   end(): void {
     this.#hasSaidAll = true;
     if (this.#isEnded) this.#isEndedByHost ??= false;
-    this.#socket.end();
+    endSocket(this.#socket, this.#isEnded);
   }
 
   /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */

@@ -5,6 +5,7 @@ import type { X509Certificate } from 'node:crypto';
 import { TransportFailure } from '../common/errors.ts';
 import {
   attach,
+  connectClientSocket,
   type ConnectTarget,
   deliver,
   guard,
@@ -24,11 +25,8 @@ import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
  * Opens a connection; `onConnect` is called once the handshake is over and the server is who it should be. What fails
  * before that ends in `onClose` with a TransportFailure or an error of the system.
  */
-export function connectTls(
-  { address, port, localAddress, preamble }: ConnectTarget,
-  context: UpstreamTlsContext,
-  handler: SocketHandler,
-): net.Socket {
+export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, handler: SocketHandler): net.Socket {
+  const { address, port, localAddress, originalSource, preamble } = target;
   const { current, stats } = context;
   if (current === undefined) return failToConnect(context, handler);
   const options: tls.ConnectionOptions & Pick<net.TcpNetConnectOpts, 'onread' | 'allowHalfOpen' | 'localAddress'> = {
@@ -36,6 +34,9 @@ export function connectTls(
     host: address,
     port,
     ...(localAddress === undefined ? {} : { localAddress }),
+    ...(originalSource === undefined
+      ? {}
+      : { socket: connectClientSocket(target, originalSource, { allowHalfOpen: true }) }),
     allowHalfOpen: true,
     ...(current.session === undefined ? {} : { session: current.session }),
     onread: {
@@ -44,6 +45,8 @@ export function connectTls(
     },
   };
   const socket = tls.connect(options);
+  // Node has no `onread` for TLS over a socket that it is given.
+  if (originalSource !== undefined) deliverData(socket, handler);
   attach(socket, handler, (cause) => describeError(cause, stats));
   if (preamble !== undefined) sendPreamble(socket, preamble);
   socket.once('connect', () => socket.setNoDelay(true));
@@ -98,6 +101,8 @@ export interface TlsFacts {
   /** By its standard name: `TLS_AES_128_GCM_SHA256`. */
   readonly cipherSuite: string;
   readonly peerCertificate: X509Certificate | undefined;
+  /** The one that was shown to the client. */
+  readonly localCertificate: X509Certificate | undefined;
 }
 
 /** Who takes a connection after the handshake. One of the two is called, once. */
@@ -193,10 +198,14 @@ class Handshake {
     if (facts.peerCertificate === undefined) stats.noCertificate.value += 1;
     const handler = this.#acceptor.onHandshake(socket, facts);
     attach(socket, handler, (cause) => describeError(cause, stats));
-    socket.on('data', (bytes: Buffer) => {
-      if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
-    });
+    deliverData(socket, handler);
   }
+}
+
+function deliverData(socket: tls.TLSSocket, handler: SocketHandler): void {
+  socket.on('data', (bytes: Buffer) => {
+    if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
+  });
 }
 
 function factsOf(socket: tls.TLSSocket, serverName: string): TlsFacts {
@@ -206,6 +215,7 @@ function factsOf(socket: tls.TLSSocket, serverName: string): TlsFacts {
     version: socket.getProtocol() ?? '',
     cipherSuite: socket.getCipher().standardName,
     peerCertificate: socket.getPeerX509Certificate(),
+    localCertificate: socket.getX509Certificate(),
   };
 }
 

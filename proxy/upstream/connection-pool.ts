@@ -3,6 +3,7 @@
  * free first, a new one or one that has just answered, in the order of arrival. A request that finds an idle connection
  * never meets the queue.
  */
+import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
 import { ClientConnection } from '../http1/client-connection.ts';
 import type { Host } from './host.ts';
@@ -10,13 +11,15 @@ import type { AddressPair } from './proxy-protocol-header.ts';
 
 /** The connection that requests come on. */
 export interface DownstreamConnection extends AddressPair {
+  /** In whose name its requests are sent on; undefined: in the proxy's own. */
+  readonly originalSource?: OriginalSource | undefined;
   /** It is over; default false. */
   readonly isClosed?: boolean;
 }
 
 /** One attempt of a request, which needs a connection. Called at most once, and not after `cancel`. */
 export interface PoolCallbacks {
-  /** On whose behalf, where the cluster tells its hosts; undefined: the proxy's own. Stays the same for the attempt. */
+  /** On whose behalf; undefined: the proxy's own. Stays the same for the attempt. */
   readonly downstream?: DownstreamConnection | undefined;
   /** The connection is taken for this request. */
   onPoolReady(connection: ClientConnection): void;
@@ -32,17 +35,18 @@ export class ConnectionPool {
   /** In the order of arrival. */
   readonly #pending = new Set<PoolCallbacks>();
   #connecting = 0;
-  /** In whatever state; counted by themselves. */
-  connectionCount = 0;
+  /** Open ones, whatever they do. */
+  #connections = 0;
 
-  /** `downstream`: on whose behalf all its connections are opened. */
+  /** `downstream`: on whose behalf all its connections are opened; default: the proxy's own. */
   constructor(host: Host, downstream?: DownstreamConnection) {
     this.#host = host;
     this.#downstream = downstream;
   }
 
+  /** Nobody would miss it. */
   get isUnused(): boolean {
-    return this.connectionCount === 0 && this.#pending.size === 0;
+    return this.#connections === 0 && this.#pending.size === 0;
   }
 
   /**
@@ -103,10 +107,11 @@ export class ConnectionPool {
   openForPending(): void {
     const host = this.#host;
     while (this.#connecting < this.#pending.size) {
-      // Other pools of the cluster may use up the limit: one without any connection gets one all the same, as in
+      // Others of the cluster may use up the limit: a pool without any connection gets one all the same, as in
       // Envoy, lest its requests wait for ever.
-      if (this.connectionCount > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
+      if (this.#connections > 0 && !host.cluster.circuitBreaker.hasRoomForConnection) return;
       this.#connecting += 1;
+      this.#connections += 1;
       ClientConnection.open(host, this, this.#downstream);
     }
   }
@@ -115,6 +120,12 @@ export class ConnectionPool {
     this.#connecting -= 1;
     this.putIdle(connection);
     this.servePending(connection);
+  }
+
+  /** Called once for each connection that was opened, last. */
+  onClosed(): void {
+    this.#connections -= 1;
+    this.openForPending();
   }
 
   /** The oldest request learns it; the others wait for the next connection. */

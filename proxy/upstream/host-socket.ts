@@ -6,6 +6,7 @@ import { sourceAddressFor, type SourceAddresses } from '../api/source-addresses.
 import { connectSocket, type ConnectTarget, type SocketHandler } from '../common/socket.ts';
 import { connectTls } from '../tls/tls-socket.ts';
 import type { UpstreamTlsContext } from '../tls/upstream-tls.ts';
+import type { DownstreamConnection } from './connection-pool.ts';
 import type { Host } from './host.ts';
 import { type AddressPair, encodeProxyHeader } from './proxy-protocol-header.ts';
 
@@ -21,11 +22,12 @@ export interface Transport {
 
 /** Opens a connection for traffic of `downstream`; over TLS, `onConnect` is called once the host is verified. */
 export function connectHost(
-  { endpoint, cluster }: Host,
+  { endpoint: { address, port }, cluster }: Host,
   handler: SocketHandler,
-  downstream: AddressPair | undefined,
+  downstream: DownstreamConnection | undefined,
 ): Socket {
-  return connect(endpoint, handler, cluster, (socket, version) => {
+  const target = { address, port, originalSource: downstream?.originalSource };
+  return connect(target, handler, cluster, (socket, version) => {
     const header = encodeProxyHeader(version, downstream, ownEndsOf(socket));
     cluster.stats.sentBytes.value += header.length;
     return header;
@@ -40,7 +42,7 @@ export function connectEndpoint(address: SocketAddress, transport: Transport, ha
 }
 
 function connect(
-  { address, port }: SocketAddress,
+  { address, port, originalSource }: Pick<ConnectTarget, 'address' | 'port' | 'originalSource'>,
   handler: SocketHandler,
   { tls, sourceAddresses, proxyProtocol }: Transport,
   encodeHeader: (socket: Socket, version: ProxyProtocolVersion) => Buffer,
@@ -49,6 +51,7 @@ function connect(
     address,
     port,
     localAddress: sourceAddressFor(sourceAddresses, address),
+    originalSource,
     preamble: proxyProtocol && ((socket) => encodeHeader(socket, proxyProtocol)),
   };
   return tls === undefined ? connectSocket(target, handler) : connectTls(target, tls, handler);

@@ -14,8 +14,8 @@ export class Host {
   readonly cluster: UpstreamCluster;
   readonly address: string;
   readonly pool: ConnectionPool;
-  /** Besides `pool`, which then is for requests of the proxy itself; undefined: the host is not told whose requests are whose. */
-  readonly downstreamPools: DownstreamPools | undefined;
+  /** Besides `pool`, of connections that are one client's; undefined while there are none. */
+  #downstreamPools: DownstreamPools | undefined = undefined;
   /** Monotonic milliseconds. */
   readonly createdMs: number;
   endpoint: Endpoint;
@@ -46,7 +46,6 @@ export class Host {
     this.endpoint = endpoint;
     this.address = `${endpoint.address}:${endpoint.port}`;
     this.pool = new ConnectionPool(this);
-    this.downstreamPools = cluster.proxyProtocol === undefined ? undefined : new DownstreamPools(this);
     this.createdMs = cluster.context.clock.monotonicMs();
     const { peakEwma } = cluster.config.loadBalancing;
     this.latency = peakEwma && new LatencyEstimate(peakEwma, this.createdMs);
@@ -80,9 +79,12 @@ export class Host {
     return this.#poolOf(request).newStream(request, nowMs, mayReuse);
   }
 
-  #poolOf(request: PoolCallbacks): ConnectionPool {
-    if (this.downstreamPools === undefined || request.downstream === undefined) return this.pool;
-    return this.downstreamPools.get(request.downstream);
+  /** The shared one, unless the cluster tells its hosts on whose behalf connections are, or the client is named by its address. */
+  #poolOf({ downstream }: PoolCallbacks): ConnectionPool {
+    if (downstream === undefined) return this.pool;
+    const key = this.cluster.proxyProtocol === undefined ? downstream.originalSource?.key : downstream;
+    if (key === undefined) return this.pool;
+    return (this.#downstreamPools ??= new DownstreamPools(this)).get(key, downstream);
   }
 
   /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
@@ -106,16 +108,21 @@ export class Host {
     }
   }
 
+  /** Pools besides the shared one. */
+  get downstreamPoolCount(): number {
+    return this.#downstreamPools?.size ?? 0;
+  }
+
   /** No new requests; what runs finishes, then its connection closes. */
   remove(): void {
     this.isRemoved = true;
     this.pool.closeIdle();
-    this.downstreamPools?.closeIdle();
+    this.#downstreamPools?.closeIdle();
   }
 
-  /** Closes what was idle for too long. */
+  /** Called once a second: closes connections that were idle for too long, and forgets pools that have none. */
   sweepIdle(nowMs: number): void {
     this.pool.sweepIdle(nowMs);
-    this.downstreamPools?.sweepIdle(nowMs);
+    this.#downstreamPools?.sweepIdle(nowMs);
   }
 }

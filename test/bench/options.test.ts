@@ -17,6 +17,7 @@ async function parse(...args: string[]): Promise<unknown> {
     openLoop: series('open-loop'),
     memory: series('memory'),
     tcp: series('tcp'),
+    originalDestination: series('original-destination'),
     tls: series('tls'),
     twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
@@ -43,6 +44,7 @@ describe('bench options', () => {
   it.each([
     ['features', common],
     ['open-loop', { ...common, loadPercent: 50 }],
+    ['original-destination', common],
     ['tls', { ...common, bodies: [100, 65_536] }],
     ['two-sidecars', { ...common, rate: 1_000 }],
     ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
-import { beforeEach, describe, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, onTestFinished } from 'vitest';
 import { buildSidecarBootstrap } from '../../pilot/cli/sidecar-bootstrap.ts';
 import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
@@ -72,6 +72,7 @@ export function besideEachSidecar(body: () => void): void {
       if (name === 'envoy') requirePeers(context, 'envoy');
       sidecar = name;
     });
+    afterEach(() => void (sidecar = 'heddle'));
     body();
   });
 }

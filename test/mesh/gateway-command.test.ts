@@ -102,6 +102,13 @@ describe('heddle gateway', () => {
     expect(other.headers).not.toHaveProperty('x-heddle-reason');
   });
 
+  test('listens on IPv6 too', async () => {
+    const headers = { host: 'shop.example.com' };
+    const { status, body } = await ask(http.get, { hostname: '::1', port: plain, headers });
+    expect(status).toBe(200);
+    expect((JSON.parse(body) as Echo).headers['x-envoy-external-address']).toBe('::1');
+  });
+
   test('sends plain requests to https where the Gateway says so', async () => {
     const { status, headers } = await ask(http.get, {
       port: plain,
@@ -125,8 +132,11 @@ describe('heddle gateway', () => {
 
   test('asks for the certificate of its authority where the mode is MUTUAL', async () => {
     await expect(askSecurely('admin.example.com')).rejects.toThrow();
-    const { status } = await askSecurely('admin.example.com', { cert: client.cert, key: client.key });
+    const headers = { host: 'admin.example.com', 'x-forwarded-client-cert': 'By=forged' };
+    const { status, body } = await askSecurely('admin.example.com', { cert: client.cert, key: client.key, headers });
     expect(status).toBe(200);
+    const told = (JSON.parse(body) as Echo).headers['x-forwarded-client-cert'];
+    expect(told).toMatch(/^Hash=[0-9a-f]{64};Cert="-----BEGIN%20.*";Subject="CN=test";URI=;DNS=client\.example\.com$/);
   });
 
   test('passes TLS through by its name, without touching the bytes', async () => {

@@ -136,6 +136,30 @@ describe('a bootstrap', () => {
     });
   });
 
+  test('may limit the connections of all listeners, at one or more', () => {
+    const limited = (max: number) => ({
+      overload_manager: {
+        resource_monitors: [
+          {
+            name: 'envoy.resource_monitors.global_downstream_max_connections',
+            typed_config: {
+              '@type':
+                'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+              max_active_downstream_connections: max,
+            },
+          },
+        ],
+      },
+    });
+    expect(readBootstrap(JSON.stringify(limited(7)), 'generated').value?.maxDownstreamConnections).toBe(7);
+    expect(readBootstrap('{}', 'generated').value?.maxDownstreamConnections).toBeUndefined();
+    expect(faults(limited(0)).join()).toContain('max_active_downstream_connections: must be from 1 to');
+    const [monitor] = limited(7).overload_manager.resource_monitors;
+    const twice = { overload_manager: { resource_monitors: [monitor, monitor] } };
+    expect(faults(twice).join()).toContain('resource_monitors: must be one monitor at most, got 2');
+    expect(faults({ overload_manager: { actions: [{ name: 'a' }] } }).join()).toContain('overload_manager.actions');
+  });
+
   test('may route to a cluster that does not exist', () => {
     const listener = listenerJson('l', { route_config: routeConfigurationJson('r', 'nowhere') });
     expect(faults(staticOnly([listener], []))).toEqual(['']);

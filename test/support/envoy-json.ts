@@ -34,6 +34,13 @@ export function staticCluster(name: string, endpoints: readonly EndpointJson[], 
   return { name, type: 'STATIC', connect_timeout: '1s', load_assignment: loadAssignment(name, endpoints), ...rest };
 }
 
+/** A cluster to whose only host no route leads: Linux does not connect to a broadcast address (ENETUNREACH). */
+export function unroutableCluster(name: string): Cluster {
+  const address = { socket_address: { address: '127.255.255.255', port_value: 9 } };
+  const load_assignment = { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] };
+  return { ...staticCluster(name, []), load_assignment };
+}
+
 export function edsCluster(name: string, rest: Cluster = {}): Cluster {
   const eds_config = { ads: {}, resource_api_version: 'V3' } as const;
   return { name, type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config }, ...rest };
@@ -119,11 +126,14 @@ export function tcpChain(proxy: TcpProxy, filter_chain_match?: FilterChainMatch)
 }
 
 /** Envoy's listener filters by their short names. */
-export function listenerFilters(...names: ('http_inspector' | 'tls_inspector' | 'original_dst')[]): ListenerFilter[] {
+export function listenerFilters(
+  ...names: ('http_inspector' | 'tls_inspector' | 'original_dst' | 'original_src')[]
+): ListenerFilter[] {
   const types = {
     http_inspector: 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
     tls_inspector: 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
     original_dst: 'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
+    original_src: 'envoy.extensions.filters.listener.original_src.v3.OriginalSrc',
   } as const;
   return names.map((name) => ({
     name: `envoy.filters.listener.${name}`,

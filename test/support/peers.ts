@@ -11,6 +11,7 @@ export type PeerProgram =
   | 'python3'
   | 'ip'
   | 'nft'
+  | 'iptables'
   | 'dig'
   | 'redis-server'
   | 'psql'

@@ -30,6 +30,7 @@ import { compileFormat } from '../../proxy/formatter/stream-formatter.ts';
 import { ConnectionManager } from '../../proxy/http/connection-manager.ts';
 import type { FilterFactory } from '../../proxy/http/filter.ts';
 import { HttpNetworkFilter } from '../../proxy/listener/http-network-filter.ts';
+import { ConnectionLimit } from '../../proxy/listener/connection-limit.ts';
 import { ListenerManager } from '../../proxy/listener/listener-manager.ts';
 import type { ActiveNetworkFilter } from '../../proxy/listener/network-filter.ts';
 import { createRouterFactory } from '../../proxy/router/router-filter.ts';
@@ -59,6 +60,8 @@ export interface FinishedStream {
 }
 
 export interface PartsOptions {
+  /** Of all listeners; default any number. */
+  readonly maxConnections?: number;
   readonly routes?: RouteConfiguration;
   readonly clusters?: readonly Cluster[];
   readonly manager?: HttpConnectionManagerJson;
@@ -113,6 +116,7 @@ export class ProxyParts {
         createFilter: (_listener, { filter }) => this.#createFilter(filter),
         createTls: (listener, tls) => this.#createTls(listener, tls),
         createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter, rest.searchDomains ?? []),
+        connectionLimit: rest.maxConnections === undefined ? undefined : new ConnectionLimit(rest.maxConnections),
         createAccessLogs: () => [],
         stats,
         clock,

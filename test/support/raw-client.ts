@@ -1,5 +1,6 @@
 /** A client that sends exactly the bytes it is told to, when it is told to. */
 import net from 'node:net';
+import { findReset } from '../../proxy/common/socket.ts';
 import { type HttpMessage, readMessage } from './http-message.ts';
 import { turn, turns, until } from './turns.ts';
 
@@ -20,7 +21,7 @@ export class RawClient {
       this.#received.push(bytes);
       this.receivedBytes += bytes.length;
     });
-    socket.on('end', () => (this.isEnded = true));
+    socket.on('end', () => this.#onEnd());
     socket.on('close', () => (this.isClosed = true));
     socket.on('error', (error: NodeJS.ErrnoException) => (this.errorCode = error.code));
   }
@@ -32,6 +33,13 @@ export class RawClient {
       () => `a connection to ${port}`,
     );
     return client;
+  }
+
+  /** libuv gives out a RST right behind bytes for FIN. */
+  #onEnd(): void {
+    const reset = findReset(this.socket);
+    if (reset === undefined) this.isEnded = true;
+    else this.socket.destroy(reset);
   }
 
   /** latin1. */

@@ -17,6 +17,7 @@ export class TlsBackend {
   readonly #sockets = new Set<Socket>();
   requests = 0;
   connectionsTotal = 0;
+  onConnection: (socket: Socket) => void = () => {};
 
   private constructor(options: TlsOptions) {
     this.#server = https.createServer(options, (request, response) => {
@@ -36,6 +37,7 @@ export class TlsBackend {
     });
     this.#server.on('connection', (socket: Socket) => {
       this.connectionsTotal += 1;
+      this.onConnection(socket);
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
     });

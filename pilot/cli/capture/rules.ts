@@ -1,8 +1,21 @@
 /**
- * The rules that lead a pod's traffic through its sidecar, as values; `ruleset.ts` writes them for nft. What is captured
+ * The rules that lead a pod's traffic through its sidecar, as values; `backend/` writes them for nft or iptables. What is captured
  * and what is not follows istio-iptables, so that one set of expectations holds for both.
  */
 import { proxyPorts, type CaptureOptions, type IpRange } from './capture-options.ts';
+
+/** What happens to a packet; `return` leaves it as it is. */
+export type Statement =
+  | { readonly kind: 'return' }
+  | { readonly kind: 'redirect'; readonly port: number }
+  /** To a transparent socket; the packet is marked and no later rule sees it. */
+  | { readonly kind: 'tproxy'; readonly family: 'ip' | 'ip6'; readonly port: number; readonly mark: number }
+  | { readonly kind: 'set mark'; readonly mark: number }
+  /** Gives the mark of the packet to its connection, then as `return`. */
+  | { readonly kind: 'save mark' }
+  | { readonly kind: 'restore mark' }
+  /** Of connection tracking; then as `return`. */
+  | { readonly kind: 'set zone'; readonly zone: number };
 
 /** All of a rule's conditions must hold; a packet that has no such field does not meet the condition, negated or not. */
 export interface Condition {
@@ -17,14 +30,17 @@ export interface Rule {
   /** Why, for whoever lists the rules. */
   readonly comment: string;
   readonly conditions: readonly Condition[];
-  /** What happens, in nft's words. `return` leaves the packet as it is. */
-  readonly statement: string;
+  readonly statement: Statement;
 }
+
+/** The kernel's tables, called at these moments: raw before connection tracking, mangle before nat. */
+export type Table = 'raw' | 'mangle' | 'nat';
+export type Hook = 'prerouting' | 'output';
 
 export interface Chain {
   readonly name: string;
-  /** Where the kernel calls it. */
-  readonly hook: string;
+  readonly table: Table;
+  readonly hook: Hook;
   readonly rules: readonly Rule[];
 }
 
@@ -40,6 +56,8 @@ const families = ['ip', 'ip6'] as const;
 
 const tcp: Condition = { field: 'meta l4proto', values: ['tcp'] };
 const dnsPort = 53;
+
+const leaveAlone: Statement = { kind: 'return' };
 
 export function buildChains(options: CaptureOptions): readonly Chain[] {
   const isTransparent = options.interceptionMode === 'TPROXY';
@@ -59,9 +77,9 @@ function redirectInbound(options: CaptureOptions): Chain {
       : [
           ...excludedInterfaces(options, 'iifname'),
           ...exclude,
-          rule('calls to the application', [tcp, ...include], `redirect to :${options.inboundPort}`),
+          rule('calls to the application', [tcp, ...include], { kind: 'redirect', port: options.inboundPort }),
         ];
-  return { name: 'inbound', hook: 'type nat hook prerouting priority -100', rules };
+  return { name: 'inbound', table: 'nat', hook: 'prerouting', rules };
 }
 
 interface InboundPorts {
@@ -74,7 +92,7 @@ function inboundPorts({ includeInboundPorts: included, excludeInboundPorts }: Ca
   if (included !== '*')
     return { include: included.length === 0 ? undefined : oneOf('tcp dport', included), exclude: [] };
   const excluded = [...new Set([...proxyPorts, ...excludeInboundPorts])];
-  return { include: [], exclude: [rule('excluded inbound ports', oneOf('tcp dport', excluded), 'return')] };
+  return { include: [], exclude: [rule('excluded inbound ports', oneOf('tcp dport', excluded), leaveAlone)] };
 }
 
 function redirectOutbound(options: CaptureOptions): Chain {
@@ -82,26 +100,26 @@ function redirectOutbound(options: CaptureOptions): Chain {
   const includesLoopback = includeOutboundIpRanges !== '*' && includeOutboundIpRanges.some((range) => range.isLoopback);
   const rules = [
     ...excludedInterfaces(options, 'oifname'),
-    ...portRules('excluded outbound ports', 'tcp dport', excludeOutboundPorts, 'return'),
+    ...portRules('excluded outbound ports', 'tcp dport', excludeOutboundPorts, leaveAlone),
     // Nothing else of UDP is captured.
-    ...(redirectDns ? portRules('excluded outbound ports', 'udp dport', excludeOutboundPorts, 'return') : []),
+    ...(redirectDns ? portRules('excluded outbound ports', 'udp dport', excludeOutboundPorts, leaveAlone) : []),
     ...passthroughReturns('oifname'),
     ...redirectSelfCalls(options),
-    ...owners(options).map((owner) => rule("the proxy's own traffic", [owner], 'return')),
+    ...owners(options).map((owner) => rule("the proxy's own traffic", [owner], leaveAlone)),
     ...(redirectDns ? redirectDnsQueries(options) : []),
-    ...(includesLoopback ? [] : [rule('the pod calls itself', oneOf('oifname', ['lo']), 'return')]),
-    ...families.map((family) => rule('loopback', oneOf(`${family} daddr`, [loopback[family]]), 'return')),
+    ...(includesLoopback ? [] : [rule('the pod calls itself', oneOf('oifname', ['lo']), leaveAlone)]),
+    ...families.map((family) => rule('loopback', oneOf(`${family} daddr`, [loopback[family]]), leaveAlone)),
     ...includedDestinations(options),
   ];
-  return { name: 'outbound', hook: 'type nat hook output priority -100', rules };
+  return { name: 'outbound', table: 'nat', hook: 'output', rules };
 }
 
 /** The last rules: what is left unmarked by them is not captured. */
 function includedDestinations(options: CaptureOptions): readonly Rule[] {
-  const statement = `redirect to :${options.outboundPort}`;
+  const statement: Statement = { kind: 'redirect', port: options.outboundPort };
   const { includeOutboundIpRanges: included, includeOutboundPorts } = options;
   return [
-    ...options.excludeOutboundIpRanges.map((range) => rule('excluded outbound range', [toRange(range)], 'return')),
+    ...options.excludeOutboundIpRanges.map((range) => rule('excluded outbound range', [toRange(range)], leaveAlone)),
     ...portRules('included outbound ports', 'tcp dport', includeOutboundPorts, statement),
     ...(included === '*'
       ? [rule('calls of the application', [tcp], statement)]
@@ -119,10 +137,10 @@ function redirectSelfCalls(options: CaptureOptions): readonly Rule[] {
   const notDns: readonly Condition[] = options.redirectDns
     ? [{ field: 'tcp dport', isNegated: true, values: [dnsPort] }]
     : [];
-  return selfCalls(options, [tcp, ...notDns], `redirect to :${options.inboundPort}`);
+  return selfCalls(options, [tcp, ...notDns], { kind: 'redirect', port: options.inboundPort });
 }
 
-function selfCalls(options: CaptureOptions, conditions: readonly Condition[], statement: string): readonly Rule[] {
+function selfCalls(options: CaptureOptions, conditions: readonly Condition[], statement: Statement): readonly Rule[] {
   return families.flatMap((family) =>
     owners(options).map((owner) =>
       rule(
@@ -136,7 +154,7 @@ function selfCalls(options: CaptureOptions, conditions: readonly Condition[], st
 
 function redirectDnsQueries({ dnsPort: to }: CaptureOptions): readonly Rule[] {
   return ['udp dport', 'tcp dport'].flatMap((field) =>
-    portRules('queries of the application', field, [dnsPort], `redirect to :${to}`),
+    portRules('queries of the application', field, [dnsPort], { kind: 'redirect', port: to }),
   );
 }
 
@@ -145,21 +163,23 @@ function redirectDnsQueries({ dnsPort: to }: CaptureOptions): readonly Rule[] {
  * same port: each kind has its own connection tracking zone.
  */
 function dnsZones(options: CaptureOptions): readonly Chain[] {
-  const proxyZone = 'ct zone set 1';
-  const applicationZone = 'ct zone set 2';
+  const proxyZone: Statement = { kind: 'set zone', zone: 1 };
+  const applicationZone: Statement = { kind: 'set zone', zone: 2 };
   const outbound = owners(options).flatMap((owner) => [
-    rule('queries of the proxy', [...oneOf('udp dport', [dnsPort]), owner], `${proxyZone} return`),
-    rule('answers of the proxy', [...oneOf('udp sport', [options.dnsPort]), owner], `${applicationZone} return`),
+    rule('queries of the proxy', [...oneOf('udp dport', [dnsPort]), owner], proxyZone),
+    rule('answers of the proxy', [...oneOf('udp sport', [options.dnsPort]), owner], applicationZone),
   ]);
   return [
     {
       name: 'dns-zones-out',
-      hook: 'type filter hook output priority -300',
+      table: 'raw',
+      hook: 'output',
       rules: [...outbound, rule('queries of the application', oneOf('udp dport', [dnsPort]), applicationZone)],
     },
     {
       name: 'dns-zones-in',
-      hook: 'type filter hook prerouting priority -300',
+      table: 'raw',
+      hook: 'prerouting',
       rules: [rule('answers to the proxy', oneOf('udp sport', [dnsPort]), proxyZone)],
     },
   ];
@@ -171,28 +191,28 @@ function transparentChains(options: CaptureOptions): readonly Chain[] {
   if (include === undefined) return [];
   const inbound = [
     ...excludedInterfaces(options, 'iifname'),
-    rule('remember whose answers lead to the proxy', [tcp, marked(tproxyMark)], 'ct mark set mark return'),
+    rule('remember whose answers lead to the proxy', [tcp, marked(tproxyMark)], { kind: 'save mark' }),
     ...passthroughReturns('iifname'),
-    rule('the pod calls itself', [...oneOf('iifname', ['lo']), noneOf('meta mark', selfCallMark)], 'return'),
+    rule('the pod calls itself', [...oneOf('iifname', ['lo']), noneOf('meta mark', selfCallMark)], leaveAlone),
     ...exclude,
     ...families.map((family) =>
-      rule(
-        'calls to the application',
-        [tcp, ...include, noneOf(`${family} daddr`, loopback[family])],
-        `tproxy ${family} to :${options.inboundPort} meta mark set ${tproxyMark} accept`,
-      ),
+      rule('calls to the application', [tcp, ...include, noneOf(`${family} daddr`, loopback[family])], {
+        kind: 'tproxy',
+        family,
+        port: options.inboundPort,
+        mark: tproxyMark,
+      }),
     ),
   ];
   const outbound = [
     ...excludedInterfaces(options, 'oifname'),
-    rule('the proxy calls the application', [...oneOf('oifname', ['lo']), tcp, marked(tproxyMark)], 'return'),
-    ...selfCalls(options, [tcp], `meta mark set ${selfCallMark}`),
-    rule('answers lead to the proxy', [tcp, { field: 'ct mark', values: [tproxyMark] }], 'meta mark set ct mark'),
+    rule('the proxy calls the application', [...oneOf('oifname', ['lo']), tcp, marked(tproxyMark)], leaveAlone),
+    ...selfCalls(options, [tcp], { kind: 'set mark', mark: selfCallMark }),
+    rule('answers lead to the proxy', [tcp, { field: 'ct mark', values: [tproxyMark] }], { kind: 'restore mark' }),
   ];
   return [
-    { name: 'inbound', hook: 'type filter hook prerouting priority -150', rules: inbound },
-    // Of type route: a packet whose mark changes is routed once more.
-    { name: 'marks', hook: 'type route hook output priority -150', rules: outbound },
+    { name: 'inbound', table: 'mangle', hook: 'prerouting', rules: inbound },
+    { name: 'marks', table: 'mangle', hook: 'output', rules: outbound },
   ];
 }
 
@@ -201,16 +221,18 @@ function passthroughReturns(interfaceField: string): readonly Rule[] {
     rule(
       'the proxy calls the application at its own address',
       [...oneOf(interfaceField, ['lo']), ...oneOf(`${family} saddr`, [passthroughSources[family]])],
-      'return',
+      leaveAlone,
     ),
   );
 }
 
 function excludedInterfaces({ excludeInterfaces }: CaptureOptions, field: string): readonly Rule[] {
-  return excludeInterfaces.length === 0 ? [] : [rule('excluded interfaces', oneOf(field, excludeInterfaces), 'return')];
+  return excludeInterfaces.length === 0
+    ? []
+    : [rule('excluded interfaces', oneOf(field, excludeInterfaces), leaveAlone)];
 }
 
-function portRules(comment: string, field: string, ports: readonly number[], statement: string): readonly Rule[] {
+function portRules(comment: string, field: string, ports: readonly number[], statement: Statement): readonly Rule[] {
   return ports.length === 0 ? [] : [rule(comment, oneOf(field, ports), statement)];
 }
 
@@ -238,6 +260,6 @@ function noneOf(field: string, value: string | number): Condition {
   return { field, isNegated: true, values: [value] };
 }
 
-function rule(comment: string, conditions: readonly Condition[], statement: string): Rule {
+function rule(comment: string, conditions: readonly Condition[], statement: Statement): Rule {
   return { comment, conditions, statement };
 }

@@ -117,7 +117,16 @@ describe('what a Gateway cannot have yet', () => {
   test.each([
     ['another protocol', { ...http, port: { ...http.port, protocol: 'MONGO' } }, 'port.protocol: "MONGO"'],
     ['a unix socket', { ...http, bind: 'unix://@edge', port: { ...http.port, number: 0 } }, 'bind: "unix://@edge"'],
-    ['certificates by name', { ...https, tls: { mode: 'SIMPLE', credentialName: 'shop' } }, 'tls.credentialName:'],
+    [
+      'certificates of another namespace',
+      { ...https, tls: { mode: 'SIMPLE', credentialName: 'kubernetes-gateway://a/shop' } },
+      'tls.credentialName: "kubernetes-gateway://a/shop"',
+    ],
+    [
+      'several certificates',
+      { ...https, tls: { mode: 'SIMPLE', credentialNames: ['a', 'b'] } },
+      'tls.credentialNames:',
+    ],
     ['certificates of the mesh', { ...https, tls: { mode: 'ISTIO_MUTUAL' } }, 'tls.mode: "ISTIO_MUTUAL"'],
     ['SNI of clusters', { ...https, tls: { mode: 'AUTO_PASSTHROUGH' } }, 'tls.mode: "AUTO_PASSTHROUGH"'],
     [
@@ -136,5 +145,13 @@ describe('what a Gateway cannot have yet', () => {
     expect(others).toEqual([]);
     expect(fault.startsWith(`spec.servers[0].${start}`)).toBe(true);
     expect(fault).toContain(notYet);
+  });
+
+  test('a file beside the name of a secret is refused by name', () => {
+    const server = { ...https, tls: { mode: 'MUTUAL', credentialName: 'shop', caCertificates: '/ca.pem' } };
+    expect(errorsOf(gateway(server))).toEqual([]);
+    expect(unsupportedOf(gateway(server))).toEqual([
+      'spec.servers[0].tls.caCertificates: has no effect beside credentialName',
+    ]);
   });
 });

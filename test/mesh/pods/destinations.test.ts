@@ -154,14 +154,16 @@ describe('a port that no service names', () => {
 });
 
 describe('TPROXY', () => {
-  test('leads callers to the application at its own address, in both families', async (context) => {
+  test('leads callers to the application at its own address and from theirs, in both families', async (context) => {
     const { caller, clear } = await onStage(context);
     for (const host of [vip.clear, vip.clearIPv6]) {
-      await expect.poll(() => get(caller, host, 9080), patience).toBe(`${clear.address} 127.0.0.6 1`);
+      await expect.poll(() => get(caller, host, 9080), patience).toBe(`${clear.address} ${caller.address} 1`);
+      await expect.poll(() => get(caller, host, 9090), patience).toBe(`${clear.address} ${caller.address} -`);
     }
-    expect(await get(caller, clear.ipv6Address, 9080)).toBe(`${clear.address} 127.0.0.6 1`);
-    expect(await get(caller, clear.address, 9999)).toBe(`${clear.address} 127.0.0.6 -`);
-    expect(await get(caller, clear.ipv6Address, 9999)).toBe(`${clear.ipv6Address} ::6 -`);
+    expect(await get(caller, clear.ipv6Address, 9080)).toBe(`${clear.ipv6Address} ${caller.ipv6Address} 1`);
+    expect(await get(caller, clear.ipv6Address, 9090)).toBe(`${clear.ipv6Address} ${caller.ipv6Address} -`);
+    expect(await get(caller, clear.address, 9999)).toBe(`${clear.address} ${caller.address} -`);
+    expect(await get(caller, clear.ipv6Address, 9999)).toBe(`${clear.ipv6Address} ${caller.ipv6Address} -`);
   });
 
   test('takes what the application calls, as REDIRECT does', async (context) => {
@@ -175,7 +177,7 @@ describe('TPROXY', () => {
   test('has a workload that calls itself over its service pass both sides of its sidecar', async (context) => {
     const { clear } = await onStage(context);
     for (const host of [vip.clear, vip.clearIPv6]) {
-      await expect.poll(() => get(clear, host, 9080), patience).toBe(`${clear.address} 127.0.0.6 1`);
+      await expect.poll(() => get(clear, host, 9080), patience).toBe(`${clear.address} ${clear.address} 1`);
     }
   });
 });

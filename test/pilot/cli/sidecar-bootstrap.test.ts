@@ -51,6 +51,12 @@ describe('the bootstrap of a sidecar', () => {
     });
   });
 
+  test('of a gateway limits the connections of strangers, that of a sidecar none', () => {
+    const gateway = { portOffset: 0, trustedProxies: 0 };
+    expect(decode({ ...plan, gateway })?.maxDownstreamConnections).toBe(50_000);
+    expect(decode(plan)?.maxDownstreamConnections).toBeUndefined();
+  });
+
   test("follows the name of pilot's host, and goes to an address as it stands", () => {
     const clusterOf = (host: string) => decode({ ...plan, pilot: { host, port: 15_010 } })?.staticClusters[0];
     expect(clusterOf('pilot.mesh')?.discovery).toMatchObject({

@@ -7,7 +7,7 @@ import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { Authority } from '../../support/pki.ts';
 import { validateWithEnvoy } from './envoy-validation.ts';
-import { listenerOf, type NodeResources, resourcesOfNode } from './interception.ts';
+import { addressesOf, listenerOf, type NodeResources, resourcesOfNode } from './interception.ts';
 import { contextOf, metadataOf, serviceYaml } from './scenario.ts';
 
 const node = metadataOf({ type: 'router', service: '', labels: { gateway: 'edge' }, appPort: 0, inboundPort: 0 });
@@ -105,6 +105,7 @@ describe('listeners of a gateway', () => {
     const { listeners, routes } = resources(everything());
     expect(listeners.map(({ name }) => name)).toEqual(['0.0.0.0_80', '127.0.0.1_81', '0.0.0.0_443', '0.0.0.0_5432']);
     const manager = 'http_connection_manager';
+    expect(listeners.map(addressesOf).slice(0, 2)).toEqual([['0.0.0.0:80', ':::80'], ['127.0.0.1:81']]);
     expect(chainsOf(listenerOf({ listeners, routes, clusters: [], assignments: [] }, '0.0.0.0_443'))).toEqual([
       { names: ['shop.example.com'], filter: manager, isTls: true },
       { names: ['admin.example.com'], filter: manager, isTls: true },

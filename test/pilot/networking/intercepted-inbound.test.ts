@@ -86,14 +86,30 @@ describe('the listener for intercepted connections to a workload', () => {
     });
   });
 
-  test('reaches the application on loopback, with TPROXY at its own address', () => {
-    const of = (node: NodeMetadata) =>
-      seenBy(node).clusters.find(({ name }) => name === 'inbound|9999||')?.load_assignment?.endpoints?.[0]
-        ?.lb_endpoints?.[0]?.endpoint?.address?.socket_address;
-    expect(of(nodeOf({ appPorts: [9999] }))).toEqual({ address: '127.0.0.1', port_value: 9999 });
+  test('reaches the application on loopback, with TPROXY where its caller meant it to be', () => {
+    const clusterOf = (node: NodeMetadata) => seenBy(node).clusters.find(({ name }) => name === 'inbound|9999||');
+    const [endpoints] = clusterOf(nodeOf({ appPorts: [9999] }))?.load_assignment?.endpoints ?? [];
+    const address = endpoints?.lb_endpoints?.[0]?.endpoint?.address;
+    expect(address?.socket_address).toEqual({ address: '127.0.0.1', port_value: 9999 });
     const transparent = nodeOf({ appPorts: [9999], interceptionMode: 'TPROXY' });
-    expect(of(transparent)).toEqual({ address: '10.0.0.1', port_value: 9999 });
+    expect(clusterOf(transparent)).toMatchObject({ type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' });
+    expect(clusterOf(transparent)).not.toHaveProperty('load_assignment');
     expect(listenerOf(seenBy(transparent), 'virtualInbound').transparent).toBe(true);
+  });
+
+  test('calls the application in the name of its caller with TPROXY, and of nobody otherwise', () => {
+    const filtersOf = (node: NodeMetadata) => listenerOf(seenBy(node), 'virtualInbound').listener_filters;
+    expect(filtersOf(nodeOf({ interceptionMode: 'TPROXY' }))).toEqual([
+      expect.objectContaining({ name: 'envoy.filters.listener.original_dst' }),
+      {
+        name: 'envoy.filters.listener.original_src',
+        typed_config: {
+          '@type': 'type.googleapis.com/envoy.extensions.filters.listener.original_src.v3.OriginalSrc',
+          mark: 1337,
+        },
+      },
+    ]);
+    expect(filtersOf(nodeOf())?.map(({ name }) => name)).toEqual(['envoy.filters.listener.original_dst']);
   });
 
   test('calls an address that is captured from one that the firewall lets pass, of each family', () => {
@@ -111,7 +127,7 @@ describe('the listener for intercepted connections to a workload', () => {
       expect(sourceOf(node ?? nodeOf(), 'PassthroughCluster')).toBeUndefined();
     }
     expect(sourceOf(redirecting ?? nodeOf(), 'inbound|9999||')).toBeUndefined();
-    expect(sourceOf(transparent ?? nodeOf(), 'inbound|9999||')).toEqual(fromPassthroughAddress);
+    expect(sourceOf(transparent ?? nodeOf(), 'inbound|9999||')).toBeUndefined();
   });
 
   test("keeps the peer's metadata from the application", () => {

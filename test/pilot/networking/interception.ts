@@ -7,6 +7,7 @@ import type {
   Listener,
   RootMessages,
   RouteConfiguration,
+  Secret,
   TcpProxy,
 } from '../../../proxy/api/envoy.gen.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
@@ -43,6 +44,12 @@ export function resourcesOfNode(node: NodeMetadata, push: PushContext): NodeReso
     assignments: named('EDS', eds).map((resource) => jsonOf(EDS.messageName, resource)),
     routes: named('RDS', routeNamesOf(listeners)).map((resource) => jsonOf(RDS.messageName, resource)),
   };
+}
+
+/** What SDS has for the node under these names. */
+export function secretsOfNode(node: NodeMetadata, push: PushContext, names: readonly string[]): Secret[] {
+  const lookup = createGenerators(new ResourceEncoder(), undefined).SDS.lookup(node, push);
+  return names.flatMap((name) => lookup(name) ?? []).map((found) => jsonOf(resourceTypes.SDS.messageName, found));
 }
 
 export function routeNamesOf(listeners: readonly Listener[]): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { HttpConnectionManager, Listener } from '../../../proxy/api/envoy.gen.ts';
+import type { HttpConnectionManager, Listener, OriginalSrc } from '../../../proxy/api/envoy.gen.ts';
 import { matchesEverything } from '../../../proxy/api/filter-chain-match-decoder.ts';
 import { httpConnectionManagersOf } from '../../../proxy/api/listener.ts';
 import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
@@ -9,6 +9,7 @@ import { ads, listenerJson, rdsListenerJson, routeConfigurationJson, typed } fro
 
 const fileAccessLog = 'envoy.extensions.access_loggers.file.v3.FileAccessLog';
 const stdoutAccessLog = 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog';
+const originalSourceType = 'type.googleapis.com/envoy.extensions.filters.listener.original_src.v3.OriginalSrc';
 const routerName = 'envoy.extensions.filters.http.router.v3.Router';
 
 function decode(json: Listener) {
@@ -74,6 +75,7 @@ describe('a listener', () => {
                 internalAddresses: [],
                 preservesExternalRequestId: false,
               },
+              clientCert: { mode: 'SANITIZE', tells: { subject: false, cert: false, dns: false, uri: false } },
               generateRequestId: true,
               maxRequestHeadersBytes: 61_440,
               maxHeadersCount: 100,
@@ -103,6 +105,20 @@ describe('a listener', () => {
       address: '127.0.0.1',
       additionalAddresses: [{ address: '::', port: 15_001 }],
     });
+  });
+
+  test('may send on in the name of the client, on sockets with a mark', () => {
+    const decodeSource = (source: OriginalSrc) => {
+      const typed_config = { '@type': originalSourceType, ...source };
+      const listener_filters = [{ name: 'original_src', typed_config }];
+      return decode({ ...rdsListenerJson('l', 'r'), listener_filters });
+    };
+    expect(decodeSource({ mark: 1337 }).value?.originalSource).toEqual({ mark: 1337 });
+    expect(decodeSource({}).value?.originalSource).toEqual({ mark: 0 });
+    expect(decode(rdsListenerJson('l', 'r')).value?.originalSource).toBeUndefined();
+    expect(decodeSource({ bind_port: true }).errors?.map(({ path }) => path)).toEqual([
+      'listener_filters[0].typed_config.bind_port',
+    ]);
   });
 
   test('may say what is done anyway', () => {
@@ -198,6 +214,16 @@ describe('a listener', () => {
       'with a listener filter without a type',
       { ...valid, listener_filters: [{ name: 'x' }] },
       ['listener_filters[0].typed_config: must be set'],
+    ],
+    [
+      'with a filter that looks at addresses only at some ports',
+      {
+        ...valid,
+        listener_filters: [
+          { name: 'x', typed_config: { '@type': originalSourceType }, filter_disabled: { any_match: true } },
+        ],
+      },
+      ['listener_filters[0].filter_disabled: is supported for tls_inspector and http_inspector only'],
     ],
   ])('%s is refused', (_what, json, expected) => {
     expect(faults(json)).toEqual(expected);
@@ -305,14 +331,14 @@ describe('an HTTP connection manager', () => {
         server_name: 'x',
         tracing: {},
         skip_xff_append: true,
-        forward_client_cert_details: 'SANITIZE_SET',
+        set_current_client_cert_details: { chain: true },
         upgrade_configs: [{ upgrade_type: 'CONNECT' }],
       },
       [
         'hcm.skip_xff_append: true is not supported, only false is',
-        'hcm.forward_client_cert_details: "SANITIZE_SET" is not supported, only "SANITIZE" is',
         'hcm.tracing.provider: must be set',
         'hcm.server_name: is not supported',
+        'hcm.set_current_client_cert_details.chain: true is not supported, only false is',
         'hcm.upgrade_configs[0].upgrade_type: CONNECT is not supported',
       ],
     ],

@@ -5,6 +5,7 @@ import {
   type SocketHandler,
   acceptSockets,
   connectSocket,
+  endSocket,
   onSocketFault,
   readBufferBytes,
 } from '../../../proxy/common/socket.ts';
@@ -253,5 +254,51 @@ describe('a socket of our own', () => {
       () => 'the end',
     );
     expect(recorder.events).toEqual(['close with error']);
+  });
+});
+
+describe('an end of our own', () => {
+  /** A connection of which both ends are here; the far one has ended when `isPeerDone`. */
+  async function open(isPeerDone: boolean): Promise<{ near: net.Socket; far: RawClient }> {
+    const recorders: Recorder[] = [];
+    const port = await listen('shared buffer', (socket) => {
+      recorders.push(new Recorder(socket));
+      return recorders[0] ?? new Recorder(socket);
+    });
+    const far = await connect(port);
+    if (isPeerDone) far.end();
+    await until(() => recorders.length > 0 && (!isPeerDone || recorders[0]?.events.includes('end') === true));
+    const near = recorders[0]?.socket;
+    if (near === undefined) throw new Error('nobody came');
+    return { near, far };
+  }
+
+  it('closes the socket at once where the peer has ended too, and the peer gets everything', async () => {
+    const { near, far } = await open(true);
+    near.write('bye');
+    endSocket(near, true);
+    expect(near.destroyed).toBe(true);
+    await far.untilOver();
+    expect([far.text, far.isEnded, far.errorCode]).toEqual(['bye', true, undefined]);
+  });
+
+  it('waits for what is not written yet', async () => {
+    const { near, far } = await open(true);
+    const bytes = Buffer.alloc(32 * 1_024 * 1_024, 'x');
+    far.socket.pause();
+    near.write(bytes);
+    expect(near.writableLength).toBeGreaterThan(0);
+    endSocket(near, true);
+    expect(near.destroyed).toBe(false);
+    far.socket.resume();
+    await far.untilOver();
+    expect([far.receivedBytes, far.errorCode]).toEqual([bytes.length, undefined]);
+  });
+
+  it('leaves the other direction open where the peer goes on', async () => {
+    const { near, far } = await open(false);
+    endSocket(near, false);
+    await until(() => far.isEnded);
+    expect(near.destroyed).toBe(false);
   });
 });

@@ -105,6 +105,27 @@ describe.each(Object.entries(conversations))('when the client stops in the middl
     }
   });
 
+  it('with RST in one go with its bytes, no half request is left anywhere', async () => {
+    for (const at of [...offsets, talk.bytes.length]) {
+      backend.clear();
+      const accepted = proxy.stat('http.codec.downstream_cx_total');
+      const client = await connect();
+      client.send(talk.bytes.slice(0, at));
+      client.reset();
+      await until(() => proxy.stat('http.codec.downstream_cx_total') === accepted + 1);
+      await proxy.untilQuiet();
+      const whole = talk.requests.filter(({ end }) => end <= at).length;
+      expect(backend.requests.length, `complete requests at the upstream at ${at}`).toBeLessThanOrEqual(whole);
+      await expectCleanEnd(client, backend.requests.length);
+      // Whoever comes next is served as ever.
+      const next = await connect();
+      next.send(head('GET / HTTP/1.1', 'Host: a'));
+      expect((await next.untilResponses(1)).map(statusOf), `the next client at ${at}`).toEqual([200]);
+      next.destroy();
+      await proxy.untilQuiet();
+    }
+  });
+
   it('with FIN, what is complete is served and an incomplete request is cut off', async () => {
     for (const at of offsets) {
       const { complete, isInBody } = progress(talk, at);

@@ -55,6 +55,7 @@ const config: HttpConnectionManager = {
     internalAddresses: [],
     preservesExternalRequestId: false,
   },
+  clientCert: { mode: 'SANITIZE', tells: { subject: false, cert: false, dns: false, uri: false } },
   mergesSlashes: false,
   maxRequestHeadersBytes: 61_440,
   maxHeadersCount: 100,

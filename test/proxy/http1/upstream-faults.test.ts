@@ -26,7 +26,11 @@ afterAll(async () => {
 /** A second longer than a stream may be idle by default, and once more for bytes that came in between. */
 const stallMs = 602_000;
 
+/** RST that comes together with the bytes in front of it. */
+const resetAtOnce = 'RST in one go';
+
 const faults: Readonly<Record<string, (connection: BackendConnection) => void>> = {
+  [resetAtOnce]: ({ socket }) => socket.resetAndDestroy(),
   RST: ({ socket }) => socket.resetAndDestroy(),
   FIN: ({ socket }) => socket.end(),
   stall: () => proxy.clock.advance(stallMs),
@@ -59,16 +63,14 @@ async function connect(): Promise<RawClient> {
 }
 
 /** The upstream sends `begin`, and when that was read, fails. Later requests it answers properly. */
-async function failAfter(
-  method: Method,
-  begin: string,
-  fault: (connection: BackendConnection) => void,
-): Promise<Outcome> {
+async function failAfter(method: Method, begin: string, faultName: string): Promise<Outcome> {
+  const fault = faults[faultName] ?? ((): void => {});
   let failing: BackendConnection | undefined = undefined;
   backend.onRequest = (connection) => {
     backend.onRequest = (later) => later.send(okResponse);
     failing = connection;
     if (begin !== '') connection.send(begin);
+    if (faultName === resetAtOnce) fault(connection);
   };
   const client = await connect();
   client.send(requests[method]);
@@ -77,7 +79,7 @@ async function failAfter(
     () => 'the request at the upstream',
   );
   await turns(2);
-  if (failing !== undefined) fault(failing);
+  if (failing !== undefined && faultName !== resetAtOnce) fault(failing);
   await client.untilResponses(1);
   return { client, attempts: backend.requests.length };
 }
@@ -118,7 +120,6 @@ describe.each(Object.entries(responses))('when a response with %s', (framing, re
   const isUntilClose = framing === 'a body until close';
 
   describe.each(Object.keys(faults))('meets %s at any byte', (faultName) => {
-    const fault = faults[faultName] ?? ((): void => {});
     const expectFailure = (outcome: Outcome, at: number): void => {
       const where = `at ${at}`;
       if (isUntilClose && faultName === 'FIN' && at >= headLength) {
@@ -136,7 +137,7 @@ describe.each(Object.entries(responses))('when a response with %s', (framing, re
     it.each(['GET', 'POST'] as const)('%s on a new connection fails and is not sent again', async (method) => {
       for (let at = 0; at < end; at++) {
         backend.clear();
-        const outcome = await failAfter(method, response.slice(0, at), fault);
+        const outcome = await failAfter(method, response.slice(0, at), faultName);
         expectFailure(outcome, at);
         expect(outcome.attempts).toBe(1);
         outcome.client.destroy();
@@ -148,7 +149,7 @@ describe.each(Object.entries(responses))('when a response with %s', (framing, re
       for (let at = 0; at < end; at++) {
         await warmUp();
         backend.clear();
-        const outcome = await failAfter('POST', response.slice(0, at), fault);
+        const outcome = await failAfter('POST', response.slice(0, at), faultName);
         expectFailure(outcome, at);
         expect(outcome.attempts).toBe(1);
         outcome.client.destroy();
@@ -160,7 +161,7 @@ describe.each(Object.entries(responses))('when a response with %s', (framing, re
       for (let at = 0; at < end; at++) {
         await warmUp();
         backend.clear();
-        const outcome = await failAfter('GET', response.slice(0, at), fault);
+        const outcome = await failAfter('GET', response.slice(0, at), faultName);
         if (at < headLength && faultName !== 'stall') {
           expect(outcome.client.responses()[0]?.body).toBe('ok');
           expect(outcome.attempts).toBe(2);
@@ -185,6 +186,7 @@ describe('an HTTP/1.0 client, whose body ends with the connection,', () => {
       backend.onRequest = (connection) => {
         failing = connection;
         connection.send(response.slice(0, at));
+        if (faultName === resetAtOnce) fault(connection);
       };
       const client = await connect();
       client.send(head('GET / HTTP/1.0'));
@@ -193,7 +195,7 @@ describe('an HTTP/1.0 client, whose body ends with the connection,', () => {
         () => 'the request at the upstream',
       );
       await turns(2);
-      if (failing !== undefined) fault(failing);
+      if (failing !== undefined && faultName !== resetAtOnce) fault(failing);
       await client.untilOver();
       await turns(1);
       expect(client.wasReset, `at ${at}`).toBe(true);

@@ -441,12 +441,15 @@ describe('a listener that looks at the first bytes', () => {
   });
 
   test('survives a client that goes away before it has said anything', async () => {
-    const { proxy, connect } = await sniffing();
+    const { proxy, backend, connect } = await sniffing();
     const client = await connect();
     client.reset();
     const other = await connect();
     other.end();
-    await other.untilOver().catch(() => {});
+    await until(() => backend.connections[0]?.isEnded === true);
+    backend.connections[0]?.socket.end();
+    await other.untilOver();
+    expect(backend.connections.map(({ received }) => received)).toEqual(['']);
     expect(proxy.faults).toEqual([]);
   });
 });

@@ -51,6 +51,27 @@ describe('heddle capture --dry-run', () => {
     );
   });
 
+  test('--backend iptables prints the same rules for both of its programs', async () => {
+    const { code, stdout } = await dryRun(
+      '--backend',
+      'iptables',
+      '--proxy-uid',
+      '7,8',
+      '--exclude-outbound-ports',
+      '25',
+    );
+    expect(code).toBe(0);
+    const [, ipv4 = '', ipv6 = ''] = stdout.split(/^# ip6?tables-restore --noflush\n/m);
+    for (const rules of [ipv4, ipv6]) {
+      expect(rules).toMatch(/^-A HEDDLE_OUTBOUND -p tcp --dport 25 .* -j RETURN$/m);
+      expect(rules).toMatch(/^-A HEDDLE_OUTBOUND -m owner --uid-owner 7 .* -j RETURN\n.* --uid-owner 8 .* -j RETURN$/m);
+      expect(rules).toMatch(/^-A HEDDLE_INBOUND -p tcp .* -j REDIRECT --to-ports 15006$/m);
+    }
+    expect(ipv4).toMatch(/ -d 127\.0\.0\.1 .* -j RETURN$/m);
+    expect(ipv4).not.toContain('::1');
+    expect(ipv6).toMatch(/ -d ::1 .* -j RETURN$/m);
+  });
+
   test('--undo shows what is removed', async () => {
     const { stdout } = await dryRun('--undo');
     expect(stdout.replace(/^# .*\n/gm, '')).toBe('table inet heddle {}\ndelete table inet heddle\n');
@@ -82,6 +103,7 @@ describe('heddle capture refuses', () => {
     ['--outbound-port', 'x', '1 to 65535'],
     ['--dns-port', '-1', '1 to 65535'],
     ['--interception-mode', 'NONE', 'REDIRECT, TPROXY'],
+    ['--backend', 'ebtables', 'nftables, iptables'],
   ])('%s %j with the flag, what came and what was expected', async (flag, value, message) => {
     const { code, stdout, stderr } = await dryRun(`${flag}=${value}`);
     expect([code, stdout]).toEqual([2, '']);
@@ -94,6 +116,7 @@ describe('heddle capture refuses', () => {
     [['--dns-port', '53'], '--dns-port has no meaning without --redirect-dns'],
     [['--include-inbound-ports', '80', '--exclude-inbound-ports', '80'], 'port 80 stands in both'],
     [['--include-outbound-ports', '80', '--exclude-outbound-ports', '80'], 'port 80 stands in both'],
+    [['--undo', '--backend', 'iptables'], '--undo removes everything; --backend has no meaning beside it'],
     [['--undo', '--proxy-uid', '7'], '--undo removes everything; --proxy-uid has no meaning beside it'],
   ])('flags that contradict each other: %j', async (args, message) => {
     const { code, stdout, stderr } = await dryRun(...args);

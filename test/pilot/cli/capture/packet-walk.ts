@@ -1,6 +1,6 @@
 /** What becomes of a packet under a set of rules: the kernel's part of the bargain, as far as the rules use it. */
 import { BlockList, isIP, isIPv6 } from 'node:net';
-import type { Chain, Condition } from '../../../../pilot/cli/capture/rules.ts';
+import type { Chain, Condition, Hook, Statement } from '../../../../pilot/cli/capture/rules.ts';
 
 /** Fields by nft's names. What a packet does not have is absent: `ip6 daddr` of an IPv4 packet. */
 export type Packet = Readonly<Record<string, string | number>>;
@@ -15,11 +15,13 @@ export interface Fate {
   readonly zone?: number;
 }
 
-/** Through all chains of the hook, in the order of their priorities. */
-export function walk(chains: readonly Chain[], hook: 'prerouting' | 'output', packet: Packet): Fate {
+const tables = ['raw', 'mangle', 'nat'];
+
+/** Through all chains of the hook, in the order of their tables. */
+export function walk(chains: readonly Chain[], hook: Hook, packet: Packet): Fate {
   const passed = chains
-    .filter((chain) => chain.hook.includes(` hook ${hook} `))
-    .sort((a, b) => priorityOf(a) - priorityOf(b));
+    .filter((chain) => chain.hook === hook)
+    .sort((a, b) => tables.indexOf(a.table) - tables.indexOf(b.table));
   let fate: Fate = {};
   let fields = packet;
   for (const chain of passed) {
@@ -29,36 +31,33 @@ export function walk(chains: readonly Chain[], hook: 'prerouting' | 'output', pa
   return fate;
 }
 
-function priorityOf({ hook }: Chain): number {
-  return Number(/priority (-?\d+)/.exec(hook)?.[1]);
-}
-
 function walkChain({ rules }: Chain, packet: Packet): Fate {
   let fate: Fate = {};
   for (const { conditions, statement } of rules) {
     if (!conditions.every((condition) => holds(condition, packet))) continue;
     fate = { ...fate, ...readStatement(statement, packet) };
-    if (/return|accept|redirect/.test(statement)) return fate;
+    if (statement.kind !== 'set mark' && statement.kind !== 'restore mark') return fate;
   }
   return fate;
 }
 
-function readStatement(statement: string, packet: Packet): Fate {
-  const numberAfter = (words: RegExp): number | undefined => {
-    const text = words.exec(statement)?.[1];
-    return text === undefined ? undefined : Number(text);
-  };
-  const to = numberAfter(/ to :(\d+)/);
-  const mark =
-    numberAfter(/meta mark set (\d+)/) ?? (statement === 'meta mark set ct mark' ? packet['ct mark'] : undefined);
-  const zone = numberAfter(/ct zone set (\d+)/);
-  return {
-    ...(to !== undefined && { to }),
-    ...(statement.startsWith('tproxy') && { isTransparent: true }),
-    ...(mark !== undefined && { mark: Number(mark) }),
-    ...(zone !== undefined && { zone }),
-    ...(statement.startsWith('ct mark set mark') && { connectionMark: Number(packet['meta mark']) }),
-  };
+function readStatement(statement: Statement, packet: Packet): Fate {
+  switch (statement.kind) {
+    case 'return':
+      return {};
+    case 'redirect':
+      return { to: statement.port };
+    case 'tproxy':
+      return { to: statement.port, isTransparent: true, mark: statement.mark };
+    case 'set mark':
+      return { mark: statement.mark };
+    case 'save mark':
+      return { connectionMark: Number(packet['meta mark']) };
+    case 'restore mark':
+      return packet['ct mark'] === undefined ? {} : { mark: Number(packet['ct mark']) };
+    case 'set zone':
+      return { zone: statement.zone };
+  }
 }
 
 function holds({ field, isNegated = false, values }: Condition, packet: Packet): boolean {

@@ -22,6 +22,8 @@ export interface Verdict {
   readonly forwarded: number;
   /** Undefined when all readers agree. */
   readonly finding: string | undefined;
+  /** Why nothing can be compared, where it is known what another reader does. */
+  readonly excuse?: string;
 }
 
 /** Tries one input after the other. What throws is a finding too, and the last: whatever hung, hangs still. */

@@ -3,7 +3,7 @@
  * the bytes that came there, and what llhttp reads from the client's bytes must be the same requests.
  */
 import { METHODS, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { routeConfiguration, routeTo, staticCluster } from '../../../support/envoy-json.ts';
 import { type FinishedStream, ProxyParts } from '../../../support/proxy-parts.ts';
 import { RawClient } from '../../../support/raw-client.ts';
@@ -46,6 +46,11 @@ const framingFaults = new Set([
 /** Behind these node:http hands the connection over and reads no more requests from it. */
 const handsOver = /\r\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee][ \t]*:|CONNECT/;
 
+/** node:http reads on behind an upgrade that it does not grant, but not when it does not know the next method. */
+const stopsBehindUpgrade = 'node:http stops reading behind an upgrade that it does not grant';
+/** It reads what is there within a millisecond. */
+const stoppedAfterMs = 500;
+
 /** Half of the inputs are the corpus damaged, half are built from the grammar. */
 export async function fuzzRequests(plan: FuzzPlan): Promise<FuzzResult> {
   const harness = await RequestHarness.start();
@@ -59,18 +64,24 @@ export async function fuzzRequests(plan: FuzzPlan): Promise<FuzzResult> {
   }
 }
 
-class RequestHarness {
+export class RequestHarness {
   readonly #backend: Server;
   readonly #proxy: ProxyParts;
   /** What llhttp read from the bytes that the proxy sent. */
   readonly #received: ReadRequest[];
   /** What llhttp refused of them. */
   readonly #refused: string[] = [];
+  /** The backend's connections. */
+  readonly #sockets = new Set<Socket>();
 
   private constructor(backend: Server, proxy: ProxyParts, received: ReadRequest[]) {
     this.#backend = backend;
     this.#proxy = proxy;
     this.#received = received;
+    backend.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
     backend.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       // A request that the proxy itself gave up half-way is not malformed.
       if (error.code !== 'ECONNRESET' && error.code !== 'HPE_INVALID_EOF_STATE') this.#refused.push(error.message);
@@ -98,7 +109,8 @@ class RequestHarness {
   }
 
   async judge(input: string, pieces: readonly string[]): Promise<Verdict> {
-    const believed = await this.#send(pieces);
+    const believed = await this.#send(pieces, handsOver.test(input));
+    if (believed === undefined) return { forwarded: 0, finding: undefined, excuse: stopsBehindUpgrade };
     const received = [...this.#received];
     // llhttp knows a list of methods, and a proxy forwards any.
     const isKnown = this.#proxy.finished.every(({ method, host }) => host === undefined || METHODS.includes(method));
@@ -124,20 +136,44 @@ class RequestHarness {
     return this.#proxy.faults.length > 0 ? `a handler threw (${String(this.#proxy.faults[0])})` : undefined;
   }
 
-  /** Sends the pieces and FIN, waits for the end, and returns what the proxy believes it forwarded completely. */
-  async #send(pieces: readonly string[]): Promise<FinishedStream[]> {
+  /**
+   * Sends the pieces and FIN, waits for the end, and returns what the proxy believes it forwarded completely; undefined
+   * when the backend stopped reading, which nobody else is to blame for.
+   */
+  async #send(pieces: readonly string[], mayStop: boolean): Promise<FinishedStream[] | undefined> {
     this.#received.length = this.#refused.length = this.#proxy.finished.length = 0;
     const client = await RawClient.connect(this.#proxy.port());
     await client.sendPieces(pieces);
     client.end();
+    if (mayStop && (await this.#isStopped(client))) return undefined;
     await client.untilOver();
     client.destroy();
-    await until(
-      () => this.#proxy.stat('http.test.downstream_rq_active') === 0,
-      () => 'the end of the stream',
-    );
+    await this.#untilIdle();
     return this.#proxy.finished.filter(
       ({ host, status, flag }) => host !== undefined && status === 200 && flag === '-',
+    );
+  }
+
+  /** Whether the backend has stopped reading. Then its connections are closed, and nothing is left of the requests. */
+  async #isStopped(client: RawClient): Promise<boolean> {
+    const endMs = performance.now() + stoppedAfterMs;
+    await until(() => client.isOver || performance.now() > endMs);
+    if (client.isOver) return false;
+    const over = this.#proxy.finished.length;
+    // Of a client that has sent FIN a proxy hears nothing more; of the backend it does.
+    await until(() => {
+      for (const socket of this.#sockets) socket.destroy();
+      return client.isOver && this.#proxy.stat('http.test.downstream_rq_active') === 0;
+    });
+    client.destroy();
+    if (!METHODS.includes(this.#proxy.finished[over]?.method ?? 'GET')) return true;
+    throw new Error('waited in vain: the end of the connection');
+  }
+
+  #untilIdle(): Promise<void> {
+    return until(
+      () => this.#proxy.stat('http.test.downstream_rq_active') === 0,
+      () => 'the end of the stream',
     );
   }
 }

@@ -1,0 +1,67 @@
+/** Gateways whose certificates come from a folder of secrets, as real processes. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { expect, test } from 'vitest';
+import { closeAfterTest } from '../support/closing.ts';
+import { findMeshPorts } from '../support/mesh-ports.ts';
+import { compiled, eventually, Mesh } from '../support/mesh.ts';
+import { Authority, type Certificate } from '../support/pki.ts';
+
+/** The serial number of the certificate that is shown; rejects when there is none. */
+function serialAt(port: number, servername: string, ca: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', servername, ca }, () => {
+      resolve(socket.getPeerCertificate().serialNumber);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+test('a credentialName is served once its secret is there, and exchanged without a restart; others are not disturbed', async () => {
+  const mesh = closeAfterTest(await Mesh.create());
+  const authority = closeAfterTest(new Authority());
+  const [port = 0] = await findMeshPorts(1);
+  const secrets = join(mesh.dir, 'secrets');
+  const write = (name: string, { cert, key }: Certificate): void => {
+    mkdirSync(join(secrets, 'default', name), { recursive: true });
+    writeFileSync(join(secrets, 'default', name, 'tls.key'), key);
+    writeFileSync(join(secrets, 'default', name, 'tls.crt'), cert);
+  };
+  const issue = (): Certificate => authority.issue({ names: ['DNS:*.example.com'] });
+  write('shop', issue());
+  const up = await mesh.startControlPlane('--secrets-dir', secrets);
+  await mesh.apply(rules(port));
+  const flags = ['--name', 'edge', '--label', 'gateway=edge', '--pilot', `127.0.0.1:${mesh.ports.xds}`];
+  const gateway = mesh.start('heddle gateway', [compiled('pilot/cli/main.js'), 'gateway', ...flags]);
+  await gateway.waitForLine(/^heddle: gateway edge is ready: /);
+  const serial = (name: string): Promise<string> => serialAt(port, `${name}.example.com`, authority.cert);
+
+  const first = await eventually(() => serial('shop').catch(() => undefined));
+  await expect(serial('later')).rejects.toThrow();
+  expect(up.output).toContain('secret default/later has no tls.crt with its tls.key');
+
+  write('later', issue());
+  await eventually(() => serial('later').catch(() => undefined));
+  expect(await serial('shop')).toBe(first);
+
+  write('shop', issue());
+  await eventually(async () => ((await serial('shop')) === first ? undefined : true));
+}, 60_000);
+
+function rules(port: number): string {
+  const server = (name: string): string =>
+    `{ port: { number: ${port}, name: ${name}, protocol: HTTPS }, hosts: [${name}.example.com], tls: { mode: SIMPLE, credentialName: ${name} } }`;
+  return `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: front }
+spec: { selector: { gateway: edge }, servers: [${server('shop')}, ${server('later')}] }
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: all }
+spec: { hosts: ["*.example.com"], gateways: [front], http: [{ directResponse: { status: 204 } }] }
+`;
+}
