@@ -3,10 +3,10 @@
  * since the start of the instance. So a lost message is healed by the next one, a repeated or late one adds nothing,
  * and a restart (another start time) adds to what was counted before. The totals never decrease.
  */
-import { Epoch, Instance } from './instance.ts';
+import { Epoch, Instance, type Reported } from './instance.ts';
 import type { RejectionReason } from './rejection.ts';
 import type { Sample } from './sample.ts';
-import { seriesKey, type Series, type Totals } from './totals.ts';
+import { seriesKey, type Totals } from './totals.ts';
 
 export interface LedgerLimits {
   readonly maxInstances: number;
@@ -64,10 +64,7 @@ export class Ledger {
     epoch.lastSeenMs = nowMs;
     const reported = epoch.find(sample);
     if (reported === undefined) return this.#applyFirst({ instance, epoch }, sample, nowMs);
-    if (sample.values.some((value, i) => value < (reported.values[i] ?? 0))) return 'decreased';
-    increase(reported.series, { from: reported.values, to: sample.values }, nowMs);
-    reported.values = sample.values;
-    return undefined;
+    return increase(reported, sample.values, nowMs) ? undefined : 'decreased';
   }
 
   /** Folds the instances that are gone for long. */
@@ -88,9 +85,10 @@ export class Ledger {
     const isFull = instance.reportedSeries >= maxSeriesPerInstance || this.#reportedSeries >= maxReportedSeries;
     const series = isFull ? undefined : this.#totals.findOrAdd(sample, key, nowMs);
     if (series === undefined) return 'series_limit';
-    epoch.add(key, { series, values: sample.values });
+    const reported = { series, values: sample.values.map((value) => (epoch.isResumed ? value : 0)) };
+    epoch.add(key, reported);
     this.#reportedSeries += 1;
-    if (!epoch.isResumed) increase(series, { from: [], to: sample.values }, nowMs);
+    increase(reported, sample.values, nowMs);
     return undefined;
   }
 
@@ -144,15 +142,17 @@ function epochKey({ nodeId }: Instance, createdMs: number): string {
   return `${createdMs} ${nodeId}`;
 }
 
-function increase(
-  series: Series,
-  { from, to }: { from: readonly number[]; to: readonly number[] },
-  nowMs: number,
-): void {
-  for (let i = 0; i < series.values.length; i += 1) {
-    const added = (to[i] ?? 0) - (from[i] ?? 0);
+/** Adds what is new in `values`; false, and nothing is added, where one of them is below what was reported before. */
+function increase({ series, values: reported }: Reported, values: readonly number[], nowMs: number): boolean {
+  for (let i = 0; i < reported.length; i += 1) if ((values[i] ?? 0) < (reported[i] ?? 0)) return false;
+  const totals = series.values;
+  for (let i = 0; i < reported.length; i += 1) {
+    const value = values[i] ?? 0;
+    const added = value - (reported[i] ?? 0);
     if (added === 0) continue;
-    series.values[i] = (series.values[i] ?? 0) + added;
+    totals[i] = (totals[i] ?? 0) + added;
+    reported[i] = value;
     series.lastChangedMs = nowMs;
   }
+  return true;
 }
