@@ -12,6 +12,7 @@ import { LogCounts } from './telemetry/log-counts.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
 import { MixerMetrics } from './telemetry/mixer-metrics.ts';
+import { ServiceGraph, slotMs } from './telemetry/service-graph.ts';
 import { Totals } from './telemetry/totals.ts';
 
 export class MixerServer implements Lifecycle {
@@ -23,11 +24,13 @@ export class MixerServer implements Lifecycle {
   readonly #logCounts: LogCounts;
   readonly #logReceiver: AccessLogReceiver;
   readonly #grpc: GrpcServer;
+  readonly #graph: ServiceGraph;
   readonly #page: MetricsPage;
   #grpcPort = 0;
   #state: 'new' | 'serving' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> | undefined;
   #cancelSweep = (): void => {};
+  #cancelGraph = (): void => {};
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
@@ -45,8 +48,10 @@ export class MixerServer implements Lifecycle {
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
     this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
+    this.#graph = new ServiceGraph(this.#totals, limits);
     this.#page = new MetricsPage({
       text: (format) => this.#text(format),
+      graph: (windowSeconds) => this.#graph.show(windowSeconds, clock.nowMs()),
       isReady: () => this.#state === 'serving',
       logger,
     });
@@ -74,6 +79,7 @@ export class MixerServer implements Lifecycle {
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
+    this.#scheduleGraph();
   }
 
   /** Takes what sidecars have sent, answers their streams, then closes. */
@@ -87,6 +93,7 @@ export class MixerServer implements Lifecycle {
   async close(): Promise<void> {
     this.#state = 'closed';
     this.#cancelSweep();
+    this.#cancelGraph();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }
@@ -105,6 +112,14 @@ export class MixerServer implements Lifecycle {
       this.#totals.sweep(clock.nowMs());
       this.#scheduleSweep();
     }, limits.sweepIntervalMs);
+  }
+
+  #scheduleGraph(): void {
+    const { clock } = this.#options;
+    this.#cancelGraph = clock.setTimer(() => {
+      this.#graph.look(clock.nowMs());
+      this.#scheduleGraph();
+    }, slotMs);
   }
 
   async #shutDown(deadlineMs: number): Promise<void> {

@@ -157,7 +157,7 @@ export async function measureScrape({ series }: MixerBenchOptions): Promise<numb
     const loop = new HeldLoop();
     const response = await fetch(`http://127.0.0.1:${mixer.metricsPort}/metrics`);
     const reader = response.body?.getReader();
-    while (reader !== undefined && !(await reader.read()).done);
+    for (let isDone = reader === undefined; !isDone; isDone = (await reader?.read())?.done ?? true);
     return loop.stop();
   } finally {
     await mixer.close();
