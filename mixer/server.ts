@@ -16,6 +16,7 @@ import { LogCounts } from './telemetry/log-counts.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
 import { MixerMetrics } from './telemetry/mixer-metrics.ts';
+import { ServiceGraph, slotMs } from './telemetry/service-graph.ts';
 import { Totals } from './telemetry/totals.ts';
 
 export class MixerServer implements Lifecycle {
@@ -28,12 +29,14 @@ export class MixerServer implements Lifecycle {
   readonly #logCounts: LogCounts;
   readonly #logReceiver: AccessLogReceiver;
   readonly #grpc: GrpcServer;
+  readonly #graph: ServiceGraph;
   readonly #page: MetricsPage;
   #grpcPort = 0;
   #canaries: { readonly controller: CanaryController; close(): Promise<void> } | undefined;
   #state: 'new' | 'serving' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> | undefined;
   #cancelSweep = (): void => {};
+  #cancelGraph = (): void => {};
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
@@ -51,8 +54,10 @@ export class MixerServer implements Lifecycle {
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
     this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
+    this.#graph = new ServiceGraph(this.#totals, limits);
     this.#page = new MetricsPage({
       text: (format) => this.#text(format),
+      graph: (windowSeconds) => this.#graph.show(windowSeconds, clock.nowMs()),
       isReady: () => this.#state === 'serving',
       logger,
     });
@@ -80,6 +85,7 @@ export class MixerServer implements Lifecycle {
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
+    this.#scheduleGraph();
     if (this.#options.pilotUrl !== undefined) await this.followPilot(this.#options.pilotUrl);
   }
 
@@ -119,6 +125,7 @@ export class MixerServer implements Lifecycle {
     this.#state = 'closed';
     this.#cancelSweep();
     await this.#canaries?.close();
+    this.#cancelGraph();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }
@@ -138,6 +145,14 @@ export class MixerServer implements Lifecycle {
       this.#totals.sweep(clock.nowMs());
       this.#scheduleSweep();
     }, limits.sweepIntervalMs);
+  }
+
+  #scheduleGraph(): void {
+    const { clock } = this.#options;
+    this.#cancelGraph = clock.setTimer(() => {
+      this.#graph.look(clock.nowMs());
+      this.#scheduleGraph();
+    }, slotMs);
   }
 
   async #shutDown(deadlineMs: number): Promise<void> {

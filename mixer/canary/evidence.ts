@@ -1,6 +1,6 @@
 /** What came since the last look, put before the judge; and what of it a decision leaves behind. */
 import type { Clock } from '../../proxy/common/clock.ts';
-import { isJudged, type Decision, type Situation } from './decide.ts';
+import { isJudged, type Decision, type Situation } from './situation.ts';
 import { createJudge, look, nextStep } from './judge/judge.ts';
 import type { ReleasePlan, ReleaseVersion } from './release-plan.ts';
 import { noCounts, noEvidence, type Evidence, type Position } from './release-status.ts';

@@ -1,7 +1,7 @@
 /** Status of a Canary: what the driver reads when it takes a release over, and what it writes. */
 import type { CanaryStatus } from '../../crds/canary.ts';
-import type { Decision, PauseReason, RequestedAction, Situation } from './decide.ts';
-import { isFinal, noCanary } from './decide.ts';
+import type { Decision, PauseReason, RequestedAction, Situation } from './situation.ts';
+import { isFinal, noCanary } from './situation.ts';
 import { describeWait } from './release-text.ts';
 import { judge, type JudgeState } from './judge/judge.ts';
 import type { Verdict } from './judge/verdict.ts';

@@ -1,5 +1,5 @@
 /** Where a release stands and what it waits for, as sentences. */
-import { isFinal, type Situation } from './decide.ts';
+import { isFinal, type Situation } from './situation.ts';
 import type { ReleaseStep } from './release-plan.ts';
 
 export function describeStep({ kind, routing }: ReleaseStep): string {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import type { Resource } from '../../crds/resource.ts';
-import type { Decision } from './decide.ts';
+import type { Decision } from './situation.ts';
 import { payloadOf } from './gate-runner.ts';
 import { PilotError, type PilotApi } from './pilot-client.ts';
 import type { ReleasePlan } from './release-plan.ts';

@@ -1,4 +1,5 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
+import { takesAccessLogs } from '../../crds/access-log.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
@@ -11,6 +12,7 @@ import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
+import { withHttp2 } from './http2-options.ts';
 import { buildHealthCheck } from './health-check.ts';
 import { buildInterceptionClusters } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
@@ -57,7 +59,7 @@ function buildOutboundCluster(
   const { hostname, name, namespace } = service;
   const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
   const policy = policyOf(rule, subset, port.number);
-  return {
+  const cluster: Cluster = {
     name: clusterName,
     ...buildDiscovery({
       clusterName,
@@ -74,6 +76,7 @@ function buildOutboundCluster(
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: { filter_metadata: { istio: { services: [{ host: hostname, name, namespace }] } } },
   };
+  return takesAccessLogs(meshConfig, { hostname, port: port.number }) ? withHttp2(cluster) : cluster;
 }
 
 function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {

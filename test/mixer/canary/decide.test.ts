@@ -1,13 +1,7 @@
 /** The decisions as a table: a situation in, what happens out. */
 import { describe, expect, test } from 'vitest';
-import {
-  decide,
-  noCanary,
-  type Decision,
-  type Gate,
-  type Gates,
-  type Situation,
-} from '../../../mixer/canary/decide.ts';
+import { decide } from '../../../mixer/canary/decide.ts';
+import { noCanary, type Decision, type Gate, type Gates, type Situation } from '../../../mixer/canary/situation.ts';
 import { planRelease, type ReleasePlan } from '../../../mixer/canary/release-plan.ts';
 import type { Verdict } from '../../../mixer/canary/judge/verdict.ts';
 import { canary, destinationRule } from './canaries.ts';
