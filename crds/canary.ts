@@ -65,7 +65,7 @@ export interface CanaryStatus {
   lease?: { holder: string; renewedAt: string; seconds: number };
   analysis?: unknown;
   counts?: { primary: Counts; canary: Counts };
-  errorRatio?: { estimate: number; lower: number; upper: number };
+  errorRatio?: { estimate?: number; lower?: number; upper?: number };
   eValue?: number;
   latency?: unknown[];
   decisions?: {

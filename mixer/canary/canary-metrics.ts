@@ -52,8 +52,8 @@ export class CanaryMetrics {
     this.#status.set({ name, namespace }, statusNumber(phase));
     if (verdict === undefined) return;
     if (Number.isFinite(verdict.eValue)) this.#eValue.set({ name, namespace }, verdict.eValue);
-    if (Number.isFinite(verdict.errorRatio.estimate))
-      this.#errorRatio.set({ name, namespace }, verdict.errorRatio.estimate);
+    const { estimate } = verdict.errorRatio;
+    if (estimate !== undefined && Number.isFinite(estimate)) this.#errorRatio.set({ name, namespace }, estimate);
   }
 
   setDriven({ name, namespace }: Record<Labels, string>, isDriven: boolean): void {
