@@ -4,6 +4,7 @@ import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
 import { formatInProcess, measureInProcess } from './in-process/run.ts';
 import { memoryPeers, runMemory } from './memory/run.ts';
+import { runMixer } from './mixer/run.ts';
 import { openLoopPeers, runOpenLoop } from './open-loop/run.ts';
 import { originalDestinationPeers } from './original-destination/peers.ts';
 import { runOriginalDestination } from './original-destination/run.ts';
@@ -35,6 +36,7 @@ try {
     originalDestination: series(originalDestinationPeers, runOriginalDestination),
     tls: series(tlsPeers, runTls),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
+    mixer: { run: runMixer },
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {

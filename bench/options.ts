@@ -1,6 +1,7 @@
 /** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { InProcessOptions } from './in-process/run.ts';
+import type { MixerBenchOptions } from './mixer/measure.ts';
 
 /** What all series share. */
 export interface RunOptions {
@@ -54,6 +55,10 @@ export interface InProcessCommand {
   readonly run: (options: InProcessOptions) => Promise<void>;
 }
 
+export interface MixerCommand {
+  readonly run: (options: MixerBenchOptions) => Promise<void>;
+}
+
 export interface SeriesCommands {
   readonly hop: SeriesCommand<BenchOptions>;
   readonly features: SeriesCommand<RunOptions>;
@@ -64,11 +69,12 @@ export interface SeriesCommands {
   readonly tls: SeriesCommand<BenchOptions>;
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
+  readonly mixer: MixerCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
-  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess } = series;
+  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, mixer } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -83,6 +89,15 @@ export function benchCommand(series: SeriesCommands): Command {
     .option('--requests <n>', 'per round and feature', positiveInteger, 10_000)
     .allowExcessArguments(false)
     .action(inProcess.run);
+  program
+    .command('mixer')
+    .description('what telemetry costs the mixer and the sidecars')
+    .option('--sidecars <n>', 'each reports once a second', positiveInteger, 2_000)
+    .option('--label-sets <n>', 'in each report, of four metrics each', positiveInteger, 50)
+    .option('--series <n>', 'label sets that are live in each metric', positiveInteger, 10_000)
+    .option('--seconds <s>', 'length of one measurement', positiveInteger, 5)
+    .allowExcessArguments(false)
+    .action(mixer.run);
   seriesCommand('open-loop', openLoop)
     .description('latencies at a fixed rate, counted from the time at which each request was due')
     .option('--load-percent <percent>', 'rate as a share of what the slowest peer can do', percent, 50)

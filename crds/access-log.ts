@@ -5,6 +5,7 @@
 import { parseFormat } from '../proxy/common/format-string.ts';
 import { Type, type Static } from 'typebox';
 import { childPath, didYouMean, type Findings, show } from './findings.ts';
+import { headerNameFault } from './names.ts';
 import * as s from './schema.ts';
 
 /** A JSON log's object: texts with %VARIABLES%, what is the same in every line, and lists and objects of these. */
@@ -21,6 +22,27 @@ export const fileAccessLog = s.message({
 
 export type FileAccessLogSettings = Static<typeof fileAccessLog>;
 
+const accessLogService = {
+  /** Host of a service of the mesh, which a Service or a ServiceEntry declares; `NAMESPACE/HOST` is accepted. */
+  service: s.string,
+  port: s.port,
+  /** How the stream calls itself; default Istio's `http_envoy_accesslog` and `tcp_envoy_accesslog`. */
+  logName: s.optional(s.string),
+};
+
+/** Entries of requests, sent to Envoy's access-log service. */
+export const httpAccessLogService = s.record({
+  ...accessLogService,
+  additionalRequestHeadersToLog: s.optional(s.strings),
+  additionalResponseHeadersToLog: s.optional(s.strings),
+});
+
+/** Entries of connections that carry no requests that the proxy knows. */
+export const tcpAccessLogService = s.record(accessLogService);
+
+export type HttpAccessLogService = Static<typeof httpAccessLogService>;
+export type TcpAccessLogService = Static<typeof tcpAccessLogService>;
+
 export const accessLogFields = {
   /** Where both listeners of every sidecar log, unless a Telemetry or `defaultProviders` says otherwise; '' = nowhere. */
   accessLogFile: s.string,
@@ -36,26 +58,54 @@ export interface AccessLogConfig extends Static<typeof accessLogSchema> {
   readonly extensionProviders?: readonly {
     readonly name: string;
     readonly envoyFileAccessLog?: FileAccessLogSettings;
+    readonly envoyHttpAls?: HttpAccessLogService;
+    readonly envoyTcpAls?: TcpAccessLogService;
   }[];
   /** Providers that log where no Telemetry says otherwise; instead of `accessLogFile`. */
   readonly defaultProviders?: { readonly accessLogging?: readonly string[] };
 }
 
-/** An extension provider that writes access logs. */
-export interface AccessLogProvider {
+export interface FileLogProvider {
   readonly name: string;
   readonly envoyFileAccessLog: FileAccessLogSettings;
 }
 
+/** An extension provider that takes access logs. */
+export type AccessLogProvider =
+  | FileLogProvider
+  | { readonly name: string; readonly envoyHttpAls: HttpAccessLogService }
+  | { readonly name: string; readonly envoyTcpAls: TcpAccessLogService };
+
 /** Istio's provider that every mesh has; one of this name in the file replaces it. */
-export const builtInProvider: AccessLogProvider = { name: 'envoy', envoyFileAccessLog: { path: '/dev/stdout' } };
+export const builtInProvider: FileLogProvider = { name: 'envoy', envoyFileAccessLog: { path: '/dev/stdout' } };
 
 /** By name in lower case. */
 export function accessLogProviders({ extensionProviders = [] }: AccessLogConfig): Map<string, AccessLogProvider> {
-  const declared = extensionProviders.flatMap(({ name, envoyFileAccessLog }) =>
-    envoyFileAccessLog === undefined ? [] : [{ name, envoyFileAccessLog }],
+  const declared = extensionProviders.flatMap(
+    ({ name, envoyFileAccessLog, envoyHttpAls, envoyTcpAls }): AccessLogProvider[] => {
+      if (envoyFileAccessLog !== undefined) return [{ name, envoyFileAccessLog }];
+      if (envoyHttpAls !== undefined) return [{ name, envoyHttpAls }];
+      return envoyTcpAls === undefined ? [] : [{ name, envoyTcpAls }];
+    },
   );
   return new Map([builtInProvider, ...declared].map((provider) => [provider.name.toLowerCase(), provider]));
+}
+
+/** `NAMESPACE/HOST` is the host alone: names of hosts are of the mesh. */
+export function hostOfService(service: string): string {
+  return service.slice(service.indexOf('/') + 1);
+}
+
+/** Whether access logs are sent to this port of a host, which speaks gRPC then. */
+export function takesAccessLogs(
+  { extensionProviders = [] }: AccessLogConfig,
+  { hostname, port }: { readonly hostname: string; readonly port: number },
+): boolean {
+  return extensionProviders.some(({ envoyHttpAls, envoyTcpAls }) =>
+    [envoyHttpAls, envoyTcpAls].some(
+      (target) => target !== undefined && target.port === port && hostOfService(target.service) === hostname,
+    ),
+  );
 }
 
 /** What is wrong with the name of a provider; undefined when there is one. */
@@ -102,6 +152,19 @@ export function checkFileAccessLog({ logFormat }: FileAccessLogSettings, path: s
   if (text !== undefined && labels !== undefined) findings.error(at, 'must have only one of text and labels');
   if (text !== undefined) checkText(text, `${at}.text`, findings);
   if (labels !== undefined) checkLabels(labels, `${at}.labels`, (key, message) => findings.error(key, message));
+}
+
+export function checkAccessLogService(
+  { service, ...headers }: HttpAccessLogService,
+  path: string,
+  findings: Findings,
+): void {
+  if (hostOfService(service) === '') findings.error(`${path}.service`, 'must be set');
+  for (const field of ['additionalRequestHeadersToLog', 'additionalResponseHeadersToLog'] as const) {
+    for (const [index, name] of (headers[field] ?? []).entries()) {
+      findings.expect(`${path}.${field}[${index}]`, headerNameFault(name));
+    }
+  }
 }
 
 function checkText(format: string, path: string, findings: Findings): void {

@@ -1,6 +1,12 @@
 /** MeshConfig's providers of telemetry: their names, and what each kind of them looks like. */
 import type { Static } from 'typebox';
-import { checkFileAccessLog, fileAccessLog } from './access-log.ts';
+import {
+  checkAccessLogService,
+  checkFileAccessLog,
+  fileAccessLog,
+  httpAccessLogService,
+  tcpAccessLogService,
+} from './access-log.ts';
 import { type Findings, show } from './findings.ts';
 import { checkOpenTelemetry, openTelemetryProvider } from './mesh-tracing.ts';
 import * as s from './schema.ts';
@@ -12,8 +18,12 @@ export const extensionProviders = s.listOf(
     name: s.string,
     opentelemetry: s.optional(openTelemetryProvider),
     envoyFileAccessLog: s.optional(fileAccessLog),
+    envoyHttpAls: s.optional(httpAccessLogService),
+    envoyTcpAls: s.optional(tcpAccessLogService),
   }),
 );
+
+type ExtensionProvider = NonNullable<Static<typeof extensionProviders>>[number];
 
 export const defaultProviders = s.message({ tracing: s.strings, accessLogging: s.strings });
 
@@ -22,17 +32,29 @@ export function checkExtensionProviders(
   findings: Findings,
 ): void {
   const names = new Set<string>();
-  for (const [index, { name, opentelemetry, envoyFileAccessLog }] of (providers ?? []).entries()) {
+  for (const [index, provider] of (providers ?? []).entries()) {
+    const { name } = provider;
     const path = `extensionProviders[${index}]`;
     const key = name.toLowerCase();
     if (name === '') findings.error(`${path}.name`, 'must not be empty');
     if (names.has(key)) findings.error(`${path}.name`, `must be unique, got ${show(name)} again`);
     names.add(key);
-    if ((opentelemetry === undefined) === (envoyFileAccessLog === undefined)) {
-      findings.error(path, 'must have one of opentelemetry and envoyFileAccessLog');
+    const { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls } = provider;
+    const given = [opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls].filter((kind) => kind !== undefined);
+    if (given.length !== 1) {
+      findings.error(path, 'must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls');
     }
-    if (opentelemetry !== undefined) checkOpenTelemetry(opentelemetry, `${path}.opentelemetry`, findings);
-    if (envoyFileAccessLog !== undefined)
-      checkFileAccessLog(envoyFileAccessLog, `${path}.envoyFileAccessLog`, findings);
+    checkKinds(provider, path, findings);
   }
+}
+
+function checkKinds(
+  { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls }: ExtensionProvider,
+  path: string,
+  findings: Findings,
+): void {
+  if (opentelemetry !== undefined) checkOpenTelemetry(opentelemetry, `${path}.opentelemetry`, findings);
+  if (envoyFileAccessLog !== undefined) checkFileAccessLog(envoyFileAccessLog, `${path}.envoyFileAccessLog`, findings);
+  if (envoyHttpAls !== undefined) checkAccessLogService(envoyHttpAls, `${path}.envoyHttpAls`, findings);
+  if (envoyTcpAls !== undefined) checkAccessLogService(envoyTcpAls, `${path}.envoyTcpAls`, findings);
 }

@@ -2,10 +2,11 @@
 import { systemClock, type Clock } from '../proxy/common/clock.ts';
 import { createLogger, type Logger } from '../proxy/common/log.ts';
 import type { LedgerLimits } from './telemetry/ledger.ts';
+import type { ServiceGraphLimits } from './telemetry/service-graph.ts';
 import type { LogCountsLimits } from './telemetry/log-counts.ts';
 import type { TotalsLimits } from './telemetry/totals.ts';
 
-export interface MixerLimits extends LedgerLimits, TotalsLimits, LogCountsLimits {
+export interface MixerLimits extends LedgerLimits, TotalsLimits, LogCountsLimits, ServiceGraphLimits {
   /** How often expired series and gone instances are looked for. */
   readonly sweepIntervalMs: number;
 }
@@ -33,6 +34,7 @@ export const defaultLimits: MixerLimits = {
   foldAfterMs: 3_600_000,
   maxSeriesPerFamily: 20_000,
   maxLogSeries: 50_000,
+  maxEdges: 2_000,
   maxFamilies: 500,
   expireAfterMs: 3_600_000,
   sweepIntervalMs: 60_000,

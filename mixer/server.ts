@@ -16,6 +16,7 @@ import { LogCounts } from './telemetry/log-counts.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
 import { MixerMetrics } from './telemetry/mixer-metrics.ts';
+import { ServiceGraph, slotMs } from './telemetry/service-graph.ts';
 import { Totals } from './telemetry/totals.ts';
 
 export class MixerServer implements Lifecycle {
@@ -28,12 +29,14 @@ export class MixerServer implements Lifecycle {
   readonly #logCounts: LogCounts;
   readonly #logReceiver: AccessLogReceiver;
   readonly #grpc: GrpcServer;
+  readonly #graph: ServiceGraph;
   readonly #page: MetricsPage;
   #grpcPort = 0;
   #canaries: { readonly controller: CanaryController; close(): Promise<void> } | undefined;
   #state: 'new' | 'serving' | 'draining' | 'closed' = 'new';
   #draining: Promise<void> | undefined;
   #cancelSweep = (): void => {};
+  #cancelGraph = (): void => {};
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
@@ -51,8 +54,10 @@ export class MixerServer implements Lifecycle {
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
     this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
+    this.#graph = new ServiceGraph(this.#totals, limits);
     this.#page = new MetricsPage({
       text: (format) => this.#text(format),
+      graph: (windowSeconds) => this.#graph.show(windowSeconds, clock.nowMs()),
       isReady: () => this.#state === 'serving',
       logger,
     });
@@ -80,6 +85,7 @@ export class MixerServer implements Lifecycle {
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
+    this.#scheduleGraph();
     if (this.#options.pilotUrl !== undefined) await this.followPilot(this.#options.pilotUrl);
   }
 
@@ -99,6 +105,14 @@ export class MixerServer implements Lifecycle {
     await controller.start();
   }
 
+  /** Gives its canaries up to other mixers, and lets go of pilot: one that ends would wait for its watches. */
+  async leavePilot(deadlineMs: number): Promise<void> {
+    const canaries = this.#canaries;
+    this.#canaries = undefined;
+    await canaries?.controller.drain(deadlineMs);
+    await canaries?.close();
+  }
+
   /** Takes what sidecars have sent, answers their streams, then closes. */
   async drain(deadlineMs: number): Promise<void> {
     if (this.#state !== 'serving') return this.#draining ?? this.close();
@@ -111,6 +125,7 @@ export class MixerServer implements Lifecycle {
     this.#state = 'closed';
     this.#cancelSweep();
     await this.#canaries?.close();
+    this.#cancelGraph();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }
@@ -132,10 +147,18 @@ export class MixerServer implements Lifecycle {
     }, limits.sweepIntervalMs);
   }
 
+  #scheduleGraph(): void {
+    const { clock } = this.#options;
+    this.#cancelGraph = clock.setTimer(() => {
+      this.#graph.look(clock.nowMs());
+      this.#scheduleGraph();
+    }, slotMs);
+  }
+
   async #shutDown(deadlineMs: number): Promise<void> {
     this.#receiver.endStreams();
     this.#logReceiver.endStreams();
-    await this.#canaries?.controller.drain(deadlineMs / 2);
+    await this.leavePilot(deadlineMs / 2);
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
       cancelDeadline = this.#options.clock.setTimer(resolve, deadlineMs);

@@ -17,7 +17,7 @@ import type { ClusterManager } from './upstream/cluster-manager.ts';
 export interface GrpcAccessLogSinkDependencies {
   readonly entries: GrpcAccessLog['entries'];
   readonly node: NodeJson;
-  readonly clusters: Pick<ClusterManager, 'get'>;
+  readonly clusters: Pick<ClusterManager, 'find'>;
   readonly clock: Clock;
   readonly stats: StatsStore;
   readonly backoff: Backoff;
@@ -131,8 +131,8 @@ export class GrpcAccessLogSink {
   }
 
   #openStream(): ReportStream | undefined {
-    const { clusterName } = this.#config;
-    const cluster = this.#dependencies.clusters.get(clusterName);
+    const { clusterName, authority } = this.#config;
+    const cluster = this.#dependencies.clusters.find(clusterName);
     const host = cluster?.pick();
     // Entries must not go in the clear where the cluster asks for TLS.
     if (cluster?.config.tls !== undefined) {
@@ -144,7 +144,7 @@ export class GrpcAccessLogSink {
       return undefined;
     }
     try {
-      return new ReportStream(host.address, streamAccessLogs);
+      return new ReportStream(host.address, streamAccessLogs, authority);
     } catch (error) {
       this.#onMissed(String(error));
       return undefined;

@@ -1,6 +1,7 @@
 /** `npm start`: the whole mesh, a release walked through step by step, the split in the terminal. `--once` ends by itself. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listenForStop } from '../../pilot/cli/signals.ts';
+import { releaseItself } from './automatic-release.ts';
 import { readMixerTotals } from './mixer-totals.ts';
 import { findFault, steps, type Step } from './release.ts';
 import { ShopProcesses, type Shop } from './shop.ts';
@@ -45,6 +46,7 @@ async function walkThrough(shop: Shop, processes: ShopProcesses, view: SplitView
     await processes.apply(step.file);
     isRight = (await observeStep(step, stepTitle(step, i + 1, steps.length), traffic, view)) && isRight;
   }
+  isRight = (await releaseItself({ shop, processes, traffic, view })) && isRight;
   if (isOnce) {
     await traffic.stop();
     if (traffic.lastFailure !== undefined) view.print(`\nThe last failed request: ${traffic.lastFailure}`);

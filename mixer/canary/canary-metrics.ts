@@ -43,13 +43,17 @@ export class CanaryMetrics {
     registers: [this.#registry],
   });
 
+  constructor() {
+    for (const result of ['written', 'conflict', 'failed'] as const) this.#writes.inc({ result }, 0);
+  }
+
   observe({ name, namespace, phase, weight, verdict }: CanaryNumbers): void {
     this.#weight.set({ name, namespace }, weight);
     this.#status.set({ name, namespace }, statusNumber(phase));
     if (verdict === undefined) return;
     if (Number.isFinite(verdict.eValue)) this.#eValue.set({ name, namespace }, verdict.eValue);
-    if (Number.isFinite(verdict.errorRatio.estimate))
-      this.#errorRatio.set({ name, namespace }, verdict.errorRatio.estimate);
+    const { estimate } = verdict.errorRatio;
+    if (estimate !== undefined && Number.isFinite(estimate)) this.#errorRatio.set({ name, namespace }, estimate);
   }
 
   setDriven({ name, namespace }: Record<Labels, string>, isDriven: boolean): void {

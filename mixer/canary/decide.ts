@@ -2,86 +2,13 @@
  * What a release does next. Pure: the same situation gives the same decision, whoever asks and after whatever crash. A
  * decision moves by one phase or one step at most; without a decision everything stays as it is.
  */
-import type { Phase, Routing } from './release-status.ts';
-import type { ReleasePlan, ReleaseStep } from './release-plan.ts';
-import type { Verdict } from './judge/verdict.ts';
-
-/** Something outside that says yes or not yet. */
-export interface Gate {
-  readonly isOpen: boolean;
-  readonly message: string;
-}
-
-/** Answers of webhooks and queries that were asked in this phase and step; what has not answered is not open. */
-export interface Gates {
-  readonly preRollout: Gate;
-  readonly confirmRollout: Gate;
-  readonly rollout: Gate;
-  readonly confirmPromotion: Gate;
-  readonly postRollout: Gate;
-  /** Every query gave a number within its range. */
-  readonly metrics: Gate;
-  /** Open: a webhook asks for the rollback, or a query was out of its range again and again. */
-  readonly rollback: Gate;
-}
-
-export type PauseReason = 'Spec' | 'Requested' | 'Timeout';
-export type RequestedAction = 'promote' | 'abort' | 'pause' | 'resume';
-
-export interface Situation {
-  readonly plan: ReleasePlan;
-  /** Of the status; undefined when there is none yet. */
-  readonly revision: string | undefined;
-  readonly phase: Phase;
-  /** Index of the step in force; -1 before the first. */
-  readonly step: number;
-  readonly routing: Routing;
-  readonly pause: PauseReason | undefined;
-  readonly request: RequestedAction | undefined;
-  /** Undefined where nothing is judged. */
-  readonly verdict: Verdict | undefined;
-  /** To the canary in this step. */
-  readonly stepCounts: { readonly requests: number; readonly errors: number };
-  /** Time in progress, pauses left out. */
-  readonly elapsedMs: number;
-  readonly stepElapsedMs: number;
-  readonly gates: Gates;
-}
-
-export interface Decision {
-  readonly decision:
-    | 'initialize'
-    | 'wait'
-    | 'advance'
-    | 'promote'
-    | 'succeed'
-    | 'rollback'
-    | 'pause'
-    | 'resume'
-    | 'hold';
-  readonly phase: Phase;
-  readonly step: number;
-  readonly routing: Routing;
-  /** What of the design made it: a word for filters. */
-  readonly rule: string;
-  readonly metric: string;
-  readonly message: string;
-  readonly pause: PauseReason | undefined;
-  /** The time for the whole release starts anew. */
-  readonly restartsTime: boolean;
-}
+import type { ReleaseStep } from './release-plan.ts';
+import type { Routing } from './release-status.ts';
+import { describeStep } from './release-text.ts';
+import { isFinal, isJudged, noCanary, type Decision, type Situation } from './situation.ts';
 
 /** Requests of test users that must be answered, all of them well, before anyone else is sent to the canary. */
 export const smokeRequests = 10;
-
-export function isFinal(phase: Phase): boolean {
-  return phase === 'Succeeded' || phase === 'Failed';
-}
-
-/** Phases in which requests reach the canary and are judged. */
-export function isJudged(phase: Phase): boolean {
-  return phase === 'Progressing' || phase === 'WaitingPromotion';
-}
 
 /** `stay`: nothing changes, and no later rule is asked. */
 type Ruling = Decision | 'stay' | undefined;
@@ -106,7 +33,6 @@ export function decide(situation: Situation): Decision | undefined {
   return undefined;
 }
 
-export const noCanary: Routing = { weight: 0, toMatched: false, mirrorPercent: 0 };
 const onlyCanary: Routing = { weight: 100, toMatched: false, mirrorPercent: 0 };
 
 interface Reason {
@@ -273,22 +199,16 @@ function leaveStep(situation: Situation): Decision | undefined {
   const step = plan.steps[Math.min(index, plan.steps.length - 1)];
   if (step === undefined || stepElapsedMs < step.minDurationMs) return undefined;
   if (!gates.rollout.isOpen || !gates.metrics.isOpen) return undefined;
-  const isLast = index + 1 >= plan.steps.length;
-  const reason = reasonToLeave(situation, step, isLast);
+  const reason = reasonToLeave(situation, step);
   if (reason === undefined) return undefined;
-  if (!isLast) return enterStep(situation, index + 1, reason);
+  if (index + 1 < plan.steps.length) return enterStep(situation, index + 1, reason);
   if (!plan.hasPromotionGate) return promote(situation, reason);
   const message = `${reason.message}; waits to be promoted`;
   return change(situation, 'wait', { ...reason, message }, { phase: 'WaitingPromotion' });
 }
 
-/** A promotion wants bounds, a step only its share of evidence. */
-function reasonToLeave(
-  { verdict, stepCounts, plan }: Situation,
-  step: ReleaseStep,
-  isLast: boolean,
-): Reason | undefined {
-  if (verdict?.outcome === 'advance' && (!isLast || verdict.isCertified)) return verdict;
+function reasonToLeave({ verdict, stepCounts, plan }: Situation, step: ReleaseStep): Reason | undefined {
+  if (verdict?.outcome === 'advance') return verdict;
   const needed = Math.min(smokeRequests, plan.judge.minRequests);
   if (step.kind !== 'smoke' || stepCounts.requests < needed || stepCounts.errors > 0) return undefined;
   return { rule: 'smoke', metric: 'requests', message: `${stepCounts.requests} requests of test users went well` };
@@ -296,27 +216,4 @@ function reasonToLeave(
 
 function promote(situation: Situation, reason: Reason): Decision {
   return change(situation, 'promote', reason, { phase: 'Promoting', routing: onlyCanary, pause: undefined });
-}
-
-export function describeStep({ kind, routing }: ReleaseStep): string {
-  if (kind === 'smoke') return 'test users only';
-  if (kind === 'match') return 'the matched users';
-  return kind === 'mirror' ? `${routing.mirrorPercent} % mirrored` : `${routing.weight} % of the requests`;
-}
-
-/** What the release waits for, in one sentence. */
-export function describeWait({ plan, phase, step, pause, verdict, gates }: Situation): string {
-  if (pause !== undefined) return `paused (${pause})`;
-  if (plan.fault !== undefined && !isFinal(phase)) return plan.fault;
-  const gate = { Initialized: gates.preRollout, Waiting: gates.confirmRollout, Finalising: gates.postRollout }[
-    phase as string
-  ];
-  if (phase === 'Waiting' && plan.manualGates.rollout)
-    return 'waits for "heddle canary promote" before the first request';
-  if (phase === 'WaitingPromotion' && plan.manualGates.promotion) return 'waits for "heddle canary promote"';
-  if (gate?.isOpen === false) return gate.message;
-  if (phase !== 'Progressing') return phase;
-  const shut = [gates.rollout, gates.metrics].find(({ isOpen }) => !isOpen);
-  const collected = shut?.message ?? verdict?.message ?? 'no requests yet';
-  return `step ${step + 1} of ${plan.steps.length}: ${collected}`;
 }

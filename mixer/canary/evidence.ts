@@ -1,10 +1,11 @@
 /** What came since the last look, put before the judge; and what of it a decision leaves behind. */
 import type { Clock } from '../../proxy/common/clock.ts';
-import { isJudged, type Decision, type Situation } from './decide.ts';
+import { isJudged, type Decision, type Situation } from './situation.ts';
+import type { VersionCounts } from './judge/counts.ts';
 import { createJudge, look, nextStep } from './judge/judge.ts';
 import type { ReleasePlan, ReleaseVersion } from './release-plan.ts';
 import { noCounts, noEvidence, type Evidence, type Position } from './release-status.ts';
-import type { ObservedVersion, TrafficObserver, Vantage, VersionCounts } from './traffic-observer.ts';
+import type { ObservedVersion, TrafficObserver, Vantage } from './traffic-observer.ts';
 
 export interface CollectorParts {
   readonly observer: TrafficObserver;
@@ -45,7 +46,7 @@ export class EvidenceCollector {
     const state = timed.judge ?? createJudge(plan.judge, undefined);
     return {
       ...timed,
-      judge: look(state, { primary, canary }),
+      judge: look(state, { primary, canary, ...expectedShare(timed, plan, position) }),
       step: add(timed.step, canary),
       primary: add(timed.primary, primary),
       canary: add(timed.canary, canary),
@@ -82,6 +83,23 @@ export class EvidenceCollector {
     const last = { client: observer.read(version, 'client'), server: observer.read(version, 'server') };
     this.#watching.set(version.subset, { version, unwatch, last });
   }
+}
+
+/** Requests of the weights of before come in for some seconds after a step. */
+const settleMs = 5000;
+
+/**
+ * The canary's share of the requests that the weights promise. Unknown while test users are sent to it whatever the
+ * weights say, where users stay with their version, and until a new weight is in force everywhere.
+ */
+function expectedShare(
+  { stepElapsedMs }: Evidence,
+  { isSticky }: ReleasePlan,
+  { phase, routing }: Position,
+): { readonly expectedShare?: number } {
+  const { weight, toMatched } = routing;
+  const isKnown = phase === 'Progressing' && weight > 0 && !toMatched && !isSticky && stepElapsedMs >= settleMs;
+  return isKnown ? { expectedShare: weight / 100 } : {};
 }
 
 export interface AdvanceParts {

@@ -3,7 +3,7 @@
  * that nothing outside can hold a rollback up. Answers count in the phase and step in which they were asked.
  */
 import type { Clock } from '../../proxy/common/clock.ts';
-import type { Gate, Gates } from './decide.ts';
+import type { Gate, Gates } from './situation.ts';
 import { queryPrometheus } from './prometheus-query.ts';
 import type { ExtraMetric, ReleasePlan, Webhook, WebhookType } from './release-plan.ts';
 import type { Phase } from './release-status.ts';

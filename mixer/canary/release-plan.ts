@@ -57,6 +57,8 @@ export interface ReleasePlan {
   readonly maxDurationMs: number;
   readonly onTimeout: 'pause' | 'promote' | 'rollback';
   readonly isPaused: boolean;
+  /** Users stay with the version that they had. */
+  readonly isSticky: boolean;
   /** Opened by a person. */
   readonly manualGates: { readonly rollout: boolean; readonly promotion: boolean };
   /** By a person or by a webhook. */
@@ -99,6 +101,7 @@ export function planRelease({ metadata, spec }: CanaryResource, rules: Iterable<
     maxDurationMs: ms(analysis.maxDuration, 3_600_000),
     onTimeout: analysis.onTimeout ?? 'pause',
     isPaused: spec.paused ?? false,
+    isSticky: spec.sticky !== undefined,
     manualGates,
     hasRolloutGate: manualGates.rollout || hasHook('confirm-rollout'),
     hasPromotionGate: manualGates.promotion || hasHook('confirm-promotion'),

@@ -1,8 +1,10 @@
 /** Status of a Canary: what the driver reads when it takes a release over, and what it writes. */
 import type { CanaryStatus } from '../../crds/canary.ts';
-import type { Decision, PauseReason, RequestedAction, Situation } from './decide.ts';
-import { describeWait, isFinal, noCanary } from './decide.ts';
+import type { Decision, PauseReason, RequestedAction, Situation } from './situation.ts';
+import { isFinal, noCanary } from './situation.ts';
+import { describeWait } from './release-text.ts';
 import type { JudgeState } from './judge/judge.ts';
+import { restoreJudge } from './judge/restore.ts';
 import type { Verdict } from './judge/verdict.ts';
 
 export type Phase = NonNullable<CanaryStatus['phase']>;
@@ -51,17 +53,32 @@ export function readPosition(status: CanaryStatus): Position {
   return { revision, phase, step, routing, pause, request: request?.action };
 }
 
-/** The evidence of a status; none when it is missing or was not written by this program. */
+/** The evidence of a status; what is missing, or was not written by this program, is none. */
 export function readEvidence({ analysis }: CanaryStatus): Evidence {
-  const written = analysis as Partial<Evidence> | undefined;
-  if (typeof written !== 'object' || written === null) return noEvidence;
-  const isMillis = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+  const written: Partial<Record<keyof Evidence, unknown>> =
+    typeof analysis === 'object' && analysis !== null ? analysis : {};
   return {
-    ...noEvidence,
-    ...written,
-    elapsedMs: isMillis(written.elapsedMs) ? written.elapsedMs : 0,
-    stepElapsedMs: isMillis(written.stepElapsedMs) ? written.stepElapsedMs : 0,
+    judge: readJudge(written.judge),
+    elapsedMs: readAmount(written.elapsedMs),
+    stepElapsedMs: readAmount(written.stepElapsedMs),
+    step: readCounts(written.step),
+    primary: readCounts(written.primary),
+    canary: readCounts(written.canary),
   };
+}
+
+/** A state that the judge does not know as its own is of no use: it collects anew. */
+function readJudge(written: unknown): JudgeState | undefined {
+  return written === undefined ? undefined : restoreJudge(written).value;
+}
+
+function readCounts(written: unknown): Evidence['step'] {
+  const { requests, errors } = (written ?? {}) as { readonly requests?: unknown; readonly errors?: unknown };
+  return { requests: readAmount(requests), errors: readAmount(errors) };
+}
+
+function readAmount(written: unknown): number {
+  return typeof written === 'number' && written >= 0 && Number.isFinite(written) ? written : 0;
 }
 
 export interface StatusParts {
@@ -114,35 +131,50 @@ export function nextStatus(
 function numbersOf(verdict: Verdict | undefined, { primary, canary }: Evidence): Partial<CanaryStatus> {
   const counts = { primary, canary };
   if (verdict === undefined) return { counts };
-  return { counts, eValue: verdict.eValue, errorRatio: verdict.errorRatio };
+  const { eValue, latency } = verdict;
+  return { counts, eValue, errorRatio: knownRatio(verdict), latency: [...latency] };
 }
 
-function record(
-  { decisions = [] }: CanaryStatus,
-  { situation, evidence, decision }: Required<Pick<StatusParts, 'situation' | 'evidence'>> & { decision: Decision },
-  at: string,
-): RecordedDecision[] {
-  const { verdict } = situation;
-  const numbers =
-    verdict === undefined
-      ? {}
-      : {
-          eValue: verdict.eValue,
-          estimate: verdict.errorRatio.estimate,
-          interval: [verdict.errorRatio.lower, verdict.errorRatio.upper],
-        };
-  const entry = {
+/** What is not known is left out: there is no number for it in JSON. */
+function knownRatio({ errorRatio: { estimate, lower, upper } }: Verdict): NonNullable<CanaryStatus['errorRatio']> {
+  return {
+    ...(estimate === undefined ? {} : { estimate }),
+    ...(lower === undefined ? {} : { lower }),
+    ...(upper === undefined ? {} : { upper }),
+  };
+}
+
+interface RecordParts {
+  readonly situation: Situation;
+  readonly evidence: Evidence;
+  readonly decision: Decision;
+}
+
+function record({ decisions = [] }: CanaryStatus, parts: RecordParts, at: string): RecordedDecision[] {
+  const { situation, evidence, decision } = parts;
+  const { step, routing, rule, metric, message } = decision;
+  const entry: RecordedDecision = {
     at,
-    step: decision.step,
-    weight: decision.routing.weight,
+    step,
+    weight: routing.weight,
     decision: decision.decision,
-    rule: decision.rule,
-    ...(decision.metric === '' ? {} : { metric: decision.metric }),
-    message: decision.message,
+    rule,
+    ...(metric === '' ? {} : { metric }),
+    message,
     counts: { primary: evidence.primary, canary: evidence.canary },
-    ...numbers,
-  } as RecordedDecision;
+    ...evidenceOf(situation.verdict),
+  };
   return [...decisions, entry].slice(-maxDecisions);
+}
+
+function evidenceOf(verdict: Verdict | undefined): Partial<RecordedDecision> {
+  if (verdict === undefined) return {};
+  const { estimate, lower, upper } = verdict.errorRatio;
+  return {
+    eValue: verdict.eValue,
+    ...(estimate === undefined ? {} : { estimate }),
+    ...(lower === undefined || upper === undefined ? {} : { interval: [lower, upper] }),
+  };
 }
 
 interface ConditionParts {

@@ -8,11 +8,11 @@ import type { Logger } from '../../proxy/common/log.ts';
 import type { CanaryStatus } from '../../crds/canary.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { CanaryMetrics } from './canary-metrics.ts';
-import { decide, isFinal, isJudged, type Decision, type Situation } from './decide.ts';
+import { decide } from './decide.ts';
+import { isFinal, isJudged, type Decision, type Situation } from './situation.ts';
 import { advanceEvidence, EvidenceCollector } from './evidence.ts';
 import { GateRunner } from './gate-runner.ts';
-import { judge } from './judge/judge.ts';
-import type { Verdict } from './judge/verdict.ts';
+import { judge, type Verdict } from './judge/verdict.ts';
 import { LeaseWatch } from './lease.ts';
 import { PilotError, type PilotApi } from './pilot-client.ts';
 import { planRelease, type CanaryResource, type ReleasePlan } from './release-plan.ts';
@@ -168,8 +168,9 @@ export class Release {
 
   #situation({ evidence, gates }: Drive, plan: ReleasePlan, position: Position): Situation {
     const { phase, step } = position;
+    const next = phase === 'Progressing' && step + 1 < plan.steps.length ? 'step' : 'promotion';
     const verdict: Verdict | undefined =
-      evidence.judge !== undefined && isJudged(phase) ? judge(evidence.judge) : undefined;
+      evidence.judge !== undefined && isJudged(phase) ? judge(evidence.judge, next) : undefined;
     const { elapsedMs, stepElapsedMs } = evidence;
     const place = { plan, phase, step };
     return {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import type { Resource } from '../../crds/resource.ts';
-import type { Decision } from './decide.ts';
+import type { Decision } from './situation.ts';
 import { payloadOf } from './gate-runner.ts';
 import { PilotError, type PilotApi } from './pilot-client.ts';
 import type { ReleasePlan } from './release-plan.ts';
@@ -36,7 +36,9 @@ export class Teller {
     this.#parts.logger[say]('canary', { name, namespace, decision, phase, message });
     this.post(resource, told);
     const metadata = { eventType: eventType(told), eventReason: decision, eventMessage: message, timestamp: told.at };
-    for (const hook of plan.webhooks.filter(({ type }) => type === 'event')) {
+    // As in Flagger, what follows a release follows its failure too; nobody waits for it then.
+    const isOver = decision === 'rollback';
+    for (const hook of plan.webhooks.filter(({ type }) => type === 'event' || (isOver && type === 'post-rollout'))) {
       this.#aside(`webhook ${hook.name}`, async () => {
         const answer = await callWebhook(hook, payloadOf(plan, phase, metadata), this.#parts);
         if (!answer.isPassed) throw new Error(answer.message);

@@ -8,15 +8,8 @@ import type { IncreaseListener } from '../telemetry/ledger.ts';
 import type { RequestListener } from '../telemetry/log-counts.ts';
 import type { Sample } from '../telemetry/sample.ts';
 import type { Totals } from '../telemetry/totals.ts';
+import type { VersionCounts } from './judge/counts.ts';
 import { readRequestLabels, type RequestLabels } from './traffic-labels.ts';
-
-/** Requests to one version; what grows only. */
-export interface VersionCounts {
-  readonly requests: number;
-  readonly errors: number;
-  /** Requests that did not fail by latency: one number per bound of `standardUpperBounds`, and what is above them all. */
-  readonly buckets: readonly number[];
-}
 
 /**
  * Who counts a request. `client`: its client's sidecar, or the server's for a client without one: each request once,

@@ -7,7 +7,7 @@ import { seriesKey, type Series } from './totals.ts';
 /** The cumulative values of a series as last reported, and the series of the totals that they were added to. */
 export interface Reported {
   readonly series: Series;
-  values: readonly number[];
+  readonly values: number[];
 }
 
 /** The reports of one start of an instance. */

@@ -3,10 +3,10 @@
  * since the start of the instance. So a lost message is healed by the next one, a repeated or late one adds nothing,
  * and a restart (another start time) adds to what was counted before. The totals never decrease.
  */
-import { Epoch, Instance } from './instance.ts';
+import { Epoch, Instance, type Reported } from './instance.ts';
 import type { RejectionReason } from './rejection.ts';
 import type { Sample } from './sample.ts';
-import { seriesKey, type Series, type Totals } from './totals.ts';
+import { seriesKey, type Totals } from './totals.ts';
 
 export interface LedgerLimits {
   readonly maxInstances: number;
@@ -79,13 +79,9 @@ export class Ledger {
     epoch.lastSeenMs = nowMs;
     const reported = epoch.find(sample);
     if (reported === undefined) return this.#applyFirst({ instance, epoch }, sample, nowMs);
-    if (sample.values.some((value, i) => value < (reported.values[i] ?? 0))) return 'decreased';
-    increase(reported.series, { from: reported.values, to: sample.values }, nowMs);
     // A report says a series once: said again, it is the next report. A second stream begins with everything anew.
     if (instance.streamCount === 1) instance.isMet = true;
-    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, reported.values);
-    reported.values = sample.values;
-    return undefined;
+    return this.#increase(instance, reported, { sample, nowMs }) ? undefined : 'decreased';
   }
 
   /** Folds the instances that are gone for long. */
@@ -106,12 +102,20 @@ export class Ledger {
     const isFull = instance.reportedSeries >= maxSeriesPerInstance || this.#reportedSeries >= maxReportedSeries;
     const series = isFull ? undefined : this.#totals.findOrAdd(sample, key, nowMs);
     if (series === undefined) return 'series_limit';
-    epoch.add(key, { series, values: sample.values });
+    const reported = { series, values: sample.values.map((value) => (epoch.isResumed ? value : 0)) };
+    epoch.add(key, reported);
     this.#reportedSeries += 1;
     if (epoch.isResumed) return undefined;
-    increase(series, { from: [], to: sample.values }, nowMs);
-    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, []);
+    this.#increase(instance, reported, { sample, nowMs });
     return undefined;
+  }
+
+  /** False for what says less than was said before. */
+  #increase(instance: Instance, reported: Reported, { sample, nowMs }: { sample: Sample; nowMs: number }): boolean {
+    if (hasDecreased(reported.values, sample.values)) return false;
+    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, reported.values);
+    increase(reported, sample.values, nowMs);
+    return true;
   }
 
   /** Whether the first report of an instance, which may come in many messages, is over. */
@@ -170,15 +174,20 @@ function epochKey({ nodeId }: Instance, createdMs: number): string {
   return `${createdMs} ${nodeId}`;
 }
 
-function increase(
-  series: Series,
-  { from, to }: { from: readonly number[]; to: readonly number[] },
-  nowMs: number,
-): void {
-  for (let i = 0; i < series.values.length; i += 1) {
-    const added = (to[i] ?? 0) - (from[i] ?? 0);
+function hasDecreased(reported: readonly number[], values: readonly number[]): boolean {
+  for (let i = 0; i < reported.length; i += 1) if ((values[i] ?? 0) < (reported[i] ?? 0)) return true;
+  return false;
+}
+
+/** Adds what is new in `values`, none of which is below what was reported before. */
+function increase({ series, values: reported }: Reported, values: readonly number[], nowMs: number): void {
+  const totals = series.values;
+  for (let i = 0; i < reported.length; i += 1) {
+    const value = values[i] ?? 0;
+    const added = value - (reported[i] ?? 0);
     if (added === 0) continue;
-    series.values[i] = (series.values[i] ?? 0) + added;
+    totals[i] = (totals[i] ?? 0) + added;
+    reported[i] = value;
     series.lastChangedMs = nowMs;
   }
 }

@@ -1,4 +1,4 @@
-/** HTTP for Prometheus and for whoever watches over mixer: `/metrics`, `/healthz`, `/ready`. */
+/** HTTP for Prometheus, for the console and for whoever watches over mixer: `/metrics`, `/graph`, `/healthz`, `/ready`. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,10 +9,13 @@ import {
   writeExposition,
 } from '../../proxy/common/exposition.ts';
 import type { Logger } from '../../proxy/common/log.ts';
+import { maxWindowSeconds } from './service-graph.ts';
 
 export interface MetricsPageParts {
   /** The text of `/metrics`, in slices. */
   readonly text: (format: ExpositionFormat) => AsyncIterable<string>;
+  /** The graph of the services over the last so many seconds, as JSON. */
+  readonly graph: (windowSeconds: number) => object;
   readonly isReady: () => boolean;
   readonly logger: Logger;
 }
@@ -50,12 +53,23 @@ export class MetricsPage {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = (request.url ?? '/').split('?', 1)[0];
+    const [path, query = ''] = (request.url ?? '/').split('?', 2);
     if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, 'only GET is served here');
     if (path === '/metrics') return this.#serveMetrics(request, response);
+    if (path === '/graph') return this.#serveGraph(query, response);
     if (path === '/healthz') return reply(response, 200, 'ok');
-    if (path !== '/ready') return reply(response, 404, 'try /metrics, /healthz or /ready');
+    if (path !== '/ready') return reply(response, 404, 'try /metrics, /graph, /healthz or /ready');
     return this.#parts.isReady() ? reply(response, 200, 'ready') : reply(response, 503, 'draining');
+  }
+
+  #serveGraph(query: string, response: ServerResponse): void {
+    const window = new URLSearchParams(query).get('window') ?? '60';
+    const seconds = /^\d{1,4}$/.test(window) ? Number(window) : NaN;
+    if (!(seconds >= 1 && seconds <= maxWindowSeconds)) {
+      return reply(response, 400, `window must be a whole number of seconds from 1 to ${maxWindowSeconds}`);
+    }
+    const body = JSON.stringify(this.#parts.graph(seconds));
+    response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end(`${body}\n`);
   }
 
   async #serveMetrics(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -70,11 +70,13 @@ class MetricsStreamReader implements StreamReader {
     const rejection = familyRejection(family);
     if (rejection !== undefined) return metrics.reject(rejection, family.metrics.length);
     const nowMs = clock.nowMs();
+    let counted = 0;
     for (const metric of family.metrics) {
       const sample = readSample(family, metric, nowMs);
       const reason = typeof sample === 'string' ? sample : ledger.apply(instance, sample, nowMs);
-      if (reason === undefined) metrics.samples.inc();
+      if (reason === undefined) counted += 1;
       else metrics.reject(reason);
     }
+    metrics.samples.inc(counted);
   }
 }

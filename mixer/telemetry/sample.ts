@@ -17,7 +17,10 @@ export interface Sample {
   readonly labels: readonly Label[];
   /** When its instance began to count; milliseconds since the epoch. */
   readonly createdMs: number;
-  /** Cumulative, and none of them ever decreases: the value, or Istio's buckets, the count and the sum. */
+  /**
+   * Cumulative, and none of them ever decreases: the value, or Istio's buckets, the count and the sum. Of what `readSample`
+   * returns the next sample has the same array: copy what stays.
+   */
   readonly values: readonly number[];
 }
 
@@ -75,19 +78,40 @@ function isLabelValid({ name, value }: Label): boolean {
   );
 }
 
+/** Four hundred thousand samples a second leave no room for an array each. */
+const counterScratch = [0];
+const histogramScratch = Array.from({ length: standardUpperBounds.length + 2 }, () => 0);
+
 function counterValues(value: number): readonly number[] | RejectionReason {
-  return isAmount(value) ? [value] : 'value';
+  counterScratch[0] = value;
+  return isAmount(value) ? counterScratch : 'value';
 }
 
 function histogramValues(histogram: MetricHistogram | undefined): readonly number[] | RejectionReason {
   if (histogram === undefined) return 'value';
-  const { upperBounds, buckets, count, sum } = histogram;
-  const finiteCount = upperBounds.at(-1) === Infinity ? upperBounds.length - 1 : upperBounds.length;
-  if (finiteCount !== standardUpperBounds.length || buckets.length !== upperBounds.length) return 'buckets';
-  if (!standardUpperBounds.every((bound, i) => bound === upperBounds[i])) return 'buckets';
-  const values = [...buckets.slice(0, finiteCount), count];
-  const isCumulative = values.every((value, i) => Number.isInteger(value) && value >= (values[i - 1] ?? 0));
-  return isCumulative && isAmount(count) && isAmount(sum) ? [...values, sum] : 'value';
+  const { buckets, count, sum } = histogram;
+  if (!hasStandardBounds(histogram)) return 'buckets';
+  const values = histogramScratch;
+  const finiteCount = standardUpperBounds.length;
+  let below = 0;
+  for (let i = 0; i <= finiteCount; i += 1) {
+    const value = (i < finiteCount ? buckets[i] : count) ?? NaN;
+    if (!(value >= below) || !Number.isInteger(value)) return 'value';
+    values[i] = value;
+    below = value;
+  }
+  values[finiteCount + 1] = sum;
+  return isAmount(count) && isAmount(sum) ? values : 'value';
+}
+
+/** The bucket to infinity may be left out. */
+function hasStandardBounds({ upperBounds, buckets }: MetricHistogram): boolean {
+  const finiteCount = standardUpperBounds.length;
+  if (buckets.length !== upperBounds.length) return false;
+  const isLengthRight = upperBounds.length === finiteCount || upperBounds[finiteCount] === Infinity;
+  if (!isLengthRight || upperBounds.length > finiteCount + 1) return false;
+  for (let i = 0; i < finiteCount; i += 1) if (upperBounds[i] !== standardUpperBounds[i]) return false;
+  return true;
 }
 
 /** Beyond 2^53 a total could not grow by one any more. */

@@ -99,6 +99,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
         `metrics http://${host}:${mixer.metricsPort}/metrics, mixer ${host}:${mixer.grpcPort}, data in ${options.dataDir}\n`,
     );
     await stop.first;
+    await Promise.race([mixer.leavePilot(drainMs), stop.second]);
     for (const server of started.toReversed()) await Promise.race([server.drain(drainMs), stop.second]);
   } finally {
     stop.dispose();

@@ -1,16 +1,26 @@
-/** Access logs of a listener as Envoy's file access loggers. Formats: istio.io, tasks/observability/logs/access-log. */
+/**
+ * Access logs of a listener as Envoy's access loggers, to files and to access-log services. Formats: istio.io,
+ * tasks/observability/logs/access-log.
+ */
 import {
   type AccessLogConfig,
   type AccessLogLabels,
   builtInProvider,
   type AccessLogProvider,
+  type FileLogProvider,
+  hostOfService,
+  type HttpAccessLogService,
   labelsOf,
+  type TcpAccessLogService,
 } from '../../crds/access-log.ts';
 import { parseLogFilter } from '../../crds/log-filter.ts';
+import { destinationWorkloadTag, reporterTag, traceParentHeader } from '../../proxy/api/access-log-service.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   AccessLog,
   AccessLogFilter,
+  CommonGrpcAccessLogConfig,
+  CustomTag,
   FileAccessLog,
   HttpConnectionManager,
   SubstitutionFormatString,
@@ -18,8 +28,15 @@ import type {
 import type { Client } from '../model/client.ts';
 import type { ListenerLog, Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogFilter } from './access-log-filter.ts';
+import { outboundClusterName } from './cluster-name.ts';
 
 const fileAccessLogType = typeUrlOf('envoy.extensions.access_loggers.file.v3.FileAccessLog');
+const httpGrpcType = typeUrlOf('envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig');
+const tcpGrpcType = typeUrlOf('envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig');
+
+/** Loggers of requests and of connections: each belongs into one kind of filter. Files take both. */
+export const httpGrpcLogName = 'envoy.access_loggers.http_grpc';
+export const tcpGrpcLogName = 'envoy.access_loggers.tcp_grpc';
 
 /** Istio's object of a JSON line; its line of text has the values of the same variables in its own order. */
 const defaultLabels = {
@@ -66,16 +83,66 @@ export function buildAccessLogs(
   mode: WorkloadMode,
 ): Pick<HttpConnectionManager, 'access_log'> {
   const logs = telemetries.logsOf(client, mode);
-  return logs.length === 0 ? {} : { access_log: logs.map((log) => buildAccessLog(log, telemetries.meshConfig)) };
+  if (logs.length === 0) return {};
+  return { access_log: logs.map((log) => buildAccessLog(log, telemetries.meshConfig, mode)) };
 }
 
-export function buildAccessLog({ provider, expression }: ListenerLog, config: AccessLogConfig): AccessLog {
+export function buildAccessLog(
+  { provider, expression }: ListenerLog,
+  config: AccessLogConfig,
+  mode: WorkloadMode,
+): AccessLog {
+  return { ...buildLogger(provider, config, mode), ...filterOf(expression) };
+}
+
+function buildLogger(provider: AccessLogProvider, config: AccessLogConfig, mode: WorkloadMode): AccessLog {
+  if ('envoyFileAccessLog' in provider) {
+    const file = buildFileLog(provider, config);
+    return { name: 'envoy.access_loggers.file', typed_config: { '@type': fileAccessLogType, ...file } };
+  }
+  if ('envoyTcpAls' in provider) {
+    const common_config = buildGrpcLog({ logName: 'tcp_envoy_accesslog', ...provider.envoyTcpAls }, mode);
+    return { name: tcpGrpcLogName, typed_config: { '@type': tcpGrpcType, common_config } };
+  }
+  const { envoyHttpAls } = provider;
+  const { additionalRequestHeadersToLog: requestHeaders = [], additionalResponseHeadersToLog = [] } = envoyHttpAls;
+  const typed_config = {
+    '@type': httpGrpcType,
+    common_config: buildGrpcLog({ logName: 'http_envoy_accesslog', ...envoyHttpAls }, mode),
+    // An entry has no field for its trace.
+    additional_request_headers_to_log: [...new Set([...requestHeaders, traceParentHeader])],
+    additional_response_headers_to_log: additionalResponseHeadersToLog,
+  };
+  return { name: httpGrpcLogName, typed_config };
+}
+
+function buildGrpcLog(
+  { service, port, logName }: (HttpAccessLogService | TcpAccessLogService) & { readonly logName: string },
+  mode: WorkloadMode,
+): CommonGrpcAccessLogConfig {
+  const hostname = hostOfService(service);
+  const cluster_name = outboundClusterName({ port, subset: '', hostname });
   return {
-    name: 'envoy.access_loggers.file',
-    ...filterOf(expression),
-    typed_config: { '@type': fileAccessLogType, ...buildFileLog(provider, config) },
+    log_name: logName,
+    transport_api_version: 'V3',
+    // The name of the cluster, which Envoy would send instead, is no host: servers refuse it.
+    grpc_service: { envoy_grpc: { cluster_name, authority: hostname } },
+    custom_tags: mode === 'CLIENT' ? [...clientTags] : [reporterTagOf('destination')],
   };
 }
+
+function reporterTagOf(value: 'source' | 'destination'): CustomTag {
+  return { tag: reporterTag, literal: { value } };
+}
+
+/** What a client knows of the workload that it called, nobody else does who reads its log. */
+const clientTags: readonly CustomTag[] = [
+  reporterTagOf('source'),
+  {
+    tag: destinationWorkloadTag,
+    metadata: { kind: { host: {} }, metadata_key: { key: 'istio', path: [{ key: 'workload' }] } },
+  },
+];
 
 /** The Telemetry's check has accepted the expression. */
 function filterOf(expression: string | undefined): { filter?: AccessLogFilter } {
@@ -83,7 +150,7 @@ function filterOf(expression: string | undefined): { filter?: AccessLogFilter } 
   return filter === undefined ? {} : { filter: buildAccessLogFilter(filter) };
 }
 
-function buildFileLog(provider: AccessLogProvider, config: AccessLogConfig): FileAccessLog {
+function buildFileLog(provider: FileLogProvider, config: AccessLogConfig): FileAccessLog {
   const { path = '', logFormat, omitEmptyValues = false } = provider.envoyFileAccessLog;
   const isMeshFormat = logFormat === undefined && !omitEmptyValues && provider.name === builtInProvider.name;
   const format = isMeshFormat ? meshFormat(config) : formatOf(logFormat);
@@ -95,7 +162,7 @@ function meshFormat({ accessLogFormat = '', accessLogEncoding = 'TEXT' }: Access
   return accessLogEncoding === 'TEXT' ? textFormat(accessLogFormat) : jsonFormat(labelsOf(accessLogFormat));
 }
 
-type LogFormat = AccessLogProvider['envoyFileAccessLog']['logFormat'];
+type LogFormat = FileLogProvider['envoyFileAccessLog']['logFormat'];
 
 function formatOf({ text = '', labels }: NonNullable<LogFormat> = {}): SubstitutionFormatString {
   return labels === undefined ? textFormat(text) : jsonFormat(labels);

@@ -1,4 +1,5 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
+import { takesAccessLogs } from '../../crds/access-log.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { ServiceIdentity } from '../../proxy/api/cluster.ts';
@@ -13,6 +14,7 @@ import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
 import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
+import { withHttp2 } from './http2-options.ts';
 import { buildHealthCheck } from './health-check.ts';
 import { buildInterceptionClusters } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
@@ -59,7 +61,7 @@ function buildOutboundCluster(
   const { hostname, name, namespace } = service;
   const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
   const policy = policyOf(rule, subset, port.number);
-  return {
+  const cluster: Cluster = {
     name: clusterName,
     ...buildDiscovery({
       clusterName,
@@ -76,6 +78,7 @@ function buildOutboundCluster(
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: clusterMetadata({ host: hostname, name, namespace }, subset),
   };
+  return takesAccessLogs(meshConfig, { hostname, port: port.number }) ? withHttp2(cluster) : cluster;
 }
 
 /** Istio's, and the version that requests count for which reach no endpoint of the subset. */

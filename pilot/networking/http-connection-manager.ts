@@ -5,6 +5,7 @@ import type {
   HttpConnectionManager,
   TrafficDirection,
 } from '../../proxy/api/envoy.gen.ts';
+import { httpGrpcLogName, tcpGrpcLogName } from './access-logs.ts';
 import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
 
 const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -12,9 +13,16 @@ const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connect
 /** What the listeners of a sidecar tell about its requests. */
 export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
 
+type Logs = Pick<ListenerReports, 'access_log'>;
+
 /** The part of it that is about connections without requests. */
-export function connectionReports({ access_log }: ListenerReports): Pick<ListenerReports, 'access_log'> {
-  return access_log === undefined ? {} : { access_log };
+export function connectionReports(reports: ListenerReports): Logs {
+  return logsWithout(httpGrpcLogName, reports);
+}
+
+function logsWithout(name: string, { access_log = [] }: Logs): Logs {
+  const logs = access_log.filter((log) => log.name !== name);
+  return logs.length === 0 ? {} : { access_log: logs };
 }
 
 /** What differs between connection managers. */
@@ -26,8 +34,10 @@ export function buildHttpConnectionManager(
   direction: TrafficDirection,
   more: Partial<HttpConnectionManager> = {},
 ): Filter {
+  const { access_log, ...rest } = plan;
   const httpConnectionManager: HttpConnectionManager = {
-    ...plan,
+    ...rest,
+    ...(access_log === undefined ? {} : logsWithout(tcpGrpcLogName, { access_log })),
     normalize_path: true,
     stream_idle_timeout: '0s',
     request_headers_timeout: '10s',

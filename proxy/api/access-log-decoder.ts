@@ -82,9 +82,11 @@ function readService(fields: Fields<CommonGrpcAccessLogConfig>): AccessLogServic
   if (fields.take('transport_api_version') !== 'V3') fields.fail('transport_api_version', 'must be V3');
   const bufferFlushIntervalMs = fields.durationMs('buffer_flush_interval', 1_000);
   if (bufferFlushIntervalMs === 0) fields.fail('buffer_flush_interval', 'must be more than 0');
+  const grpc = fields.required('grpc_service').required('envoy_grpc');
   return {
     logName: fields.name('log_name'),
-    clusterName: fields.required('grpc_service').required('envoy_grpc').name('cluster_name'),
+    clusterName: grpc.name('cluster_name'),
+    authority: grpc.text('authority'),
     bufferFlushIntervalMs,
     bufferSizeBytes: fields.number('buffer_size_bytes', { defaultValue: 16_384 }),
   };

@@ -225,6 +225,8 @@ export interface GrpcAccessLog {
 export interface AccessLogServiceConfig {
   readonly logName: string;
   readonly clusterName: string;
+  /** Whom the stream asks for; empty: the address of the endpoint. */
+  readonly authority: string;
   /** Entries are sent after this time at the latest; default 1 s. */
   readonly bufferFlushIntervalMs: number;
   /** Entries are sent at once when they are this large; default 16 KiB, 0: each alone. */

@@ -16,13 +16,18 @@ import {
 import { decode } from './protojson.ts';
 import { WireReader } from './wire-reader.ts';
 
-/** Labels with the bytes that they were decoded from. */
+/** Labels with the bytes that they were decoded from, and the arrays of its histogram, which each message fills anew. */
 interface KnownLabels {
   readonly encoded: Buffer;
   readonly labels: readonly MetricLabel[];
+  readonly buckets: number[];
+  readonly upperBounds: number[];
 }
 
-/** One per stream. As long as a series keeps its place, its `labels` are the same array: a receiver may key on that. */
+/**
+ * One per stream. As long as a series keeps its place, its `labels` are the same array: a receiver may key on that. What
+ * its histogram says is overwritten by the next message.
+ */
 export class MetricsDecoder {
   /** By family, in the order of its metrics in the last message that had it. */
   #known = new Map<string, KnownLabels[]>();
@@ -104,7 +109,7 @@ function readMetric(reader: WireReader, known: KnownLabels[], index: number): Me
   while (!reader.isAtEnd) {
     const tag = reader.varint();
     if (tag === metricTags.metric.counter || tag === metricTags.metric.gauge) readValue(reader, metric);
-    else if (tag === metricTags.metric.histogram) metric.histogram = readHistogram(reader, metric);
+    else if (tag === metricTags.metric.histogram) metric.histogram = readHistogram(reader, metric, known[index]);
     // Behind the value, where our encoder never writes labels but another may.
     else if (tag === metricTags.metric.label) metric.labels = [...metric.labels, readLabel(reader)];
     else reader.skip(tag);
@@ -130,7 +135,8 @@ function readLeadingLabels(reader: WireReader, known: KnownLabels[], index: numb
     labels.push(readLabel(reader));
   }
   // A copy, because a slice would keep the whole message alive.
-  known[index] = { encoded: Buffer.from(reader.bytes.subarray(start, reader.position)), labels };
+  const encoded = Buffer.from(reader.bytes.subarray(start, reader.position));
+  known[index] = { encoded, labels, buckets: [], upperBounds: [] };
   return labels;
 }
 
@@ -160,25 +166,34 @@ function readValue(reader: WireReader, metric: { value: number; createdMs: numbe
   reader.leave(end);
 }
 
-function readHistogram(reader: WireReader, metric: { createdMs: number }): MetricHistogram {
-  const buckets: number[] = [];
-  const upperBounds: number[] = [];
+function readHistogram(
+  reader: WireReader,
+  metric: { createdMs: number },
+  { buckets, upperBounds }: Pick<KnownLabels, 'buckets' | 'upperBounds'> = { buckets: [], upperBounds: [] },
+): MetricHistogram {
+  let read = 0;
   let count = 0;
   let sum = 0;
   const end = reader.enter();
   while (!reader.isAtEnd) {
     const tag = reader.varint();
-    if (tag === metricTags.histogram.bucket) readBucket(reader, buckets, upperBounds);
+    if (tag === metricTags.histogram.bucket) readBucket(reader, { buckets, upperBounds }, read++);
     else if (tag === metricTags.histogram.count) count = reader.varint();
     else if (tag === metricTags.histogram.sum) sum = reader.double();
     else if (tag === metricTags.histogram.created) metric.createdMs = readTimestampMs(reader);
     else reader.skip(tag);
   }
   reader.leave(end);
+  buckets.length = read;
+  upperBounds.length = read;
   return { count, sum, buckets, upperBounds };
 }
 
-function readBucket(reader: WireReader, buckets: number[], upperBounds: number[]): void {
+function readBucket(
+  reader: WireReader,
+  { buckets, upperBounds }: Pick<KnownLabels, 'buckets' | 'upperBounds'>,
+  index: number,
+): void {
   let cumulativeCount = 0;
   let upperBound = 0;
   const end = reader.enter();
@@ -189,8 +204,8 @@ function readBucket(reader: WireReader, buckets: number[], upperBounds: number[]
     else reader.skip(tag);
   }
   reader.leave(end);
-  buckets.push(cumulativeCount);
-  upperBounds.push(upperBound);
+  buckets[index] = cumulativeCount;
+  upperBounds[index] = upperBound;
 }
 
 function readTimestampMs(reader: WireReader): number {

@@ -5,11 +5,13 @@
 export class WireReader {
   readonly bytes: Buffer;
   position = 0;
+  readonly #view: DataView;
   /** Where the innermost message ends. */
   #end: number;
 
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#end = bytes.length;
   }
 
@@ -49,6 +51,12 @@ export class WireReader {
 
   /** An unsigned number below 2^64; beyond 2^53 the last digits are lost. */
   varint(): number {
+    // Most are below 128.
+    const first = this.bytes[this.position] ?? 0;
+    if (first < 0x80 && this.position < this.#end) {
+      this.position += 1;
+      return first;
+    }
     let value = 0;
     for (let factor = 1; factor <= 2 ** 63; factor *= 128) {
       const byte = this.bytes[this.#advance(1)] ?? 0;
@@ -59,7 +67,8 @@ export class WireReader {
   }
 
   double(): number {
-    return this.bytes.readDoubleLE(this.#advance(8));
+    // Twice as fast as Buffer's method.
+    return this.#view.getFloat64(this.#advance(8), true);
   }
 
   string(): string {

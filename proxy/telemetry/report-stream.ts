@@ -16,9 +16,10 @@ export class ReportStream {
   readonly #call: ClientWritableStream<Uint8Array>;
   #isOpen = true;
 
-  /** `target` is `host:port`. Throws when it is not one. */
-  constructor(target: string, method: MethodDefinition<Uint8Array, Uint8Array>) {
-    this.#client = new Client(target, credentials.createInsecure(), channelOptions);
+  /** `target` is `host:port`, and whom the call asks for where `authority` says nothing. Throws when it is not one. */
+  constructor(target: string, method: MethodDefinition<Uint8Array, Uint8Array>, authority = '') {
+    const options = authority === '' ? channelOptions : { ...channelOptions, 'grpc.default_authority': authority };
+    this.#client = new Client(target, credentials.createInsecure(), options);
     const { path, requestSerialize, responseDeserialize } = method;
     let onEnded: (reason: Error | undefined) => void;
     this.ended = new Promise((resolve) => {

@@ -21,6 +21,7 @@ async function parse(...args: string[]): Promise<unknown> {
     tls: series('tls'),
     twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
+    mixer: series('mixer'),
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
@@ -35,6 +36,13 @@ describe('bench options', () => {
   it('of the series without sockets are its own', async () => {
     expect(await parse('in-process', '--rounds', '2')).toEqual({ series: 'in-process', rounds: 2, requests: 10_000 });
     await expect(parse('in-process', '--seconds', '1')).rejects.toThrow(/unknown option/);
+  });
+
+  it('of the mixer are what reports to it', async () => {
+    const defaults = { series: 10_000, sidecars: 2_000, labelSets: 50, seconds: 5 };
+    expect(await parse('mixer')).toEqual(defaults);
+    expect(await parse('mixer', '--sidecars', '10')).toEqual({ ...defaults, sidecars: 10 });
+    await expect(parse('mixer', '--series', '0')).rejects.toThrow(/expected a whole number > 0/);
   });
 
   it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies in five rounds', async (args) => {

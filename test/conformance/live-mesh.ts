@@ -66,14 +66,14 @@ export interface Refusal {
 let sidecar: 'heddle' | 'envoy' = 'heddle';
 
 /** Tests that hold beside our sidecar and beside an Envoy too, which pilot drives with the same resources. */
-export function besideEachSidecar(body: () => void): void {
+export function besideEachSidecar(body: (sidecar: 'heddle' | 'envoy') => void): void {
   describe.each(['heddle', 'envoy'] as const)('%s', (name) => {
     beforeEach((context) => {
       if (name === 'envoy') requirePeers(context, 'envoy');
       sidecar = name;
     });
     afterEach(() => void (sidecar = 'heddle'));
-    body();
+    body(name);
   });
 }
 

@@ -135,7 +135,32 @@ accessLogFormat: '{"a": [1, "%NOBODY%"]}'`,
     [
       'a provider without a log',
       'extensionProviders: [{ name: a }]',
-      'extensionProviders[0]: must have one of opentelemetry and envoyFileAccessLog',
+      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls',
+    ],
+    [
+      'a provider of two kinds',
+      'extensionProviders: [{ name: a, envoyHttpAls: { service: a.b, port: 1 }, envoyFileAccessLog: {} }]',
+      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls',
+    ],
+    [
+      'an access-log service without a host',
+      'extensionProviders: [{ name: a, envoyTcpAls: { service: shop/, port: 1 } }]',
+      'extensionProviders[0].envoyTcpAls.service: must be set',
+    ],
+    [
+      'an access-log service without a port',
+      'extensionProviders: [{ name: a, envoyHttpAls: { service: a.b } }]',
+      'extensionProviders[0].envoyHttpAls.port: is required',
+    ],
+    [
+      'a header that is none in an access log',
+      'extensionProviders: [{ name: a, envoyHttpAls: { service: a.b, port: 1, additionalRequestHeadersToLog: ["a b"] } }]',
+      /extensionProviders\[0\]\.envoyHttpAls\.additionalRequestHeadersToLog\[0\]: /,
+    ],
+    [
+      'filter state in an access log',
+      'extensionProviders: [{ name: a, envoyTcpAls: { service: a.b, port: 1, filterStateObjectsToLog: [a] } }]',
+      'extensionProviders[0].envoyTcpAls.filterStateObjectsToLog: unknown field',
     ],
     [
       'a provider of another kind',

@@ -89,9 +89,12 @@ describe('a release decides itself', () => {
       'rollback',
     ]);
     await eventually(async () => (countVersions(await client.callMany(200))['v2'] === undefined ? true : undefined));
-    const page = parsePrometheusText(await fetchText(mesh.metricsUrl));
-    expect(findSample(page, 'heddle_canary_status', { name: 'reviews' })).toBe(2);
-    expect(findSample(page, 'heddle_canary_weight', { name: 'reviews' })).toBe(0);
+    await eventually(async () => {
+      const page = parsePrometheusText(await fetchText(mesh.metricsUrl));
+      expect(findSample(page, 'heddle_canary_status', { name: 'reviews' })).toBe(2);
+      expect(findSample(page, 'heddle_canary_weight', { name: 'reviews' })).toBe(0);
+      return true;
+    });
     const { code } = await mesh.heddle('canary', 'watch', 'reviews', '--wait');
     expect(code).toBe(1);
   }, 120_000);

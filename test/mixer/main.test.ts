@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
+import { unusedPort } from '../support/unused-port.ts';
 
 const program = fileURLToPath(new URL('../../dist/mixer/main.js', import.meta.url));
 const children: ChildProcess[] = [];
@@ -30,12 +31,23 @@ describe('mixer as a process', () => {
   test.each([
     [['--mixer-port', 'abc'], /--mixer-port.*whole number/],
     [['--unknown'], /unknown option/],
+    [['--pilot', '127.0.0.1:15080'], /--pilot.*URL is expected/],
   ])('%s is a usage error', async (flags, message) => {
     const child = run(...flags);
     const exited = once(child, 'exit');
     const [text] = await once(child.stderr ?? child, 'data');
     expect(String(text)).toMatch(message);
     expect((await exited)[0]).toBe(1);
+  });
+
+  test('without the pilot that it is told of it serves all the same, and ends in order', async () => {
+    const child = run('--mixer-port', '0', '--metrics-port', '0', '--pilot', `http://127.0.0.1:${await unusedPort()}`);
+    const [line] = await once(child.stdout ?? child, 'data');
+    const url = /metrics (http:\S+)\n$/.exec(String(line))?.[1] ?? '';
+    expect(await (await fetch(url)).text()).toContain('heddle_canary_status_writes_total');
+    const exited = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
   });
 
   test('a port that is taken ends it with an error', async () => {

@@ -15,6 +15,8 @@ export type PeerProgram =
   | 'dig'
   | 'redis-server'
   | 'psql'
+  | 'prometheus'
+  | 'promtool'
   | 'hadolint';
 
 /** Comma-separated names of programs that must be there: without them a test fails instead of being skipped. */

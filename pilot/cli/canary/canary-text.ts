@@ -1,7 +1,7 @@
 /** A release as a person reads it. Pure. */
 import type { CanaryStatus } from '../../../crds/canary.ts';
-import { describeStep } from '../../../mixer/canary/decide.ts';
 import { planRelease, type ReleasePlan } from '../../../mixer/canary/release-plan.ts';
+import { describeStep } from '../../../mixer/canary/release-text.ts';
 import { isCurrent, pauseOf, statusOf, type CanaryResource } from './canary-api.ts';
 import { describeRemaining, type Rates } from './remaining-time.ts';
 
@@ -54,15 +54,15 @@ export function describePlace(canary: CanaryResource, plan: ReleasePlan): string
 }
 
 export function describeRatio({ errorRatio, counts }: CanaryStatus): string {
-  if (errorRatio === undefined || (counts?.canary.requests ?? 0) === 0) return 'unknown';
-  const { estimate, lower, upper } = errorRatio;
+  const { estimate, lower = 0, upper = Number.POSITIVE_INFINITY } = errorRatio ?? {};
+  if (estimate === undefined || (counts?.canary.requests ?? 0) === 0) return 'unknown';
   return `${number(estimate)} [${number(lower)}, ${number(upper)}]`;
 }
 
-/** Three digits; what is no number, as JSON keeps it, is unbounded. */
-export function number(value: number | null | undefined): string {
+/** Three digits. */
+export function number(value: number | undefined): string {
   if (value === undefined) return '-';
-  if (value === null || !Number.isFinite(value)) return '∞';
+  if (!Number.isFinite(value)) return '∞';
   return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumFractionDigits: 3 });
 }
 

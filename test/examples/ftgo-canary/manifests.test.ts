@@ -21,7 +21,7 @@ describe('the YAML of the example', () => {
     }
   });
 
-  test('there are the rule, the subsets, four further steps and the gateway', () => {
-    expect(files).toHaveLength(7);
+  test('there are the rule, the subsets, four further steps, the canary and the gateway', () => {
+    expect(files).toHaveLength(8);
   });
 });

@@ -5,13 +5,13 @@ import { compiled } from '../../support/mesh.ts';
 const start = compiled('examples/ftgo-canary/start.js');
 
 test(
-  'the release is walked through, every step lands where it should, and the mixer agrees',
-  { timeout: 120_000 },
+  'the release is walked through, every step lands where it should, then it releases itself, and the mixer agrees',
+  { timeout: 180_000 },
   async () => {
     const child = new Child({ name: 'start', args: [start, '--once'] });
     const { code } = await child.exited;
     expect(code, child.output).toBe(0);
-    expect(child.output.match(/as expected/g), child.output).toHaveLength(6);
+    expect(child.output.match(/as expected/g), child.output).toHaveLength(7);
     expect(child.output).not.toMatch(/NOT/);
   },
 );

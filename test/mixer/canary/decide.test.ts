@@ -1,15 +1,10 @@
 /** The decisions as a table: a situation in, what happens out. */
 import { describe, expect, test } from 'vitest';
-import {
-  decide,
-  noCanary,
-  type Decision,
-  type Gate,
-  type Gates,
-  type Situation,
-} from '../../../mixer/canary/decide.ts';
+import { decide } from '../../../mixer/canary/decide.ts';
+import { noCanary, type Decision, type Gate, type Gates, type Situation } from '../../../mixer/canary/situation.ts';
 import { planRelease, type ReleasePlan } from '../../../mixer/canary/release-plan.ts';
-import type { Verdict } from '../../../mixer/canary/judge/verdict.ts';
+import { createJudge } from '../../../mixer/canary/judge/judge.ts';
+import { judge, type Verdict } from '../../../mixer/canary/judge/verdict.ts';
 import { canary, destinationRule } from './canaries.ts';
 
 const plan = (analysis: object = {}, spec: object = {}): ReleasePlan =>
@@ -27,19 +22,10 @@ const openGates: Gates = {
   rollback: shut,
 };
 
-const rules = { rollback: 'e-value', advance: 'non-inferiority', collect: 'min-requests' } as const;
-
-const verdict = (outcome: Verdict['outcome'], isCertified = outcome === 'advance'): Verdict => ({
-  outcome,
-  isCertified,
-  rule: rules[outcome],
-  metric: 'errors',
-  message: `the judge says ${outcome}`,
-  eValue: 1,
-  errorRatio: { estimate: 1, lower: 0, upper: 2 },
-  maxIncrease: 0.01,
-  latency: [],
-});
+const verdict = (outcome: Verdict['outcome']): Verdict => {
+  const config = { alpha: 0.01, maxErrorRatio: 1.5, maxErrorRateIncrease: 0.01, maxLatencyRatio: 1.25, minRequests: 1 };
+  return { ...judge(createJudge(config, undefined)), outcome, message: `the judge says ${outcome}` };
+};
 
 /** In step 0 of two, long enough, without a reason to do anything. */
 const situation = (given: Partial<Situation> = {}): Situation => {

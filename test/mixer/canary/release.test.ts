@@ -3,6 +3,8 @@ import type { WriteFault } from './fake-pilot.ts';
 import { ReleaseWorld } from './release-world.ts';
 
 const isDone = (world: ReleaseWorld) => () => ['Succeeded', 'Failed'].includes(world.pilot.status().phase ?? '');
+const isPaused = (world: ReleaseWorld): boolean =>
+  world.pilot.status().conditions?.some(({ type, status }) => type === 'Paused' && status === 'True') === true;
 const wholeWay = ['Initializing', 'Initialized', 'Progressing', 'Promoting', 'Finalising', 'Succeeded'];
 const holders = (world: ReleaseWorld): string[] => [
   ...new Set(world.pilot.written.flatMap(({ lease }) => (lease === undefined ? [] : [lease.holder]))),
@@ -76,6 +78,31 @@ describe('a release driven by one mixer', () => {
     world.pilot.change(({ spec }) => ({ spec: { ...(spec as object), revision: '43' } }));
     await world.run(600, () => world.phases.length > wholeWay.length && isDone(world)());
     expect(world.phases).toEqual([...wholeWay, ...wholeWay]);
+  });
+
+  test('is on the metrics page', async () => {
+    const world = new ReleaseWorld();
+    await world.startMixer('a');
+    const read = async (): Promise<Record<string, number>> => {
+      const families = (await world.mixers.get('a')?.controller.metrics.families()) ?? [];
+      return Object.fromEntries(
+        families.flatMap(({ name, series }) =>
+          [...series].map(({ labels, value }) => [`${name}{${labels}}`, Number(value)]),
+        ),
+      );
+    };
+    const of = (name: string): string => `heddle_canary_${name}{name="reviews",namespace="default"}`;
+    await world.run(60, () => world.pilot.status().canaryWeight === 50);
+    await world.run(1);
+    expect(await read()).toMatchObject({
+      [of('weight')]: 50,
+      [of('status')]: 0,
+      [of('driven')]: 1,
+      [of('evalue')]: expect.closeTo(1) as number,
+    });
+    await world.run(600, isDone(world));
+    await world.run(1);
+    expect(await read()).toMatchObject({ [of('weight')]: 100, [of('status')]: 1, [of('driven')]: 0 });
   });
 
   test('says every decision in an event', async () => {
@@ -174,6 +201,30 @@ describe('faults at every write', () => {
   });
 });
 
+describe('a status that somebody else wrote', () => {
+  const garbage: readonly object[] = [
+    { analysis: 'text' },
+    { analysis: { judge: 7, elapsedMs: 'soon', step: null, primary: [], canary: { requests: -1, errors: {} } } },
+    { analysis: { judge: {}, elapsedMs: Number.MAX_VALUE, stepElapsedMs: -1 } },
+    { decisions: [], conditions: [] },
+    { step: 1000 },
+    { lease: { holder: '', renewedAt: '', seconds: 0 } },
+    { lease: { holder: 'x', renewedAt: 'never', seconds: -1e9 } },
+    { lease: { holder: 'x', renewedAt: '9999-12-31T00:00:00Z', seconds: 1e9 } },
+  ];
+  test.each(garbage)('%j stops no driver, and takes no step twice', async (written) => {
+    const world = new ReleaseWorld();
+    await world.startMixer('a');
+    await world.run(60, () => world.pilot.status().canaryWeight === 5);
+    world.pilot.change(({ status }) => ({ status: { ...(status as object), ...written } }));
+    await world.run(1200, () => isDone(world)() || isPaused(world));
+    world.pilot.request('abort');
+    await world.run(700, isDone(world));
+    expect(['Succeeded', 'Failed']).toContain(world.pilot.status().phase);
+    expect(new Set(world.weights).size).toBe(world.weights.length - (world.weights.at(-1) === 0 ? 1 : 0));
+  });
+});
+
 describe('two mixers', () => {
   test('never both drive: one holds the lease all the way', async () => {
     const world = new ReleaseWorld();
@@ -242,6 +293,20 @@ describe('checks from outside', () => {
     world.rates = { traffic: 400, primary: 0, canary: 1 };
     await world.run(6, isDone(world));
     expect(world.pilot.status().phase).toBe('Failed');
+  });
+
+  test('what is to follow a release is told of its failure, too', async () => {
+    const world = new ReleaseWorld(hooks('post-rollout', 'event'));
+    await world.startMixer('a');
+    await world.run(60, () => world.pilot.status().canaryWeight === 5);
+    world.asked.splice(0);
+    world.pilot.request('abort');
+    await world.run(3, isDone(world));
+    const bodies = world.asked.map(({ body = '' }) => JSON.parse(body) as { phase: string; metadata: object });
+    expect(world.asked.map(({ url }) => url.slice(17)).sort()).toEqual(['event', 'post-rollout']);
+    for (const body of bodies) {
+      expect(body).toMatchObject({ phase: 'Failed', metadata: { eventType: 'Warning', eventReason: 'rollback' } });
+    }
   });
 
   test('a webhook of the type rollback rolls back by saying yes', async () => {

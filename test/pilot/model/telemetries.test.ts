@@ -36,7 +36,7 @@ const client = { namespace: 'default', labels: { app: 'web' } };
 function logsOf(levels: readonly Level[], meshConfig: MeshConfig = {}, mode: WorkloadMode = 'CLIENT'): string[] {
   const telemetries = telemetriesOf(levels, { extensionProviders, ...meshConfig });
   return telemetries.logsOf(client, mode).map(({ provider, expression }) => {
-    const path = provider.envoyFileAccessLog?.path ?? '';
+    const path = ('envoyFileAccessLog' in provider && provider.envoyFileAccessLog.path) || '';
     return expression === undefined ? path : `${path} if ${expression}`;
   });
 }

@@ -1,17 +1,30 @@
 import { describe, expect, test } from 'vitest';
-import type { AccessLogConfig, AccessLogProvider } from '../../../crds/access-log.ts';
+import {
+  type AccessLogConfig,
+  type AccessLogProvider,
+  builtInProvider,
+  type FileLogProvider,
+} from '../../../crds/access-log.ts';
 import { parseLogFilter } from '../../../crds/log-filter.ts';
 import { buildAccessLogFilter } from '../../../pilot/networking/access-log-filter.ts';
 import { buildAccessLog } from '../../../pilot/networking/access-logs.ts';
-import type { AccessLogFilter, FileAccessLog, SubstitutionFormatString } from '../../../proxy/api/envoy.gen.ts';
+import { buildHttpConnectionManager, connectionReports } from '../../../pilot/networking/http-connection-manager.ts';
+import type { WorkloadMode } from '../../../pilot/model/telemetries.ts';
+import type {
+  AccessLog,
+  AccessLogFilter,
+  FileAccessLog,
+  HttpConnectionManager,
+  SubstitutionFormatString,
+} from '../../../proxy/api/envoy.gen.ts';
 
-function fileOf(provider: AccessLogProvider, config: AccessLogConfig = {}): FileAccessLog {
-  const { typed_config } = buildAccessLog({ provider, expression: undefined }, config);
+function fileOf(provider: FileLogProvider, config: AccessLogConfig = {}): FileAccessLog {
+  const { typed_config } = buildAccessLog({ provider, expression: undefined }, config, 'CLIENT');
   expect(typed_config?.['@type']).toBe('type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog');
   return (typed_config ?? {}) as FileAccessLog;
 }
 
-type FileLog = AccessLogProvider['envoyFileAccessLog'];
+type FileLog = FileLogProvider['envoyFileAccessLog'];
 const formatOf = (envoyFileAccessLog: FileLog, config?: AccessLogConfig, name = 'a'): SubstitutionFormatString =>
   fileOf({ name, envoyFileAccessLog }, config).log_format ?? {};
 const textOf = ({ text_format_source }: SubstitutionFormatString): string => text_format_source?.inline_string ?? '';
@@ -87,7 +100,9 @@ describe('the filter of a log', () => {
 
   test('stands beside its log', () => {
     const provider = { name: 'a', envoyFileAccessLog: {} };
-    const logs = ['response.code == 200', undefined].map((expression) => buildAccessLog({ provider, expression }, {}));
+    const logs = ['response.code == 200', undefined].map((expression) =>
+      buildAccessLog({ provider, expression }, {}, 'CLIENT'),
+    );
     expect(logs.map(({ filter }) => filter)).toEqual([code('EQ', 200), undefined]);
   });
 
@@ -138,5 +153,49 @@ describe('the filter of a log', () => {
     ],
   ])('translates %s', (expression, filter) => {
     expect(filterOf(expression)).toEqual(filter);
+  });
+});
+
+describe('the log of an access-log service', () => {
+  const provider = { name: 'als', envoyHttpAls: { service: 'shop/als.mesh', port: 9_001 } };
+  const tcpProvider = { name: 'als', envoyTcpAls: { service: 'als.mesh', port: 9_001, logName: 'mine' } };
+  const build = (each: AccessLogProvider, mode: WorkloadMode = 'CLIENT'): AccessLog =>
+    buildAccessLog({ provider: each, expression: undefined }, {}, mode);
+
+  test('goes to the cluster of its service, which it calls by its host', () => {
+    expect(build(provider)).toMatchObject({
+      name: 'envoy.access_loggers.http_grpc',
+      typed_config: {
+        common_config: {
+          log_name: 'http_envoy_accesslog',
+          grpc_service: { envoy_grpc: { cluster_name: 'outbound|9001||als.mesh', authority: 'als.mesh' } },
+        },
+        additional_request_headers_to_log: ['traceparent'],
+      },
+    });
+    expect(build(tcpProvider)).toMatchObject({
+      name: 'envoy.access_loggers.tcp_grpc',
+      typed_config: { common_config: { log_name: 'mine' } },
+    });
+  });
+
+  test('says on which side of its traffic the listener stands', () => {
+    const tagsOf = (mode: WorkloadMode): unknown => build(provider, mode).typed_config?.['common_config'];
+    expect(tagsOf('SERVER')).toMatchObject({
+      custom_tags: [{ tag: 'heddle.reporter', literal: { value: 'destination' } }],
+    });
+    expect(tagsOf('CLIENT')).toMatchObject({
+      custom_tags: [{ tag: 'heddle.reporter', literal: { value: 'source' } }, { tag: 'heddle.destination_workload' }],
+    });
+  });
+
+  test('of requests is with the connection manager, that of connections with the TCP proxy', () => {
+    const access_log = [build(provider), build(tcpProvider), build(builtInProvider)];
+    const namesOf = (logs: readonly AccessLog[] = []): unknown[] => logs.map(({ name }) => name);
+    const manager = buildHttpConnectionManager({ stat_prefix: 'a', access_log }, 'OUTBOUND').typed_config;
+    const file = 'envoy.access_loggers.file';
+    expect(namesOf((manager as HttpConnectionManager).access_log)).toEqual(['envoy.access_loggers.http_grpc', file]);
+    expect(namesOf(connectionReports({ access_log }).access_log)).toEqual(['envoy.access_loggers.tcp_grpc', file]);
+    expect(connectionReports({ access_log: [build(provider)] })).toEqual({});
   });
 });

@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest';
+import { measureEntries, measurePage, measureRecording, measureReports } from '../../../bench/mixer/measure.ts';
+
+const options = { sidecars: 3, labelSets: 2, seconds: 1, series: 50 };
+
+describe('the measurements of the mixer count what they are about', () => {
+  test('access-log entries, all of which are counted', () => {
+    expect(measureEntries(options)).toBeGreaterThan(100);
+  });
+
+  test('pages with a histogram for each label set in each of three metrics', async () => {
+    const { bytes } = await measurePage(options, 'text');
+    expect(bytes).toBeGreaterThan(50 * 3 * 22 * 500);
+    expect((await measurePage(options, 'openmetrics')).bytes).toBeGreaterThan(bytes);
+  });
+
+  test('reports, none of which is refused', async () => {
+    expect(await measureReports(options)).toBeLessThan(1);
+  });
+
+  test('requests of a sidecar', () => {
+    expect(measureRecording()).toBeGreaterThan(0);
+  });
+});
