@@ -156,7 +156,8 @@ export interface CanaryStatus {
   /** The driver's own. */
   readonly analysis?: unknown;
   readonly counts?: VersionPair;
-  readonly errorRatio?: { readonly estimate: number; readonly lower: number; readonly upper: number };
+  /** An end is left out where nothing bounds it. */
+  readonly errorRatio?: { readonly estimate?: number; readonly lower?: number; readonly upper?: number };
   readonly eValue?: number;
   readonly latency?: readonly unknown[];
   readonly decisions?: readonly CanaryDecision[];

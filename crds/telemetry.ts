@@ -9,6 +9,39 @@ const accessLogging = s.message({
   filter: s.message({ expression: s.string }),
 });
 
+const metricNames = [
+  'ALL_METRICS',
+  'REQUEST_COUNT',
+  'REQUEST_DURATION',
+  'REQUEST_SIZE',
+  'RESPONSE_SIZE',
+  'TCP_OPENED_CONNECTIONS',
+  'TCP_CLOSED_CONNECTIONS',
+  'TCP_SENT_BYTES',
+  'TCP_RECEIVED_BYTES',
+  'GRPC_REQUEST_MESSAGES',
+  'GRPC_RESPONSE_MESSAGES',
+] as const;
+
+const metrics = s.message({
+  /** `prometheus` is the one that there is. */
+  providers: s.listOf(s.record({ name: s.string })),
+  overrides: s.listOf(
+    s.message({
+      match: s.message({
+        /** Default ALL_METRICS. */
+        metric: s.oneOf(...metricNames),
+        customMetric: s.string,
+        mode: s.oneOf('CLIENT_AND_SERVER', 'CLIENT', 'SERVER'),
+      }),
+      disabled: s.boolean,
+      /** By label. */
+      tagOverrides: s.mapOf(s.message({ operation: s.oneOf('UPSERT', 'REMOVE'), value: s.string })),
+    }),
+  ),
+  reportingInterval: s.duration,
+});
+
 /** Known and not in force: what is in them is not looked at. */
 const opaque = Type.Object({}, { 'x-kubernetes-preserve-unknown-fields': true });
 
@@ -18,12 +51,17 @@ export const telemetrySchema = Type.Partial(
     targetRef: opaque,
     targetRefs: s.listOf(opaque),
     accessLogging: s.listOf(accessLogging),
-    metrics: s.listOf(opaque),
+    metrics: s.listOf(metrics),
     tracing: s.listOf(opaque),
   }),
-  { additionalProperties: false, description: 'What is told about the traffic of workloads: their access logs.' },
+  {
+    additionalProperties: false,
+    description: 'What is told about the traffic of workloads: their access logs and metrics.',
+  },
 );
 
+export type TelemetryMetrics = Static<typeof metrics>;
+export type MetricsOverride = NonNullable<TelemetryMetrics['overrides']>[number];
 export type AccessLogging = Static<typeof accessLogging>;
 export type TelemetrySpec = Static<typeof telemetrySchema>;
 

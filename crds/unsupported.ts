@@ -6,6 +6,7 @@ import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, show } from './findings.ts';
 import type { ServerTlsSettings } from './gateway.ts';
 import { loadBalancerFaults } from './load-balancer-support.ts';
+import { unsupportedMetrics } from './metrics-overrides.ts';
 import { isIpAddress } from './names.ts';
 import { clientTlsFaults } from './tls-support.ts';
 import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
@@ -283,7 +284,7 @@ const supported: Readonly<Record<string, Supported>> = {
   WorkloadEntry: workload,
   RateLimit: true,
   Canary: true,
-  Telemetry: { selector: true, accessLogging: true },
+  Telemetry: { selector: true, accessLogging: true, metrics: unsupportedMetrics },
   Service: {
     ports: { port: true, name: true, protocol: only('TCP'), appProtocol: true, targetPort: portNumber },
     selector: true,

@@ -42,6 +42,7 @@ import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
 import { createStreamRecorder } from './telemetry/stream-recorder.ts';
 import { createTcpRecorder } from './telemetry/tcp-recorder.ts';
+import type { MetricRules } from './api/metric-rules.ts';
 import type { DownstreamTls } from './api/tls.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
 import { DownstreamTlsContext } from './tls/downstream-tls.ts';
@@ -169,6 +170,7 @@ export class ProxyServer implements Lifecycle {
     await this.#admin?.start();
     await this.clusters.start();
     await this.listeners.start();
+    this.#ruleMetrics(this.bootstrap.staticListeners);
     for (const sink of this.#metricsSinks) await sink.start();
     this.#seriesExpiry.start();
     if (this.ads !== undefined) {
@@ -332,6 +334,17 @@ export class ProxyServer implements Lifecycle {
     return new HealthReporter({ port, report: (health) => ads.reportHealth(health), clock: this.#clock });
   }
 
+  /** All listeners of one direction count in the metrics of one side: they agree, or the last one that says something has it. */
+  #ruleMetrics(listeners: readonly Listener[]): void {
+    const rulesOf = (isInbound: boolean): MetricRules | undefined =>
+      listeners.findLast(
+        ({ trafficDirection, metricRules }) =>
+          metricRules !== undefined && (trafficDirection === 'INBOUND') === isInbound,
+      )?.metricRules;
+    this.metrics.setRules('source', rulesOf(false));
+    this.metrics.setRules('destination', rulesOf(true));
+  }
+
   #xdsSink(): XdsSink {
     return {
       replaceClusters: (clusters) => this.clusters.replaceClusters(clusters),
@@ -339,6 +352,7 @@ export class ProxyServer implements Lifecycle {
       replaceListeners: async (listeners) => {
         const errors = await this.listeners.replaceListeners(listeners);
         this.#routes.retain(routeConfigNames([...this.bootstrap.staticListeners, ...listeners]));
+        if (errors.length === 0) this.#ruleMetrics([...this.bootstrap.staticListeners, ...listeners]);
         return errors;
       },
       updateAssignment: (assignment) => {

@@ -71,7 +71,7 @@ class LogStreamReader implements StreamReader, LogMessageVisitor {
     const rejection = counts.rejectionOf(entry, this.#nowMs);
     if (rejection !== undefined) return metrics.reject(rejection);
     if (this.#hasOwnMetrics) {
-      counts.trace(source, entry, this.#nowMs);
+      counts.trace(source, entry);
       metrics.uncountedEntries.inc();
     } else if (counts.count(source, entry, this.#nowMs)) metrics.countedEntries.inc();
     else metrics.reject('series_limit');

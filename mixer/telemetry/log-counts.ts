@@ -34,6 +34,7 @@ export interface LogSource {
   readonly node: NodeMetadata;
 }
 
+const durations = 'istio_request_duration_milliseconds';
 const httpMetrics: readonly StandardMetric[] = [requestsTotal, ...standardHistograms];
 /** A log that names one of a million requests is no account of them. */
 const minSampleRate = 1e-6;
@@ -91,15 +92,17 @@ export class LogCounts {
     else countRequest(series, entry, weight);
     if (!entry.isConnection) this.#listener?.requested(series[0]?.labelValues ?? [], entry.durationMs);
     for (const each of series) each.lastChangedMs = nowMs;
-    keepExemplar(series, entry);
+    keepExemplar(series[1], entry);
     return true;
   }
 
-  /** For the request of an instance that counts by itself: its trace may be shown with what it counted. */
-  trace(source: LogSource, entry: LogEntry, nowMs: number): void {
-    if (entry.isConnection || !isTraced(entry.traceParent)) return;
-    const { series } = this.#find(source, entry, nowMs);
-    keepExemplar(series, entry);
+  /** For the request of an instance that counts by itself: its trace is shown with what that counted, if it has come. */
+  trace({ node }: LogSource, entry: LogEntry): void {
+    const reporter = reporterOf(entry);
+    if (entry.isConnection || reporter === undefined || traceIdOf(entry) === undefined) return;
+    const labels = labelsOfEntry(entry, reporter, node);
+    const key = seriesKey({ name: durations, labels });
+    keepExemplar(this.#totals.family(durations)?.series.get(key), entry);
   }
 
   /** Lets go of the series of what has not come since the last sweep. */
@@ -171,14 +174,13 @@ function add(series: Series | undefined, amount: number): void {
 const traceParentPattern = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f][13579bdf]$/;
 
 /** Only traces that somebody records can be looked at: the last bit of the header says so. */
-function isTraced(traceParent: string): boolean {
-  return traceParent !== '' && traceParentPattern.test(traceParent);
+function traceIdOf({ traceParent }: LogEntry): string | undefined {
+  return traceParent === '' ? undefined : traceParentPattern.exec(traceParent)?.[1];
 }
 
-function keepExemplar([, durations]: readonly Series[], { traceParent, durationMs, startMs }: LogEntry): void {
-  if (traceParent === '' || durations?.family.type !== 'histogram') return;
-  const [, traceId] = traceParentPattern.exec(traceParent) ?? [];
-  if (traceId !== undefined) {
-    durations.keepExemplar({ traceId, value: durationMs, timestampMs: startMs + durationMs });
-  }
+function keepExemplar(series: Series | undefined, entry: LogEntry): void {
+  const traceId = series?.family.name === durations ? traceIdOf(entry) : undefined;
+  if (traceId === undefined) return;
+  const { durationMs, startMs } = entry;
+  series?.keepExemplar({ traceId, value: durationMs, timestampMs: startMs + durationMs });
 }

@@ -49,7 +49,7 @@ export class Telemetries {
 
   /** The logs of one listener, sorted by provider. */
   logsOf(client: Client, mode: WorkloadMode): readonly ListenerLog[] {
-    const levels = this.#levelsOf(client)
+    const levels = this.levelsOf(client)
       .map(({ spec: { accessLogging = [] } }) => accessLogging.filter((entry) => isOfMode(entry, mode)))
       .filter((entries) => entries.length > 0);
     const named = levels.map((entries) => entries.flatMap(({ providers }) => namesOf(providers)));
@@ -62,7 +62,7 @@ export class Telemetries {
   }
 
   /** From the widest to the narrowest: of the mesh, of the namespace, of what selects the workload. */
-  #levelsOf({ namespace, labels = {} }: Client): Telemetry[] {
+  levelsOf({ namespace, labels = {} }: Client): Telemetry[] {
     const root = namespace === rootNamespace ? undefined : this.#namespaceWide(rootNamespace);
     const selecting = this.resources.filter(
       ({ spec, metadata }) =>

@@ -9,7 +9,7 @@ import { placeOf } from '../model/workload.ts';
 import { buildGatewayListener } from '../networking/gateway-listeners.ts';
 import { buildGatewaySecrets } from '../networking/gateway-secrets.ts';
 import { buildGatewayHosts } from '../networking/gateway-routes.ts';
-import { reportsOf } from './listener-sets.ts';
+import { listenerClient, reportsOf, withMetricRules } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor, type SharedRoutes } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
@@ -44,6 +44,7 @@ export function createGatewaySets(encoder: ResourceEncoder, onCredentialFault: (
       const context = { config, client, reports, trustedProxies: node.trustedProxies ?? 0 };
       return listeners
         .flatMap((listener) => buildGatewayListener(listener, context) ?? [])
+        .map((listener) => withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)))
         .map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener));
     }),
   );

@@ -1,11 +1,13 @@
 /** The listeners of a node, translated and encoded once for all nodes that share them. */
 import type { Listener } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
+import { metricRulesMetadata } from '../../proxy/api/metric-rules.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
+import { metricRulesOf } from '../model/metric-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { clusterHostname } from '../model/service.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
@@ -26,12 +28,16 @@ import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 export function createListenerSets(encoder: ResourceEncoder) {
   const encode = (listener: Listener): EncodedResource =>
     encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener);
-  const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) =>
-    encode(buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'))),
-  );
+  const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) => {
+    const listener = buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'));
+    return encode(withMetricRules(listener, telemetries, client));
+  });
   // Nodes come and go while no Telemetry changes: what is made for one of them goes with it.
   const ofNodes = memoize((telemetries: Telemetries, _key: null) =>
-    memoize((node: NodeMetadata, _node: null) => buildNodeListeners(node, telemetries).map(encode)),
+    memoize((node: NodeMetadata, _node: null) => {
+      const client = listenerClient(node, telemetries);
+      return buildNodeListeners(node, telemetries).map((each) => encode(withMetricRules(each, telemetries, client)));
+    }),
   );
   const intercepted = createInterceptedListeners(encode);
   const dns = createDnsListeners(encode);
@@ -61,22 +67,28 @@ function createDnsListeners(encode: (listener: Listener) => EncodedResource) {
 
 /** Those of intercepted nodes are made of the services, and of the rules for connections. */
 function createInterceptedListeners(encode: (listener: Listener) => EncodedResource) {
-  const shared = memoize((config: PushConfig, { logging, ...interception }: SharedInterception) =>
-    buildInterceptedOutboundListeners(config, interception, buildAccessLogs(config.telemetries, logging, 'CLIENT')).map(
-      encode,
-    ),
-  );
+  const shared = memoize((config: PushConfig, { logging, ...interception }: SharedInterception) => {
+    const { telemetries } = config;
+    const reports = buildAccessLogs(telemetries, logging, 'CLIENT');
+    return buildInterceptedOutboundListeners(config, interception, reports).map((each) =>
+      encode(withMetricRules(each, telemetries, logging)),
+    );
+  });
   // Spans tell about the node itself.
   const traced = memoize((config: PushConfig, _key: null) =>
     memoize((node: NodeMetadata, _node: null) => {
       const reports = reportsOf(node, config.telemetries, 'CLIENT');
-      return buildInterceptedOutboundListeners(config, outboundInterceptionOf(node, config), reports).map(encode);
+      const client = listenerClient(node, config.telemetries);
+      return buildInterceptedOutboundListeners(config, outboundInterceptionOf(node, config), reports).map((each) =>
+        encode(withMetricRules(each, config.telemetries, client)),
+      );
     }),
   );
   const inbound = memoize((config: PushConfig, _key: null) =>
     memoize((node: NodeMetadata, _node: null) => {
       const reports = reportsOf(node, config.telemetries, 'SERVER');
-      return encode(buildInterceptedInboundListener(inboundInterceptionOf(node, config), reports));
+      const listener = buildInterceptedInboundListener(inboundInterceptionOf(node, config), reports);
+      return encode(withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)));
     }),
   );
   return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
@@ -110,6 +122,12 @@ export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: Wo
   };
 }
 
+export function withMetricRules(listener: Listener, telemetries: Telemetries, client: Client): Listener {
+  const mode = listener.traffic_direction === 'INBOUND' ? 'SERVER' : 'CLIENT';
+  const rules = metricRulesOf(telemetries, client, mode);
+  return rules === undefined ? listener : { ...listener, metadata: metricRulesMetadata(rules) };
+}
+
 /** Those that other nodes cannot share: spans tell about the node itself. */
 function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
   const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
@@ -121,7 +139,7 @@ function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Liste
 }
 
 /** Workloads that no Telemetry tells apart share what is made for them. */
-function listenerClient(node: NodeMetadata, telemetries: Telemetries): Client {
+export function listenerClient(node: NodeMetadata, telemetries: Telemetries): Client {
   return telemetries.isAboutNamespace(node.namespace) ? clientOf(node, telemetries.selectorLabels) : { namespace: '' };
 }
 

@@ -1,5 +1,6 @@
 /** Decodes `envoy.config.listener.v3.Listener`. */
 import type { Decoded } from '../common/decoded.ts';
+import { decodeMetricRules } from './metric-rules.ts';
 import { readAccessLog } from './access-log-decoder.ts';
 import { decodeAddress, decodeListenAddress } from './address-decoder.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
@@ -24,7 +25,7 @@ export function decodeListener(json: ListenerJson): Decoded<Listener> {
 
 /** A listener of the bootstrap may have no name; its address stands in, so that every listener can be told apart. */
 export function readListener(fields: Fields<ListenerJson>): Listener {
-  fields.ignore('stat_prefix', 'metadata');
+  fields.ignore('stat_prefix');
   // How the kernel spreads connections over workers: one process, one worker.
   fields.ignore('enable_reuse_port', 'connection_balance_config');
   const bindsToPort = fields.flag('bind_to_port', true);
@@ -35,11 +36,12 @@ export function readListener(fields: Fields<ListenerJson>): Listener {
     port,
     bindsToPort,
     trafficDirection: fields.take('traffic_direction') ?? 'UNSPECIFIED',
+    metricRules: decodeMetricRules(fields.message('metadata')),
   };
   return protocol === 'UDP' ? readUdpListener(fields, common) : readTcpListener(fields, common);
 }
 
-type CommonFields = Pick<Listener, 'name' | 'address' | 'port' | 'bindsToPort' | 'trafficDirection'>;
+type CommonFields = Pick<Listener, 'name' | 'address' | 'port' | 'bindsToPort' | 'trafficDirection' | 'metricRules'>;
 
 /** UDP has no connections: what serves its datagrams stands among the listener filters. */
 function readUdpListener(fields: Fields<ListenerJson>, common: CommonFields): Listener {

@@ -1,5 +1,6 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
 import type { SocketAddress } from './address-decoder.ts';
+import type { MetricRules } from './metric-rules.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
@@ -23,6 +24,8 @@ export interface Listener {
   /** Upstream connections come from the client's own address (Envoy's `original_src`); undefined: from the proxy's. */
   readonly originalSource?: OriginalSourceConfig | undefined;
   readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
+  /** How its metrics differ from Istio's; undefined: not at all. */
+  readonly metricRules?: MetricRules | undefined;
   readonly inspection: Inspection;
   /** It answers DNS, over UDP and over TCP, and has no filter chains. Undefined: it accepts connections. */
   readonly dnsFilter?: DnsFilterConfig | undefined;

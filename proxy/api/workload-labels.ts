@@ -6,7 +6,7 @@ import { standardLabelNames, type StandardLabelName } from './standard-metrics.t
 import type { Label } from '../common/exposition.ts';
 
 /** Values by label name; what is missing or empty is `unknown`. */
-export type LabelValues = Readonly<Partial<Record<StandardLabelName, string>>>;
+export type LabelValues = Readonly<Partial<Record<StandardLabelName, string>>> & Readonly<Record<string, string>>;
 
 export const unknownWorkload: PeerMetadata = {
   name: '',
@@ -65,10 +65,7 @@ export function serviceOfNode({ service, namespace }: NodeMetadata): ServiceIden
  * The standard labels of HTTP, or those named, in Istio's order. `grpc_response_status` is empty for requests that are not
  * gRPC.
  */
-export function standardLabels(
-  values: LabelValues,
-  names: readonly StandardLabelName[] = standardLabelNames,
-): readonly Label[] {
+export function standardLabels(values: LabelValues, names: readonly string[] = standardLabelNames): readonly Label[] {
   return names.map((name) => ({
     name,
     value: values[name] || (name === 'grpc_response_status' ? '' : 'unknown'),

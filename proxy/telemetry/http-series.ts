@@ -6,9 +6,8 @@ import type { SeriesTable } from './series-table.ts';
 
 /** How to take a series out again; undefined: it never is. */
 export interface HttpSeriesOrigin {
-  readonly scope: MetricScope;
-  readonly responseCode: number;
-  readonly responseFlags: string;
+  /** The last one that counts in it. */
+  scope: MetricScope;
   readonly key: string;
 }
 

@@ -2,7 +2,9 @@
  * Istio's standard metrics, counted in the sidecar. Labels are resolved once per pair of workloads (a scope) and once
  * per response code and flags of it (a series); recording a request or a connection then only increments numbers.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ServiceIdentity, WorkloadIdentity } from '../api/cluster.ts';
+import { type MetricRules, noMetricRules } from '../api/metric-rules.ts';
 import type { NodeMetadata } from '../api/node.ts';
 import type { PeerMetadata } from '../api/peer-metadata.ts';
 import { overflowLabels } from '../api/standard-metrics.ts';
@@ -48,7 +50,7 @@ export class IstioMetrics {
   readonly #source: Reporter;
   readonly #destination: Reporter;
   /** For requests without a route: no endpoint is there to keep their scope. */
-  readonly #nowhere: MetricScope;
+  #nowhere: MetricScope;
 
   constructor(local: NodeMetadata, options: IstioMetricsOptions = {}) {
     this.#local = workloadOfNode(local);
@@ -66,6 +68,27 @@ export class IstioMetrics {
         connection_security_policy: 'none',
       }),
     );
+  }
+
+  /** How the metrics of one side differ from Istio's, from now on; what was counted stays as it was labelled. */
+  setRules(side: Reporter['name'], rules: MetricRules = noMetricRules): void {
+    const reporter = side === 'source' ? this.#source : this.#destination;
+    if (isDeepStrictEqual(reporter.rules, rules)) return;
+    reporter.setRules(rules);
+    for (const [key, scope] of this.#scopes) {
+      if (scope.reporter !== reporter) continue;
+      this.#scopes.delete(key);
+      scope.isRetired = true;
+      reporter.scopeCount -= 1;
+    }
+    if (side === 'source') this.#nowhere = this.#createOutboundScope(undefined, undefined);
+    else this.#peers.clear();
+  }
+
+  /** Whether a metric is exported of series with these labels, the first of which names the side. */
+  exports(metricName: string, [reporter]: readonly Label[]): boolean {
+    const { rules } = reporter?.value === 'source' ? this.#source : this.#destination;
+    return !rules.droppedMetrics.includes(metricName);
   }
 
   /** Requests from this workload to `workload`, an endpoint of `service`; what is undefined is labelled `unknown`. */
@@ -143,8 +166,8 @@ export class IstioMetrics {
 
   #remove({ slot, origin }: HttpSeries): void {
     if (origin === undefined) return;
-    const { scope, responseCode, responseFlags, key } = origin;
-    scope.remember(responseCode, responseFlags, unresolvedSlot);
+    const { scope, key } = origin;
+    scope.forget(slot);
     scope.reporter.seriesCount -= 1;
     scope.seriesCount -= 1;
     this.#series.delete(slot);
@@ -169,7 +192,8 @@ export class IstioMetrics {
     });
   }
 
-  #scope(reporter: Reporter, labels: LabelValues): MetricScope {
+  #scope(reporter: Reporter, given: LabelValues): MetricScope {
+    const labels = reporter.ruled(given);
     const key = scopeKeyOf(reporter, labels);
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
@@ -192,23 +216,38 @@ export class IstioMetrics {
     const { reporter, labels } = scope;
     // Only the scopes beyond the cap have no labels.
     if (Object.keys(labels).length === 0) return reporter.overflowSlot;
-    const key = `${responseCode} ${responseFlags} ${scope.key}`;
+    const code = reporter.tells('response_code') ? responseCode : '';
+    const key = `${code} ${reporter.tells('response_flags') ? responseFlags : ''} ${scope.key}`;
     const known = this.#slotByKey.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#adopt(known, scope);
     if (reporter.seriesCount >= this.#maxSeries) return reporter.overflowSlot;
     reporter.seriesCount += 1;
     scope.seriesCount += 1;
     const slot = this.#addSeries(
-      standardLabels({
-        ...labels,
-        reporter: reporter.name,
-        request_protocol: 'http',
-        response_code: String(responseCode),
-        response_flags: responseFlags,
-      }),
-      { scope, responseCode, responseFlags, key },
+      standardLabels(
+        {
+          request_protocol: 'http',
+          response_code: String(responseCode),
+          response_flags: responseFlags,
+          ...labels,
+          reporter: reporter.name,
+        },
+        reporter.labelNames,
+      ),
+      { scope, key },
     );
     this.#slotByKey.set(key, slot);
+    return slot;
+  }
+
+  /** A series outlives its scope where the rules of labels changed, and came back. */
+  #adopt(slot: number, scope: MetricScope): number {
+    const origin = this.#series.get(slot)?.origin;
+    if (origin?.scope.isRetired === true) {
+      origin.scope.seriesCount -= 1;
+      scope.seriesCount += 1;
+      origin.scope = scope;
+    }
     return slot;
   }
 

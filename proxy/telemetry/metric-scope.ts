@@ -1,4 +1,6 @@
 /** What is fixed of a metric's labels when a peer is known, and the way from a response to its series. */
+import { type MetricRules, noMetricRules } from '../api/metric-rules.ts';
+import { standardLabelNames, tcpLabelNames } from '../api/standard-metrics.ts';
 import type { TcpSeries } from './tcp-series.ts';
 import type { LabelValues } from '../api/workload-labels.ts';
 
@@ -19,12 +21,42 @@ export class Reporter {
   scopeCount = 0;
   seriesCount = 0;
   tcpSeriesCount = 0;
+  /** Of the listeners whose traffic it counts. */
+  rules: MetricRules = noMetricRules;
+  labelNames: readonly string[] = standardLabelNames;
+  tcpLabelNames: readonly string[] = tcpLabelNames;
 
   constructor(name: Reporter['name'], overflowSlot: number, tcpOverflow: TcpSeries) {
     this.name = name;
     this.overflowSlot = overflowSlot;
     this.tcpOverflow = tcpOverflow;
     this.overflowScope = new MetricScope(this, {});
+  }
+
+  setRules(rules: MetricRules): void {
+    this.rules = rules;
+    const namesOf = (standard: readonly string[]): readonly string[] => {
+      const more = Object.keys(rules.fixedLabels).filter((name) => !standard.includes(name));
+      return [...standard, ...more].filter((name) => !rules.removedLabels.includes(name));
+    };
+    this.labelNames = namesOf(standardLabelNames);
+    this.tcpLabelNames = namesOf(tcpLabelNames);
+  }
+
+  /** Without what is removed, so that what differs in nothing else is the same. */
+  ruled(labels: LabelValues): LabelValues {
+    const { rules } = this;
+    if (rules === noMetricRules) return labels;
+    const kept = Object.entries({ ...labels, ...rules.fixedLabels }).filter(
+      ([name]) => !rules.removedLabels.includes(name),
+    );
+    return Object.fromEntries(kept);
+  }
+
+  /** Whether the label says something of each response. */
+  tells(name: string): boolean {
+    const { removedLabels, fixedLabels } = this.rules;
+    return !removedLabels.includes(name) && fixedLabels[name] === undefined;
   }
 
   /** There is room again: whoever keeps the overflow scope asks for its own. */

@@ -76,9 +76,10 @@ export class MetricsReport {
 
   #httpFamilies(changed: readonly HttpSeries[]): readonly MetricFamily[] {
     const { metrics } = this.#sources;
-    const requests = changed.map((series) => this.#metric(series, metrics.requestCount(series)));
+    const exported = (name: string) => changed.filter(({ labels }) => metrics.exports(name, labels));
+    const requests = exported(requestsTotal.name).map((series) => this.#metric(series, metrics.requestCount(series)));
     const histograms = standardHistograms.map((family, index): MetricFamily => {
-      const values = changed.map((series): Metric => {
+      const values = exported(family.name).map((series): Metric => {
         const { buckets, count, sum } = metrics.histogram(series, index);
         return { ...this.#metric(series, 0), histogram: { buckets, count, sum, upperBounds: standardUpperBounds } };
       });
@@ -90,7 +91,9 @@ export class MetricsReport {
   #tcpFamilies(changed: readonly TcpSeries[]): readonly MetricFamily[] {
     return tcpMetrics.map((family) => ({
       ...family,
-      metrics: changed.map((series) => this.#metric(series, tcpMetricValue(series, family.name))),
+      metrics: changed
+        .filter(({ labels }) => this.#sources.metrics.exports(family.name, labels))
+        .map((series) => this.#metric(series, tcpMetricValue(series, family.name))),
     }));
   }
 

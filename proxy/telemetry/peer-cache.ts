@@ -9,7 +9,7 @@ const maxValueLength = 256;
 export class PeerCache<T> {
   readonly #maxEntries: number;
   readonly #create: (peer: PeerMetadata) => T;
-  readonly #unknownPeer: T;
+  #unknownPeer: T;
   readonly #entries = new Map<string, T>();
   // Requests of one connection come from one peer: comparing with the last header spares hashing it.
   #lastHeader = '';
@@ -37,6 +37,14 @@ export class PeerCache<T> {
     this.#lastHeader = '';
     this.#lastEntry = this.#unknownPeer;
     return this.get(header);
+  }
+
+  /** Everything that was made is out of date. */
+  clear(): void {
+    this.#entries.clear();
+    this.#unknownPeer = this.#create(unknownWorkload);
+    this.#lastHeader = '';
+    this.#lastEntry = this.#unknownPeer;
   }
 
   #add(header: string): T {

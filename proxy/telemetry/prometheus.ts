@@ -20,17 +20,24 @@ export function prometheusText(
 }
 
 function istioFamilies(metrics: IstioMetrics): ExposedFamily[] {
+  function* exported<S extends IstioSeries>(all: Iterable<S>, name: string): Generator<S, void, undefined> {
+    for (const series of all) if (metrics.exports(name, series.labels)) yield series;
+  }
   return [
-    { ...requestsTotal, type: 'counter', series: seriesOf(metrics.series(), (series) => metrics.requestCount(series)) },
+    {
+      ...requestsTotal,
+      type: 'counter',
+      series: seriesOf(exported(metrics.series(), requestsTotal.name), (series) => metrics.requestCount(series)),
+    },
     ...standardHistograms.map((metric, histogram): ExposedFamily => ({
       ...metric,
       type: 'histogram',
       upperBounds: standardUpperBounds,
-      series: seriesOf(metrics.series(), (series) => metrics.histogram(series, histogram)),
+      series: seriesOf(exported(metrics.series(), metric.name), (series) => metrics.histogram(series, histogram)),
     })),
     ...tcpMetrics.map((metric): ExposedFamily => ({
       ...metric,
-      series: seriesOf(metrics.allTcpSeries(), (series) => tcpMetricValue(series, metric.name)),
+      series: seriesOf(exported(metrics.allTcpSeries(), metric.name), (series) => tcpMetricValue(series, metric.name)),
     })),
   ];
 }

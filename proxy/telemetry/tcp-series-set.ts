@@ -33,15 +33,15 @@ export class TcpSeriesSet {
     const { reporter, labels } = scope;
     // Only the scopes beyond the cap have no labels.
     if (Object.keys(labels).length === 0) return reporter.tcpOverflow;
-    const key = `${responseFlags} ${scope.key}`;
+    const key = `${reporter.tells('response_flags') ? responseFlags : ''} ${scope.key}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     if (reporter.tcpSeriesCount >= this.#maxSeries) return reporter.tcpOverflow;
     reporter.tcpSeriesCount += 1;
     scope.seriesCount += 1;
-    const values = { ...labels, reporter: reporter.name, request_protocol: 'tcp', response_flags: responseFlags };
+    const values = { request_protocol: 'tcp', response_flags: responseFlags, ...labels, reporter: reporter.name };
     const origin = { scope, responseFlags, key };
-    const series = new TcpSeries(standardLabels(values, tcpLabelNames), origin, this.#generations);
+    const series = new TcpSeries(standardLabels(values, reporter.tcpLabelNames), origin, this.#generations);
     this.#byKey.set(key, series);
     scope.rememberTcp(responseFlags, series);
     return series;

@@ -222,6 +222,27 @@ describe('traces are found by what they are examples of', () => {
     expect(line[0]).toMatch(/# \{trace_id="4bf92f3577b34da6a3ce929d0e0e4736"\} 30 \d+\.\d+$/);
   });
 
+  test('the trace of a sidecar that counts by itself stands beside what that counted, and adds no series', async () => {
+    const sidecar = new Sidecar('tracing', { mixer });
+    await sidecar.sink.start();
+    sidecar.request(2, 'v7');
+    await sidecar.tickUntil(mixer, 2, { source_workload: 'tracing' });
+    const id = 'sidecar~127.0.0.1~tracing.shop~shop.svc.cluster.local';
+    const metadata = {
+      NAMESPACE: 'shop',
+      WORKLOAD_NAME: 'tracing',
+      LABELS: { app: 'ftgo-order-service', version: 'v1' },
+    };
+    const common = { upstream_cluster: 'PassthroughCluster', duration: '0.002s' };
+    const tags = { 'heddle.destination_workload': 'consumer-v7;shop;consumer;v7;Kubernetes' };
+    const known = traced('01', { ...common, upstream_cluster: '', custom_tags: tags });
+    await client.send(message(httpLogs(known, traced('01', common)), { id, metadata }));
+    const lines = (await openMetrics()).split('\n').filter((each) => each.includes('source_workload="tracing"'));
+    expect(lines.filter((each) => each.includes(traceId))).toHaveLength(1);
+    expect(lines.filter((each) => each.startsWith('istio_requests_total'))).toHaveLength(1);
+    await sidecar.sink.close();
+  });
+
   test('a trace that nobody records is none', async () => {
     await client.send(message(httpLogs(traced('00')), workload('untraced')));
     expect(await openMetrics()).not.toMatch(/source_workload="untraced".*# /);

@@ -9,6 +9,8 @@ const telemetry = (spec: object, version = 'v1'): object => ({
   ...resource('Telemetry', spec),
   apiVersion: `telemetry.istio.io/${version}`,
 });
+const overriding = (override: object): object =>
+  telemetry({ metrics: [{ providers: [{ name: 'prometheus' }], overrides: [override] }] });
 const logging = (entry: object): object => telemetry({ accessLogging: [entry] });
 
 describe('a Telemetry', () => {
@@ -25,6 +27,13 @@ describe('a Telemetry', () => {
     ['with providers', logging({ providers: [{ name: 'envoy' }, { name: 'other' }] })],
     ['that is disabled for clients', logging({ disabled: true, match: { mode: 'CLIENT' } })],
     ['with a filter', logging({ filter: { expression: 'response.code >= 400' } })],
+    ['without a metric', telemetry({ metrics: [{ overrides: [{ disabled: true }] }] })],
+    [
+      'without some metrics of servers',
+      overriding({ match: { metric: 'REQUEST_SIZE', mode: 'SERVER' }, disabled: true }),
+    ],
+    ['without a label', overriding({ tagOverrides: { request_protocol: { operation: 'REMOVE' } } })],
+    ['with a label more', overriding({ match: { metric: 'ALL_METRICS' }, tagOverrides: { zone: { value: "'a b'" } } })],
     ['with a filter that is empty', logging({ filter: { expression: '' } })],
   ])('%s is valid and in force', (_, input) => {
     expect(errorsOf(input)).toEqual([]);
@@ -69,7 +78,51 @@ describe('a Telemetry', () => {
   });
 
   test.each([
-    ['metrics', { metrics: [{ overrides: [{ disabled: true }] }] }],
+    [
+      'a label that Prometheus could not take',
+      { tagOverrides: { 'a-b': { operation: 'REMOVE' } } },
+      'spec.metrics[0].overrides[0].tagOverrides.a-b: must be the name of a label of Prometheus',
+    ],
+    [
+      'no value for a label',
+      { tagOverrides: { a: {} } },
+      'spec.metrics[0].overrides[0].tagOverrides.a.value: must be set',
+    ],
+    [
+      'a value for a label that is removed',
+      { tagOverrides: { a: { operation: 'REMOVE', value: '"x"' } } },
+      'spec.metrics[0].overrides[0].tagOverrides.a.value: must not be set where it is removed',
+    ],
+  ])('with %s in its metrics is refused', (_, override, error) => {
+    expect(errorsOf(overriding(override))).toEqual([error]);
+  });
+
+  test.each([
+    [
+      'labels of one metric',
+      { match: { metric: 'REQUEST_COUNT' }, tagOverrides: { a: { operation: 'REMOVE' } } },
+      'tagOverrides',
+    ],
+    ['the label of sides', { tagOverrides: { reporter: { operation: 'REMOVE' } } }, 'tagOverrides.reporter'],
+    ['an expression', { tagOverrides: { a: { value: 'request.host' } } }, 'tagOverrides.a.value'],
+    ['a metric of gRPC', { match: { metric: 'GRPC_REQUEST_MESSAGES' }, disabled: true }, 'match.metric'],
+    ['a metric of its own', { match: { customMetric: 'mine' }, disabled: true }, 'match.customMetric'],
+  ])('with %s in its metrics is valid, and is refused because nothing is done about it yet', (_, override, at) => {
+    expect(errorsOf(overriding(override))).toEqual([]);
+    expect(unsupportedOf(overriding(override))).toEqual([
+      expect.stringMatching(new RegExp(`^spec\\.metrics\\[0\\]\\.overrides\\[0\\]\\.${at}: .*is not supported yet`)),
+    ]);
+  });
+
+  test('with another provider of metrics, or an interval of its own, is refused too', () => {
+    const spec = { metrics: [{ providers: [{ name: 'stackdriver' }], reportingInterval: '5s' }] };
+    expect(unsupportedOf(telemetry(spec))).toEqual([
+      'spec.metrics[0].reportingInterval: is not supported yet',
+      'spec.metrics[0].providers[0].name: "stackdriver" is not supported yet, only "prometheus"',
+    ]);
+  });
+
+  test.each([
     ['tracing', { tracing: [{ randomSamplingPercentage: 10 }] }],
     ['targetRefs', { targetRefs: [{ kind: 'Service', name: 'a' }] }],
     ['targetRef', { targetRef: { kind: 'Service', name: 'a' } }],
