@@ -12,6 +12,9 @@ import type { Label } from '../../proxy/common/exposition.ts';
 /** Metrics per label set: one counter and the histograms. */
 export const metricsPerLabelSet = 1 + standardHistograms.length;
 
+/** As Prometheus counts them: the counter, and of each histogram its buckets, the one to infinity, the sum and the count. */
+export const seriesPerLabelSet = 1 + standardHistograms.length * (standardUpperBounds.length + 3);
+
 /** As long as those of a mesh are, about 1 kB a set. */
 export function labelSet(workload: string, index: number): readonly Label[] {
   return standardLabelNames.map((name) => ({ name, value: valueOf(name, workload, index) }));
