@@ -11,8 +11,14 @@ const attributePattern = /^[\x20-\x3a\x3c-\x7e]*$/;
 
 /** `settings` have passed the schema. */
 export function loadBalancerFaults(settings: LoadBalancerSettings, path: string): FieldError[] {
-  const { simple = 'LEAST_REQUEST', consistentHash, warmup, warmupDurationSecs } = settings;
+  const { simple = 'LEAST_REQUEST', consistentHash, zoneAwareLbSetting, warmup, warmupDurationSecs } = settings;
   const faults = consistentHash === undefined ? [] : hashFaults(consistentHash, `${path}.consistentHash`);
+  const isBalanced = consistentHash === undefined && simple !== 'PASSTHROUGH';
+  if (zoneAwareLbSetting !== undefined && !isBalanced) {
+    const other = consistentHash === undefined ? simple : 'consistentHash';
+    const message = `has no effect with ${other}, only with LEAST_REQUEST, ROUND_ROBIN and RANDOM`;
+    faults.push({ path: `${path}.zoneAwareLbSetting`, message });
+  }
   const warmsUp = consistentHash === undefined && simple !== 'RANDOM' && simple !== 'PASSTHROUGH';
   for (const [field, value] of Object.entries({ warmup, warmupDurationSecs })) {
     if (value === undefined || warmsUp) continue;

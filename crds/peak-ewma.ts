@@ -46,12 +46,13 @@ function checkPolicy(policy: TrafficPolicy | undefined, path: string, findings: 
 
 function checkSettings(settings: LoadBalancerSettings | undefined, path: string, findings: Findings): void {
   if (settings === undefined) return;
-  const { simple, consistentHash, warmup, warmupDurationSecs, localityLbSetting } = settings;
+  const { simple, consistentHash, warmup, warmupDurationSecs, localityLbSetting, zoneAwareLbSetting } = settings;
   const given = {
     simple: simple === 'UNSPECIFIED' ? undefined : simple,
     consistentHash,
     warmup,
     warmupDurationSecs,
+    zoneAwareLbSetting,
     'localityLbSetting.distribute': localityLbSetting?.distribute?.length ? localityLbSetting.distribute : undefined,
   };
   for (const [field, value] of Object.entries(given)) {

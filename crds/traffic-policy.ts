@@ -118,6 +118,7 @@ export type PortTrafficPolicy = Static<typeof portTrafficPolicy>;
 export type LoadBalancerSettings = Static<typeof loadBalancer>;
 export type ConsistentHash = Static<typeof consistentHash>;
 export type LocalityLbSetting = Static<typeof localityLbSetting>;
+export type ZoneAwareLbSetting = Static<typeof zoneAwareLbSetting>;
 export type ConnectionPoolSettings = Static<typeof connectionPool>;
 export type OutlierDetection = Static<typeof outlierDetection>;
 export type ClientTLSSettings = Static<typeof tls>;

@@ -101,6 +101,7 @@ const loadBalancer: Supported = {
   warmup: true,
   warmupDurationSecs: true,
   localityLbSetting: true,
+  zoneAwareLbSetting: true,
 };
 
 /** ISTIO_MUTUAL needs an authority of the mesh, and `credentialName` secrets that the control plane hands out. */

@@ -11,6 +11,7 @@ export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
     ...checkUniqueNames('static_resources.listeners', bootstrap.staticListeners),
     ...checkAddresses(bootstrap),
     ...checkGrpcServices(bootstrap),
+    ...checkLocalCluster(bootstrap),
     ...checkDiscovery(bootstrap),
     ...checkRoutes(bootstrap),
     ...checkKeepalive(bootstrap),
@@ -77,6 +78,13 @@ function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string 
   return cluster.protocol === 'http2'
     ? undefined
     : `must name a cluster with http2_protocol_options, "${name}" has none`;
+}
+
+/** As in Envoy, which looks there only. */
+function checkLocalCluster({ localClusterName: name, staticClusters }: Bootstrap): FieldError[] {
+  if (name === undefined || staticClusters.some((cluster) => cluster.name === name)) return [];
+  const message = `must name a cluster of static_resources, "${name}" is none`;
+  return [{ path: 'cluster_manager.local_cluster_name', message }];
 }
 
 /** Whoever takes resources from a control plane says where it is, and who asks. */

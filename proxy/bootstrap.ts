@@ -28,6 +28,8 @@ export interface Bootstrap {
   readonly admin: { readonly address: string; readonly port: number } | undefined;
   readonly staticListeners: readonly Listener[];
   readonly staticClusters: readonly Cluster[];
+  /** `cluster_manager.local_cluster_name`: the static cluster that is the proxy's own service. Undefined: none is. */
+  readonly localClusterName: string | undefined;
   /** The ADS stream, when `dynamic_resources.ads_config` is given. */
   readonly ads:
     | { readonly clusterName: string; readonly hasClusterDiscovery: boolean; readonly hasListenerDiscovery: boolean }
@@ -67,6 +69,7 @@ function readFields(fields: Fields<BootstrapJson>): Bootstrap {
     admin: admin && readAdmin(admin),
     staticListeners: resources?.list('listeners', readListener) ?? [],
     staticClusters: resources?.list('clusters', readCluster) ?? [],
+    localClusterName: fields.message('cluster_manager')?.text('local_cluster_name') || undefined,
     ads: dynamicResources && readDynamicResources(dynamicResources),
     metricsServices: fields.list('stats_sinks', readStatsSink),
     maxDownstreamConnections: readConnectionLimit(fields.message('overload_manager')),

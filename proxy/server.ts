@@ -47,7 +47,7 @@ import type { DownstreamTls } from './api/tls.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
 import { DownstreamTlsContext } from './tls/downstream-tls.ts';
 import { Tracers } from './tracing/tracers.ts';
-import { ClusterManager } from './upstream/cluster-manager.ts';
+import { ClusterManager, type ClusterManagerContext } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
 import type { XdsSink } from './xds/sink.ts';
 
@@ -98,7 +98,7 @@ export class ProxyServer implements Lifecycle {
     this.certificates = new CertificateStore({ clock, logger: this.#logger.child('tls') });
     const { certificates, stats } = this;
     const upstream = { clock, timers: this.#timers, random, stats, isOwnAddress, certificates };
-    this.clusters = new ClusterManager(upstream, bootstrap.staticClusters);
+    this.clusters = new ClusterManager({ ...upstream, local: localClusterOf(bootstrap) }, bootstrap.staticClusters);
     this.#accessLogs = new AccessLogs({
       node: bootstrap.node,
       reportsMetrics: bootstrap.metricsServices.length > 0,
@@ -380,4 +380,10 @@ function routeConfigNames(listeners: readonly Listener[]): Set<string> {
 
 function stackOf(cause: unknown): unknown {
   return cause instanceof Error ? (cause.stack ?? cause.message) : cause;
+}
+
+/** Who does not say where it is, is in a place without a name. */
+function localClusterOf({ node, localClusterName: clusterName }: Bootstrap): ClusterManagerContext['local'] {
+  const place = node.metadata.locality ?? { region: '', zone: '', subZone: '' };
+  return clusterName === undefined ? undefined : { clusterName, place };
 }

@@ -6,7 +6,9 @@ import { isIP, isIPv6 } from 'node:net';
 import type { Admin, Bootstrap, Cluster, ConfigSource, OverloadManager, StatsSink } from '../../proxy/api/envoy.gen.ts';
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
+import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
+import { buildLocalCluster } from '../networking/local-cluster.ts';
 import type { HostPort } from './option-parsers.ts';
 
 export interface SidecarIdentity {
@@ -57,7 +59,8 @@ export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
   return {
     node: encodeNode(describeNode(plan)),
     admin: buildAdmin(ports.admin),
-    static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster()] },
+    static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster(), buildLocalCluster()] },
+    cluster_manager: { local_cluster_name: localClusterName },
     dynamic_resources: {
       ads_config: {
         api_type: 'GRPC',

@@ -2,7 +2,7 @@
 import type { DestinationRuleSpec, Subset } from '../../crds/destination-rule.ts';
 import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
-import type { LocalityLbSetting, TrafficPolicy } from '../../crds/traffic-policy.ts';
+import type { LoadBalancerSettings, LocalityLbSetting, TrafficPolicy } from '../../crds/traffic-policy.ts';
 import type { Client } from './client.ts';
 import { type DestinationRule, type MergedRule, NamespaceRules, selectorOf } from './namespace-rules.ts';
 import type { Service } from './service.ts';
@@ -15,6 +15,8 @@ export class DestinationRules {
   readonly selectorLabels: ReadonlySet<string>;
   /** Labels of clients that a `failoverPriority` compares with those of endpoints. */
   readonly failoverLabels: ReadonlySet<string>;
+  /** Some clients want to know where others of their own service are. */
+  readonly hasZoneAware: boolean;
   readonly #byNamespace: ReadonlyMap<string, NamespaceRules>;
 
   /** `resources` come oldest first. */
@@ -26,8 +28,10 @@ export class DestinationRules {
     }
     this.#byNamespace = new Map([...byNamespace].map(([namespace, rules]) => [namespace, new NamespaceRules(rules)]));
     this.selectorLabels = new Set(resources.flatMap(({ spec }) => Object.keys(selectorOf(spec) ?? {})));
-    const settings = resources.flatMap(({ spec }) => policiesOf(spec).flatMap(localitySettingsOf));
+    const balancers = resources.flatMap(({ spec }) => policiesOf(spec).flatMap(loadBalancersOf));
+    const settings = balancers.flatMap((each) => [each.localityLbSetting, each.zoneAwareLbSetting]);
     this.failoverLabels = new Set([localityLbSetting, ...settings].flatMap(failoverLabelsOf));
+    this.hasZoneAware = balancers.some(isZoneAware);
   }
 
   /**
@@ -47,15 +51,16 @@ function policiesOf({ trafficPolicy, subsets = [] }: DestinationRuleSpec): reado
   return [trafficPolicy, ...subsets.map((subset) => subset.trafficPolicy)].filter((policy) => policy !== undefined);
 }
 
-function localitySettingsOf({
-  loadBalancer,
-  portLevelSettings = [],
-}: TrafficPolicy): (LocalityLbSetting | undefined)[] {
-  return [loadBalancer, ...portLevelSettings.map((port) => port.loadBalancer)].map((each) => each?.localityLbSetting);
+function loadBalancersOf({ loadBalancer, portLevelSettings = [] }: TrafficPolicy): LoadBalancerSettings[] {
+  return [loadBalancer, ...portLevelSettings.map((port) => port.loadBalancer)].filter((each) => each !== undefined);
+}
+
+function isZoneAware({ zoneAwareLbSetting }: LoadBalancerSettings): boolean {
+  return zoneAwareLbSetting !== undefined && zoneAwareLbSetting.enabled !== false;
 }
 
 /** `label` is compared with the client's, `label=value` with that value. */
-function failoverLabelsOf(setting: LocalityLbSetting | undefined): string[] {
+function failoverLabelsOf(setting: Pick<LocalityLbSetting, 'failoverPriority'> | undefined): string[] {
   return (setting?.failoverPriority ?? []).filter((entry) => !entry.includes('='));
 }
 

@@ -4,8 +4,10 @@ import type { PeakEwmaSettings } from '../../crds/peak-ewma.ts';
 import type { ConsistentHash, LoadBalancerSettings } from '../../crds/traffic-policy.ts';
 import type {
   Cluster,
+  Cluster_CommonLbConfig,
   Cluster_LbPolicy,
   Cluster_SlowStartConfig as SlowStart,
+  LeastRequest,
   PeakEwma,
 } from '../../proxy/api/envoy.gen.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
@@ -45,22 +47,40 @@ export function buildCommonLoadBalancing(
   meshConfig: MeshConfig,
 ): Pick<Cluster, 'common_lb_config'> {
   const { outlierDetection } = policy;
-  const isWeighted = weighsLocalities(policy, meshConfig) && peakEwmaOf(policy) === undefined;
-  if (outlierDetection === undefined && !isWeighted) return {};
+  const common = {
+    ...(outlierDetection === undefined
+      ? {}
+      : { healthy_panic_threshold: { value: outlierDetection.minHealthPercent ?? 0 } }),
+    ...buildLocalities(policy, meshConfig),
+  };
+  return Object.keys(common).length === 0 ? {} : { common_lb_config: common };
+}
+
+const notZoneAware = { routing_enabled: { value: 0 } };
+
+/**
+ * With a local cluster in its bootstrap an Envoy keeps requests in its zone unless it is told not to. Where a hash or
+ * latency decides it has no say in that.
+ */
+function buildLocalities(policy: PolicyBlocks, meshConfig: MeshConfig): Cluster_CommonLbConfig {
+  if (peakEwmaOf(policy) !== undefined) return {};
+  if (weighsLocalities(policy, meshConfig)) return { locality_weighted_lb_config: {} };
+  const { consistentHash, zoneAwareLbSetting } = policy.loadBalancer ?? {};
+  if (consistentHash !== undefined) return {};
+  const { enabled = zoneAwareLbSetting !== undefined, minClusterSize } = zoneAwareLbSetting ?? {};
   return {
-    common_lb_config: {
-      ...(outlierDetection === undefined
-        ? {}
-        : { healthy_panic_threshold: { value: outlierDetection.minHealthPercent ?? 0 } }),
-      ...(isWeighted ? { locality_weighted_lb_config: {} } : {}),
+    zone_aware_lb_config: {
+      ...(enabled ? {} : notZoneAware),
+      ...(minClusterSize === undefined ? {} : { min_cluster_size: minClusterSize }),
     },
   };
 }
 
 /** A subset of another rule may want something else. */
 function peakEwmaOf({ peakEwma, loadBalancer }: PolicyBlocks): PeakEwmaSettings | undefined {
-  const { simple = 'UNSPECIFIED', consistentHash, localityLbSetting } = loadBalancer ?? {};
-  const isElse = simple !== 'UNSPECIFIED' || consistentHash !== undefined || localityLbSetting?.distribute?.length;
+  const { simple = 'UNSPECIFIED', consistentHash, localityLbSetting, zoneAwareLbSetting } = loadBalancer ?? {};
+  const hasShares = (localityLbSetting?.distribute?.length ?? 0) > 0 || zoneAwareLbSetting !== undefined;
+  const isElse = simple !== 'UNSPECIFIED' || consistentHash !== undefined || hasShares;
   return isElse ? undefined : peakEwma;
 }
 
@@ -72,6 +92,7 @@ function peakEwmaOf({ peakEwma, loadBalancer }: PolicyBlocks): PeakEwmaSettings 
 function buildPeakEwma({ decayMs }: PeakEwmaSettings): Cluster {
   const decay = decayMs === undefined ? {} : { decay_time: formatProtoDuration(decayMs) };
   const config: PeakEwma = { ...decay, default_rtt: '0s' };
+  const fallback: LeastRequest = { locality_lb_config: { zone_aware_lb_config: notZoneAware } };
   return {
     load_balancing_policy: {
       policies: [
@@ -89,6 +110,7 @@ function buildPeakEwma({ decayMs }: PeakEwmaSettings): Cluster {
             name: 'envoy.load_balancing_policies.least_request',
             typed_config: {
               '@type': typeUrlOf('envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest'),
+              ...fallback,
             },
           },
         },

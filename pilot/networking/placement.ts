@@ -4,7 +4,7 @@
  * `pilot/pkg/networking/core/loadbalancer`.
  */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
-import type { LocalityLbSetting } from '../../crds/traffic-policy.ts';
+import type { LocalityLbSetting, ZoneAwareLbSetting } from '../../crds/traffic-policy.ts';
 import type { LocatedClient } from '../model/client.ts';
 import type { PolicyBlocks } from '../model/destination-rules.ts';
 import { isLocalityCovered, type Locality } from '../model/locality.ts';
@@ -31,6 +31,8 @@ interface RegionFailover {
   readonly locality: Locality;
   /** The region that is used before other regions; undefined: all others are equal. */
   readonly to: string | undefined;
+  /** The zones of one region are equals: the client itself spreads its requests over them. */
+  readonly isZoneAware: boolean;
 }
 
 /** Endpoints of one locality and priority, as an assignment lists them. */
@@ -50,6 +52,8 @@ export function placementFor(
   client: LocatedClient,
   meshConfig: MeshConfig,
 ): Placement | undefined {
+  const zoneAware = policy.loadBalancer?.zoneAwareLbSetting;
+  if (zoneAware !== undefined) return zoneAwarePlacement(zoneAware, client);
   const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = settingOf(policy, meshConfig);
   if (!enabled) return undefined;
   if (distribute.length > 0) {
@@ -65,8 +69,19 @@ export function placementFor(
   };
 }
 
+/** Other regions are for failures, with or without outlier detection: zones of equal right are those of one region. */
+function zoneAwarePlacement(
+  { enabled = true, failover = [], failoverPriority = [] }: ZoneAwareLbSetting,
+  client: LocatedClient,
+): Placement | undefined {
+  if (!enabled) return undefined;
+  const labels = failoverPriority.map((entry) => rankedLabel(entry, client.labels ?? {}));
+  return { kind: 'failover', labels, regions: { ...regionFailover(failover, client.locality), isZoneAware: true } };
+}
+
 /** Whether localities get requests by weights of their own, which an Envoy does not do by itself. */
 export function weighsLocalities(policy: PolicyBlocks, meshConfig: MeshConfig): boolean {
+  if (policy.loadBalancer?.zoneAwareLbSetting !== undefined) return false;
   const { enabled = true, distribute = [], failover = [], failoverPriority = [] } = settingOf(policy, meshConfig);
   const failsOver = policy.outlierDetection !== undefined && failover.length + failoverPriority.length > 0;
   return enabled && (distribute.length > 0 || failsOver);
@@ -89,7 +104,7 @@ function rankedLabel(entry: string, own: Labels): RankedLabel {
 
 function regionFailover(failover: NonNullable<LocalityLbSetting['failover']>, locality: Locality): RegionFailover {
   const found = failover.find(({ from = '' }) => from === locality.region);
-  return { locality, to: found && (found.to ?? '') };
+  return { locality, to: found && (found.to ?? ''), isZoneAware: false };
 }
 
 /** `groups`: one per locality, of priority 0. */
@@ -151,8 +166,9 @@ function agrees(own: Labels, { name, value }: RankedLabel): boolean {
 }
 
 /** 0 in the same subzone, 1 in the zone, 2 in the region, 3 in the region to fail over to or in any other, 4 elsewhere. */
-function regionRank({ region, zone, subZone }: Locality, { locality, to }: RegionFailover): number {
+function regionRank({ region, zone, subZone }: Locality, { locality, to, isZoneAware }: RegionFailover): number {
   if (region !== locality.region) return to === undefined || region === to ? 3 : 4;
+  if (isZoneAware) return 0;
   if (zone !== locality.zone) return 2;
   return subZone === locality.subZone ? 0 : 1;
 }

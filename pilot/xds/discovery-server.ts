@@ -5,11 +5,13 @@
 import type { ConfigStore } from '../../crds/config-store.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { reportedHealth } from '../../proxy/api/health.ts';
+import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import { noCredentials } from '../model/credentials.ts';
-import { compareContexts } from '../model/push-context.ts';
+import { compareContexts, type PushContext } from '../model/push-context.ts';
+import { localClusterOf } from '../networking/local-cluster.ts';
 import { type Discovered, discover } from '../registry/service-discovery.ts';
 import type { CredentialFolder } from '../registry/credential-folder.ts';
 import type { WorkloadRegistry } from '../registry/workload-registry.ts';
@@ -158,7 +160,20 @@ export class DiscoveryServer {
     }
     const { isConfigChanged, hostnames } = compareContexts(before, this.#context);
     if (isConfigChanged) for (const stream of this.#streams.keys()) stream.push();
-    else for (const [stream, names] of this.#subscribers.of(hostnames)) stream.push(names);
+    else for (const [stream, names] of this.#subscribersOf(hostnames, before)) stream.push(names);
+  }
+
+  /** Streams → clusters whose endpoints may differ. A workload's own service is known here only, not by a name. */
+  #subscribersOf(hostnames: readonly string[], before: PushContext): ReadonlyMap<AdsStream, ReadonlySet<string>> {
+    const found = new Map(this.#subscribers.of(hostnames));
+    if (!this.#context.config.destinationRules.hasZoneAware) return found;
+    const changed = new Set(hostnames);
+    for (const stream of this.#streams.keys()) {
+      const own = [before, this.#context].map((push) => localClusterOf(push, stream.node.metadata)?.hostname);
+      if (!own.some((hostname) => hostname !== undefined && changed.has(hostname))) continue;
+      found.set(stream, new Set([...(found.get(stream) ?? []), localClusterName]));
+    }
+    return found;
   }
 
   #discover(previous?: Discovered): Discovered {

@@ -1,6 +1,7 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
+import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import { isGateway, type NodeMetadata } from '../../proxy/api/node.ts';
 import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
@@ -18,6 +19,7 @@ import {
 import type { InboundInterception } from '../networking/intercepted-inbound.ts';
 import { buildInterceptedInboundClusters } from '../networking/intercepted-inbound.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
+import { buildLocalAssignment, type LocalCluster, localClusterOf } from '../networking/local-cluster.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { createGatewaySets, type CredentialFault } from './gateway-sets.ts';
@@ -66,12 +68,18 @@ export function createGenerators(
     return { shared: hosts && encodeSharedRoutes(hosts) };
   });
   const assignments = createAssignments(encoder, mixerAddress);
+  const localAssignments = memoize((push: PushContext, cluster: LocalCluster | undefined) =>
+    encodeAssignment(encoder, buildLocalAssignment(push, cluster)),
+  );
   const none: ResourceSet = new Map();
   return {
     CDS: ofSet((node, { config }) => clusters(node, config)),
     EDS: {
       all: () => none,
-      lookup: (node, push) => assignments(push, locatedClientOf(node, endpointKeys(push.config))),
+      lookup: (node, push) => {
+        const find = assignments(push, locatedClientOf(node, endpointKeys(push.config)));
+        return (name) => (name === localClusterName ? localAssignments(push, localClusterOf(push, node)) : find(name));
+      },
       absent: (name) => encodeAssignment(encoder, { cluster_name: name }),
     },
     // Those of workloads are their own files: nothing that is sent to them refers to one here.

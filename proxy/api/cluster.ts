@@ -75,11 +75,15 @@ export interface ClusterLoadAssignment {
   readonly overprovisioningFactor: number;
 }
 
-/** A group of endpoints in one place. */
-export interface Locality {
+/** Where something runs; what is not said is empty. */
+export interface Place {
   readonly region: string;
   readonly zone: string;
   readonly subZone: string;
+}
+
+/** A group of endpoints in one place. */
+export interface Locality extends Place {
   /** Share among the localities of its priority, for clusters that weight them; 0 = none was given. */
   readonly weight: number;
 }

@@ -1,7 +1,7 @@
 /** Decodes what `envoy.config.cluster.v3.Cluster` says about load balancing. */
 import type { Cluster as ClusterJson, Cluster_CommonLbConfig as CommonLbConfigJson } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
-import type { LbPolicy, LoadBalancing, SlowStart } from './load-balancing.ts';
+import { type LbPolicy, type LoadBalancing, type SlowStart, zoneAwarePolicies } from './load-balancing.ts';
 import { readLoadBalancingPolicy } from './load-balancing-policy-decoder.ts';
 import {
   defaultRing,
@@ -9,6 +9,7 @@ import {
   readRing,
   readSlowStartConfig,
   readTableSize,
+  readZoneAware,
 } from './policy-settings-decoder.ts';
 
 export interface Balancing {
@@ -20,7 +21,9 @@ const lbPolicies = ['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM', 'RING_HASH', 'MAGL
 
 /** `load_balancing_policy` supersedes `lb_policy` and what belongs to that. `isClusterProvided`: nothing is balanced, the cluster itself knows the host. */
 export function readBalancing(fields: Fields<ClusterJson>, isClusterProvided: boolean): Balancing {
-  const common = readCommon(fields.message('common_lb_config'));
+  const { hasZones, ...common } = readCommon(fields.message('common_lb_config'));
+  const refuse = (field: string, where: string): void =>
+    fields.fail('common_lb_config', `must not have ${field} ${where}`);
   if (isClusterProvided) {
     const value = fields.take('lb_policy') ?? 'none';
     if (value !== 'CLUSTER_PROVIDED') {
@@ -31,17 +34,19 @@ export function readBalancing(fields: Fields<ClusterJson>, isClusterProvided: bo
   const extensions = fields.message('load_balancing_policy');
   if (extensions === undefined) {
     const lbPolicy = fields.choice('lb_policy', lbPolicies);
+    if (hasZones && !zoneAwarePolicies.has(lbPolicy)) refuse('zone_aware_lb_config', `with ${lbPolicy}`);
     return { lbPolicy, loadBalancing: { ...common, ...readLoadBalancing(fields, lbPolicy) } };
   }
   fields.ignore('lb_policy');
-  if (common.isLocalityWeighted) {
-    fields.fail('common_lb_config', 'must not have locality_weighted_lb_config beside load_balancing_policy');
-  }
+  if (common.isLocalityWeighted) refuse('locality_weighted_lb_config', 'beside load_balancing_policy');
+  if (hasZones) refuse('zone_aware_lb_config', 'beside load_balancing_policy');
   const { lbPolicy, ...settings } = readLoadBalancingPolicy(extensions);
   return { lbPolicy, loadBalancing: { ...defaults, ...common, ...settings } };
 }
 
-type PolicySettings = Omit<LoadBalancing, 'panicThresholdPercent' | 'isLocalityWeighted'>;
+type PolicySettings = Omit<LoadBalancing, keyof CommonSettings>;
+
+type CommonSettings = Pick<LoadBalancing, 'panicThresholdPercent' | 'isLocalityWeighted' | 'zoneAware'>;
 
 const defaults: PolicySettings = {
   ...defaultRing,
@@ -62,13 +67,14 @@ function readLoadBalancing(fields: Fields<ClusterJson>, lbPolicy: LbPolicy): Pol
   };
 }
 
-function readCommon(
-  common: Fields<CommonLbConfigJson> | undefined,
-): Pick<LoadBalancing, 'panicThresholdPercent' | 'isLocalityWeighted'> {
+function readCommon(common: Fields<CommonLbConfigJson> | undefined): CommonSettings & { readonly hasZones: boolean } {
   const panic = common?.message('healthy_panic_threshold');
+  const zones = common?.message('zone_aware_lb_config');
   return {
     panicThresholdPercent: panic?.number('value', { defaultValue: 0, max: 100 }) ?? 50,
     isLocalityWeighted: common?.message('locality_weighted_lb_config') !== undefined,
+    zoneAware: readZoneAware(zones),
+    hasZones: zones !== undefined,
   };
 }
 

@@ -10,7 +10,7 @@ import type {
 } from './envoy.gen.ts';
 import type { Fields, TypeTable } from './fields.ts';
 import type { LbPolicy, LoadBalancing, PeakEwma } from './load-balancing.ts';
-import { readRing, readSlowStartConfig, readTableSize } from './policy-settings-decoder.ts';
+import { readRing, readSlowStartConfig, readTableSize, readZoneAware } from './policy-settings-decoder.ts';
 
 interface ExtensionPolicy extends Partial<Omit<LoadBalancing, 'panicThresholdPercent'>> {
   readonly lbPolicy: LbPolicy;
@@ -29,7 +29,7 @@ const policyTypes: TypeTable<ExtensionPolicy> = {
   }),
   'envoy.extensions.load_balancing_policies.random.v3.Random': (fields) => ({
     lbPolicy: 'RANDOM',
-    isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+    ...readLocality(fields.message('locality_lb_config')),
   }),
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': (fields) => ({
     lbPolicy: 'RING_HASH',
@@ -40,7 +40,7 @@ const policyTypes: TypeTable<ExtensionPolicy> = {
     const slowStart = fields.message('slow_start_config');
     return {
       lbPolicy: 'ROUND_ROBIN',
-      isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+      ...readLocality(fields.message('locality_lb_config')),
       slowStart: slowStart && readSlowStartConfig(slowStart),
     };
   },
@@ -68,14 +68,19 @@ function readLeastRequest(fields: Fields<LeastRequestJson>): ExtensionPolicy {
   const slowStart = fields.message('slow_start_config');
   return {
     lbPolicy: 'LEAST_REQUEST',
-    isLocalityWeighted: readLocality(fields.message('locality_lb_config')),
+    ...readLocality(fields.message('locality_lb_config')),
     slowStart: slowStart && readSlowStartConfig(slowStart),
   };
 }
 
-/** Whether localities have weights; the other way, by zones, is not taken. */
-function readLocality(fields: Fields<LocalityLbConfigJson> | undefined): boolean {
-  return fields?.message('locality_weighted_lb_config') !== undefined;
+/** Localities have weights, or requests stay in their own. */
+function readLocality(
+  fields: Fields<LocalityLbConfigJson> | undefined,
+): Pick<LoadBalancing, 'isLocalityWeighted' | 'zoneAware'> {
+  return {
+    isLocalityWeighted: fields?.message('locality_weighted_lb_config') !== undefined,
+    zoneAware: readZoneAware(fields?.message('zone_aware_lb_config')),
+  };
 }
 
 /** One thread measures and picks, so nothing is gathered from others. */

@@ -13,6 +13,8 @@ export interface LoadBalancing {
   readonly panicThresholdPercent: number;
   /** Localities get requests in proportion to their own weights; otherwise they only group hosts. */
   readonly isLocalityWeighted: boolean;
+  /** Where localities have no weights, for policies that go by neither hash nor latency. */
+  readonly zoneAware: ZoneAware;
   /** ROUND_ROBIN and LEAST_REQUEST: how a new host is led up to its weight; undefined = at once. */
   readonly slowStart: SlowStart | undefined;
   /** Set with PEAK_EWMA only. */
@@ -28,6 +30,28 @@ export interface PeakEwma {
   /** Cost of a host that was asked and has never answered; default 1,000,000. */
   readonly penalty: number;
 }
+
+/**
+ * `zone_aware_lb_config`: requests stay in the proxy's locality while that is fair to all hosts. In force where the
+ * bootstrap names a local cluster, also for clusters that do not mention it, as in Envoy.
+ */
+export interface ZoneAware {
+  /** Part of the requests that it is done for; default 100. */
+  readonly routingEnabledPercent: number;
+  /** With fewer healthy hosts localities make no difference; default 6. */
+  readonly minClusterSize: number;
+  /** In panic nobody is reached, instead of anybody; default false. */
+  readonly failsTrafficOnPanic: boolean;
+}
+
+export const defaultZoneAware: ZoneAware = {
+  routingEnabledPercent: 100,
+  minClusterSize: 6,
+  failsTrafficOnPanic: false,
+};
+
+/** Policies under which localities without weights count. */
+export const zoneAwarePolicies: ReadonlySet<LbPolicy> = new Set(['ROUND_ROBIN', 'LEAST_REQUEST', 'RANDOM']);
 
 export interface SlowStart {
   /** From a host's arrival until it has its whole weight. */

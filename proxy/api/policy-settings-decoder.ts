@@ -1,7 +1,10 @@
 /** Decodes the settings of single policies, which stand in a cluster and, in the same form, in policies that are extensions. */
-import type { SlowStartConfig as SlowStartJson } from './envoy.gen.ts';
+import type {
+  LocalityLbConfig_ZoneAwareLbConfig as ZoneAwareJson,
+  SlowStartConfig as SlowStartJson,
+} from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
-import type { LoadBalancing, SlowStart } from './load-balancing.ts';
+import { defaultZoneAware, type LoadBalancing, type SlowStart, type ZoneAware } from './load-balancing.ts';
 
 /** Envoy's limits of a ring and of a Maglev table. */
 const ringSizeLimit = 8_388_608;
@@ -44,4 +47,16 @@ export function readSlowStartConfig(fields: Fields<SlowStartJson>): SlowStart | 
   const minimum = fields.message('min_weight_percent')?.number('value', { defaultValue: 0, max: 100 }) ?? 10;
   // A window of nothing switches it off, as in Envoy.
   return windowMs === 0 ? undefined : { windowMs, aggression: steepness, minWeightPercent: minimum };
+}
+
+/** Envoy rounds percents here. */
+export function readZoneAware(fields: Fields<ZoneAwareJson> | undefined): ZoneAware {
+  if (fields === undefined) return defaultZoneAware;
+  const { routingEnabledPercent, minClusterSize } = defaultZoneAware;
+  const percent = fields.message('routing_enabled')?.number('value', { defaultValue: 0, max: 100 });
+  return {
+    routingEnabledPercent: percent === undefined ? routingEnabledPercent : Math.round(percent),
+    minClusterSize: fields.number('min_cluster_size', { defaultValue: minClusterSize }),
+    failsTrafficOnPanic: fields.flag('fail_traffic_on_panic'),
+  };
 }

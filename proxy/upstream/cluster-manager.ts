@@ -1,5 +1,5 @@
 /** All clusters in use, by name. The request path reads the map; updates build a new one and swap it. */
-import type { Cluster, ClusterLoadAssignment } from '../api/cluster.ts';
+import type { Cluster, ClusterLoadAssignment, Place } from '../api/cluster.ts';
 import { isDeepStrictEqual } from 'node:util';
 import type { FieldError } from '../common/decoded.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
@@ -11,9 +11,12 @@ import { WarmingClusters } from './warming-clusters.ts';
 
 const sweepIntervalMs = 1_000;
 
-export interface ClusterManagerContext extends Omit<UpstreamContext, 'dns'>, Partial<Pick<DnsOptions, 'resolver'>> {
+export interface ClusterManagerContext
+  extends Omit<UpstreamContext, 'dns' | 'localCluster'>, Partial<Pick<DnsOptions, 'resolver'>> {
   /** Default: the proxy is nowhere. */
   readonly isOwnAddress?: DnsOptions['isOwnAddress'];
+  /** Which of the static clusters is the proxy's own service, and where in it the proxy is. Default: none is. */
+  readonly local?: { readonly clusterName: string; readonly place: Place } | undefined;
 }
 
 export class ClusterManager implements Lifecycle {
@@ -28,14 +31,24 @@ export class ClusterManager implements Lifecycle {
   #isStarted = false;
 
   constructor(context: ClusterManagerContext, staticClusters: readonly Cluster[]) {
-    const { resolver = new NodeDnsResolver(), isOwnAddress = () => false, ...upstream } = context;
+    const { resolver = new NodeDnsResolver(), isOwnAddress = () => false, local, ...upstream } = context;
     this.dns = new Dns({ ...upstream, resolver, isOwnAddress });
-    this.#context = { ...upstream, dns: this.dns };
+    const localCluster = local && {
+      place: local.place,
+      hosts: () => this.#staticClusters.get(local.clusterName)?.hosts ?? [],
+    };
+    this.#context = { ...upstream, dns: this.dns, ...(localCluster && { localCluster }) };
     this.#warming = new WarmingClusters(upstream.clock, (cluster) => this.#activate(cluster));
     for (const config of staticClusters) {
       this.#staticClusters.set(config.name, new UpstreamCluster(config, this.#context));
     }
     this.#clusters = new Map(this.#staticClusters);
+    const ownService = this.#staticClusters.get(local?.clusterName ?? '');
+    if (ownService !== undefined) ownService.onHostsChanged = () => this.#onLocalClusterChanged();
+  }
+
+  #onLocalClusterChanged(): void {
+    for (const cluster of [...this.list(), ...this.#warming.list()]) cluster.onLocalClusterChanged();
   }
 
   /** Resolves when the names that clusters have now are looked up. */

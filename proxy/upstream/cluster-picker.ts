@@ -1,11 +1,13 @@
 /** The picker of a whole cluster: priority first, then locality where localities have weights, then the policy's host. */
 import type { Locality } from '../api/cluster.ts';
-import type { LbPolicy } from '../api/load-balancing.ts';
+import { type LbPolicy, zoneAwarePolicies } from '../api/load-balancing.ts';
 import type { Stat } from '../common/stats.ts';
 import type { Host } from './host.ts';
 import { hashPolicies, type Picker, type PickerOptions, pickers, type Random, type WeightedHost } from './picker.ts';
 import { healthOf, type LoadRules, type PriorityLoad, spreadLoad } from './priority-load.ts';
 import { createWeightedSampler } from './random.ts';
+import { createZonePicker, type LocalCluster } from './zone-aware.ts';
+import type { ZoneStats } from './zone-stats.ts';
 
 export interface ClusterPickerOptions extends PickerOptions {
   readonly lbPolicy: LbPolicy;
@@ -14,6 +16,14 @@ export interface ClusterPickerOptions extends PickerOptions {
   readonly weightOf: (host: Host) => number;
   /** Counts requests that are balanced in panic. */
   readonly healthyPanic: Stat;
+  /** Undefined: localities without weights only group hosts. */
+  readonly zones: ZoneRouting | undefined;
+}
+
+/** What zone aware routing needs besides the cluster's own hosts. */
+export interface ZoneRouting {
+  readonly local: LocalCluster;
+  readonly stats: ZoneStats;
 }
 
 export interface ClusterPicker {
@@ -34,9 +44,9 @@ export function createClusterPicker(hosts: readonly Host[], options: ClusterPick
     panicThresholdPercent: options.loadBalancing.panicThresholdPercent,
   };
   const loads = spreadLoad(counts, rules);
-  const priorities = groups.map(([, members], i): Priority => {
+  const priorities = groups.map(([priority, members], i): Priority => {
     const isPanic = loads[i]?.isPanic === true;
-    return { picker: once(() => createPriorityPicker(members, isPanic, options)) };
+    return { picker: once(() => createPriorityPicker({ priority, members, isPanic }, options)) };
   });
   const without = new Map<string, Picker | undefined>();
   return {
@@ -93,18 +103,39 @@ function chooseByHash<T extends { readonly weight: number }>(choices: readonly T
   return choices.at(-1);
 }
 
-function createPriorityPicker(members: readonly Host[], isPanic: boolean, options: ClusterPickerOptions): Picker {
-  if (isPanic) return countPicks(createHostPicker(members, options), options.healthyPanic);
-  if (!options.loadBalancing.isLocalityWeighted) return createHostPicker(members.filter(isAvailable), options);
+interface PriorityHosts {
+  readonly priority: number;
+  readonly members: readonly Host[];
+  readonly isPanic: boolean;
+}
+
+function createPriorityPicker({ priority, members, isPanic }: PriorityHosts, options: ClusterPickerOptions): Picker {
+  const { lbPolicy, loadBalancing } = options;
+  if (isPanic) {
+    const isRefused = loadBalancing.zoneAware.failsTrafficOnPanic && zoneAwarePolicies.has(lbPolicy);
+    return countPicks(isRefused ? nobody : createHostPicker(members, options), options.healthyPanic);
+  }
+  const plain = (): Picker =>
+    (priority === 0 ? zonePickerOf(members, options) : undefined) ??
+    createHostPicker(members.filter(isAvailable), options);
+  if (!loadBalancing.isLocalityWeighted) return plain();
   const localities = groupBy(members, ({ endpoint }) => endpoint.locality).flatMap(([locality, hosts]) => {
     const weight = effectiveWeight(locality, hosts, options);
     return weight === 0 ? [] : [{ weight, hosts: hosts.filter(isAvailable) }];
   });
   // Nobody gave weights: as if localities had none to give.
-  if (localities.length === 0) return createHostPicker(members.filter(isAvailable), options);
-  return hashPolicies.has(options.lbPolicy)
+  if (localities.length === 0) return plain();
+  return hashPolicies.has(lbPolicy)
     ? createHashedLocalityPicker(localities, options)
     : createLocalityPicker(localities, options);
+}
+
+function zonePickerOf(members: readonly Host[], options: ClusterPickerOptions): Picker | undefined {
+  const { zones, random, loadBalancing } = options;
+  if (zones === undefined) return undefined;
+  const { zoneAware, panicThresholdPercent } = loadBalancing;
+  const createPicker = (hosts: readonly Host[]): Picker => createHostPicker(hosts, options);
+  return createZonePicker(members, { ...zones, zoneAware, panicThresholdPercent, random, createPicker });
 }
 
 function countPicks(picker: Picker, counter: Stat): Picker {

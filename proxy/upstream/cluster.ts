@@ -1,6 +1,7 @@
 /** A cluster in use: its configuration, its hosts and the picker over those that take traffic. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, ClusterLoadAssignment, ProxyProtocolVersion } from '../api/cluster.ts';
+import { zoneAwarePolicies } from '../api/load-balancing.ts';
 import type { SourceAddresses } from '../api/source-addresses.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
@@ -21,10 +22,12 @@ import type { Dns } from './dns/dns.ts';
 import { DynamicHosts } from './dns/dynamic-hosts.ts';
 import type { HostDiscovery } from './dns/host-discovery.ts';
 import { ResolvedEndpoints } from './dns/resolved-endpoints.ts';
-import { type ClusterPicker, createClusterPicker } from './cluster-picker.ts';
+import { type ClusterPicker, createClusterPicker, type ZoneRouting } from './cluster-picker.ts';
 import { OriginalDestinations } from './original-destinations.ts';
 import type { Picker, Random } from './picker.ts';
 import { slowStartFactor } from './slow-start.ts';
+import type { LocalCluster } from './zone-aware.ts';
+import { ZoneStats } from './zone-stats.ts';
 
 /** What everything upstream shares. */
 export interface UpstreamContext {
@@ -38,6 +41,8 @@ export interface UpstreamContext {
   readonly dns?: Dns;
   /** Where clusters with TLS get their secrets. Default: one of their own, which reads files when they are needed. */
   readonly certificates?: CertificateStore;
+  /** The proxy's own service. Default: nobody knows it, and there is no zone aware routing. */
+  readonly localCluster?: LocalCluster;
 }
 
 export class UpstreamCluster {
@@ -49,6 +54,8 @@ export class UpstreamCluster {
   readonly tls: UpstreamTlsContext | undefined;
   /** Undefined where addresses stand in the configuration or come from EDS. */
   readonly discovery: HostDiscovery | undefined;
+  /** Undefined: nothing depends on where the proxy is. */
+  readonly #zones: ZoneRouting | undefined;
   readonly #outlierDetector: OutlierDetector | undefined;
   readonly #healthChecker: HealthChecker | undefined;
   #hosts = new Map<string, Host>();
@@ -62,6 +69,8 @@ export class UpstreamCluster {
   #hasAssignment = false;
   /** Called when the cluster becomes warm; set by whoever waits for that. */
   onWarm: (() => void) | undefined = undefined;
+  /** Called when hosts came or went, or their health changed. */
+  onHostsChanged: (() => void) | undefined = undefined;
   /** Where requests are counted that never got a host. */
   metricScope: MetricScope | undefined = undefined;
 
@@ -72,6 +81,7 @@ export class UpstreamCluster {
     this.circuitBreaker = new CircuitBreaker(config.circuitBreakers, this.stats);
     this.stats.add(this.circuitBreaker.publish(context.stats, config.name));
     this.tls = this.#createTls();
+    this.#zones = this.#createZoneRouting();
     this.#outlierDetector = this.#createOutlierDetector();
     this.#healthChecker = this.#createHealthChecker();
     this.discovery = this.#createDiscovery();
@@ -94,6 +104,16 @@ export class UpstreamCluster {
     if (tls === undefined) return undefined;
     const { clock, stats, certificates: store = new CertificateStore({ clock }) } = this.context;
     return new UpstreamTlsContext(tls, { store, stats, clusterName: name, onUpdate: () => this.#checkWarm() });
+  }
+
+  #createZoneRouting(): ZoneRouting | undefined {
+    const { name, lbPolicy, loadBalancing } = this.config;
+    const { localCluster: local, stats } = this.context;
+    const isAble = zoneAwarePolicies.has(lbPolicy) && loadBalancing.zoneAware.routingEnabledPercent > 0;
+    if (local === undefined || !isAble) return undefined;
+    const zoneStats = new ZoneStats(stats, name);
+    this.stats.add(zoneStats.all);
+    return { local, stats: zoneStats };
   }
 
   #createOutlierDetector(): OutlierDetector | undefined {
@@ -224,6 +244,12 @@ export class UpstreamCluster {
     this.stats.membershipTotal.value = this.#hosts.size;
     this.stats.membershipHealthy.value = available.length;
     this.#replacePicker();
+    this.onHostsChanged?.();
+  }
+
+  /** Instances of the proxy's own service came, went, or became available or unavailable. */
+  onLocalClusterChanged(): void {
+    if (this.#zones !== undefined) this.#replacePicker();
   }
 
   #replacePicker(): void {
@@ -244,6 +270,7 @@ export class UpstreamCluster {
       overprovisioningFactor: this.#overprovisioningFactor,
       weightOf: this.#createWeigher(),
       healthyPanic: this.stats.healthyPanic,
+      zones: this.#zones,
     });
   }
 

@@ -52,7 +52,11 @@ describe('a load balancer that would not do what it says', () => {
       '….consistentHash.ringHash.minimumRingSize: must',
     ],
     [{ consistentHash: { minimumRingSize: 8_388_609 } }, '….consistentHash.minimumRingSize: must be at most 8388608'],
-    [{ zoneAwareLbSetting: { enabled: true } }, '….zoneAwareLbSetting: is not supported yet'],
+    [
+      { consistentHash: { useSourceIp: true }, zoneAwareLbSetting: {} },
+      '….zoneAwareLbSetting: has no effect with consistentHash',
+    ],
+    [{ simple: 'PASSTHROUGH', zoneAwareLbSetting: {} }, '….zoneAwareLbSetting: has no effect with PASSTHROUGH'],
   ])('%j is refused', (loadBalancer, fault) => {
     expect(faultsOf(loadBalancer)).toContain(fault);
   });

@@ -105,6 +105,22 @@ describe('what is in force', () => {
         },
       }),
     ],
+    [
+      'zone aware routing',
+      destinationRule({
+        trafficPolicy: {
+          outlierDetection: {},
+          loadBalancer: {
+            zoneAwareLbSetting: {
+              enabled: true,
+              failover: [{ from: 'a', to: 'b' }],
+              failoverPriority: ['version'],
+              minClusterSize: 2,
+            },
+          },
+        },
+      }),
+    ],
     ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1', '10.1.0.0/16'] })],
     [
       'a DestinationRule',
@@ -247,11 +263,6 @@ describe('what Istio knows and this version does not put in force', () => {
       "a TCP rule's source address",
       virtualService({ tcp: [{ match: [{ sourceSubnet: '10.0.0.0/8' }], route: [{ destination: { host: 'a' } }] }] }),
       `spec.tcp[0].match[0].sourceSubnet: ${notYet}`,
-    ],
-    [
-      'zone-aware routing',
-      destinationRule({ trafficPolicy: { loadBalancer: { zoneAwareLbSetting: { enabled: true } } } }),
-      `spec.trafficPolicy.loadBalancer.zoneAwareLbSetting: ${notYet}`,
     ],
     [
       'limits',

@@ -121,6 +121,18 @@ describe('a bootstrap', () => {
     expect(Object.isFrozen(value?.staticClusters[0])).toBe(true);
   });
 
+  test('names the cluster that is the own service, which must be static', () => {
+    const named = (local_cluster_name: string) => ({
+      ...staticOnly([], [staticClusterJson('own', 1)]),
+      cluster_manager: { local_cluster_name },
+    });
+    expect(readBootstrap(JSON.stringify(named('own')), 'generated').value?.localClusterName).toBe('own');
+    expect(faults(named('other'))).toEqual([
+      'cluster_manager.local_cluster_name: must name a cluster of static_resources, "other" is none',
+    ]);
+    expect(faults({ cluster_manager: { upstream_bind_config: {} } }).join()).toMatch(/upstream_bind_config: is not/);
+  });
+
   test('of a sidecar names its control plane and its metrics service', () => {
     expect(readBootstrap(JSON.stringify(sidecar()), 'generated').value).toMatchObject({
       node: { cluster: 'a.default', metadata: { name: 'a-1' } },

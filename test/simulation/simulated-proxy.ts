@@ -1,4 +1,5 @@
 /** The client's proxy with everything real but its sockets, and where its requests landed. */
+import type { Place } from '../../proxy/api/cluster.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
 import type { HttpStream } from '../../proxy/http/stream.ts';
@@ -60,6 +61,8 @@ export interface SimulatedProxyOptions {
   readonly random: () => number;
   readonly workloadsByAddress: ReadonlyMap<string, SimulatedWorkload>;
   readonly dns: Readonly<Record<string, readonly string[]>>;
+  /** Where it is. */
+  readonly place?: Place | undefined;
 }
 
 /** What is known of a request when it is over. */
@@ -72,12 +75,13 @@ export class SimulatedProxy {
   #landed: Landed | undefined;
 
   constructor(options: SimulatedProxyOptions) {
-    const { clock, random } = options;
+    const { clock, random, place } = options;
     this.#options = options;
     const application = new SimulatedApplication((address) => this.#workloadAt(address));
     this.#proxy = new OfflineProxy({
       clock,
       random,
+      place,
       application: (request, host) => {
         this.#sent.push(request);
         return application.answer(host);

@@ -55,7 +55,13 @@ export class Simulation {
     this.#workloads = workloads.map(workloadAt);
     this.#client = clientMetadata(client);
     const workloadsByAddress = new Map(workloads.map((workload, i) => [workloadAt(workload, i).address, workload]));
-    this.#proxy = new SimulatedProxy({ clock: this.clock, random: seededRandom(seed), workloadsByAddress, dns });
+    this.#proxy = new SimulatedProxy({
+      place: this.#client.locality,
+      clock: this.clock,
+      random: seededRandom(seed),
+      workloadsByAddress,
+      dns,
+    });
   }
 
   /** A client's proxy that has all of its configuration. Rejects when a resource is invalid or the proxy refuses one. */

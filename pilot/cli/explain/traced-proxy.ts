@@ -66,10 +66,11 @@ export class TracedProxy {
   #finished: Finished | undefined;
   #sent: SentRequest[] = [];
 
-  private constructor(seed: number) {
+  private constructor({ seed, node }: TracedProxyOptions) {
     const random = seededRandom(seed);
     this.#proxy = new OfflineProxy({
       clock: this.#clock,
+      place: node.locality,
       random: () => {
         const drawn = random();
         this.#draws.push(drawn);
@@ -88,7 +89,7 @@ export class TracedProxy {
   }
 
   static async start(options: TracedProxyOptions): Promise<TracedProxy> {
-    const traced = new TracedProxy(options.seed);
+    const traced = new TracedProxy(options);
     await pushTo(traced.#proxy.configuration, options.node, options.push);
     while (traced.#proxy.clusters.isWarming && traced.#clock.advanceToNext());
     if (options.assumesEndpoints) traced.#fillClusters();

@@ -2,8 +2,11 @@
  * A sidecar's outbound side without sockets: pilot's bytes in, requests through the proxy's own connection manager,
  * filters, router and pickers. Who answers, in which time, and what is looked on at is up to whoever creates one.
  */
+import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
+import type { Place } from '../../../proxy/api/cluster.ts';
 import { type HttpConnectionManager, httpConnectionManagersOf, type Listener } from '../../../proxy/api/listener.ts';
 import type { Clock } from '../../../proxy/common/clock.ts';
+import { requireValue } from '../../../proxy/common/decoded.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
 import { createHttpFilter } from '../../../proxy/filter/http-filters.ts';
@@ -18,6 +21,7 @@ import type { DnsResolver } from '../../../proxy/upstream/dns/resolver.ts';
 import type { ProberFactory } from '../../../proxy/upstream/health-check/prober.ts';
 import { DynamicConfiguration } from '../../../proxy/xds/dynamic-configuration.ts';
 import type { XdsSink } from '../../../proxy/xds/sink.ts';
+import { buildLocalCluster } from '../../networking/local-cluster.ts';
 import { OfflineDownstream } from './offline-downstream.ts';
 import { type Application, OfflineUpstream } from './offline-upstream.ts';
 
@@ -30,6 +34,8 @@ export interface OfflineProxyOptions {
   readonly application: Application;
   readonly createProber: ProberFactory;
   readonly resolver: DnsResolver;
+  /** Where the sidecar is. Default: nobody said. */
+  readonly place?: Place | undefined;
   /** Called when a request is over. */
   readonly onStreamComplete: (stream: HttpStream, durationMs: number) => void;
   /** Filters that look on, before those of the listener and before its router. */
@@ -38,6 +44,10 @@ export interface OfflineProxyOptions {
   /** Default: nothing is traced. */
   readonly createTracer?: (config: HttpConnectionManager, routes: Routes) => HttpTracer | undefined;
 }
+
+const nowhere: Place = { region: '', zone: '', subZone: '' };
+/** All that a sidecar has from its bootstrap and that requests depend on. */
+const localCluster = requireValue(decodeCluster(buildLocalCluster()), 'local cluster');
 
 export class OfflineProxy {
   /** What a push is applied to. */
@@ -52,15 +62,16 @@ export class OfflineProxy {
   #outboundListener: Listener | undefined;
 
   constructor(options: OfflineProxyOptions) {
-    const { clock, random, application, createProber, resolver } = options;
+    const { clock, random, application, createProber, resolver, place = nowhere } = options;
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     this.#upstream = new OfflineUpstream(application);
     this.routes = new RouteConfigs(this.stats);
     const shared = { clock, timers: this.#timers, random, stats: this.stats };
-    this.clusters = new ClusterManager({ ...shared, createProber, resolver }, []);
+    const local = { clusterName: localCluster.name, place };
+    this.clusters = new ClusterManager({ ...shared, createProber, resolver, local }, [localCluster]);
     void this.clusters.start();
-    const fixed = { clusters: [], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
+    const fixed = { clusters: [localCluster], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
     this.configuration = new DynamicConfiguration(fixed, this.#sink());
   }
 

@@ -46,6 +46,7 @@ describe('the bootstrap of a sidecar', () => {
       admin: { address: '127.0.0.1', port: 20_003 },
       ads: { clusterName: 'xds_cluster', hasClusterDiscovery: true, hasListenerDiscovery: true },
       metricsServices: [{ clusterName: 'mixer' }],
+      localClusterName: 'local_cluster',
       statsFlushIntervalMs: 1000,
       staticListeners: [],
     });

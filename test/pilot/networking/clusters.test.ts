@@ -24,6 +24,7 @@ describe('outbound clusters', () => {
         type: 'EDS',
         eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } },
         lb_policy: 'LEAST_REQUEST',
+        common_lb_config: { zone_aware_lb_config: { routing_enabled: { value: 0 } } },
         connect_timeout: '10s',
         // Said in full where limits are tested.
         circuit_breakers: { thresholds: [expect.any(Object)] },

@@ -51,14 +51,28 @@ describe('what counts for all policies', () => {
   const distribute = [{ from: '*', to: { a: 100 } }];
   const weighted = { locality_weighted_lb_config: {} };
   const noPanic = { healthy_panic_threshold: { value: 0 } };
+  const zoneless = { zone_aware_lb_config: { routing_enabled: { value: 0 } } };
 
   test.each<[string, PolicyBlocks, object | undefined]>([
-    ['nothing', {}, undefined],
-    ['D7: outlier detection', { outlierDetection: {} }, noPanic],
-    ['D7: a least health', { outlierDetection: { minHealthPercent: 30 } }, { healthy_panic_threshold: { value: 30 } }],
+    ['nothing', {}, zoneless],
+    ['D7: outlier detection', { outlierDetection: {} }, { ...noPanic, ...zoneless }],
+    [
+      'D7: a least health',
+      { outlierDetection: { minHealthPercent: 30 } },
+      { healthy_panic_threshold: { value: 30 }, ...zoneless },
+    ],
+    ['zones', { loadBalancer: { zoneAwareLbSetting: {} } }, { zone_aware_lb_config: {} }],
+    [
+      'zones from a least size on',
+      { loadBalancer: { zoneAwareLbSetting: { enabled: true, minClusterSize: 2 } } },
+      { zone_aware_lb_config: { min_cluster_size: 2 } },
+    ],
+    ['zones, switched off', { loadBalancer: { zoneAwareLbSetting: { enabled: false } } }, zoneless],
+    ['a hash', { loadBalancer: { consistentHash: { useSourceIp: true } } }, undefined],
+    ['latency', { peakEwma: { decayMs: undefined } }, undefined],
     ['distribute', { loadBalancer: { localityLbSetting: { distribute } } }, weighted],
-    ['distribute, switched off', { loadBalancer: { localityLbSetting: { distribute, enabled: false } } }, undefined],
-    ['failover that nothing triggers', { loadBalancer: { localityLbSetting: { failover } } }, undefined],
+    ['distribute, switched off', { loadBalancer: { localityLbSetting: { distribute, enabled: false } } }, zoneless],
+    ['failover that nothing triggers', { loadBalancer: { localityLbSetting: { failover } } }, zoneless],
     [
       'failover',
       { outlierDetection: {}, loadBalancer: { localityLbSetting: { failover } } },
@@ -84,7 +98,10 @@ describe('what counts for all policies', () => {
     expect(lb_policy).toBeUndefined();
     expect(extensions).toMatchObject([
       { name: 'envoy.load_balancing_policies.peak_ewma', typed_config: { decay_time: '1.5s', default_rtt: '0s' } },
-      { name: 'envoy.load_balancing_policies.least_request' },
+      {
+        name: 'envoy.load_balancing_policies.least_request',
+        typed_config: { locality_lb_config: { zone_aware_lb_config: { routing_enabled: { value: 0 } } } },
+      },
     ]);
   });
 
@@ -92,6 +109,7 @@ describe('what counts for all policies', () => {
     { simple: 'RANDOM' },
     { consistentHash: { useSourceIp: true } },
     { localityLbSetting: { distribute } },
+    { zoneAwareLbSetting: {} },
   ])('a subset of another rule that wants %j gets it', (loadBalancer) => {
     const { load_balancing_policy } = buildLoadBalancer({ loadBalancer, peakEwma: { decayMs: undefined } });
     expect(load_balancing_policy).toBeUndefined();

@@ -20,6 +20,7 @@ describe('load balancing', () => {
       tableSize: 65_537,
       panicThresholdPercent: 50,
       isLocalityWeighted: false,
+      zoneAware: { routingEnabledPercent: 100, minClusterSize: 6, failsTrafficOnPanic: false },
       slowStart: undefined,
       peakEwma: undefined,
     });
@@ -35,6 +36,12 @@ describe('load balancing', () => {
     const common_lb_config = { healthy_panic_threshold: { value: 12.5 }, locality_weighted_lb_config: {} };
     expect(settingsOf({ common_lb_config })).toMatchObject({ panicThresholdPercent: 12.5, isLocalityWeighted: true });
     expect(settingsOf({ common_lb_config: { healthy_panic_threshold: {} } }).panicThresholdPercent).toBe(0);
+  });
+
+  test('takes zone aware routing, percents rounded as Envoy does', () => {
+    const zone_aware_lb_config = { routing_enabled: { value: 49.6 }, min_cluster_size: 0, fail_traffic_on_panic: true };
+    const zoneAware = { routingEnabledPercent: 50, minClusterSize: 0, failsTrafficOnPanic: true };
+    expect(settingsOf({ common_lb_config: { zone_aware_lb_config } })).toMatchObject({ zoneAware });
   });
 
   test.each([
@@ -85,9 +92,14 @@ describe('load balancing', () => {
       /default_value: must be more than 0/,
     ],
     [
-      'zone aware routing',
-      { common_lb_config: { zone_aware_lb_config: {} } },
-      /zone_aware_lb_config: is not supported/,
+      'zone aware routing where the hash decides',
+      { lb_policy: 'MAGLEV', common_lb_config: { zone_aware_lb_config: {} } },
+      /common_lb_config: must not have zone_aware_lb_config with MAGLEV/,
+    ],
+    [
+      'zone aware routing of more than everything',
+      { common_lb_config: { zone_aware_lb_config: { routing_enabled: { value: 101 } } } },
+      /zone_aware_lb_config\.routing_enabled\.value: must be/,
     ],
   ])('%s is refused', (_, json, message) => {
     expect(formatFieldErrors(decode(json).errors ?? [])).toMatch(message);
@@ -208,6 +220,12 @@ describe('load_balancing_policy', () => {
     expect(balancingOf(policyOf(type, config))).toMatchObject(expected);
   });
 
+  test('may have zones', () => {
+    const zone_aware_lb_config = { min_cluster_size: 2 };
+    const policies = [leastRequestPolicy({ locality_lb_config: { zone_aware_lb_config } })];
+    expect(settingsOf({ load_balancing_policy: { policies } }).zoneAware).toMatchObject({ minClusterSize: 2 });
+  });
+
   test.each<[string, Cluster, RegExp]>([
     ['a ring too small', policyOf('ring_hash.v3.RingHash', { maximum_ring_size: 9 }), /maximum_ring_size: must be at/],
     [
@@ -234,11 +252,9 @@ describe('load_balancing_policy', () => {
       /choice_count: 3 is not supported, only 2/,
     ],
     [
-      'zones',
-      {
-        load_balancing_policy: { policies: [leastRequestPolicy({ locality_lb_config: { zone_aware_lb_config: {} } })] },
-      },
-      /locality_lb_config\.zone_aware_lb_config: is not supported/,
+      'zones that belong to lb_policy',
+      { ...peakEwmaPolicy(), common_lb_config: { zone_aware_lb_config: {} } },
+      /common_lb_config: must not have zone_aware_lb_config beside load_balancing_policy/,
     ],
   ])('is refused with %s', (_, json, fault) => {
     expect(formatFieldErrors(decode(json).errors ?? [])).toMatch(fault);
