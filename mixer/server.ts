@@ -2,9 +2,14 @@
 import { promisify } from 'node:util';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { metricsService } from '../proxy/api/metrics-service.ts';
+import { rateLimitQuotaService } from '../proxy/api/quota-service.ts';
+import { rateLimitService } from '../proxy/api/rate-limit-service.ts';
 import { exposeInSlices } from '../proxy/common/exposition.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { resolveOptions, type MixerOptions, type ResolvedOptions } from './options.ts';
+import { LimitPools } from './policy/limit-pools.ts';
+import { QuotaServer } from './policy/quota-server.ts';
+import { RateLimitServer } from './policy/rate-limit-server.ts';
 import { Ledger } from './telemetry/ledger.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
@@ -17,6 +22,8 @@ export class MixerServer implements Lifecycle {
   readonly #ledger: Ledger;
   readonly #metrics: MixerMetrics;
   readonly #receiver: MetricsReceiver;
+  readonly #pools = new LimitPools();
+  readonly #quotas: QuotaServer;
   readonly #grpc: GrpcServer;
   readonly #page: MetricsPage;
   #grpcPort = 0;
@@ -32,10 +39,15 @@ export class MixerServer implements Lifecycle {
     this.#metrics = new MixerMetrics(() => ({
       instanceCount: this.#ledger.instanceCount,
       seriesCount: this.#totals.seriesCount,
+      limitCount: this.#pools.size,
     }));
     this.#receiver = new MetricsReceiver({ ledger: this.#ledger, metrics: this.#metrics, clock, logger });
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
+    const quotaParts = { pools: this.#pools, metrics: this.#metrics, clock, logger };
+    this.#quotas = new QuotaServer(quotaParts);
+    this.#grpc.addService(rateLimitQuotaService, this.#quotas.implementation);
+    this.#grpc.addService(rateLimitService, new RateLimitServer(quotaParts).implementation);
     this.#page = new MetricsPage({ text: () => this.#text(), isReady: () => this.#state === 'serving', logger });
   }
 
@@ -88,12 +100,14 @@ export class MixerServer implements Lifecycle {
     this.#cancelSweep = clock.setTimer(() => {
       this.#ledger.sweep(clock.nowMs());
       this.#totals.sweep(clock.nowMs());
+      this.#pools.sweep(clock.monotonicMs());
       this.#scheduleSweep();
     }, limits.sweepIntervalMs);
   }
 
   async #shutDown(deadlineMs: number): Promise<void> {
     this.#receiver.endStreams();
+    this.#quotas.endStreams();
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
       cancelDeadline = this.#options.clock.setTimer(resolve, deadlineMs);

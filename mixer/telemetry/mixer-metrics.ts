@@ -5,6 +5,8 @@ import { rejectionReasons, type RejectionReason } from './rejection.ts';
 export interface Holdings {
   readonly instanceCount: number;
   readonly seriesCount: number;
+  /** Global rate limits that somebody spends from. */
+  readonly limitCount: number;
 }
 
 export class MixerMetrics {
@@ -13,10 +15,12 @@ export class MixerMetrics {
   readonly batches: Counter;
   readonly samples: Counter;
   readonly streams: Gauge;
+  readonly quotaReports: Counter;
 
   constructor(holdings: () => Holdings) {
     this.batches = this.#counter('batches_total', 'Messages received from instances.');
     this.samples = this.#counter('samples_total', 'Metrics counted from those messages.');
+    this.quotaReports = this.#counter('quota_reports_total', 'Reports of use of quota buckets that were answered.');
     this.#rejected = new Counter({
       name: 'heddle_mixer_rejected_total',
       help: 'Metrics, or whole messages and streams, that were not counted, by reason.',
@@ -26,6 +30,7 @@ export class MixerMetrics {
     for (const reason of rejectionReasons) this.#rejected.inc({ reason }, 0);
     this.streams = this.#gauge('streams', 'Open streams of instances.');
     this.#gauge('instances', 'Instances whose reports are remembered.', () => holdings().instanceCount);
+    this.#gauge('limits', 'Global rate limits that are spent from.', () => holdings().limitCount);
     this.#gauge('series', 'Series held, in all families.', () => holdings().seriesCount);
   }
 

@@ -27,6 +27,8 @@ export interface NodeMetadata extends Interception, DnsCapture {
   readonly portOffset?: number | undefined;
   /** PROXY_CONFIG.gatewayTopology.numTrustedProxies: how many trusted proxies stand in front of a gateway; default 0. */
   readonly trustedProxies?: number | undefined;
+  /** It says that it is a real Envoy (`user_agent_name`); default: a proxy of Heddle's. */
+  readonly isEnvoy?: true;
   /** NAME: this instance, unique in its namespace (a pod's name). */
   readonly name: string;
   /** NAMESPACE, default `default`. */
@@ -116,6 +118,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      ...(json.user_agent_name === 'envoy' ? { isEnvoy: true } : {}),
       ...gatewayMetadataOf(json, metadata),
       ...metadata.interception(),
       ...metadata.dnsCapture(),

@@ -10,6 +10,8 @@ describe('a RateLimit', () => {
     ['of a source workload', { sourceLabels: { app: 'web', version: 'v1' } }],
     ['with a burst, that only counts', { burst: 20, mode: 'SHADOW' }],
     ['of the finest interval', { interval: '50ms' }],
+    ['of all sidecars together', { scope: 'GLOBAL', interval: '1s' }],
+    ['of all sidecars together that refuses without mixer', { scope: 'GLOBAL', onUnavailable: 'failClosed' }],
   ])('%s is valid and in force', (_, spec) => {
     expect(errorsOf(rateLimit(spec))).toEqual([]);
     expect(unsupportedOf(rateLimit(spec))).toEqual([]);
@@ -21,6 +23,17 @@ describe('a RateLimit', () => {
     ['of no requests', { requests: 0 }, 'spec.requests: must be >= 1, got 0'],
     ['of a wildcard host', { host: '*.example.com' }, expect.stringContaining('spec.host: must be a domain name')],
     ['of a short interval', { interval: '49ms' }, 'spec.interval: must be at least 50ms, got "49ms"'],
+    [
+      'of a short interval for all together',
+      { scope: 'GLOBAL', interval: '999ms' },
+      'spec.interval: must be at least 1s where scope is GLOBAL, got "999ms"',
+    ],
+    [
+      'that is local and asks nobody',
+      { onUnavailable: 'failOpen' },
+      'spec.onUnavailable: has no effect where scope is not GLOBAL: nobody is asked for a local limit',
+    ],
+    ['of an unknown scope', { scope: 'MESH' }, expect.stringContaining('spec.scope: ')],
     ['of an interval that is none', { interval: 'soon' }, expect.stringContaining('spec.interval: ')],
     ['with a burst below its requests', { burst: 9 }, 'spec.burst: must be at least requests, 10, got 9'],
     ['of a route without a name', { routes: [''] }, 'spec.routes[0]: must be the name of a route, got ""'],
