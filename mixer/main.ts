@@ -9,6 +9,7 @@ interface Flags {
   readonly mixerPort: number;
   readonly metricsPort: number;
   readonly expireAfter: number;
+  readonly redis?: string;
 }
 
 /** Time for instances to take the end of their streams after SIGTERM. */
@@ -19,6 +20,7 @@ await new Command('mixer')
   .option('--host <ip>', 'address to listen on; there is no authentication', '127.0.0.1')
   .option('--mixer-port <port>', 'where sidecars report to; 0 lets the system choose', parseNumber, 15_030)
   .option('--metrics-port <port>', '/metrics for Prometheus; 0 lets the system choose', parseNumber, 15_014)
+  .option('--redis <url>', 'keeps global rate limits for several mixers together, such as redis://127.0.0.1:6379')
   .option(
     '--expire-after <seconds>',
     'hide a series that did not change for this long',
@@ -28,10 +30,11 @@ await new Command('mixer')
   .action(run)
   .parseAsync();
 
-async function run({ host, mixerPort, metricsPort, expireAfter }: Flags): Promise<void> {
+async function run({ host, mixerPort, metricsPort, expireAfter, redis }: Flags): Promise<void> {
   const logger = createLogger('heddle');
   const limits = { expireAfterMs: expireAfter * 1000 };
-  const mixer = new MixerServer({ host, grpcPort: mixerPort, metricsPort, limits, logger });
+  const shared = redis === undefined ? {} : { redisUrl: redis };
+  const mixer = new MixerServer({ host, grpcPort: mixerPort, metricsPort, limits, logger, ...shared });
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void mixer.drain(drainMs));
   try {
     await mixer.start();

@@ -16,6 +16,8 @@ export interface MixerOptions {
   readonly grpcPort?: number;
   /** `/metrics`, `/healthz` and `/ready`; default 15014, 0 lets the system choose. */
   readonly metricsPort?: number;
+  /** Keeps the tokens of global rate limits for several mixers; default: each mixer keeps its own. */
+  readonly redisUrl?: string;
   readonly limits?: Partial<MixerLimits>;
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -39,6 +41,7 @@ export interface ResolvedOptions {
   readonly host: string;
   readonly grpcPort: number;
   readonly metricsPort: number;
+  readonly redisUrl: string | undefined;
   readonly limits: MixerLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -49,6 +52,7 @@ export function resolveOptions(options: MixerOptions): ResolvedOptions {
     host: options.host ?? '127.0.0.1',
     grpcPort: options.grpcPort ?? 15_030,
     metricsPort: options.metricsPort ?? 15_014,
+    redisUrl: options.redisUrl,
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
     logger: (options.logger ?? createLogger('heddle')).child('mixer'),

@@ -10,6 +10,7 @@ import { resolveOptions, type MixerOptions, type ResolvedOptions } from './optio
 import { LimitPools } from './policy/limit-pools.ts';
 import { QuotaServer } from './policy/quota-server.ts';
 import { RateLimitServer } from './policy/rate-limit-server.ts';
+import { SharedTokens } from './policy/shared-tokens.ts';
 import { Ledger } from './telemetry/ledger.ts';
 import { MetricsPage } from './telemetry/metrics-page.ts';
 import { MetricsReceiver } from './telemetry/metrics-receiver.ts';
@@ -22,7 +23,8 @@ export class MixerServer implements Lifecycle {
   readonly #ledger: Ledger;
   readonly #metrics: MixerMetrics;
   readonly #receiver: MetricsReceiver;
-  readonly #pools = new LimitPools();
+  readonly #pools: LimitPools;
+  readonly #sharedTokens: SharedTokens | undefined;
   readonly #quotas: QuotaServer;
   readonly #grpc: GrpcServer;
   readonly #page: MetricsPage;
@@ -33,7 +35,10 @@ export class MixerServer implements Lifecycle {
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
-    const { limits, clock, logger } = this.#options;
+    const { limits, clock, logger, redisUrl } = this.#options;
+    this.#pools = new LimitPools({ isShared: redisUrl !== undefined });
+    this.#sharedTokens =
+      redisUrl === undefined ? undefined : new SharedTokens({ url: redisUrl, pools: this.#pools, clock, logger });
     this.#totals = new Totals(limits);
     this.#ledger = new Ledger(this.#totals, limits);
     this.#metrics = new MixerMetrics(() => ({
@@ -70,6 +75,7 @@ export class MixerServer implements Lifecycle {
       `${host.includes(':') ? `[${host}]` : host}:${grpcPort}`,
       ServerCredentials.createInsecure(),
     );
+    await this.#sharedTokens?.start();
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
@@ -86,6 +92,7 @@ export class MixerServer implements Lifecycle {
   async close(): Promise<void> {
     this.#state = 'closed';
     this.#cancelSweep();
+    this.#sharedTokens?.close();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }

@@ -56,12 +56,16 @@ export class LimitPool {
   #filledMs: number;
   #division: Division = { levelTokens: 0, surplusTokens: 0, inTurn: nobody };
   #lastTurn = 0;
+  #isFilledByClock = true;
+  /** Who hand out tokens of the limit. */
+  #mixers = 1;
   #dividedMs = Number.NEGATIVE_INFINITY;
 
-  /** Full. `nowMs`: monotonic, here and below. */
-  constructor(numbers: RateLimitNumbers, nowMs: number) {
+  /** Full, or empty where the tokens are in a store. `nowMs`: monotonic, here and below. */
+  constructor(numbers: RateLimitNumbers, nowMs: number, { isShared = false } = {}) {
     this.numbers = numbers;
-    this.#tokens = numbers.burst;
+    this.#isFilledByClock = !isShared;
+    this.#tokens = isShared ? 0 : numbers.burst;
     this.#filledMs = nowMs;
   }
 
@@ -139,15 +143,39 @@ export class LimitPool {
     }
   }
 
-  /** Adds tokens that came from elsewhere than the time. */
-  deposit(tokens: number): void {
+  /** Whole tokens that are in no slice; below 0 in debt. */
+  get unslicedTokens(): number {
+    return Math.floor(this.#tokens - this.#sliced);
+  }
+
+  /** What its spenders want besides their slices. */
+  get wantedTokens(): number {
+    let wanted = 0;
+    for (const { demandPerMs, isGone } of this.#spenders) if (!isGone) wanted += demandPerMs * horizonMs;
+    return Math.ceil(Math.max(0, wanted - this.#sliced));
+  }
+
+  get isFilledByClock(): boolean {
+    return this.#isFilledByClock;
+  }
+
+  /** Adds tokens that a store gave, or takes what it got back. */
+  move(tokens: number): void {
     this.#tokens = Math.min(this.numbers.burst, this.#tokens + tokens);
+    this.#dividedMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Where the tokens come from: of a store that is gone, an equal part of them comes by the clock. */
+  fillBy(source: { readonly kind: 'clock' } | { readonly kind: 'store'; readonly mixers: number }): void {
+    this.#isFilledByClock = source.kind === 'clock';
+    if (source.kind === 'store') this.#mixers = source.mixers;
   }
 
   #refill(nowMs: number): void {
     const elapsedMs = Math.max(0, nowMs - this.#filledMs);
     this.#filledMs = nowMs;
-    this.deposit(elapsedMs * this.ratePerMs);
+    if (!this.#isFilledByClock) return;
+    this.#tokens = Math.min(this.numbers.burst, this.#tokens + (elapsedMs * this.ratePerMs) / this.#mixers);
   }
 
   #setSlice(spender: Spender, slice: number): void {

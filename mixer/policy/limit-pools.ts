@@ -8,7 +8,17 @@ export const maxPools = 10_000;
 const forgetAfterMs = 600_000;
 
 export class LimitPools {
+  readonly #isShared: boolean;
   readonly #pools = new Map<string, { readonly pool: LimitPool; usedMs: number }>();
+
+  /** `isShared`: the tokens are in a store. */
+  constructor({ isShared = false } = {}) {
+    this.#isShared = isShared;
+  }
+
+  *entries(): Generator<[string, LimitPool]> {
+    for (const [key, { pool }] of this.#pools) yield [key, pool];
+  }
 
   get size(): number {
     return this.#pools.size;
@@ -22,7 +32,7 @@ export class LimitPools {
       return known.pool;
     }
     if (this.#pools.size >= maxPools) return undefined;
-    const pool = new LimitPool(numbers, nowMs);
+    const pool = new LimitPool(numbers, nowMs, { isShared: this.#isShared });
     this.#pools.set(key, { pool, usedMs: nowMs });
     return pool;
   }
