@@ -5,6 +5,9 @@
 import { Type, type Static } from 'typebox';
 import * as s from './schema.ts';
 
+/** Global limits of one host and mode that headers choose: their combinations must be listed on the wire. */
+export const maxConditionalLimits = 6;
+
 const stringMatch = s.message({ exact: s.string, prefix: s.string, regex: s.string });
 
 export const rateLimitSchema = Type.Object(

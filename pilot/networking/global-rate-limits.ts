@@ -4,6 +4,7 @@
  * nothing else. Only one bucket can be chosen for a request: limits that headers choose are combined with each other.
  */
 import { parseDurationMs } from '../../crds/duration.ts';
+import { maxConditionalLimits } from '../../crds/rate-limit.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   Matcher,
@@ -24,8 +25,6 @@ const overrideType = typeUrlOf('envoy.extensions.filters.http.rate_limit_quota.v
 const settingsType = typeUrlOf('envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings');
 const headerInputType = typeUrlOf('envoy.type.matcher.v3.HttpRequestHeaderMatchInput');
 
-/** Beyond that many limits of one route that headers choose, the combinations are too many to list. */
-export const maxConditionalLimits = 6;
 /** How long a sidecar keeps the last slice when mixer is gone and it fails open; then nothing is limited. */
 const reuseMs = 60_000;
 
@@ -48,6 +47,7 @@ function buildOverride(limits: readonly RateLimit[]): RateLimitQuotaOverride {
 
 function buildMatcher(limits: readonly RateLimit[]): Matcher {
   const always = limits.filter(({ spec }) => conditionsOf(spec).length === 0);
+  // More of them are refused at apply.
   const conditional = limits.filter(({ spec }) => conditionsOf(spec).length > 0).slice(0, maxConditionalLimits);
   // The largest set whose limits are all about the request is the set of those that are.
   const sets = subsetsOf(conditional).filter((set) => set.length > 0);

@@ -40,11 +40,15 @@ export interface QuotaClientStats {
 
 /** A bucket without requests is reported this much more rarely, so that its assignment does not expire. */
 const idleReportFactor = 5;
+/** After that long without requests a bucket that no configuration names is forgotten. */
+const keepIdleMs = 60_000;
 
 export class QuotaClient {
   readonly #options: QuotaClientOptions;
   /** By key of their id. Weak: a bucket lives as long as a configuration that names it. */
   readonly #buckets = new Map<string, WeakRef<QuotaBucket>>();
+  /** Those with requests lately: a push of routes names its buckets again with the next request only. */
+  readonly #kept = new Map<QuotaBucket, number>();
   #connection: QuotaConnection | undefined;
   #isClosed = false;
   #isMissed = false;
@@ -125,6 +129,7 @@ export class QuotaClient {
       else {
         nextMs = Math.min(nextMs, bucket.settings.reportingIntervalMs);
         if (isFirst || isDue(bucket, nowMs)) due.push(bucket);
+        this.#keep(bucket, nowMs);
       }
     }
     if (due.length > 0) {
@@ -137,6 +142,11 @@ export class QuotaClient {
     // Nobody asks for a bucket any more: the next one begins anew.
     if (nextMs === Number.POSITIVE_INFINITY) nextMs = 1_000;
     if (this.#connection !== undefined) this.#scheduleTick(nextMs);
+  }
+
+  #keep(bucket: QuotaBucket, nowMs: number): void {
+    if (bucket.allowedCount > 0 || bucket.deniedCount > 0) this.#kept.set(bucket, nowMs);
+    else if (nowMs - (this.#kept.get(bucket) ?? nowMs) > keepIdleMs) this.#kept.delete(bucket);
   }
 
   #receive(bytes: Uint8Array): void {

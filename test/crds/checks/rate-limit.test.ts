@@ -60,6 +60,21 @@ describe('a RateLimit', () => {
   });
 });
 
+test('a seventh global limit of a host that headers choose is refused: their combinations are too many', () => {
+  const limit = (name: string, more: object): Parameters<typeof checkReferences>[0] => {
+    const spec = { host: 'reviews', scope: 'GLOBAL', headers: { a: {} }, ...more };
+    return { kind: 'RateLimit', metadata: { name, namespace: 'default' }, spec };
+  };
+  const others = [limit('x', { headers: {} }), limit('y', { mode: 'SHADOW' }), limit('z', { scope: 'LOCAL' })];
+  const six = Array.from({ length: 6 }, (_, i) => limit(`l${i}`, {}));
+  const seventh = limit('seventh', { host: 'reviews.default.svc.cluster.local' });
+  const errorsAmong = (resources: typeof six, checked: (typeof six)[number]): unknown =>
+    checkReferences(checked, new MeshIndex({ resources, serviceExists: () => true })).errors;
+  expect(errorsAmong([...six, ...others], limit('l0', {}))).toEqual([]);
+  const message = 'host has 7 limits of scope GLOBAL that headers choose, at most 6 are possible';
+  expect(errorsAmong([...six, ...others, seventh], seventh)).toEqual([{ path: 'spec.headers', message }]);
+});
+
 test('mirrors are destinations whose subset must exist', () => {
   const destination = { host: 'reviews', subset: 'v9' };
   const spec = { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'reviews' } }], mirror: destination }] };
