@@ -75,7 +75,8 @@ function buildFilter(onUnavailable: keyof typeof stages): HttpFilter {
       '@type': filterType,
       domain: quotaDomain,
       stage: stages[onUnavailable],
-      timeout: '0.1s',
+      // Envoy's default, 20ms, is over before a first connection stands.
+      timeout: '0.5s',
       failure_mode_deny: isClosed,
       rate_limit_service: {
         grpc_service: { envoy_grpc: { cluster_name: mixerClusterName } },

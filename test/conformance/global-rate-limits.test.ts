@@ -35,15 +35,18 @@ async function statuses(mesh: LiveMesh, count: number, headers: Record<string, s
 
 const passedOf = (all: readonly number[]): number => all.filter((status) => status === 200).length;
 
-/** A sidecar of ours has its first slice by then. */
-const settledMs = 500;
+/** Until a sidecar of ours has its slice, which it asks for with its first request. Envoy asks about each request. */
+async function settled(mesh: LiveMesh): Promise<void> {
+  if ((await mesh.stat('server.concurrency')) > 0) return;
+  await eventually(async () => ((await mesh.stat('rate_limit_quota.heddle.assignments')) > 0 ? true : undefined));
+}
 
 besideEachSidecar(() => {
   describe('B14: a RateLimit of scope GLOBAL', () => {
     test('passes its requests per interval and answers the others with 429', async () => {
       const mesh = await startMesh(await startMixer(), '{ host: reviews, requests: 5, interval: 1h, scope: GLOBAL }');
       expect(await statuses(mesh, 1)).toEqual([200]);
-      await sleep(settledMs);
+      await settled(mesh);
       expect(await statuses(mesh, 8)).toEqual([200, 200, 200, 200, 429, 429, 429, 429]);
     });
 
@@ -53,7 +56,7 @@ besideEachSidecar(() => {
       const mesh = await startMesh(await startMixer(), limit);
       const headers = { 'x-tenant': 'big' };
       expect(await statuses(mesh, 1, headers)).toEqual([200]);
-      await sleep(settledMs);
+      await settled(mesh);
       expect(await statuses(mesh, 3, headers)).toEqual([429, 429, 429]);
       expect(await statuses(mesh, 3, { 'x-tenant': 'small' })).toEqual([200, 200, 200]);
     });
@@ -62,7 +65,7 @@ besideEachSidecar(() => {
       const limit = '{ host: reviews, requests: 1, interval: 1h, scope: GLOBAL, mode: SHADOW }';
       const mesh = await startMesh(await startMixer(), limit);
       expect(await statuses(mesh, 1)).toEqual([200]);
-      await sleep(settledMs);
+      await settled(mesh);
       expect(passedOf(await statuses(mesh, 5))).toBe(5);
     });
 
@@ -71,12 +74,17 @@ besideEachSidecar(() => {
       const limit = '{ host: reviews, requests: 6, interval: 1h, scope: GLOBAL }';
       const meshes = [await startMesh(mixer, limit), await startMesh(mixer, limit)];
       let passed = 0;
-      for (const mesh of meshes) passed += passedOf(await statuses(mesh, 1));
+      for (const mesh of meshes) {
+        passed += passedOf(await statuses(mesh, 1));
+        await settled(mesh);
+      }
       for (let round = 0; round < 12; round += 1) {
         await sleep(150);
         for (const mesh of meshes) passed += passedOf(await statuses(mesh, 2));
       }
-      expect(passed).toBe(6);
+      // One more where the first request of a sidecar comes while another holds all slices: it is charged afterwards.
+      expect(passed).toBeGreaterThanOrEqual(6);
+      expect(passed).toBeLessThanOrEqual(7);
     });
 
     test('that fails closed refuses when mixer is gone, and holds again when it is back', async () => {
