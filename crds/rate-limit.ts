@@ -1,9 +1,12 @@
 /**
- * RateLimit: how many requests a sidecar sends to a host. Heddle's own kind: Istio has no resource for Envoy's local rate
+ * RateLimit: how many requests are sent to a host, by each sidecar (LOCAL, the default) or by all of them together (GLOBAL). Heddle's own kind: Istio has no resource for Envoy's local rate
  * limit, only patches of its configuration.
  */
 import { Type, type Static } from 'typebox';
 import * as s from './schema.ts';
+
+/** Global limits of one host and mode that headers choose: their combinations must be listed on the wire. */
+export const maxConditionalLimits = 6;
 
 const stringMatch = s.message({ exact: s.string, prefix: s.string, regex: s.string });
 
@@ -26,9 +29,11 @@ export const rateLimitSchema = Type.Object(
     requests: Type.Integer({
       minimum: 1,
       maximum: 2 ** 32 - 1,
-      description: 'How many requests each sidecar may send per interval.',
+      description: 'How many requests each sidecar may send per interval, or all of them together.',
     }),
-    interval: Type.String({ description: 'At least 50ms; tokens come back once per interval.' }),
+    interval: Type.String({
+      description: 'At least 50ms, of a GLOBAL limit 1s; tokens come back once per interval, of a GLOBAL limit evenly.',
+    }),
     burst: s.optional(
       Type.Integer({
         minimum: 1,
@@ -37,8 +42,13 @@ export const rateLimitSchema = Type.Object(
       }),
     ),
     mode: s.optional(s.oneOf('ENFORCE', 'SHADOW')),
+    scope: s.optional(s.oneOf('LOCAL', 'GLOBAL')),
+    onUnavailable: s.optional(s.oneOf('failOpen', 'failClosed')),
   },
-  { additionalProperties: false, description: 'How many requests each sidecar may send to a host.' },
+  {
+    additionalProperties: false,
+    description: 'How many requests each sidecar, or all of them together, may send to a host.',
+  },
 );
 
 export type RateLimitSpec = Static<typeof rateLimitSchema>;

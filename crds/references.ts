@@ -11,6 +11,7 @@ import { checkGatewayPorts } from './gateway-references.ts';
 import { meshGateway, resolveGatewayName } from './gateway-name.ts';
 import { isHostCoveredBy, resolveShortName } from './host.ts';
 import type { RateLimitSpec } from './rate-limit.ts';
+import { checkRateLimitReferences } from './rate-limit-references.ts';
 import type { Resource } from './resource.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
 import { destinationsOf, type LocatedDestination } from './located-destinations.ts';
@@ -44,7 +45,10 @@ interface Context {
 export function checkReferences(resource: SomeResource, mesh: MeshIndex, previous?: SomeResource): ReferenceFindings {
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
-  if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
+  if (resource.kind === 'RateLimit') {
+    checkRateLimit(resource, { mesh, findings });
+    checkRateLimitReferences(resource, mesh.mesh.resources, findings);
+  }
   if (resource.kind === 'Canary') checkCanaryReferences(resource, mesh, findings);
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
   if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);

@@ -10,6 +10,7 @@ interface Flags {
   readonly metricsPort: number;
   readonly expireAfter: number;
   readonly pilot?: string;
+  readonly redis?: string;
 }
 
 /** Time for instances to take the end of their streams after SIGTERM. */
@@ -24,6 +25,7 @@ await new Command('mixer')
   .option('--mixer-port <port>', 'where sidecars report to; 0 lets the system choose', parseNumber, 15_030)
   .option('--metrics-port <port>', '/metrics for Prometheus; 0 lets the system choose', parseNumber, 15_014)
   .option('--pilot <url>', "pilot's API; without it no canary is driven", parseUrl)
+  .option('--redis <url>', 'keeps global rate limits for several mixers together, such as redis://127.0.0.1:6379')
   .option(
     '--expire-after <seconds>',
     'hide a series that did not change for this long',
@@ -33,7 +35,7 @@ await new Command('mixer')
   .action(run)
   .parseAsync();
 
-async function run({ host, mixerPort, metricsPort, expireAfter, pilot }: Flags): Promise<void> {
+async function run({ host, mixerPort, metricsPort, expireAfter, pilot, redis }: Flags): Promise<void> {
   const logger = createLogger('heddle');
   const limits = { expireAfterMs: expireAfter * 1000 };
   const mixer = new MixerServer({
@@ -43,6 +45,7 @@ async function run({ host, mixerPort, metricsPort, expireAfter, pilot }: Flags):
     limits,
     logger,
     ...(pilot === undefined ? {} : { pilotUrl: pilot }),
+    ...(redis === undefined ? {} : { redisUrl: redis }),
   });
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void mixer.drain(drainMs));
   try {

@@ -20,6 +20,8 @@ export interface MixerOptions {
   readonly metricsPort?: number;
   /** API of the pilot whose canaries are driven, `http://127.0.0.1:15080`. Default: none are, until `followPilot`. */
   readonly pilotUrl?: string;
+  /** Keeps the tokens of global rate limits for several mixers; default: each mixer keeps its own. */
+  readonly redisUrl?: string;
   readonly limits?: Partial<MixerLimits>;
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -46,6 +48,7 @@ export interface ResolvedOptions {
   readonly grpcPort: number;
   readonly metricsPort: number;
   readonly pilotUrl: string | undefined;
+  readonly redisUrl: string | undefined;
   readonly limits: MixerLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -57,6 +60,7 @@ export function resolveOptions(options: MixerOptions): ResolvedOptions {
     grpcPort: options.grpcPort ?? 15_030,
     metricsPort: options.metricsPort ?? 15_014,
     pilotUrl: options.pilotUrl,
+    redisUrl: options.redisUrl,
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
     logger: (options.logger ?? createLogger('heddle')).child('mixer'),

@@ -3,6 +3,8 @@ import { promisify } from 'node:util';
 import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import { accessLogService } from '../proxy/api/access-log-service.ts';
 import { metricsService } from '../proxy/api/metrics-service.ts';
+import { rateLimitQuotaService } from '../proxy/api/quota-service.ts';
+import { rateLimitService } from '../proxy/api/rate-limit-service.ts';
 import { exposeInSlices, type ExpositionFormat } from '../proxy/common/exposition.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { CanaryController } from './canary/controller.ts';
@@ -10,6 +12,10 @@ import { createHttpCaller } from './canary/http-caller.ts';
 import { PilotClient } from './canary/pilot-client.ts';
 import { latencyHistory, TrafficObserver } from './canary/traffic-observer.ts';
 import { resolveOptions, type MixerOptions, type ResolvedOptions } from './options.ts';
+import { LimitPools } from './policy/limit-pools.ts';
+import { QuotaServer } from './policy/quota-server.ts';
+import { RateLimitServer } from './policy/rate-limit-server.ts';
+import { SharedTokens } from './policy/shared-tokens.ts';
 import { AccessLogReceiver } from './telemetry/access-log-receiver.ts';
 import { Ledger } from './telemetry/ledger.ts';
 import { LogCounts } from './telemetry/log-counts.ts';
@@ -28,6 +34,9 @@ export class MixerServer implements Lifecycle {
   readonly #receiver: MetricsReceiver;
   readonly #logCounts: LogCounts;
   readonly #logReceiver: AccessLogReceiver;
+  readonly #pools: LimitPools;
+  readonly #sharedTokens: SharedTokens | undefined;
+  readonly #quotas: QuotaServer;
   readonly #grpc: GrpcServer;
   readonly #graph: ServiceGraph;
   readonly #page: MetricsPage;
@@ -40,12 +49,16 @@ export class MixerServer implements Lifecycle {
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
-    const { limits, clock, logger } = this.#options;
+    const { limits, clock, logger, redisUrl } = this.#options;
+    this.#pools = new LimitPools({ isShared: redisUrl !== undefined });
+    this.#sharedTokens =
+      redisUrl === undefined ? undefined : new SharedTokens({ url: redisUrl, pools: this.#pools, clock, logger });
     this.#totals = new Totals(limits);
     this.#ledger = new Ledger(this.#totals, limits, this.#observer);
     this.#metrics = new MixerMetrics(() => ({
       instanceCount: this.#ledger.instanceCount,
       seriesCount: this.#totals.seriesCount,
+      limitCount: this.#pools.size,
     }));
     const receiving = { ledger: this.#ledger, metrics: this.#metrics, clock, logger };
     this.#receiver = new MetricsReceiver(receiving);
@@ -53,6 +66,10 @@ export class MixerServer implements Lifecycle {
     this.#logReceiver = new AccessLogReceiver({ ...receiving, counts: this.#logCounts });
     this.#grpc = new GrpcServer();
     this.#grpc.addService(metricsService, this.#receiver.implementation);
+    const quotaParts = { pools: this.#pools, metrics: this.#metrics, clock, logger };
+    this.#quotas = new QuotaServer(quotaParts);
+    this.#grpc.addService(rateLimitQuotaService, this.#quotas.implementation);
+    this.#grpc.addService(rateLimitService, new RateLimitServer(quotaParts).implementation);
     this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
     this.#graph = new ServiceGraph(this.#totals, limits);
     this.#page = new MetricsPage({
@@ -82,6 +99,7 @@ export class MixerServer implements Lifecycle {
       `${host.includes(':') ? `[${host}]` : host}:${grpcPort}`,
       ServerCredentials.createInsecure(),
     );
+    await this.#sharedTokens?.start();
     await this.#page.listen(metricsPort, host);
     this.#state = 'serving';
     this.#scheduleSweep();
@@ -126,6 +144,7 @@ export class MixerServer implements Lifecycle {
     this.#cancelSweep();
     await this.#canaries?.close();
     this.#cancelGraph();
+    this.#sharedTokens?.close();
     this.#grpc.forceShutdown();
     await this.#page.close();
   }
@@ -143,6 +162,7 @@ export class MixerServer implements Lifecycle {
       this.#ledger.sweep(clock.nowMs());
       this.#logCounts.sweep();
       this.#totals.sweep(clock.nowMs());
+      this.#pools.sweep(clock.monotonicMs());
       this.#scheduleSweep();
     }, limits.sweepIntervalMs);
   }
@@ -159,6 +179,7 @@ export class MixerServer implements Lifecycle {
     this.#receiver.endStreams();
     this.#logReceiver.endStreams();
     await this.leavePilot(deadlineMs / 2);
+    this.#quotas.endStreams();
     let cancelDeadline = (): void => {};
     const deadline = new Promise<void>((resolve) => {
       cancelDeadline = this.#options.clock.setTimer(resolve, deadlineMs);

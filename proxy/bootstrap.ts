@@ -9,12 +9,12 @@ import type {
   ApiConfigSource as ApiConfigSourceJson,
   Bootstrap as BootstrapJson,
   Bootstrap_DynamicResources as DynamicResourcesJson,
-  GrpcService as GrpcServiceJson,
   OverloadManager as OverloadManagerJson,
   ResourceMonitor as ResourceMonitorJson,
   StatsSink as StatsSinkJson,
 } from './api/envoy.gen.ts';
 import { decodeFields, type Fields } from './api/fields.ts';
+import { readGrpcService } from './api/grpc-service-decoder.ts';
 import { readListener } from './api/listener-decoder.ts';
 import type { Listener } from './api/listener.ts';
 import { decodeNode, type Node } from './api/node.ts';
@@ -134,11 +134,6 @@ function readAdsCluster(fields: Fields<ApiConfigSourceJson>): string {
     fields.fail('grpc_services', `must be one gRPC service, got ${clusterNames.length}`);
   }
   return clusterNames[0] ?? '';
-}
-
-/** The name of the cluster. */
-function readGrpcService(fields: Fields<GrpcServiceJson>): string {
-  return fields.required('envoy_grpc').name('cluster_name');
 }
 
 function requireV3(fields: Fields<Pick<ApiConfigSourceJson, 'transport_api_version'>>): void {

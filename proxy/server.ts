@@ -34,6 +34,7 @@ import { ConnectionManager } from './http/connection-manager.ts';
 import { HttpNetworkFilter } from './listener/http-network-filter.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import type { ActiveNetworkFilter } from './listener/network-filter.ts';
+import { Quotas } from './quota/quotas.ts';
 import { RouteConfigs } from './router/route-configs.ts';
 import { RouteTable } from './router/route-table.ts';
 import { TcpProxy } from './tcp/tcp-proxy.ts';
@@ -76,6 +77,7 @@ export class ProxyServer implements Lifecycle {
   readonly #routes = new RouteConfigs(this.stats);
   readonly #accessLogs: AccessLogs;
   readonly #tracers: Tracers;
+  readonly #quotas: Quotas;
   readonly #metricsSinks: readonly MetricsSink[];
   readonly #seriesExpiry: SeriesExpiry;
   readonly #healthReporter: HealthReporter | undefined;
@@ -115,6 +117,13 @@ export class ProxyServer implements Lifecycle {
       random,
       nodeId: bootstrap.node.id,
       logger: this.#logger.child('tracing'),
+    });
+    this.#quotas = new Quotas({
+      target: (clusterName) => this.clusters.get(clusterName)?.pick()?.address,
+      clock,
+      random,
+      stats: this.stats,
+      logger: this.#logger.child('quota'),
     });
     this.listeners = new ListenerManager(bootstrap.staticListeners, {
       createFilter: (listener, chain) => this.#createFilter(listener, chain),
@@ -215,6 +224,7 @@ export class ProxyServer implements Lifecycle {
     await this.listeners.close();
     this.#tracers.close();
     await this.#accessLogs.close();
+    this.#quotas.close();
     await this.clusters.close();
     this.certificates.close();
     await this.#admin?.close();
@@ -270,6 +280,7 @@ export class ProxyServer implements Lifecycle {
       random: this.#random,
       clock: this.#clock,
       stats: this.stats,
+      quotas: this.#quotas,
       statPrefix: config.statPrefix,
       isInternal: listener.trafficDirection === 'OUTBOUND',
     };

@@ -28,6 +28,18 @@ export interface Feature {
 
 const micros = (max: number): Goal => ({ kind: 'micros', max });
 
+/** The token bucket costs what it does where it is assigned. */
+const quotaBucket = {
+  '@type': typeUrlOf('envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings'),
+  bucket_id_builder: { bucket_id_builder: { 'default/limit': { string_value: '4000000000/1000ms/4000000000' } } },
+  reporting_interval: '0.2s',
+  no_assignment_behavior: {
+    fallback_rate_limit: {
+      token_bucket: { max_tokens: 4_000_000_000, tokens_per_fill: 4_000_000_000, fill_interval: '1s' },
+    },
+  },
+};
+
 const singles: readonly Feature[] = [
   {
     name: '10 header routes',
@@ -119,6 +131,25 @@ const singles: readonly Feature[] = [
           },
         },
       ],
+    }),
+  },
+  {
+    name: 'global rate limit',
+    setup: 'a quota that nobody assigned yet, counted and reported in vain',
+    goal: micros(0.5),
+    parts: ({ backend }) => ({
+      httpFilters: [
+        {
+          name: 'envoy.filters.http.rate_limit_quota',
+          typed_config: {
+            '@type': typeUrlOf('envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig'),
+            domain: 'heddle',
+            rlqs_server: { envoy_grpc: { cluster_name: 'quota' } },
+            bucket_matchers: { on_no_match: { action: { name: 'limit', typed_config: quotaBucket } } },
+          },
+        },
+      ],
+      clusters: [staticCluster('quota', backend.ports[1])],
     }),
   },
   {

@@ -9,13 +9,19 @@ import { checkStringMatch } from './string-match.ts';
 
 /** Envoy's lower bound of a token bucket's `fill_interval`. */
 const minIntervalMs = 50;
+/** What is divided among sidecars several times per second cannot come back faster. */
+const minGlobalIntervalMs = 1_000;
 
 export const checkRateLimit: Check<RateLimitSpec> = (spec, _metadata, findings) => {
   findings.expect('spec.host', domainFault(spec.host));
   const intervalMs = parseDurationMs(spec.interval) ?? 0;
-  const isLong = intervalMs >= minIntervalMs;
-  const shortFault = isLong ? undefined : `must be at least ${minIntervalMs}ms, got ${show(spec.interval)}`;
-  findings.expect('spec.interval', durationFault(spec.interval) ?? shortFault);
+  const isGlobal = spec.scope === 'GLOBAL';
+  const least = isGlobal ? minGlobalIntervalMs : minIntervalMs;
+  const shortFault = `must be at least ${isGlobal ? '1s where scope is GLOBAL' : '50ms'}, got ${show(spec.interval)}`;
+  findings.expect('spec.interval', durationFault(spec.interval) ?? (intervalMs >= least ? undefined : shortFault));
+  if (spec.onUnavailable !== undefined && !isGlobal) {
+    findings.error('spec.onUnavailable', 'has no effect where scope is not GLOBAL: nobody is asked for a local limit');
+  }
   if (spec.burst !== undefined && spec.burst < spec.requests) {
     findings.error('spec.burst', `must be at least requests, ${spec.requests}, got ${spec.burst}`);
   }

@@ -6,6 +6,8 @@ import { rejectionReasons, type RejectionReason } from './rejection.ts';
 export interface Holdings {
   readonly instanceCount: number;
   readonly seriesCount: number;
+  /** Global rate limits that somebody spends from. */
+  readonly limitCount: number;
 }
 
 export class MixerMetrics {
@@ -17,6 +19,7 @@ export class MixerMetrics {
   /** Of access logs: entries that count in Istio's metrics, and those of instances that count by themselves. */
   readonly countedEntries: Counter.Internal;
   readonly uncountedEntries: Counter.Internal;
+  readonly quotaReports: Counter;
 
   constructor(holdings: () => Holdings) {
     this.batches = this.#counter('batches_total', 'Messages received from instances.');
@@ -29,6 +32,7 @@ export class MixerMetrics {
     });
     this.countedEntries = entries.labels('true');
     this.uncountedEntries = entries.labels('false');
+    this.quotaReports = this.#counter('quota_reports_total', 'Reports of use of quota buckets that were answered.');
     this.#rejected = new Counter({
       name: 'heddle_mixer_rejected_total',
       help: 'Metrics and log entries, or whole messages and streams, that were not counted, by reason.',
@@ -38,6 +42,7 @@ export class MixerMetrics {
     for (const reason of rejectionReasons) this.#rejected.inc({ reason }, 0);
     this.streams = this.#gauge('streams', 'Open streams of instances.');
     this.#gauge('instances', 'Instances whose reports are remembered.', () => holdings().instanceCount);
+    this.#gauge('limits', 'Global rate limits that are spent from.', () => holdings().limitCount);
     this.#gauge('series', 'Series held, in all families.', () => holdings().seriesCount);
   }
 

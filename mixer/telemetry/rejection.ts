@@ -27,7 +27,15 @@ export type RejectionReason =
   /** More series or families than mixer holds. */
   | 'series_limit'
   /** More instances than mixer holds. */
-  | 'instance_limit';
+  | 'instance_limit'
+  /** Quota is asked for in a domain that is not Heddle's. */
+  | 'quota_domain'
+  /** A bucket or descriptor that says no limit. */
+  | 'quota_bucket'
+  /** A report of use that cannot be: of no time, of more than anybody serves, or no report at all. */
+  | 'quota_report'
+  /** More buckets of one instance, or more limits, than mixer holds. */
+  | 'quota_limit';
 
 export const rejectionReasons: readonly RejectionReason[] = [
   'encoding',
@@ -44,4 +52,8 @@ export const rejectionReasons: readonly RejectionReason[] = [
   'intermediate',
   'series_limit',
   'instance_limit',
+  'quota_domain',
+  'quota_bucket',
+  'quota_report',
+  'quota_limit',
 ];

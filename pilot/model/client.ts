@@ -12,6 +12,8 @@ export interface Client {
   readonly isIntercepted?: true;
   /** It has no application, and takes whatever its Gateways say. */
   readonly isGateway?: true;
+  /** It is no proxy of Heddle's. */
+  readonly isEnvoy?: true;
 }
 
 /** Endpoints also depend on where their client runs. */
@@ -28,7 +30,8 @@ export function clientOf(node: NodeMetadata, keys: ReadonlySet<string>): Client 
   });
   const interception = isIntercepted(node) ? ({ isIntercepted: true } as const) : {};
   const edge = isGateway(node) ? ({ isGateway: true } as const) : {};
-  return { namespace: node.namespace, labels: Object.fromEntries(selected), ...interception, ...edge };
+  const stranger = node.isEnvoy === true ? ({ isEnvoy: true } as const) : {};
+  return { namespace: node.namespace, labels: Object.fromEntries(selected), ...interception, ...edge, ...stranger };
 }
 
 export function locatedClientOf(node: NodeMetadata, keys: ReadonlySet<string>): LocatedClient {

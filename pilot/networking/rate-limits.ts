@@ -1,12 +1,12 @@
 /**
- * RateLimits of a host as Envoy's local rate limit. Each is a descriptor with a bucket of its own in the configuration of
+ * RateLimits of a host. Those of scope LOCAL become Envoy's local rate limit. Each is a descriptor with a bucket of its own in the configuration of
  * the virtual host, so that the routes that it is about share the bucket; the routes' actions say who is meant.
  */
 import { parseDurationMs } from '../../crds/duration.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   LocalRateLimit,
-  RateLimit as RouteRateLimit,
+  envoy_config_route_v3_RateLimit as RouteRateLimit,
   Route,
   TokenBucket,
   VirtualHost,
@@ -15,6 +15,9 @@ import { formatProtoDuration } from '../../proxy/common/duration.ts';
 import type { Client } from '../model/client.ts';
 import type { RateLimit } from '../model/rate-limits.ts';
 import { isSelected } from '../model/workload.ts';
+import { addAskedLimits } from './asked-rate-limits.ts';
+import { idOf, isCovered } from './covered-routes.ts';
+import { addQuotas } from './global-rate-limits.ts';
 import { rateLimitFilterName, shadowRateLimitFilterName } from './http-filters.ts';
 import { buildHeaderMatcher } from './route-match.ts';
 import { fractionOf } from './fraction.ts';
@@ -31,7 +34,19 @@ const localRateLimitType = typeUrlOf('envoy.extensions.filters.http.local_rateli
 
 /** `virtualHost` with the limits of its host, as it came when none is about this client. */
 export function limitVirtualHost(virtualHost: VirtualHost, all: readonly RateLimit[], client: Client): VirtualHost {
-  const limits = all.filter(({ spec }) => isSelected(client.labels ?? {}, spec.sourceLabels ?? {}));
+  const mine = all.filter(({ spec }) => isSelected(client.labels ?? {}, spec.sourceLabels ?? {}));
+  const isGlobal = ({ spec }: RateLimit): boolean => spec.scope === 'GLOBAL';
+  const own = limitLocally(
+    virtualHost,
+    mine.filter((limit) => !isGlobal(limit)),
+  );
+  const shared = mine.filter(isGlobal);
+  if (shared.length === 0) return own;
+  const addShared = client.isEnvoy === true ? addAskedLimits : addQuotas;
+  return { ...own, routes: own.routes?.map((route) => addShared(route, shared)) ?? [] };
+}
+
+function limitLocally(virtualHost: VirtualHost, limits: readonly RateLimit[]): VirtualHost {
   if (limits.length === 0) return virtualHost;
   const configs: NonNullable<VirtualHost['typed_per_filter_config']> = { ...virtualHost.typed_per_filter_config };
   for (const mode of modes) {
@@ -76,21 +91,12 @@ function buildTokenBucket({ spec }: RateLimit): TokenBucket {
 }
 
 function limitRoute(route: Route, limits: readonly RateLimit[]): Route {
-  const covering = limits.filter(({ spec }) => isCovered(route, spec.routes));
+  const covering = limits.filter((limit) => isCovered(route, limit));
   if (route.route === undefined || covering.length === 0) return route;
   return { ...route, route: { ...route.route, rate_limits: covering.map(buildRouteRateLimit) } };
 }
 
-/** A rule with several matches becomes several routes: `rule` or `rule.match`. */
-function isCovered({ name = '' }: Route, routes: readonly string[] = []): boolean {
-  return routes.length === 0 || routes.some((wanted) => name === wanted || name.startsWith(`${wanted}.`));
-}
-
 const limitKey = 'rate_limit';
-
-function idOf({ metadata }: RateLimit): string {
-  return `${metadata.namespace}/${metadata.name}`;
-}
 
 function buildRouteRateLimit(limit: RateLimit): RouteRateLimit {
   const value = { descriptor_key: limitKey, descriptor_value: idOf(limit) };

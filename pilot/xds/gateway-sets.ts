@@ -6,6 +6,7 @@ import type { GatewayListener } from '../model/gateways.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { placeOf } from '../model/workload.ts';
+import { askForLimits } from '../networking/asked-rate-limits.ts';
 import { buildGatewayListener } from '../networking/gateway-listeners.ts';
 import { buildGatewaySecrets } from '../networking/gateway-secrets.ts';
 import { buildGatewayHosts } from '../networking/gateway-routes.ts';
@@ -32,7 +33,12 @@ export function createGatewaySets(encoder: ResourceEncoder, onCredentialFault: (
     memoize((node: NodeMetadata, _node: null): NodeView => {
       const { labels } = placeOf(node);
       const listeners = config.gateways.listenersOf(node.labels, node.portOffset);
-      return { client: { namespace: node.namespace, labels, isGateway: true }, listeners, routes: new Map() };
+      const stranger = node.isEnvoy === true ? ({ isEnvoy: true } as const) : {};
+      return {
+        client: { namespace: node.namespace, labels, isGateway: true, ...stranger },
+        listeners,
+        routes: new Map(),
+      };
     }),
   );
   const viewOf = (node: NodeMetadata, config: PushConfig): NodeView => views(config, null)(node, null);
@@ -45,6 +51,7 @@ export function createGatewaySets(encoder: ResourceEncoder, onCredentialFault: (
       return listeners
         .flatMap((listener) => buildGatewayListener(listener, context) ?? [])
         .map((listener) => withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)))
+        .map((listener) => (node.isEnvoy === true ? askForLimits(listener) : listener))
         .map((listener) => encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener));
     }),
   );

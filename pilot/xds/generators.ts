@@ -9,6 +9,7 @@ import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
+import { askForLimits } from '../networking/asked-rate-limits.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -58,7 +59,10 @@ export function createGenerators(
   onCredentialFault: (fault: CredentialFault) => void = () => {},
 ): Generators {
   const clusters = createClusterSets(encoder);
-  const listenerSets = createListenerSets(encoder);
+  const ownListeners = createListenerSets(encoder);
+  const envoyListeners = createListenerSets(encoder, askForLimits);
+  const sidecarListeners: typeof ownListeners = (node, config) =>
+    (node.isEnvoy === true ? envoyListeners : ownListeners)(node, config);
   const gateways = createGatewaySets(encoder, onCredentialFault);
   const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
@@ -87,7 +91,7 @@ export function createGenerators(
       all: () => none,
       lookup: (node, { config }) => (isGateway(node) ? gateways.secrets(node, config) : () => undefined),
     },
-    LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : listenerSets)(node, config))),
+    LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : sidecarListeners)(node, config))),
     RDS: {
       all: () => none,
       lookup: (node, { config }) => {

@@ -23,11 +23,11 @@ import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 /**
  * Where requests are addressed to a sidecar, the listeners that serve them depend on the node and on what they tell about
- * requests: no other rule ever touches them.
+ * requests: no other rule ever touches them. `adapt`: what is changed in each of them.
  */
-export function createListenerSets(encoder: ResourceEncoder) {
+export function createListenerSets(encoder: ResourceEncoder, adapt = (listener: Listener): Listener => listener) {
   const encode = (listener: Listener): EncodedResource =>
-    encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, listener);
+    encoder.encode(listener.name ?? '', resourceTypes.LDS.messageName, adapt(listener));
   const outbound = memoize((telemetries: Telemetries, { outboundPort, client }: OutboundPorts & { client: Client }) => {
     const listener = buildOutboundListener({ outboundPort }, buildAccessLogs(telemetries, client, 'CLIENT'));
     return encode(withMetricRules(listener, telemetries, client));

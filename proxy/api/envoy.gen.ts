@@ -22,6 +22,10 @@ export interface RootMessages {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings': RateLimitQuotaBucketSettings;
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig': RateLimitQuotaFilterConfig;
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaOverride': RateLimitQuotaOverride;
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimit': envoy_extensions_filters_http_ratelimit_v3_RateLimit;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
@@ -51,6 +55,11 @@ export interface RootMessages {
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
   'envoy.service.metrics.v3.StreamMetricsMessage': StreamMetricsMessage;
   'envoy.service.metrics.v3.StreamMetricsResponse': StreamMetricsResponse;
+  'envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse': RateLimitQuotaResponse;
+  'envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports': RateLimitQuotaUsageReports;
+  'envoy.service.ratelimit.v3.RateLimitRequest': RateLimitRequest;
+  'envoy.service.ratelimit.v3.RateLimitResponse': RateLimitResponse;
+  'envoy.type.matcher.v3.HttpRequestHeaderMatchInput': HttpRequestHeaderMatchInput;
   'google.protobuf.Struct': Record<string, unknown>;
   'google.rpc.Status': Status;
 }
@@ -1445,6 +1454,11 @@ export interface Trigger {
   threshold?: ThresholdTrigger;
   scaled?: ScaledTrigger;
 }
+/** envoy.config.ratelimit.v3.RateLimitServiceConfig */
+export interface RateLimitServiceConfig {
+  grpc_service?: GrpcService;
+  transport_api_version?: ApiVersion;
+}
 /** envoy.config.route.v3.ClusterSpecifierPlugin */
 export interface ClusterSpecifierPlugin {
   extension?: envoy_config_core_v3_TypedExtensionConfig;
@@ -1514,7 +1528,7 @@ export interface QueryParameterMatcher {
   present_match?: boolean;
 }
 /** envoy.config.route.v3.RateLimit */
-export interface RateLimit {
+export interface envoy_config_route_v3_RateLimit {
   stage?: number;
   disable_key?: string;
   actions?: RateLimit_Action[];
@@ -1695,7 +1709,7 @@ export interface RouteAction {
   retry_policy_typed_config?: { '@type': string; [field: string]: unknown };
   request_mirror_policies?: RouteAction_RequestMirrorPolicy[];
   priority?: RoutingPriority;
-  rate_limits?: RateLimit[];
+  rate_limits?: envoy_config_route_v3_RateLimit[];
   include_vh_rate_limits?: boolean;
   hash_policy?: RouteAction_HashPolicy[];
   cors?: envoy_config_route_v3_CorsPolicy;
@@ -1860,7 +1874,7 @@ export interface VirtualHost {
   matcher?: Matcher;
   require_tls?: VirtualHost_TlsRequirementType;
   virtual_clusters?: VirtualCluster[];
-  rate_limits?: RateLimit[];
+  rate_limits?: envoy_config_route_v3_RateLimit[];
   request_headers_to_add?: HeaderValueOption[];
   request_headers_to_remove?: string[];
   response_headers_to_add?: HeaderValueOption[];
@@ -2189,10 +2203,20 @@ export interface LocalRateLimitDescriptor {
   entries?: RateLimitDescriptor_Entry[];
   token_bucket?: TokenBucket;
 }
+/** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor */
+export interface RateLimitDescriptor {
+  entries?: RateLimitDescriptor_Entry[];
+  limit?: RateLimitDescriptor_RateLimitOverride;
+}
 /** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry */
 export interface RateLimitDescriptor_Entry {
   key?: string;
   value?: string;
+}
+/** envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.RateLimitOverride */
+export interface RateLimitDescriptor_RateLimitOverride {
+  requests_per_unit?: number;
+  unit?: RateLimitUnit;
 }
 /** envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions */
 export type VhRateLimitsOptions = 'OVERRIDE' | 'INCLUDE' | 'IGNORE';
@@ -2289,6 +2313,74 @@ export interface LocalRateLimit {
   always_consume_default_token_bucket?: boolean;
   rate_limited_as_resource_exhausted?: boolean;
 }
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings */
+export interface RateLimitQuotaBucketSettings {
+  bucket_id_builder?: RateLimitQuotaBucketSettings_BucketIdBuilder;
+  reporting_interval?: string;
+  deny_response_settings?: RateLimitQuotaBucketSettings_DenyResponseSettings;
+  no_assignment_behavior?: RateLimitQuotaBucketSettings_NoAssignmentBehavior;
+  expired_assignment_behavior?: RateLimitQuotaBucketSettings_ExpiredAssignmentBehavior;
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.BucketIdBuilder */
+export interface RateLimitQuotaBucketSettings_BucketIdBuilder {
+  bucket_id_builder?: Record<string, RateLimitQuotaBucketSettings_BucketIdBuilder_ValueBuilder>;
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.BucketIdBuilder.ValueBuilder */
+export interface RateLimitQuotaBucketSettings_BucketIdBuilder_ValueBuilder {
+  string_value?: string;
+  custom_value?: envoy_config_core_v3_TypedExtensionConfig;
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.DenyResponseSettings */
+export interface RateLimitQuotaBucketSettings_DenyResponseSettings {
+  http_status?: HttpStatus;
+  http_body?: string;
+  grpc_status?: Status;
+  response_headers_to_add?: HeaderValueOption[];
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.ExpiredAssignmentBehavior */
+export interface RateLimitQuotaBucketSettings_ExpiredAssignmentBehavior {
+  expired_assignment_behavior_timeout?: string;
+  fallback_rate_limit?: RateLimitStrategy;
+  reuse_last_assignment?: RateLimitQuotaBucketSettings_ExpiredAssignmentBehavior_ReuseLastAssignment;
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.ExpiredAssignmentBehavior.ReuseLastAssignment */
+export type RateLimitQuotaBucketSettings_ExpiredAssignmentBehavior_ReuseLastAssignment = Record<string, never>;
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings.NoAssignmentBehavior */
+export interface RateLimitQuotaBucketSettings_NoAssignmentBehavior {
+  fallback_rate_limit?: RateLimitStrategy;
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig */
+export interface RateLimitQuotaFilterConfig {
+  rlqs_server?: GrpcService;
+  domain?: string;
+  bucket_matchers?: Matcher;
+  filter_enabled?: RuntimeFractionalPercent;
+  filter_enforced?: RuntimeFractionalPercent;
+  request_headers_to_add_when_not_enforced?: HeaderValueOption[];
+}
+/** envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaOverride */
+export interface RateLimitQuotaOverride {
+  domain?: string;
+  bucket_matchers?: Matcher;
+}
+/** envoy.extensions.filters.http.ratelimit.v3.RateLimit */
+export interface envoy_extensions_filters_http_ratelimit_v3_RateLimit {
+  domain?: string;
+  stage?: number;
+  request_type?: string;
+  timeout?: string;
+  failure_mode_deny?: boolean;
+  rate_limited_as_resource_exhausted?: boolean;
+  rate_limit_service?: RateLimitServiceConfig;
+  enable_x_ratelimit_headers?: RateLimit_XRateLimitHeadersRFCVersion;
+  disable_x_envoy_ratelimited_header?: boolean;
+  rate_limited_status?: HttpStatus;
+  response_headers_to_add?: HeaderValueOption[];
+  status_on_error?: HttpStatus;
+  stat_prefix?: string;
+}
+/** envoy.extensions.filters.http.ratelimit.v3.RateLimit.XRateLimitHeadersRFCVersion */
+export type RateLimit_XRateLimitHeadersRFCVersion = 'OFF' | 'DRAFT_VERSION_03';
 /** envoy.extensions.filters.http.router.v3.Router */
 export interface Router {
   dynamic_stats?: boolean;
@@ -2905,6 +2997,79 @@ export interface StreamMetricsMessage_Identifier {
 }
 /** envoy.service.metrics.v3.StreamMetricsResponse */
 export type StreamMetricsResponse = Record<string, never>;
+/** envoy.service.rate_limit_quota.v3.BucketId */
+export interface BucketId {
+  bucket?: Record<string, string>;
+}
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse */
+export interface RateLimitQuotaResponse {
+  bucket_action?: RateLimitQuotaResponse_BucketAction[];
+}
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction */
+export interface RateLimitQuotaResponse_BucketAction {
+  bucket_id?: BucketId;
+  quota_assignment_action?: RateLimitQuotaResponse_BucketAction_QuotaAssignmentAction;
+  abandon_action?: RateLimitQuotaResponse_BucketAction_AbandonAction;
+}
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.AbandonAction */
+export type RateLimitQuotaResponse_BucketAction_AbandonAction = Record<string, never>;
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse.BucketAction.QuotaAssignmentAction */
+export interface RateLimitQuotaResponse_BucketAction_QuotaAssignmentAction {
+  assignment_time_to_live?: string;
+  rate_limit_strategy?: RateLimitStrategy;
+}
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports */
+export interface RateLimitQuotaUsageReports {
+  domain?: string;
+  bucket_quota_usages?: RateLimitQuotaUsageReports_BucketQuotaUsage[];
+}
+/** envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports.BucketQuotaUsage */
+export interface RateLimitQuotaUsageReports_BucketQuotaUsage {
+  bucket_id?: BucketId;
+  time_elapsed?: string;
+  num_requests_allowed?: number;
+  num_requests_denied?: number;
+}
+/** envoy.service.ratelimit.v3.RateLimitRequest */
+export interface RateLimitRequest {
+  domain?: string;
+  descriptors?: RateLimitDescriptor[];
+  hits_addend?: number;
+}
+/** envoy.service.ratelimit.v3.RateLimitResponse */
+export interface RateLimitResponse {
+  overall_code?: RateLimitResponse_Code;
+  statuses?: RateLimitResponse_DescriptorStatus[];
+  response_headers_to_add?: HeaderValue[];
+  request_headers_to_add?: HeaderValue[];
+  raw_body?: string;
+  dynamic_metadata?: Record<string, unknown>;
+  quota?: RateLimitResponse_Quota;
+}
+/** envoy.service.ratelimit.v3.RateLimitResponse.Code */
+export type RateLimitResponse_Code = 'UNKNOWN' | 'OK' | 'OVER_LIMIT';
+/** envoy.service.ratelimit.v3.RateLimitResponse.DescriptorStatus */
+export interface RateLimitResponse_DescriptorStatus {
+  code?: RateLimitResponse_Code;
+  current_limit?: RateLimitResponse_RateLimit;
+  limit_remaining?: number;
+  duration_until_reset?: string;
+  quota?: RateLimitResponse_Quota;
+}
+/** envoy.service.ratelimit.v3.RateLimitResponse.Quota */
+export interface RateLimitResponse_Quota {
+  requests?: number;
+  valid_until?: string;
+  id?: string;
+}
+/** envoy.service.ratelimit.v3.RateLimitResponse.RateLimit */
+export interface RateLimitResponse_RateLimit {
+  name?: string;
+  requests_per_unit?: number;
+  unit?: RateLimitResponse_RateLimit_Unit;
+}
+/** envoy.service.ratelimit.v3.RateLimitResponse.RateLimit.Unit */
+export type RateLimitResponse_RateLimit_Unit = 'UNKNOWN' | 'SECOND' | 'MINUTE' | 'HOUR' | 'DAY' | 'MONTH' | 'YEAR';
 /** envoy.type.http.v3.PathTransformation */
 export interface PathTransformation {
   operations?: PathTransformation_Operation[];
@@ -2922,6 +3087,10 @@ export type PathTransformation_Operation_NormalizePathRFC3986 = Record<string, n
 export interface DoubleMatcher {
   range?: DoubleRange;
   exact?: number;
+}
+/** envoy.type.matcher.v3.HttpRequestHeaderMatchInput */
+export interface HttpRequestHeaderMatchInput {
+  header_name?: string;
 }
 /** envoy.type.matcher.v3.ListMatcher */
 export interface ListMatcher {
@@ -3077,6 +3246,21 @@ export interface Int64Range {
 export interface Percent {
   value?: number;
 }
+/** envoy.type.v3.RateLimitStrategy */
+export interface RateLimitStrategy {
+  blanket_rule?: RateLimitStrategy_BlanketRule;
+  requests_per_time_unit?: RateLimitStrategy_RequestsPerTimeUnit;
+  token_bucket?: TokenBucket;
+}
+/** envoy.type.v3.RateLimitStrategy.BlanketRule */
+export type RateLimitStrategy_BlanketRule = 'ALLOW_ALL' | 'DENY_ALL';
+/** envoy.type.v3.RateLimitStrategy.RequestsPerTimeUnit */
+export interface RateLimitStrategy_RequestsPerTimeUnit {
+  requests_per_time_unit?: number;
+  time_unit?: RateLimitUnit;
+}
+/** envoy.type.v3.RateLimitUnit */
+export type RateLimitUnit = 'UNKNOWN' | 'SECOND' | 'MINUTE' | 'HOUR' | 'DAY' | 'MONTH' | 'YEAR';
 /** envoy.type.v3.SemanticVersion */
 export interface SemanticVersion {
   major_number?: number;

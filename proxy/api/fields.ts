@@ -155,6 +155,21 @@ export class Fields<T extends object> {
     return Object.fromEntries(entries);
   }
 
+  /** A map of messages by name, each decoded alike. */
+  messageMap<K extends KeysOf<T, Record<string, object>>, R>(
+    key: K,
+    decode: (fields: Fields<NonNullable<NonNullable<T[K]>[keyof NonNullable<T[K]>]> & object>) => R,
+  ): Readonly<Record<string, R>> {
+    const map = (this.take(key) ?? {}) as Record<
+      string,
+      NonNullable<NonNullable<T[K]>[keyof NonNullable<T[K]>]> & object
+    >;
+    const path = fieldPath(this.path, key);
+    return Object.fromEntries(
+      Object.entries(map).map(([name, json]) => [name, decode(this.#child(json, fieldPath(path, name)))]),
+    );
+  }
+
   fail(key: keyof T & string, message: string): void {
     this.#errors.push({ path: fieldPath(this.path, key), message });
   }

@@ -4,12 +4,14 @@ import type { Route as RouteJson } from './envoy.gen.ts';
 import { readFault } from './fault-decoder.ts';
 import type { Fields, TypeTable } from './fields.ts';
 import type { FilterConfig, FilterConfigs } from './filter-config.ts';
+import { readQuotaOverride } from './quota-decoder.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 
 const filterConfigTypes: TypeTable<FilterConfig> = {
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': readCorsPolicy,
   'envoy.extensions.filters.http.fault.v3.HTTPFault': readFault,
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': readLocalRateLimit,
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaOverride': readQuotaOverride,
 };
 
 type Configured = Pick<RouteJson, 'typed_per_filter_config'>;

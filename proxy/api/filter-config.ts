@@ -2,7 +2,7 @@
 import type { DnsCacheConfig } from './dns.ts';
 import type { HeaderMatch, StringMatcher } from './route.ts';
 
-export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit;
+export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit | RateLimitQuota;
 
 /** By the filter's name, from the innermost level that names the filter. */
 export type FilterConfigs = Readonly<Record<string, FilterConfig>>;
@@ -112,3 +112,49 @@ export interface TokenBucketConfig {
   readonly tokensPerFill: number;
   readonly fillIntervalMs: number;
 }
+
+/** `envoy.extensions.filters.http.rate_limit_quota.v3`: the filter's own configuration, or what a route says instead. */
+export interface RateLimitQuota {
+  readonly kind: 'rate_limit_quota';
+  /** Undefined in routes, for which the filter's own holds. */
+  readonly service: QuotaService | undefined;
+  /** Empty in routes that say none: the filter's own. */
+  readonly domain: string;
+  /** The first that is about a request counts it; requests of no bucket are not limited. */
+  readonly buckets: readonly QuotaBucketMatch[];
+}
+
+export interface QuotaService {
+  /** Of who assigns quotas, by `StreamRateLimitQuotas`. */
+  readonly clusterName: string;
+  /** Share of the requests that are looked at, and of those over the quota that are refused; both default 1, as in Envoy. */
+  readonly enabledProbability: number;
+  readonly enforcedProbability: number;
+}
+
+export interface QuotaBucketMatch {
+  /** All of them must hold. */
+  readonly headers: readonly HeaderMatch[];
+  readonly settings: QuotaBucketSettings;
+}
+
+export interface QuotaBucketSettings {
+  /** By this its quota is asked for. */
+  readonly id: Readonly<Record<string, string>>;
+  readonly reportingIntervalMs: number;
+  /** Until the first assignment comes; default: all pass. */
+  readonly noAssignment: QuotaStrategy;
+  /** When the time of an assignment is over; undefined: as if there had never been one. */
+  readonly expired: ExpiredAssignment | undefined;
+}
+
+export interface ExpiredAssignment {
+  readonly strategy: QuotaStrategy | { readonly kind: 'reuse_last_assignment' };
+  /** After that long the assignment is forgotten; default never. */
+  readonly timeoutMs: number;
+}
+
+/** `envoy.type.v3.RateLimitStrategy`. */
+export type QuotaStrategy =
+  | { readonly kind: 'blanket_rule'; readonly isAllowed: boolean }
+  | { readonly kind: 'token_bucket'; readonly tokenBucket: TokenBucketConfig };

@@ -19,6 +19,7 @@ import type {
   HttpFilter,
   RequestOriginConfig,
 } from './listener.ts';
+import { readQuotaFilter } from './quota-decoder.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 import { readTracing } from './tracing-decoder.ts';
@@ -148,6 +149,10 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
       config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },
     }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
+    'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig': (quota) => ({
+      kind: 'rate_limit_quota',
+      config: readQuotaFilter(quota),
+    }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
       router.ignore('dynamic_stats');
       router.only('start_child_span', false);

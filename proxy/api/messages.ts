@@ -14,6 +14,8 @@ export const wireFiles: readonly string[] = [
   'envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
   'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
+  'envoy/extensions/filters/http/rate_limit_quota/v3/rate_limit_quota.proto',
+  'envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto',
   'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy/extensions/filters/listener/http_inspector/v3/http_inspector.proto',
   'envoy/extensions/filters/listener/original_dst/v3/original_dst.proto',
@@ -38,6 +40,9 @@ export const wireFiles: readonly string[] = [
   'envoy/service/accesslog/v3/als.proto',
   'envoy/service/discovery/v3/discovery.proto',
   'envoy/service/metrics/v3/metrics_service.proto',
+  'envoy/service/rate_limit_quota/v3/rlqs.proto',
+  'envoy/service/ratelimit/v3/rls.proto',
+  'envoy/type/matcher/v3/http_inputs.proto',
 ];
 
 /** Full names of the messages that stand at the top of something: a file, a stream, a resource or an Any. */
@@ -63,6 +68,10 @@ export const rootMessages: readonly string[] = [
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
   'envoy.extensions.filters.http.fault.v3.HTTPFault',
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit',
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings',
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig',
+  'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaOverride',
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimit',
   'envoy.extensions.filters.http.router.v3.Router',
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst',
@@ -92,6 +101,11 @@ export const rootMessages: readonly string[] = [
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.metrics.v3.StreamMetricsMessage',
   'envoy.service.metrics.v3.StreamMetricsResponse',
+  'envoy.service.rate_limit_quota.v3.RateLimitQuotaResponse',
+  'envoy.service.rate_limit_quota.v3.RateLimitQuotaUsageReports',
+  'envoy.service.ratelimit.v3.RateLimitRequest',
+  'envoy.service.ratelimit.v3.RateLimitResponse',
+  'envoy.type.matcher.v3.HttpRequestHeaderMatchInput',
   'google.protobuf.Struct',
   'google.rpc.Status',
 ];

@@ -27,6 +27,8 @@ export interface NodeMetadata extends Interception, DnsCapture {
   readonly portOffset?: number | undefined;
   /** PROXY_CONFIG.gatewayTopology.numTrustedProxies: how many trusted proxies stand in front of a gateway; default 0. */
   readonly trustedProxies?: number | undefined;
+  /** It is a real Envoy, which lists its extensions; default: a proxy of Heddle's, which does not. */
+  readonly isEnvoy?: true;
   /** NAME: this instance, unique in its namespace (a pod's name). */
   readonly name: string;
   /** NAMESPACE, default `default`. */
@@ -116,6 +118,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       appPort: metadata.port('APP_PORT'),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
+      ...(isEnvoy(json) ? { isEnvoy: true } : {}),
       ...gatewayMetadataOf(json, metadata),
       ...metadata.interception(),
       ...metadata.dnsCapture(),
@@ -161,4 +164,9 @@ function encodeProxyConfig({ readinessProbe, trustedProxies = 0 }: NodeMetadata)
   if (readinessProbe === undefined) return {};
   const { tcpPort } = readinessProbe;
   return { PROXY_CONFIG: { readinessProbe: tcpPort === undefined ? {} : { tcpSocket: { port: tcpPort } } } };
+}
+
+/** Whoever writes a bootstrap may give it any name; what it lists of itself is its own. */
+function isEnvoy({ user_agent_name, extensions = [] }: NodeJson): boolean {
+  return user_agent_name === 'envoy' || extensions.length > 0;
 }

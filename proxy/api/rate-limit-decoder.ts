@@ -1,7 +1,7 @@
 /** Decodes `envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit` and the `rate_limits` of routes that it acts on. */
 import type {
   LocalRateLimit as LocalRateLimitJson,
-  RateLimit as RateLimitJson,
+  envoy_config_route_v3_RateLimit as RateLimitJson,
   RateLimit_Action,
   TokenBucket,
 } from './envoy.gen.ts';
@@ -28,7 +28,7 @@ export function readLocalRateLimit(fields: Fields<LocalRateLimitJson>): LocalRat
 }
 
 /** Envoy refuses intervals below 50 ms. */
-function readTokenBucket(fields: Fields<TokenBucket>): TokenBucketConfig {
+export function readTokenBucket(fields: Fields<TokenBucket>): TokenBucketConfig {
   const fillIntervalMs = fields.durationMs('fill_interval', 0);
   if (fillIntervalMs < 50) fields.fail('fill_interval', `must be at least 0.05s, got ${fillIntervalMs / 1_000}s`);
   return {

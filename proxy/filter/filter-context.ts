@@ -4,12 +4,14 @@ import type { HttpFilter } from '../api/listener.ts';
 import type { Clock } from '../common/clock.ts';
 import type { StatsStore } from '../common/stats.ts';
 import type { HttpStream } from '../http/stream.ts';
+import type { Quotas } from '../quota/quotas.ts';
 import { currentRoute } from '../router/current-route.ts';
 import type { RouterContext } from '../router/router-filter.ts';
 
 export interface FilterContext extends RouterContext {
   readonly clock: Clock;
   readonly stats: StatsStore;
+  readonly quotas: Quotas;
   /** Of the HTTP connection manager. */
   readonly statPrefix: string;
 }

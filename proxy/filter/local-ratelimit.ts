@@ -11,6 +11,7 @@ import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { type FilterContext, FilterSlot } from './filter-context.ts';
+import { happens } from './probability.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -101,11 +102,6 @@ class LocalRateLimitFilter implements HttpFilter {
   onDestroy(): void {
     this.#bucket = undefined;
   }
-}
-
-/** What is certain costs no random number. */
-function happens(probability: number, random: () => number): boolean {
-  return probability >= 1 || random() < probability;
 }
 
 /** Envoy docs, http_filters/local_rate_limit_filter. */

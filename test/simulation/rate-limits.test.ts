@@ -124,3 +124,69 @@ describe('B14: a RateLimit', () => {
     expect(mesh.share(6, { host: 'reviews' })).toEqual({ v1: 5, RL: 1 });
   });
 });
+
+describe('B14: a RateLimit of scope GLOBAL that nobody assigned a quota of yet', () => {
+  const closed = 'requests: 5, interval: 60s, scope: GLOBAL, onUnavailable: failClosed';
+
+  test('passes where it fails open', async () => {
+    const mesh = await start(rateLimit('{ host: reviews, requests: 1, interval: 60s, scope: GLOBAL }'));
+    expect(mesh.share(5, { host: 'reviews' })).toEqual({ v1: 5 });
+  });
+
+  test('is refused with 429 and flag RL where it fails closed', async () => {
+    const mesh = await start(rateLimit(`{ host: reviews, ${closed} }`));
+    const refused = mesh.call({ host: 'reviews' });
+    expect(refused).toMatchObject({ status: 429, flag: 'RL', attempts: [] });
+    expect(refused.responseHeaders['x-heddle-reason']).toBe('RL rate_limit_quota');
+    expect(mesh.share(3, { host: 'ratings' })).toEqual({ v1: 3 });
+  });
+
+  test('in SHADOW mode only counts', async () => {
+    const mesh = await start(rateLimit(`{ host: reviews, ${closed}, mode: SHADOW }`));
+    expect(mesh.share(5, { host: 'reviews' })).toEqual({ v1: 5 });
+    const name = (count: string): string => {
+      const stat = mesh.stat(`http.outbound_127.0.0.1_15001.envoy.filters.http.rate_limit_quota.shadow.${count}`);
+      return `${count} ${stat}`;
+    };
+    expect(['allowed', 'denied', 'enforced'].map(name)).toEqual(['allowed 0', 'denied 5', 'enforced 0']);
+  });
+
+  test('is about the requests of its routes and workloads only', async () => {
+    const limit = `{ host: reviews, ${closed}, routes: [search], sourceLabels: { app: batch } }`;
+    const batch = await start(routes + rateLimit(limit), { labels: { app: 'batch' } });
+    expect(batch.call({ host: 'reviews', path: '/find' }).flag).toBe('RL');
+    expect(batch.call({ host: 'reviews', path: '/other' }).flag).toBe('-');
+    const web = await start(routes + rateLimit(limit), { labels: { app: 'web' } });
+    expect(web.call({ host: 'reviews', path: '/find' }).flag).toBe('-');
+  });
+
+  test.each([
+    [{}, '-'],
+    [{ 'x-tenant': 'big' }, 'RL'],
+    [{ 'x-tenant': 'small' }, '-'],
+    [{ 'x-paid': '' }, '-'],
+    [{ 'x-paid': 'yes' }, 'RL'],
+    [{ 'x-zone': 'eu-1' }, '-'],
+    [{ 'x-zone': 'eu-1', 'x-paid': 'yes' }, 'RL'],
+    [{ 'x-zone': 'us', 'x-tenant': 'big' }, 'RL'],
+  ])('of several limits, which headers choose, all that are about a request count it: %j', async (headers, flag) => {
+    const mesh = await start(
+      rateLimit('{ host: reviews, requests: 9, interval: 9s, scope: GLOBAL }', 'all') +
+        rateLimit(`{ host: reviews, ${closed}, headers: { x-tenant: { exact: big } } }`, 'tenant') +
+        rateLimit(`{ host: reviews, ${closed}, headers: { x-paid: { regex: 'y.*' } } }`, 'paid') +
+        rateLimit(
+          '{ host: reviews, requests: 9, interval: 9s, scope: GLOBAL, headers: { x-zone: { prefix: eu } } }',
+          'zone',
+        ),
+    );
+    expect(mesh.call({ host: 'reviews', headers }).flag).toBe(flag);
+  });
+
+  test('stands beside a local limit of the same host, which holds as ever', async () => {
+    const mesh = await start(
+      rateLimit('{ host: reviews, requests: 2, interval: 60s }', 'local') +
+        rateLimit('{ host: reviews, requests: 1, interval: 60s, scope: GLOBAL }', 'global'),
+    );
+    expect(mesh.share(5, { host: 'reviews' })).toEqual({ v1: 2, RL: 3 });
+  });
+});

@@ -29,6 +29,14 @@ function describeFilter(config: FilterConfig, happened: Pick<Trace, 'response' |
       const methods = config.allowMethods === '' ? '' : `, methods ${config.allowMethods}`;
       return { what: 'cors', how: `origins ${origins || 'none'}${methods}` };
     }
+    case 'rate_limit_quota': {
+      const limits = new Set(
+        config.buckets.flatMap(({ settings: { id } }) =>
+          Object.entries(id).map(([name, limit]) => `${name}: ${limit}`),
+        ),
+      );
+      return { what: 'global rate limit', how: [...limits].join('; ') };
+    }
     case 'local_ratelimit': {
       const limits = config.descriptors.map(
         ({ entries, tokenBucket: { tokensPerFill, maxTokens, fillIntervalMs } }) => {

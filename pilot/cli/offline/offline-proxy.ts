@@ -7,12 +7,14 @@ import type { Place } from '../../../proxy/api/cluster.ts';
 import { type HttpConnectionManager, httpConnectionManagersOf, type Listener } from '../../../proxy/api/listener.ts';
 import type { Clock } from '../../../proxy/common/clock.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
+import { silentLogger } from '../../../proxy/common/log.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
 import { createHttpFilter } from '../../../proxy/filter/http-filters.ts';
 import { ConnectionManager } from '../../../proxy/http/connection-manager.ts';
 import type { HttpFilter } from '../../../proxy/http/filter.ts';
 import type { HttpStream } from '../../../proxy/http/stream.ts';
+import { Quotas } from '../../../proxy/quota/quotas.ts';
 import { RouteConfigs } from '../../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../../proxy/router/route-table.ts';
 import type { HttpTracer } from '../../../proxy/tracing/http-tracer.ts';
@@ -58,6 +60,7 @@ export class OfflineProxy {
   readonly #options: OfflineProxyOptions;
   readonly #timers: TimerWheel;
   readonly #upstream: OfflineUpstream;
+  readonly #quotas: Quotas;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
 
@@ -66,6 +69,9 @@ export class OfflineProxy {
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     this.#upstream = new OfflineUpstream(application);
+    // Offline nobody assigns quotas: requests get what holds without an assignment.
+    const target = (): undefined => undefined;
+    this.#quotas = new Quotas({ target, clock, random, stats: this.stats, logger: silentLogger });
     this.routes = new RouteConfigs(this.stats);
     const shared = { clock, timers: this.#timers, random, stats: this.stats };
     const local = { clusterName: localCluster.name, place };
@@ -128,7 +134,7 @@ export class OfflineProxy {
     const { clock, random, firstFilter, lastFilter, onStreamComplete, createTracer } = this.#options;
     const routes = this.#routesOf(config);
     const shared = { clusters: this.clusters, timers: this.#timers, random, clock, stats: this.stats };
-    const context = { ...shared, routes, statPrefix: config.statPrefix, isInternal: true };
+    const context = { ...shared, quotas: this.#quotas, routes, statPrefix: config.statPrefix, isInternal: true };
     const filters = config.httpFilters.flatMap((filter) => {
       const factory = createHttpFilter(filter, context);
       if (filter.kind !== 'router') return [factory];

@@ -10,6 +10,8 @@ describe('a RateLimit', () => {
     ['of a source workload', { sourceLabels: { app: 'web', version: 'v1' } }],
     ['with a burst, that only counts', { burst: 20, mode: 'SHADOW' }],
     ['of the finest interval', { interval: '50ms' }],
+    ['of all sidecars together', { scope: 'GLOBAL', interval: '1s' }],
+    ['of all sidecars together that refuses without mixer', { scope: 'GLOBAL', onUnavailable: 'failClosed' }],
   ])('%s is valid and in force', (_, spec) => {
     expect(errorsOf(rateLimit(spec))).toEqual([]);
     expect(unsupportedOf(rateLimit(spec))).toEqual([]);
@@ -21,6 +23,17 @@ describe('a RateLimit', () => {
     ['of no requests', { requests: 0 }, 'spec.requests: must be >= 1, got 0'],
     ['of a wildcard host', { host: '*.example.com' }, expect.stringContaining('spec.host: must be a domain name')],
     ['of a short interval', { interval: '49ms' }, 'spec.interval: must be at least 50ms, got "49ms"'],
+    [
+      'of a short interval for all together',
+      { scope: 'GLOBAL', interval: '999ms' },
+      'spec.interval: must be at least 1s where scope is GLOBAL, got "999ms"',
+    ],
+    [
+      'that is local and asks nobody',
+      { onUnavailable: 'failOpen' },
+      'spec.onUnavailable: has no effect where scope is not GLOBAL: nobody is asked for a local limit',
+    ],
+    ['of an unknown scope', { scope: 'MESH' }, expect.stringContaining('spec.scope: ')],
     ['of an interval that is none', { interval: 'soon' }, expect.stringContaining('spec.interval: ')],
     ['with a burst below its requests', { burst: 9 }, 'spec.burst: must be at least requests, 10, got 9'],
     ['of a route without a name', { routes: [''] }, 'spec.routes[0]: must be the name of a route, got ""'],
@@ -45,6 +58,21 @@ describe('a RateLimit', () => {
     ]);
     expect(checkReferences({ ...limit, spec: { host: 'reviews' } }, mesh).warnings).toEqual([]);
   });
+});
+
+test('a seventh global limit of a host that headers choose is refused: their combinations are too many', () => {
+  const limit = (name: string, more: object): Parameters<typeof checkReferences>[0] => {
+    const spec = { host: 'reviews', scope: 'GLOBAL', headers: { a: {} }, ...more };
+    return { kind: 'RateLimit', metadata: { name, namespace: 'default' }, spec };
+  };
+  const others = [limit('x', { headers: {} }), limit('y', { mode: 'SHADOW' }), limit('z', { scope: 'LOCAL' })];
+  const six = Array.from({ length: 6 }, (_, i) => limit(`l${i}`, {}));
+  const seventh = limit('seventh', { host: 'reviews.default.svc.cluster.local' });
+  const errorsAmong = (resources: typeof six, checked: (typeof six)[number]): unknown =>
+    checkReferences(checked, new MeshIndex({ resources, serviceExists: () => true })).errors;
+  expect(errorsAmong([...six, ...others], limit('l0', {}))).toEqual([]);
+  const message = 'host has 7 limits of scope GLOBAL that headers choose, at most 6 are possible';
+  expect(errorsAmong([...six, ...others, seventh], seventh)).toEqual([{ path: 'spec.headers', message }]);
 });
 
 test('mirrors are destinations whose subset must exist', () => {
