@@ -136,7 +136,13 @@ export function resourcesOf(yaml: string): Resource[] {
     const key = `${kind} ${metadata.namespace}/${metadata.name}`;
     const creationTimestamp = new Date(Date.UTC(2026, 0, 1, 0, 0, i)).toISOString();
     const stored = { uid: key, resourceVersion: String(i), generation: 1, creationTimestamp };
-    resources.set(key, { ...resource, metadata: { ...metadata, ...stored } });
+    // As whoever drives a release writes it.
+    const { status } = document.resource as Pick<Resource, 'status'>;
+    resources.set(key, {
+      ...resource,
+      metadata: { ...metadata, ...stored },
+      ...(status === undefined ? {} : { status }),
+    });
   });
   return [...resources.values()];
 }

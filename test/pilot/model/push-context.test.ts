@@ -26,9 +26,15 @@ describe('push context', () => {
     expect(compareContexts(after, again)).toEqual({ isConfigChanged: false, hostnames: [] });
   });
 
-  test('a new revision is a new configuration', () => {
-    const after = discover({ revision: 2, resources, workloads: [first] }, before);
+  test('a resource that was written again is a new configuration', () => {
+    const written = resources.map((resource, i) => (i === 0 ? { ...resource } : resource));
+    const after = discover({ revision: 2, resources: written, workloads: [first] }, before);
     expect(compareContexts(before, after)).toEqual({ isConfigChanged: true, hostnames: [] });
+  });
+
+  test('a new revision with the same resources is none', () => {
+    const after = discover({ revision: 2, resources, workloads: [first] }, before);
+    expect(compareContexts(before, after)).toEqual({ isConfigChanged: false, hostnames: [] });
   });
 
   test('the first workload of a service that nobody declared is a new configuration, the second is not', () => {
