@@ -62,9 +62,19 @@ function resourceList(group: string, version = ''): unknown {
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: apiVersionOf({ group }, version),
-    resources: present.map(describe),
+    resources: [...present.map(describe), ...(group === coreGroup ? [events] : [])],
   };
 }
+
+/** No kind of the store. */
+const events = {
+  name: 'events',
+  singularName: 'event',
+  namespaced: true,
+  kind: 'Event',
+  verbs: ['create', 'list'],
+  shortNames: ['ev'],
+};
 
 function describe({ plural, kind, shortNames }: Kind): unknown {
   return { name: plural, singularName: kind.toLowerCase(), namespaced: true, kind, verbs, shortNames };

@@ -4,12 +4,14 @@ import { apiVersionOf, type Kind, kinds } from '../../crds/kinds.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { mustNotExist } from '../../crds/resource-table.ts';
 import { isUnknownField } from '../../crds/schema-errors.ts';
+import type { Clock } from '../../proxy/common/clock.ts';
 import { formatFieldErrors } from '../../proxy/common/decoded.ts';
 import type { Admission, IndexedError } from './admission.ts';
 import { isDryRun, refuseUnsupportedQuery } from './query.ts';
 import type { ApiRequest, ApiResponse, Route } from './router.ts';
 import { ApiError, causesOf, success } from './status.ts';
 import { putStatus } from './status-route.ts';
+import { tableOf, wantsTable } from './table.ts';
 import { writtenVersion, type Writer } from './writer.ts';
 
 /** The place that a path names. */
@@ -23,8 +25,8 @@ interface Place {
   readonly name: string;
 }
 
-export function resourceRoutes(store: ConfigStore, writer: Writer): Route[] {
-  const api = new ResourceApi(store, writer);
+export function resourceRoutes(store: ConfigStore, writer: Writer, clock: Clock): Route[] {
+  const api = new ResourceApi(store, writer, clock);
   return ['/api/{version}', '/apis/{group}/{version}'].flatMap((root): Route[] => {
     const collection = `${root}/namespaces/{namespace}/{plural}`;
     const item = `${collection}/{name}`;
@@ -44,16 +46,19 @@ export function resourceRoutes(store: ConfigStore, writer: Writer): Route[] {
 class ResourceApi {
   readonly #store: ConfigStore;
   readonly #writer: Writer;
+  readonly #clock: Clock;
 
-  constructor(store: ConfigStore, writer: Writer) {
+  constructor(store: ConfigStore, writer: Writer, clock: Clock) {
     this.#store = store;
     this.#writer = writer;
+    this.#clock = clock;
   }
 
   get(request: ApiRequest): ApiResponse {
     refuseUnsupportedQuery(request.query);
     const place = placeOf(request);
-    return { body: represent(this.#require(place), place) };
+    const resource = represent(this.#require(place), place);
+    return { body: wantsTable(request.accept) ? this.#table([resource], place) : resource };
   }
 
   list(request: ApiRequest): ApiResponse {
@@ -63,6 +68,7 @@ class ResourceApi {
     const items = this.#store
       .list(kind.kind)
       .filter(({ metadata }) => namespace === '' || metadata.namespace === namespace);
+    if (wantsTable(request.accept)) return { body: this.#table(items, place) };
     return {
       body: {
         kind: `${kind.kind}List`,
@@ -125,6 +131,11 @@ class ResourceApi {
     const stored = this.#store.get({ kind: place.kind.kind, namespace: metadata.namespace, name: metadata.name });
     const body = dryRun || stored === undefined ? written.resource : stored;
     return { status: isCreate ? 201 : 200, body: represent(body, place), headers: warningHeaders(warnings) };
+  }
+
+  #table(resources: readonly Resource[], { kind }: Place): object {
+    const resourceVersion = String(this.#store.revision);
+    return tableOf(resources, kind, { resourceVersion, nowMs: this.#clock.nowMs() });
   }
 
   #require(place: Place): Resource {

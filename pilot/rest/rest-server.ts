@@ -48,7 +48,7 @@ export class RestServer implements Lifecycle {
       { method: 'GET', pattern: '/healthz', handle: () => ({ body: 'ok' }) },
       ...discoveryRoutes(options.version ?? '0.0.0'),
       ...new Events(clock).routes(),
-      ...resourceRoutes(store, writer),
+      ...resourceRoutes(store, writer, clock),
       applyRoute(store, writer),
       ...routes,
     ]);
@@ -107,7 +107,8 @@ export class RestServer implements Lifecycle {
   async #handle(request: IncomingMessage): Promise<ApiResponse> {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { route, params } = this.#router.find(request.method ?? '', path);
-    return await route.handle({ params, query: new URLSearchParams(query), readBody: () => readJson(request) });
+    const { accept = '' } = request.headers;
+    return await route.handle({ params, query: new URLSearchParams(query), accept, readBody: () => readJson(request) });
   }
 
   #unexpected(request: IncomingMessage, error: unknown): ApiError {

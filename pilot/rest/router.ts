@@ -7,6 +7,8 @@ export interface ApiRequest {
   /** What stood for `{name}` in the pattern, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
+  /** The header of this name; empty without. */
+  readonly accept: string;
   /** Reads and decodes the JSON body; undefined when it is empty. Rejects with ApiError. */
   readBody(): Promise<unknown>;
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { findKind, type Kind } from '../../../crds/kinds.ts';
 import type { Resource } from '../../../crds/resource.ts';
-import { formatAge, printNames, printTable } from '../../../pilot/cli/printer.ts';
+import { formatAge } from '../../../crds/printer-columns.ts';
+import { printNames, printTable } from '../../../pilot/cli/printer.ts';
 
 const kindOf = (name: string): Kind => {
   const kind = findKind(name);

@@ -77,7 +77,10 @@ describe('discovery', () => {
   it('lists the core resources', async () => {
     expect((await api.call('GET', '/api/v1')).body).toMatchObject({
       groupVersion: 'v1',
-      resources: [{ name: 'services', kind: 'Service' }],
+      resources: [
+        { name: 'services', kind: 'Service' },
+        { name: 'events', kind: 'Event' },
+      ],
     });
   });
 
