@@ -58,8 +58,8 @@ async function pages(options: MixerBenchOptions): Promise<Row[]> {
 
 async function scrape(options: MixerBenchOptions): Promise<Row[]> {
   const longestMs = await measureScrape(options);
-  const what = '/metrics over HTTP, with its client in the same loop';
-  return [{ what, measured: `${longestMs.toFixed(1)} ms`, goal: '', isMet: undefined }];
+  const what = '/metrics over HTTP, loop held';
+  return [{ what, measured: `${longestMs.toFixed(1)} ms`, goal: '≤ 20 ms', isMet: longestMs <= 20 }];
 }
 
 /** Label sets that make 200 counters and histograms, where those are what is called series. */

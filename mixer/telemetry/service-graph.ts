@@ -77,10 +77,12 @@ export class ServiceGraph {
   #lookAt(series: Series): void {
     const seen = this.#seen.get(series);
     if (seen === undefined) {
-      this.#seen.set(series, { values: Float64Array.from(series.values), edge: undefined });
+      this.#seen.set(series, { values: series.values.slice(), edge: undefined });
       return;
     }
-    if (seen.values.every((value, i) => value === series.values[i])) return;
+    // The value of a counter, or a histogram's count: there are ten thousands of series to look at.
+    const countAt = Math.max(0, seen.values.length - 2);
+    if (seen.values[countAt] === series.values[countAt]) return;
     const offset = offsetOf(series);
     seen.edge = this.#edgeOf(series, seen.edge);
     if (offset !== undefined) seen.edge?.add(this.#slot, offset, series.values, seen.values);
