@@ -1,5 +1,7 @@
 /** `npm run bench`: flags → series → report. The report goes to stdout, progress to stderr. */
+import { runCanary } from './canary/run.ts';
 import { featurePeers } from './features/peers.ts';
+
 import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
 import { formatInProcess, measureInProcess } from './in-process/run.ts';
@@ -37,6 +39,7 @@ try {
     tls: series(tlsPeers, runTls),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     mixer: { run: runMixer },
+    canary: { run: runCanary },
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
   }).parseAsync();
 } catch (error) {

@@ -1,6 +1,7 @@
 /** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { InProcessOptions } from './in-process/run.ts';
+import type { CanaryBenchOptions } from './canary/run.ts';
 import type { MixerBenchOptions } from './mixer/measure.ts';
 
 /** What all series share. */
@@ -70,11 +71,13 @@ export interface SeriesCommands {
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
   readonly mixer: MixerCommand;
+  readonly canary: { readonly run: (options: CanaryBenchOptions) => void };
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
-  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, mixer } = series;
+  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, mixer, canary } =
+    series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -98,6 +101,13 @@ export function benchCommand(series: SeriesCommands): Command {
     .option('--seconds <s>', 'length of one measurement', positiveInteger, 5)
     .allowExcessArguments(false)
     .action(mixer.run);
+  program
+    .command('canary')
+    .description('whole releases, simulated: the judge beside what others do, on the same traces')
+    .option('--rollouts <n>', 'of each simulation', positiveInteger, 10_000)
+    .option('--seed <n>', 'of the first one', positiveInteger, 1)
+    .allowExcessArguments(false)
+    .action(canary.run);
   seriesCommand('open-loop', openLoop)
     .description('latencies at a fixed rate, counted from the time at which each request was due')
     .option('--load-percent <percent>', 'rate as a share of what the slowest peer can do', percent, 50)

@@ -19,7 +19,16 @@ export function tableOf(resources: readonly Resource[], kind: Kind, { resourceVe
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata: { resourceVersion },
-    columnDefinitions: [name, ...kind.printerColumns.map(({ jsonPath: _, ...column }) => ({ ...column, format: '' }))],
+    columnDefinitions: [
+      name,
+      ...kind.printerColumns.map(({ name: heading, type, description, priority }) => ({
+        name: heading,
+        type,
+        format: '',
+        description,
+        priority,
+      })),
+    ],
     rows: resources.map((resource) => ({
       cells: [resource.metadata.name, ...kind.printerColumns.map((column) => cellOf(resource, column, nowMs))],
       object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: resource.metadata },

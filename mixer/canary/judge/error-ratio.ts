@@ -35,7 +35,7 @@ export interface RatioEstimate {
 const errorsPerLook = 20;
 const greatestLogRatio = Math.log(50);
 /** Points on each side of the ratio 1. */
-const pointsPerSide = 28;
+const pointsPerSide = 36;
 
 const grids = new Map<number, readonly number[]>();
 

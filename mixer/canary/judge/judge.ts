@@ -2,9 +2,8 @@
  * The judge of a release: counts in, evidence out. Pure: no clock and no I/O; the state is a small immutable JSON value
  * that survives any restart byte for byte.
  *
- * ONE alpha for the whole release. The evidence for a rollback is one wealth E, of which three quarters bet on errors and
- * a quarter on latency, in equal parts over the edges (all on errors where there is no baseline). A weighted mean of
- * e-values is an e-value: a canary that is no worse in any of them ever sees E >= 1/alpha with probability <= alpha, over
+ * ONE alpha for the whole release. The evidence for a rollback is one wealth E, of which four fifths bet on errors and a
+ * fifth on latency, in equal parts over the edges (all on errors where there is no baseline). A weighted mean of e-values is an e-value: a canary that is no worse in any of them ever sees E >= 1/alpha with probability <= alpha, over
  * all looks, steps and weights. A single metric decides when its own E reaches 1/alpha divided by its part.
  */
 import { addTotals, type BothTotals, isSound, type Look, noTotals } from './counts.ts';
@@ -56,7 +55,7 @@ export interface JudgeState {
 /** Changes when a state of before can no longer be read. */
 export const stateFormat = 1;
 
-const errorsPart = 0.75;
+const errorsPart = 0.8;
 
 /**
  * `baseline` is the primary's latencies before the canary had requests: counts per bucket like `VersionCounts.buckets`.
