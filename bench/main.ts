@@ -1,7 +1,6 @@
 /** `npm run bench`: flags → series → report. The report goes to stdout, progress to stderr. */
 import { runCanary } from './canary/run.ts';
 import { featurePeers } from './features/peers.ts';
-
 import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
 import { formatInProcess, measureInProcess } from './in-process/run.ts';

@@ -119,7 +119,7 @@ export class ProxyServer implements Lifecycle {
       logger: this.#logger.child('tracing'),
     });
     this.#quotas = new Quotas({
-      target: (clusterName) => this.clusters.get(clusterName)?.pick()?.address,
+      target: (clusterName) => this.clusters.find(clusterName)?.pick()?.address,
       clock,
       random,
       stats: this.stats,

@@ -22,6 +22,7 @@ async function parse(...args: string[]): Promise<unknown> {
     twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
     mixer: series('mixer'),
+    canary: series('canary'),
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
@@ -36,6 +37,11 @@ describe('bench options', () => {
   it('of the series without sockets are its own', async () => {
     expect(await parse('in-process', '--rounds', '2')).toEqual({ series: 'in-process', rounds: 2, requests: 10_000 });
     await expect(parse('in-process', '--seconds', '1')).rejects.toThrow(/unknown option/);
+  });
+
+  it('of simulated releases are how many, and from which seed', async () => {
+    expect(await parse('canary')).toMatchObject({ rollouts: 10_000, seed: 1 });
+    expect(await parse('canary', '--rollouts', '5', '--seed', '7')).toMatchObject({ rollouts: 5, seed: 7 });
   });
 
   it('of the mixer are what reports to it', async () => {
