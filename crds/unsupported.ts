@@ -145,6 +145,7 @@ const trafficPolicy: Supported = {
   portLevelSettings: { port: true, ...policyBlocks },
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
   proxyProtocol: true,
+  tunnel: true,
 };
 
 /** Istio reads three parts and drops the rest. */

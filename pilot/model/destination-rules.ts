@@ -67,6 +67,7 @@ function failoverLabelsOf(setting: Pick<LocalityLbSetting, 'failoverPriority'> |
 /** The blocks of a policy that clusters are built from. */
 export interface PolicyBlocks extends TrafficBlocks {
   readonly peakEwma?: PeakEwmaSettings;
+  readonly tunnel?: NonNullable<TrafficPolicy['tunnel']>;
 }
 
 type TrafficBlocks = Pick<
@@ -74,10 +75,18 @@ type TrafficBlocks = Pick<
   'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls' | 'retryBudget' | 'proxyProtocol'
 >;
 
-/** The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). */
+/**
+ * The policy of a cluster: the rule's, overridden per block by the subset's (D3, D4). Only of a tunnel a subset has its own
+ * or none, as in Istio.
+ */
 export function policyOf(rule: MergedRule | undefined, subset: Subset | undefined, port: number): PolicyBlocks {
   const blocks = overridePolicy(overridePolicy({}, rule?.trafficPolicy, port), subset?.trafficPolicy, port);
-  return rule?.peakEwma === undefined ? blocks : { ...blocks, peakEwma: rule.peakEwma };
+  const tunnel = (subset ?? rule)?.trafficPolicy?.tunnel;
+  return {
+    ...blocks,
+    ...(rule?.peakEwma === undefined ? {} : { peakEwma: rule.peakEwma }),
+    ...(tunnel === undefined ? {} : { tunnel }),
+  };
 }
 
 /** Settings for the port replace all blocks; a block they omit falls back to its defaults, not to the policy's (D4). */

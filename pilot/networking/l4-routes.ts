@@ -109,18 +109,23 @@ export function buildL4Route(
     statPrefix:
       destinations.length === 1 ? (clusters[0]?.name ?? '') : `${rules.metadata.name}.${rules.metadata.namespace}`,
     clusters,
-    policy: destinationPolicy(destinations[0], routing),
+    policy: destinationPolicy(destinations[0], routing, destinations.length === 1),
     ...(access_log === undefined ? {} : { access_log }),
   });
 }
 
-/** Of the first destination, also where it gets no connections (semantics D10). */
-function destinationPolicy(first: RouteDestination | undefined, routing: RouteContext): PolicyBlocks {
+/**
+ * Of the first destination, also where it gets no connections (semantics D10). The tunnel of one of several subsets is not
+ * that of all connections: then the rule's own counts, as in Istio.
+ */
+function destinationPolicy(first: RouteDestination | undefined, routing: RouteContext, isOnly: boolean): PolicyBlocks {
   const { config, client, rules, port } = routing;
   if (first === undefined) return {};
   const { destination } = first;
   const service = config.services.visibleTo(client.namespace).find(destinationHostname(destination, rules));
   const rule = service && config.destinationRules.find(service, client);
   const subset = rule?.subsets.find(({ name }) => name === destination.subset);
-  return policyOf(rule, subset, destination.port?.number ?? port);
+  const { tunnel: own, ...policy } = policyOf(rule, subset, destination.port?.number ?? port);
+  const tunnel = isOnly ? own : rule?.trafficPolicy?.tunnel;
+  return { ...policy, ...(tunnel === undefined ? {} : { tunnel }) };
 }

@@ -1,4 +1,5 @@
 /** The filter that passes the bytes of a connection on, and where it takes them. */
+import { isIPv6 } from 'node:net';
 import type { ConnectionPoolSettings } from '../../crds/traffic-policy.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { envoy_config_listener_v3_Filter as Filter, TcpProxy } from '../../proxy/api/envoy.gen.ts';
@@ -28,6 +29,7 @@ export function buildTcpProxy({ statPrefix, clusters, policy = {}, access_log }:
       ? { cluster: first?.name ?? '' }
       : { weighted_clusters: { clusters: clusters.map(({ name, weight }) => ({ name, weight })) } }),
     ...buildTimeouts(policy.connectionPool),
+    ...buildTunneling(policy.tunnel),
     ...(policy.loadBalancer?.consistentHash?.useSourceIp === true ? { hash_policy: [{ source_ip: {} }] } : {}),
     ...(access_log === undefined ? {} : { access_log }),
   };
@@ -41,6 +43,14 @@ export function buildTcpProxy({ statPrefix, clusters, policy = {}, access_log }:
 /** To one cluster, whose name its counters have. */
 export function buildPlainTcpProxy(cluster: string, more: Pick<TcpProxyPlan, 'policy' | 'access_log'> = {}): Filter {
   return buildTcpProxy({ statPrefix: cluster, clusters: [{ name: cluster, weight: 1 }], ...more });
+}
+
+/** CONNECT unless POST is asked for. */
+function buildTunneling(tunnel: PolicyBlocks['tunnel']): Partial<TcpProxy> {
+  if (tunnel === undefined) return {};
+  const { protocol, targetHost: host, targetPort: port } = tunnel;
+  const hostname = isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+  return { tunneling_config: { hostname, ...(protocol === 'POST' ? { use_post: true } : {}) } };
 }
 
 /** Where none is set Envoy closes connections that were idle for an hour; 0 means never. */

@@ -111,7 +111,19 @@ export interface TcpProxyConfig {
   readonly maxConnectAttempts: number;
   /** The hash of the client's address chooses the host, in clusters that balance by hash. */
   readonly hashesSourceIp: boolean;
+  /** Undefined: hosts are what connections are for. */
+  readonly tunneling: Tunneling | undefined;
   readonly accessLogs: readonly AccessLog[];
+}
+
+/** `TunnelingConfig`: hosts are HTTP/1.1 proxies, which are asked for a tunnel to somewhere else. */
+export interface Tunneling {
+  /** Where to: host and port, as it stands in the request. */
+  readonly hostname: string;
+  /** The tunnel is the bodies of a POST and its response, for proxies that know no CONNECT. */
+  readonly usesPost: boolean;
+  /** Envoy's default is `/`. */
+  readonly postPath: string;
 }
 
 export interface TcpClusterWeight {

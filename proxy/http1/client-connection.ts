@@ -14,7 +14,7 @@ import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { type HeadLimits, headIncomplete, parseResponseHead } from './head-parser.ts';
+import { headIncomplete, parseResponseHead, responseHeadLimits } from './head-parser.ts';
 import { ReadGate } from './read-gate.ts';
 import { removeHopByHop, serializeRequest } from './serializer.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -36,8 +36,6 @@ export interface ResponseDecoder {
   onReset(error: MeshError, connection: ClientConnection): void;
 }
 
-/** Envoy's limits for response heads are those for request heads. */
-const responseLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
 /** Closing this much before the server's announced idle timeout avoids the race in which both act at once. */
 const keepAliveMarginMs = 1_000;
 
@@ -284,7 +282,7 @@ export class ClientConnection implements SocketHandler {
 
   #processPartial(bytes: Buffer, length: number): void {
     this.#partial.append(bytes, 0, length);
-    if (!this.#partial.isWorthParsing() && this.#partial.bytes.length <= responseLimits.maxBytes) return;
+    if (!this.#partial.isWorthParsing() && this.#partial.bytes.length <= responseHeadLimits.maxBytes) return;
     const whole = this.#partial.bytes;
     this.#partial.clear();
     this.#process(whole, 0, whole.length);
@@ -310,7 +308,7 @@ export class ClientConnection implements SocketHandler {
 
   #readHead(decoder: ResponseDecoder, bytes: Buffer, at: number, length: number): number {
     const head = decoder.responseHead;
-    const consumed = parseResponseHead(bytes, { start: at, end: length }, responseLimits, head);
+    const consumed = parseResponseHead(bytes, { start: at, end: length }, responseHeadLimits, head);
     if (consumed === headIncomplete) {
       this.#partial.append(bytes, at, length);
       this.#partial.isWorthParsing();

@@ -26,6 +26,9 @@ export interface HeadLimits {
   readonly maxHeaders: number;
 }
 
+/** Envoy's limits for response heads are those for request heads. */
+export const responseHeadLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
+
 const cr = 13;
 const lf = 10;
 const space = 32;

@@ -104,7 +104,8 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     const name = this.#proxy.chooseCluster()?.name;
     this.cluster = name === undefined ? undefined : this.#proxy.clusters.find(name);
     if (this.cluster !== undefined) {
-      this.#connect(this.cluster);
+      if (this.#proxy.tunnel === undefined || this.cluster.config.protocol === 'http1') this.#connect(this.cluster);
+      else this.#fail(new MeshError('internal', `cluster ${name} speaks HTTP/2, and tunnels are HTTP/1.1`));
       return;
     }
     this.#proxy.stats.noRoute.value += 1;
@@ -129,7 +130,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
       return;
     }
     this.attemptCount += 1;
-    this.#upstream = new TcpUpstream(host, this);
+    this.#upstream = new TcpUpstream(host, this, this.#proxy.tunnel);
   }
 
   onUpstreamConnected(): void {
@@ -139,8 +140,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     if (this.#proxy.isObserved) upstream.keepLocalAddress();
     if (this.#early.length > 0) {
       this.#countReceived(this.#early.length);
-      upstream.writer.writeBytes(this.#early.bytes, 0, this.#early.length);
-      upstream.writer.flush();
+      upstream.write(this.#early.bytes, this.#early.length);
       this.#early.clear();
     }
     if (this.#isDownstreamDone) upstream.end();
@@ -148,11 +148,11 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     if (upstream.writer.isCongested) this.#pauseReading();
   }
 
-  onUpstreamBytes(bytes: Buffer, length: number): boolean {
+  onUpstreamBytes(bytes: Buffer, start: number, end: number): boolean {
     if (this.requestBytes === 0 && this.responseBytes === 0) this.#onServerFirst?.();
     this.#isActiveSinceSweep = true;
-    this.responseBytes += length;
-    this.#writer.writeBytes(bytes, 0, length);
+    this.responseBytes += end - start;
+    this.#writer.writeBytes(bytes, start, end);
     this.#writer.flush();
     return !this.#writer.isCongested;
   }
@@ -201,8 +201,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
       if (this.#early.length >= maxEarlyBytes) this.#reading.isOpen = false;
     } else {
       this.#countReceived(length);
-      upstream.writer.writeBytes(bytes, 0, length);
-      upstream.writer.flush();
+      upstream.write(bytes, length);
       if (upstream.writer.isCongested) this.#pauseReading();
     }
     return this.#reading.leave();

@@ -10,8 +10,10 @@ import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
 import type { AcceptedConnection, ActiveNetworkFilter } from '../listener/network-filter.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { Random } from '../upstream/picker.ts';
+import { tunnelRequest } from './http-tunnel.ts';
 import { TcpConnection } from './tcp-connection.ts';
 import { TcpProxyStats } from './tcp-proxy-stats.ts';
+import type { TunnelPlan } from './tcp-upstream.ts';
 
 /** Hears of connections: access log, metrics. Must not keep them. */
 export interface TcpObserver {
@@ -38,6 +40,8 @@ export class TcpProxy implements ActiveNetworkFilter {
   readonly clock: Clock;
   /** The clocks, as formats read them. */
   readonly timeSource: TimeSource;
+  /** How hosts are asked for a tunnel; undefined: they are not. */
+  readonly tunnel: TunnelPlan | undefined;
   readonly #random: Random;
   readonly #observers: readonly TcpObserver[];
   readonly #totalWeight: number;
@@ -46,6 +50,7 @@ export class TcpProxy implements ActiveNetworkFilter {
 
   constructor(config: TcpProxyConfig, { clusters, clock, random, stats, observers }: TcpProxyDependencies) {
     this.config = config;
+    this.tunnel = config.tunneling && { ...config.tunneling, request: tunnelRequest(config.tunneling) };
     this.clusters = clusters;
     this.clock = clock;
     this.timeSource = timeSourceOf(clock);

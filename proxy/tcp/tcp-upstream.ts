@@ -1,5 +1,6 @@
 /** One connection of the TCP proxy to one host: it counts for the host, the cluster and its circuit breaker. */
 import type { Socket } from 'node:net';
+import type { Tunneling } from '../api/listener.ts';
 import { MeshError } from '../common/errors.ts';
 import { endSocket, localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
@@ -9,21 +10,30 @@ import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
 import type { DownstreamConnection } from '../upstream/connection-pool.ts';
 import { startKeepalive } from '../upstream/tcp-keepalive.ts';
+import { HttpTunnel, type HttpTunnelCallbacks } from './http-tunnel.ts';
+
+const noBytes = Buffer.alloc(0);
 
 /** The downstream connection that it is for. */
 export interface TcpUpstreamCallbacks {
   /** Its addresses. */
   readonly codec: DownstreamConnection;
+  /** There is somebody to speak to: the host, or whoever is behind its tunnel. */
   onUpstreamConnected(): void;
   /** Returns whether reading goes on. */
-  onUpstreamBytes(bytes: Buffer, length: number): boolean;
+  onUpstreamBytes(bytes: Buffer, start: number, end: number): boolean;
   onUpstreamEnd(): void;
   onUpstreamDrained(): void;
   /** It is over: with an error when it did not come about or broke off. */
   onUpstreamClosed(error: MeshError | undefined): void;
 }
 
-export class TcpUpstream implements SocketHandler {
+export interface TunnelPlan extends Tunneling {
+  /** What opens it. */
+  readonly request: string;
+}
+
+export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
   readonly id = nextConnectionId();
   /** Our end, `ip:port`; empty until it is connected, and when nobody wanted it kept. */
   localAddress = '';
@@ -32,6 +42,10 @@ export class TcpUpstream implements SocketHandler {
   readonly #host: Host;
   readonly #callbacks: TcpUpstreamCallbacks;
   readonly #socket: Socket;
+  readonly #plan: TunnelPlan | undefined;
+  readonly #tunnel: HttpTunnel | undefined;
+  /** What the host did to its tunnel. */
+  #fault: MeshError | undefined = undefined;
   /** Only while it connects: connections live long, and most of them idle. */
   #connectTimer: WheelTimer | undefined;
   readonly #openedMs: number;
@@ -44,10 +58,13 @@ export class TcpUpstream implements SocketHandler {
   /** The downstream has gone: nobody is told how this ends. */
   #isAbandoned = false;
 
-  constructor(host: Host, callbacks: TcpUpstreamCallbacks) {
+  /** `tunnel`: how the host is asked for one, if it is only on the way. */
+  constructor(host: Host, callbacks: TcpUpstreamCallbacks, tunnel: TunnelPlan | undefined) {
     const { config, context, stats } = host.cluster;
     this.#host = host;
     this.#callbacks = callbacks;
+    this.#plan = tunnel;
+    this.#tunnel = tunnel && new HttpTunnel(tunnel, host.address, this);
     this.#openedMs = context.clock.monotonicMs();
     this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
     context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
@@ -83,22 +100,57 @@ export class TcpUpstream implements SocketHandler {
     if (config.tcpKeepalive !== undefined) startKeepalive(this.#socket, config.tcpKeepalive);
     stats.connectTime.record(context.clock.monotonicMs() - this.#openedMs);
     this.#isConnected = true;
-    // To be reached is all that is known of a host without its protocol.
-    this.#host.successesTotal += 1;
-    this.#host.monitor?.recordStatus(200);
-    this.#callbacks.onUpstreamConnected();
+    if (this.#plan === undefined) {
+      // To be reached is all that is known of a host without its protocol.
+      this.#host.recordResult(200);
+      this.#callbacks.onUpstreamConnected();
+    } else {
+      this.writer.writeText(this.#plan.request);
+      this.writer.flush();
+    }
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
     this.#host.cluster.stats.receivedBytes.value += length;
     this.reading.enter();
-    if (!this.#callbacks.onUpstreamBytes(bytes, length)) this.reading.isOpen = false;
+    if (this.#tunnel === undefined) this.onTunnelBytes(bytes, 0, length);
+    else this.#tunnel.read(bytes, length);
     return this.reading.leave();
   }
 
+  // ---- the tunnel ----
+
+  onTunnelOpen(status: number): void {
+    this.#host.recordResult(status);
+    this.#callbacks.onUpstreamConnected();
+  }
+
+  onTunnelBytes(bytes: Buffer, start: number, end: number): void {
+    if (!this.#callbacks.onUpstreamBytes(bytes, start, end)) this.reading.isOpen = false;
+  }
+
+  /** The host may keep the connection for another request, and there is none. */
+  onTunnelEnd(): void {
+    this.#isEnded = true;
+    if (this.#hasSaidAll) endSocket(this.#socket, true);
+    this.#callbacks.onUpstreamEnd();
+  }
+
+  onTunnelFailed(error: MeshError, status: number | undefined): void {
+    this.#fault = error;
+    if (error.code === 'connect_failure') this.#host.recordResult(status ?? error);
+    this.#isEndedByHost ??= false;
+    this.#socket.destroy();
+  }
+
+  // ---- the end ----
+
   onEnd(): void {
+    // The answer may have been over before.
+    if (this.#isEnded || this.#tunnel?.onEnd() === false) return;
     this.#isEnded = true;
     if (this.#hasSaidAll) this.#isEndedByHost ??= true;
+    if (this.#hasSaidAll && this.#plan?.usesPost === true) endSocket(this.#socket, true);
     this.#callbacks.onUpstreamEnd();
   }
 
@@ -118,6 +170,7 @@ export class TcpUpstream implements SocketHandler {
     host.monitor?.onStreamEnd();
     const error = this.#errorOf(cause);
     if (!this.#isConnected && !this.#isAbandoned) this.#countFailure();
+    else if (error !== this.#fault && error?.code === 'connect_failure' && !this.#isAbandoned) host.recordResult(error);
     if (!this.#isAbandoned) this.#callbacks.onUpstreamClosed(error);
   }
 
@@ -132,8 +185,10 @@ export class TcpUpstream implements SocketHandler {
 
   #errorOf(cause: Error | undefined): MeshError | undefined {
     const { address } = this.#host;
+    if (this.#fault !== undefined) return this.#fault;
     if (this.#isTimedOut) return new MeshError('connect_timeout', `${address} did not accept a connection in time`);
     if (!this.#isConnected) return new MeshError('connect_failure', `${address} cannot be reached`, { cause });
+    if (this.#tunnel?.isOpen === false) return new MeshError('connect_failure', `${address} opened no tunnel`);
     if (cause === undefined && this.#isEnded) return undefined;
     return new MeshError('upstream_reset', `${address} broke the connection off`, { cause });
   }
@@ -143,10 +198,23 @@ export class TcpUpstream implements SocketHandler {
     this.localAddress = localAddressOf(this.#socket);
   }
 
+  /** From the start of `bytes`; once the callbacks know that it is connected. */
+  write(bytes: Buffer, length: number): void {
+    if (this.#plan?.usesPost === true) this.writer.writeBody({ bytes, start: 0, end: length }, true, false);
+    else this.writer.writeBytes(bytes, 0, length);
+    this.writer.flush();
+  }
+
   /** All that will be written is written; the other direction goes on. */
   end(): void {
     this.#hasSaidAll = true;
     if (this.#isEnded) this.#isEndedByHost ??= false;
+    if (this.#plan?.usesPost === true) {
+      // The end of a request is its last chunk: many servers take FIN for a client that has gone.
+      this.writer.writeBody({ bytes: noBytes, start: 0, end: 0 }, true, true);
+      this.writer.flush();
+      if (!this.#isEnded) return;
+    }
     endSocket(this.#socket, this.#isEnded);
   }
 

@@ -121,6 +121,15 @@ describe('what is in force', () => {
         },
       }),
     ],
+    [
+      'tunnels',
+      destinationRule({
+        trafficPolicy: { tunnel: { targetHost: 'a.example.com', targetPort: 443 } },
+        subsets: [
+          { name: 'a', trafficPolicy: { tunnel: { protocol: 'POST', targetHost: '10.0.0.1', targetPort: 443 } } },
+        ],
+      }),
+    ],
     ['virtual addresses', serviceEntry({ addresses: ['10.0.0.1', '10.1.0.0/16'] })],
     [
       'a DestinationRule',
@@ -272,11 +281,6 @@ describe('what Istio knows and this version does not put in force', () => {
         ],
       }),
       `spec.subsets[0].trafficPolicy.connectionPool.tcp.tcpKeepalive.probes: 128 ${notYet}, only up to 127`,
-    ],
-    [
-      'tunnels',
-      destinationRule({ trafficPolicy: { tunnel: { targetHost: 'a.example.com', targetPort: 443 } } }),
-      `spec.trafficPolicy.tunnel: ${notYet}`,
     ],
     [
       'TLS',

@@ -260,4 +260,44 @@ describe('policies of connections', () => {
     const yaml = policy('db', '{ loadBalancer: { consistentHash: { useSourceIp: true } } }');
     expect(proxyOf(yaml)?.hash_policy).toEqual([{ source_ip: {} }]);
   });
+
+  describe('a tunnel', () => {
+    const tunnel = (protocol: string): string =>
+      `tunnel: { ${protocol === '' ? '' : `protocol: ${protocol},`} targetHost: far.example.com, targetPort: 443 }`;
+    const subsets = `subsets: [{ name: v1, trafficPolicy: { ${tunnel('POST')} } }, { name: v2 }]`;
+    const both = destinationRuleYaml(`{ host: db, trafficPolicy: { ${tunnel('')} }, ${subsets} }`);
+    const byConnect = { hostname: 'far.example.com:443' };
+    const byPost = { hostname: 'far.example.com:443', use_post: true };
+
+    test('is asked of the host, with and without a rule, by CONNECT unless POST is wanted', () => {
+      expect(proxyOf(policy('db', `{ ${tunnel('')} }`))?.tunneling_config).toEqual(byConnect);
+      expect(proxyOf(policy('db', `{ ${tunnel('POST')} }`))?.tunneling_config).toEqual(byPost);
+      const routed = rule(`tcp: [{ ${to('other')} }]`) + policy('other', `{ ${tunnel('CONNECT')} }`);
+      expect(proxyOf(routed)?.tunneling_config).toEqual(byConnect);
+      expect(proxyOf('')).not.toHaveProperty('tunneling_config');
+    });
+
+    test('has its target in brackets where that is an IPv6 address', () => {
+      const yaml = policy('db', '{ tunnel: { targetHost: "fd00::1", targetPort: 443 } }');
+      expect(proxyOf(yaml)?.tunneling_config).toEqual({ hostname: '[fd00::1]:443' });
+    });
+
+    test('of a TLS rule and of a TLS port is asked of the host too', () => {
+      const secret = policy('secret', `{ ${tunnel('')} }`);
+      expect(proxyOf(secret, '10.96.0.3_443')?.tunneling_config).toEqual(byConnect);
+    });
+
+    test('of a subset is its own or none, and with several destinations the one of the rule', () => {
+      expect(proxyOf(rule(`tcp: [{ ${to('db', ', subset: v1')} }]`) + both)?.tunneling_config).toEqual(byPost);
+      expect(proxyOf(rule(`tcp: [{ ${to('db', ', subset: v2')} }]`) + both)).not.toHaveProperty('tunneling_config');
+      const halves = ['v1', 'v2'].map((name) => `{ destination: { host: db, subset: ${name} }, weight: 50 }`);
+      const split = rule(`tcp: [{ route: [${halves.join()}] }]`) + both;
+      expect(proxyOf(split)?.tunneling_config).toEqual(byConnect);
+    });
+
+    test('is the same for all ports', () => {
+      const ports = `portLevelSettings: [{ port: { number: 5432 }, connectionPool: { tcp: { idleTimeout: 5s } } }]`;
+      expect(proxyOf(policy('db', `{ ${tunnel('')}, ${ports} }`))?.tunneling_config).toEqual(byConnect);
+    });
+  });
 });
