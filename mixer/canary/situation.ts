@@ -1,4 +1,5 @@
 /** What a decision is made from, and what it is. */
+import type { CanaryDecision } from '../../crds/canary.ts';
 import type { Verdict } from './judge/verdict.ts';
 import type { ReleasePlan } from './release-plan.ts';
 import type { Phase, Routing } from './release-status.ts';
@@ -46,16 +47,7 @@ export interface Situation {
 }
 
 export interface Decision {
-  readonly decision:
-    | 'initialize'
-    | 'wait'
-    | 'advance'
-    | 'promote'
-    | 'succeed'
-    | 'rollback'
-    | 'pause'
-    | 'resume'
-    | 'hold';
+  readonly decision: CanaryDecision['decision'];
   readonly phase: Phase;
   readonly step: number;
   readonly routing: Routing;

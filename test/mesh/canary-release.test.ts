@@ -102,7 +102,8 @@ describe('a release decides itself', () => {
   test('a good v2 is promoted, step by step, with the mixer killed in between', async () => {
     await startMesh(0);
     const stop = client.keepCalling(8);
-    await mesh.apply(canary('{interval: 1s, stepWeights: [20, 50], minRequests: 50}'));
+    // On a busy machine the second process may well be slower for a while: that is not what is shown here.
+    await mesh.apply(canary('{interval: 1s, stepWeights: [20, 50], minRequests: 50, maxLatencyRatio: 20}'));
     await untilProgressing();
     mixer.kill('SIGKILL');
     await mixer.exited;
