@@ -1,0 +1,150 @@
+/**
+ * The judge of a release: counts in, evidence out. Pure: no clock and no I/O; the state is a small immutable JSON value
+ * that survives any restart byte for byte.
+ *
+ * ONE alpha for the whole release. The evidence for a rollback is one wealth E, of which four fifths bet on errors and a
+ * fifth on latency, in equal parts over the edges (all on errors where there is no baseline). A weighted mean of e-values is an e-value: a canary that is no worse in any of them ever sees E >= 1/alpha with probability <= alpha, over
+ * all looks, steps and weights. A single metric decides when its own E reaches 1/alpha divided by its part.
+ */
+import { addTotals, type BothTotals, isSound, type Look, noTotals } from './counts.ts';
+import { addIncreaseEvidence, type IncreaseEvidence, startIncreaseEvidence } from './error-increase.ts';
+import { addRatioEvidence, type RatioEvidence, startRatioEvidence } from './error-ratio.ts';
+import { addLatencyEvidence, freezeEdges, type LatencyEdge } from './latency.ts';
+import { logSumExp } from './logarithms.ts';
+import { addSampleRatio, isMismatch, type SampleRatio, startSampleRatio } from './sample-ratio.ts';
+import { betOnShare, logEValue, type ShareBets, startEpoch, startShareBets } from './share-bets.ts';
+
+/** `spec.analysis` of a Canary, with its defaults filled in. */
+export interface JudgeConfig {
+  /** 0 < alpha < 1: how likely a canary that is no worse may ever be rolled back. Default 0.01. */
+  readonly alpha: number;
+  /** >= 1. A promotion certifies that the canary's error rate is at most this times the primary's … Default 1.5. */
+  readonly maxErrorRatio: number;
+  /** … or at most this much higher, 0..1: what certifies where nobody errs. Default 0.01. */
+  readonly maxErrorRateIncrease: number;
+  /** >= 1. Share of requests above an edge of latency, canary : primary, that is still no worse. Default 1.25. */
+  readonly maxLatencyRatio: number;
+  /** Canary requests that each step needs. Default 100. */
+  readonly minRequests: number;
+}
+
+/** Evidence for a rollback at its height: it is not forgotten. */
+export interface Peak {
+  readonly logE: number;
+  /** What it was mostly about: `errors` or `latency p95`. */
+  readonly metric: string;
+}
+
+export interface JudgeState {
+  readonly format: typeof stateFormat;
+  readonly config: JudgeConfig;
+  /** Looks taken, and looks with impossible counts, which are left out. */
+  readonly looks: number;
+  readonly refusedLooks: number;
+  /** Of the whole release, and since the last `nextStep`. */
+  readonly counts: BothTotals;
+  readonly stepCounts: BothTotals;
+  readonly errorBets: ShareBets;
+  readonly latency: readonly LatencyEdge[];
+  readonly ratio: RatioEvidence;
+  readonly increase: IncreaseEvidence;
+  readonly sampleRatio: SampleRatio;
+  readonly peak: Peak;
+}
+
+/** Changes when a state of before can no longer be read. */
+export const stateFormat = 1;
+
+const errorsPart = 0.8;
+
+/**
+ * `baseline` is the primary's latencies before the canary had requests: counts per bucket like `VersionCounts.buckets`.
+ * Without one, latency is not judged.
+ */
+export function createJudge(config: JudgeConfig, baseline: readonly number[] | undefined): JudgeState {
+  return {
+    format: stateFormat,
+    config,
+    looks: 0,
+    refusedLooks: 0,
+    counts: noTotals,
+    stepCounts: noTotals,
+    errorBets: startShareBets(),
+    latency: freezeEdges(baseline ?? []),
+    ratio: startRatioEvidence(config.maxErrorRatio),
+    increase: startIncreaseEvidence(),
+    sampleRatio: startSampleRatio(),
+    peak: { logE: 0, metric: 'errors' },
+  };
+}
+
+/**
+ * Takes in what came since the last look. Impossible counts (NaN, negative, more errors than requests) are left out as a
+ * whole, and counted. Where only one version had requests there is nothing to compare; while the split is wrong, what
+ * comes is counted but is no evidence.
+ */
+export function look(state: JudgeState, came: Look): JudgeState {
+  if (!isSound(came)) return { ...state, refusedLooks: state.refusedLooks + 1 };
+  const counted = {
+    ...state,
+    looks: state.looks + 1,
+    counts: addTotals(state.counts, came),
+    stepCounts: addTotals(state.stepCounts, came),
+    sampleRatio: addSampleRatio(state.sampleRatio, came),
+  };
+  const isComparison = came.primary.requests > 0 && came.canary.requests > 0;
+  return isComparison && !isMismatch(counted.sampleRatio) ? weigh(counted, came) : counted;
+}
+
+function weigh(state: JudgeState, came: Look): JudgeState {
+  const { maxErrorRatio, maxLatencyRatio } = state.config;
+  const weighed = {
+    ...state,
+    errorBets: betOnErrors(state.errorBets, came),
+    latency: state.latency.map((edge) => addLatencyEvidence(edge, maxLatencyRatio, came)),
+    ratio: addRatioEvidence(state.ratio, maxErrorRatio, came),
+    increase: addIncreaseEvidence(state.increase, came),
+  };
+  const logE = logEvidence(weighed);
+  return logE > state.peak.logE ? { ...weighed, peak: { logE, metric: mainMetric(weighed) } } : weighed;
+}
+
+/** Of the errors of a look the canary's mean share, if it is no worse, is its share of the requests. */
+function betOnErrors(bets: ShareBets, { primary, canary }: Look): ShareBets {
+  const errors = primary.errors + canary.errors;
+  if (errors === 0) return bets;
+  return betOnShare(bets, canary.errors / errors, canary.requests / (primary.requests + canary.requests));
+}
+
+/** A new step: what a step needs is counted anew, the evidence stays. New weights may bring new faults: new bets begin. */
+export function nextStep(state: JudgeState): JudgeState {
+  return {
+    ...state,
+    stepCounts: noTotals,
+    errorBets: startEpoch(state.errorBets),
+    latency: state.latency.map((edge) => ({ ...edge, bets: startEpoch(edge.bets) })),
+  };
+}
+
+/** ln E of the whole release. */
+export function logEvidence(state: JudgeState): number {
+  return logSumExp(weightedEvidence(state).map(({ logE }) => logE));
+}
+
+function mainMetric(state: JudgeState): string {
+  return weightedEvidence(state).reduce((a, b) => (b.logE > a.logE ? b : a)).metric;
+}
+
+/** Per metric ln of its part of E. */
+function weightedEvidence({ errorBets, latency }: JudgeState): readonly Peak[] {
+  const part = Math.log((1 - errorsPart) / Math.max(1, latency.length));
+  const errors = logEValue(errorBets) + (latency.length > 0 ? Math.log(errorsPart) : 0);
+  return [
+    { metric: 'errors', logE: errors },
+    ...latency.map((edge) => ({ metric: latencyMetric(edge), logE: part + logEValue(edge.bets) })),
+  ];
+}
+
+export function latencyMetric({ quantile }: { readonly quantile: number }): string {
+  return `latency p${Math.round(quantile * 100)}`;
+}

@@ -1,0 +1,246 @@
+/**
+ * What the evidence allows, and why, in one sentence. In this order:
+ *
+ * 1. roll back, for good, once E has been >= 1/alpha;
+ * 2. collect while the split is not what the weights say (sample ratio mismatch);
+ * 3. collect while a version has had no requests in this step, or the canary fewer than `minRequests`: no data never decides;
+ * 4. collect while E >= 1/sqrt(alpha): nothing grows while it is under suspicion;
+ * 5. collect while the canary's errors in this step are more than both allowances (`maxErrorRatio`,
+ *    `maxErrorRateIncrease`) let it have;
+ * 6. the next step is taken then; a promotion also needs a certificate with confidence 1 - alpha, valid at every look: the
+ *    upper end of the error ratio is <= maxErrorRatio, or that of the increase of the error rate <= maxErrorRateIncrease
+ *    (each with alpha/2). Without errors the second comes after about ln(2/alpha)/maxErrorRateIncrease canary requests.
+ */
+import type { BothTotals, Totals } from './counts.ts';
+import { logEAgainstIncrease, upperIncrease } from './error-increase.ts';
+import { estimateIncrease, estimateRatio, logEAgainstRatio, type RatioEstimate } from './error-ratio.ts';
+import type { AboveEdge, LatencyEdge } from './latency.ts';
+import { finiteExp } from './logarithms.ts';
+import { type JudgeState, latencyMetric, logEvidence, type Peak } from './judge.ts';
+import { isMismatch } from './sample-ratio.ts';
+import { logEValue } from './share-bets.ts';
+
+export type Rule =
+  | 'evidence-against-canary'
+  | 'sample-ratio-mismatch'
+  | 'no-traffic'
+  | 'min-requests'
+  | 'suspicion'
+  | 'errors-of-step'
+  | 'not-certified'
+  | 'step-evidence'
+  | 'certified-ratio'
+  | 'certified-increase';
+
+export interface LatencyEstimate {
+  readonly quantile: number;
+  readonly edgeMs: number;
+  /** Shares of requests above the edge: of the primary before the release, and of both since. */
+  readonly baselineShare: number;
+  readonly primaryShare: number | undefined;
+  readonly canaryShare: number | undefined;
+  readonly ratio: number | undefined;
+  readonly eValue: number;
+}
+
+export interface Verdict {
+  readonly outcome: 'rollback' | 'advance' | 'collect';
+  readonly rule: Rule;
+  /** `errors`, `latency p95`, `requests`. */
+  readonly metric: string;
+  /** One sentence with the numbers. */
+  readonly message: string;
+  /** E now, and the one at which the canary is rolled back. */
+  readonly eValue: number;
+  readonly threshold: number;
+  /** 1 / the greatest E so far: an anytime-valid p-value of "no worse". */
+  readonly pValue: number;
+  /** With its confidence sequence of level 1 - alpha; undefined where nothing is known. */
+  readonly errorRatio: RatioEstimate;
+  /** Canary's error rate - primary's; `upper` with confidence 1 - alpha/2. */
+  readonly errorRateIncrease: { readonly estimate: number | undefined; readonly upper: number | undefined };
+  readonly isCertified: boolean;
+  /** 0..1: how far the evidence for a certificate has come, on the scale of logarithms, which grows evenly. */
+  readonly certificateProgress: number;
+  readonly latency: readonly LatencyEstimate[];
+  readonly counts: BothTotals;
+  readonly stepCounts: BothTotals;
+  readonly refusedLooks: number;
+}
+
+/** What the canary would be let through to: 'step' is more traffic, 'promotion' all of it. */
+export type NextMove = 'step' | 'promotion';
+
+type Reason = Pick<Verdict, 'outcome' | 'rule' | 'metric' | 'message'>;
+type Numbers = Omit<Verdict, keyof Reason>;
+
+export function judge(state: JudgeState, next: NextMove = 'promotion'): Verdict {
+  const numbers = measure(state);
+  return { ...decide(state, numbers, next), ...numbers };
+}
+
+function measure(state: JudgeState): Numbers {
+  const { alpha, maxErrorRatio, maxErrorRateIncrease } = state.config;
+  const errorRatio = estimateRatio(state.ratio, maxErrorRatio, alpha);
+  const certificate = Math.log(2 / alpha);
+  const increaseLogE = logEAgainstIncrease(state.increase, maxErrorRateIncrease);
+  const isCertified = isRatioCertified(errorRatio, maxErrorRatio) || increaseLogE >= certificate;
+  const logE = Math.max(increaseLogE, logEAgainstRatio(state.ratio, maxErrorRatio));
+  return {
+    eValue: finiteExp(logEvidence(state)),
+    threshold: 1 / alpha,
+    pValue: Math.exp(-state.peak.logE),
+    errorRatio,
+    errorRateIncrease: { estimate: estimateIncrease(state.ratio), upper: upperIncrease(state.increase, alpha) },
+    isCertified,
+    certificateProgress: isCertified ? 1 : clamp(logE / certificate),
+    latency: state.latency.map(estimateLatency),
+    counts: state.counts,
+    stepCounts: state.stepCounts,
+    refusedLooks: state.refusedLooks,
+  };
+}
+
+function decide(state: JudgeState, numbers: Numbers, next: NextMove): Reason {
+  const { alpha } = state.config;
+  if (state.peak.logE >= Math.log(1 / alpha)) return rollBack(state.peak, numbers);
+  if (isMismatch(state.sampleRatio)) return mismatch(state);
+  const lack = findLack(state, numbers);
+  if (lack !== undefined) return lack;
+  return next === 'step' ? step(numbers) : promote(state, numbers);
+}
+
+function rollBack({ logE, metric }: Peak, numbers: Numbers): Reason {
+  const evidence = `E reached ${short(finiteExp(logE))} >= 1/alpha = ${short(numbers.threshold)}`;
+  const slow = numbers.latency.find((edge) => metric === latencyMetric(edge));
+  const what = slow === undefined ? describeErrors(numbers) : describeLatency(slow);
+  return {
+    outcome: 'rollback',
+    rule: 'evidence-against-canary',
+    metric,
+    message: `roll back for ${metric}: ${evidence}; ${what}`,
+  };
+}
+
+function mismatch({ sampleRatio }: JudgeState): Reason {
+  const { requests, canaryRequests, expectedCanaryRequests } = sampleRatio;
+  const got = percent(canaryRequests / requests);
+  const expected = percent(expectedCanaryRequests / requests);
+  return collect(
+    'sample-ratio-mismatch',
+    'requests',
+    `no decision, sample ratio mismatch: the canary got ${got} of ${count(requests)} requests where the weights say ${expected}`,
+  );
+}
+
+function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason | undefined {
+  const { primary, canary } = stepCounts;
+  if (canary.requests === 0 || primary.requests === 0) {
+    const silent = canary.requests > 0 ? 'the primary' : primary.requests > 0 ? 'the canary' : 'either version';
+    return collect('no-traffic', 'requests', `no decision: no requests to ${silent} in this step`);
+  }
+  if (canary.requests < config.minRequests) {
+    const message = `collecting: ${count(canary.requests)} of the ${count(config.minRequests)} canary requests that a step needs`;
+    return collect('min-requests', 'requests', message);
+  }
+  const suspicion = 1 / Math.sqrt(config.alpha);
+  if (numbers.eValue >= suspicion) {
+    const e = `E = ${short(numbers.eValue)} >= 1/sqrt(alpha) = ${short(suspicion)}`;
+    const message = `collecting under suspicion: ${e}, rollback at ${short(numbers.threshold)}; ${describeErrors(numbers)}`;
+    return collect('suspicion', suspectOf(numbers), message);
+  }
+  const limit = Math.max(config.maxErrorRatio * rate(primary), rate(primary) + config.maxErrorRateIncrease);
+  if (rate(canary) > limit) {
+    const message = `collecting: ${failed('canary', canary)} in this step, more than the ${percent(limit)} that ${failed('primary', primary)} allow`;
+    return collect('errors-of-step', 'errors', message);
+  }
+  return undefined;
+}
+
+function step(numbers: Numbers): Reason {
+  const { canary } = numbers.stepCounts;
+  const message = `next step: ${count(canary.requests)} canary requests in this step, E = ${short(numbers.eValue)}; ${describeErrors(numbers)}`;
+  return { outcome: 'advance', rule: 'step-evidence', metric: 'errors', message };
+}
+
+function promote({ config }: JudgeState, numbers: Numbers): Reason {
+  const { errorRatio, errorRateIncrease, isCertified } = numbers;
+  const confidence = `with confidence ${percent(1 - config.alpha)}`;
+  const ratio = `error ratio <= ${orUnknown(errorRatio.upper)} (allowed ${config.maxErrorRatio})`;
+  const upper = errorRateIncrease.upper;
+  const increase = `error rate up by <= ${upper === undefined ? 'unknown' : percent(upper)} (allowed ${percent(config.maxErrorRateIncrease)})`;
+  if (!isCertified) {
+    const message = `collecting: not yet certified, ${ratio}, ${increase} ${confidence}; ${describeErrors(numbers)}`;
+    return collect('not-certified', 'errors', message);
+  }
+  const byRatio = isRatioCertified(errorRatio, config.maxErrorRatio);
+  return {
+    outcome: 'advance',
+    rule: byRatio ? 'certified-ratio' : 'certified-increase',
+    metric: 'errors',
+    message: `no worse, certified ${confidence}: ${byRatio ? ratio : increase}; ${describeErrors(numbers)}`,
+  };
+}
+
+function collect(rule: Rule, metric: string, message: string): Reason {
+  return { outcome: 'collect', rule, metric, message };
+}
+
+function suspectOf({ latency, errorRatio }: Numbers): string {
+  const slowest = latency.toSorted((a, b) => b.eValue - a.eValue)[0];
+  return slowest !== undefined && (errorRatio.estimate ?? 1) <= 1 ? latencyMetric(slowest) : 'errors';
+}
+
+/** The point itself is on the grid, but e^ln of it may be a rounding away. */
+function isRatioCertified({ upper }: RatioEstimate, maxErrorRatio: number): boolean {
+  return upper !== undefined && upper <= maxErrorRatio * (1 + 1e-9);
+}
+
+function estimateLatency({ quantile, edgeMs, baselineShare, primary, canary, bets }: LatencyEdge): LatencyEstimate {
+  const primaryShare = shareAbove(primary);
+  const canaryShare = shareAbove(canary);
+  const ratio = primaryShare && canaryShare !== undefined ? canaryShare / primaryShare : undefined;
+  return { quantile, edgeMs, baselineShare, primaryShare, canaryShare, ratio, eValue: finiteExp(logEValue(bets)) };
+}
+
+function shareAbove({ requests, above }: AboveEdge): number | undefined {
+  return requests > 0 ? above / requests : undefined;
+}
+
+function describeErrors({ counts, errorRatio }: Numbers): string {
+  const { estimate, lower, upper } = errorRatio;
+  const ratio = `error ratio ${orUnknown(estimate)} (${orUnknown(lower)} to ${orUnknown(upper)})`;
+  return `${failed('canary', counts.canary)}, ${failed('primary', counts.primary)}, ${ratio}`;
+}
+
+function describeLatency({ edgeMs, canaryShare = 0, primaryShare = 0, baselineShare }: LatencyEstimate): string {
+  return `${percent(canaryShare)} of the canary's requests took longer than ${edgeMs} ms, ${percent(primaryShare)} of the primary's (${percent(baselineShare)} before)`;
+}
+
+function failed(version: string, totals: Totals): string {
+  return `${version} ${count(totals.errors)} errors of ${count(totals.requests)} (${percent(rate(totals))})`;
+}
+
+function rate({ requests, errors }: Totals): number {
+  return requests > 0 ? errors / requests : 0;
+}
+
+function clamp(share: number): number {
+  return Math.min(1, Math.max(0, share));
+}
+
+function count(number: number): string {
+  return number.toLocaleString('en-US');
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(3))} %`;
+}
+
+function short(number: number): string {
+  return number >= 1e6 ? number.toExponential(1) : String(Number(number.toPrecision(3)));
+}
+
+function orUnknown(number: number | undefined): string {
+  return number === undefined ? 'unknown' : short(number);
+}
