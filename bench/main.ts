@@ -1,4 +1,5 @@
 /** `npm run bench`: flags → series → report. The report goes to stdout, progress to stderr. */
+import { runCanary } from './canary/run.ts';
 import { featurePeers } from './features/peers.ts';
 import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
@@ -36,6 +37,7 @@ try {
     tls: series(tlsPeers, runTls),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
+    canary: { run: runCanary },
   }).parseAsync();
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

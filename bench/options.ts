@@ -1,5 +1,6 @@
 /** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { CanaryOptions } from './canary/run.ts';
 import type { InProcessOptions } from './in-process/run.ts';
 
 /** What all series share. */
@@ -54,6 +55,11 @@ export interface InProcessCommand {
   readonly run: (options: InProcessOptions) => Promise<void>;
 }
 
+/** Simulations. */
+export interface CanaryCommand {
+  readonly run: (options: CanaryOptions) => void;
+}
+
 export interface SeriesCommands {
   readonly hop: SeriesCommand<BenchOptions>;
   readonly features: SeriesCommand<RunOptions>;
@@ -64,11 +70,12 @@ export interface SeriesCommands {
   readonly tls: SeriesCommand<BenchOptions>;
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
+  readonly canary: CanaryCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
-  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess } = series;
+  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, canary } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -83,6 +90,13 @@ export function benchCommand(series: SeriesCommands): Command {
     .option('--requests <n>', 'per round and feature', positiveInteger, 10_000)
     .allowExcessArguments(false)
     .action(inProcess.run);
+  program
+    .command('canary')
+    .description("simulated releases: the judge beside Flagger's loop and Kayenta's test on the same traces")
+    .option('--releases <n>', 'simulated releases of S1 and S2', positiveInteger, 10_000)
+    .option('--json <file>', 'also write the report as JSON')
+    .allowExcessArguments(false)
+    .action(canary.run);
   seriesCommand('open-loop', openLoop)
     .description('latencies at a fixed rate, counted from the time at which each request was due')
     .option('--load-percent <percent>', 'rate as a share of what the slowest peer can do', percent, 50)

@@ -21,6 +21,7 @@ async function parse(...args: string[]): Promise<unknown> {
     tls: series('tls'),
     twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
+    canary: series('canary'),
   });
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ writeErr: () => {}, writeOut: () => {} });
@@ -35,6 +36,16 @@ describe('bench options', () => {
   it('of the series without sockets are its own', async () => {
     expect(await parse('in-process', '--rounds', '2')).toEqual({ series: 'in-process', rounds: 2, requests: 10_000 });
     await expect(parse('in-process', '--seconds', '1')).rejects.toThrow(/unknown option/);
+  });
+
+  it('of the simulations are the number of releases', async () => {
+    expect(await parse('canary')).toEqual({ series: 'canary', releases: 10_000 });
+    expect(await parse('canary', '--releases', '100', '--json', 'a.json')).toEqual({
+      series: 'canary',
+      releases: 100,
+      json: 'a.json',
+    });
+    await expect(parse('canary', '--only', 'heddle')).rejects.toThrow(/unknown option/);
   });
 
   it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies in five rounds', async (args) => {
