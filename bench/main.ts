@@ -38,8 +38,8 @@ try {
     tls: series(tlsPeers, runTls),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     mixer: { run: runMixer },
-    canary: { run: runCanary },
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },
+    canary: { run: runCanary },
   }).parseAsync();
 } catch (error) {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

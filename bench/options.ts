@@ -1,7 +1,7 @@
 /** What one run of the benchmark measures, from the command line: one command per series. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import type { CanaryOptions } from './canary/run.ts';
 import type { InProcessOptions } from './in-process/run.ts';
-import type { CanaryBenchOptions } from './canary/run.ts';
 import type { MixerBenchOptions } from './mixer/measure.ts';
 
 /** What all series share. */
@@ -60,6 +60,11 @@ export interface MixerCommand {
   readonly run: (options: MixerBenchOptions) => Promise<void>;
 }
 
+/** Simulations. */
+export interface CanaryCommand {
+  readonly run: (options: CanaryOptions) => void;
+}
+
 export interface SeriesCommands {
   readonly hop: SeriesCommand<BenchOptions>;
   readonly features: SeriesCommand<RunOptions>;
@@ -71,7 +76,7 @@ export interface SeriesCommands {
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
   readonly mixer: MixerCommand;
-  readonly canary: { readonly run: (options: CanaryBenchOptions) => void };
+  readonly canary: CanaryCommand;
 }
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
@@ -103,9 +108,9 @@ export function benchCommand(series: SeriesCommands): Command {
     .action(mixer.run);
   program
     .command('canary')
-    .description('whole releases, simulated: the judge beside what others do, on the same traces')
-    .option('--rollouts <n>', 'of each simulation', positiveInteger, 10_000)
-    .option('--seed <n>', 'of the first one', positiveInteger, 1)
+    .description("simulated releases: the judge beside Flagger's loop and Kayenta's test on the same traces")
+    .option('--releases <n>', 'simulated releases of S1 and S2', positiveInteger, 10_000)
+    .option('--json <file>', 'also write the report as JSON')
     .allowExcessArguments(false)
     .action(canary.run);
   seriesCommand('open-loop', openLoop)

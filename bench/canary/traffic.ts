@@ -1,5 +1,5 @@
 /** The users of a simulation: what comes each second, for any share of the canary, from a seed. */
-import type { Look, VersionCounts } from '../../mixer/canary/judge/counts.ts';
+import type { Look } from '../../mixer/canary/judge/counts.ts';
 import { createRandom, type Random } from './random.ts';
 
 export interface Scenario {
@@ -35,6 +35,8 @@ export const steady: Scenario = {
 export interface Traffic {
   /** The same second and weight yield the same counts, whoever asks. `weight` is 0..1. */
   readonly look: (second: number, weight: number) => Look;
+  /** The same without latencies: faster. */
+  readonly errors: (second: number, weight: number) => Look;
   /** Of the primary, before the release. */
   readonly baseline: readonly number[];
 }
@@ -53,21 +55,28 @@ export function createTraffic(scenario: Scenario, seed: number): Traffic {
   }
   const primaryShares = bucketShares(1);
   const canaryShares = bucketShares(scenario.slowdown);
-  const look = (second: number, weight: number): Look => {
+  const draw = (second: number, weight: number, hasLatencies: boolean): Look => {
     const random = createRandom(Math.imul(seed, 1_000_003) ^ Math.imul(second + 1, 0x9e3779b1));
     const { rate, errorRate } = momentOf(scenario, second, outages.has(second));
     const requests = random.poisson(rate);
-    const canaryRequests = random.binomial(requests, weight);
+    const canary = random.binomial(requests, weight);
+    const primary = requests - canary;
     const canaryRate = Math.min(1, errorRate * scenario.ratioAt(second));
-    const canary = countErrors(random, canaryRequests, canaryRate, scenario.clusterSize);
-    const primary = countErrors(random, requests - canaryRequests, errorRate, scenario.clusterSize);
+    const canaryErrors = countErrors(random, canary, canaryRate, scenario.clusterSize);
+    const primaryErrors = countErrors(random, primary, errorRate, scenario.clusterSize);
+    const buckets = (fine: number, shares: readonly number[]): number[] =>
+      hasLatencies ? drawBuckets(random, fine, shares) : [];
     return {
-      primary: version(random, requests - canaryRequests, primary, primaryShares),
-      canary: version(random, canaryRequests, canary, canaryShares),
+      primary: { requests: primary, errors: primaryErrors, buckets: buckets(primary - primaryErrors, primaryShares) },
+      canary: { requests: canary, errors: canaryErrors, buckets: buckets(canary - canaryErrors, canaryShares) },
       expectedShare: weight,
     };
   };
-  return { look, baseline: drawBuckets(luck, 20_000, primaryShares) };
+  return {
+    look: (second, weight) => draw(second, weight, true),
+    errors: (second, weight) => draw(second, weight, false),
+    baseline: drawBuckets(luck, 20_000, primaryShares),
+  };
 }
 
 function momentOf(scenario: Scenario, second: number, isOutage: boolean): { rate: number; errorRate: number } {
@@ -88,10 +97,6 @@ function countErrors(random: Random, requests: number, errorRate: number, cluste
     errors += random.geometric(clusterSize);
   }
   return Math.min(requests, errors);
-}
-
-function version(random: Random, requests: number, errors: number, shares: readonly number[]): VersionCounts {
-  return { requests, errors, buckets: drawBuckets(random, requests - errors, shares) };
 }
 
 function drawBuckets(random: Random, requests: number, shares: readonly number[]): number[] {

@@ -39,9 +39,14 @@ describe('bench options', () => {
     await expect(parse('in-process', '--seconds', '1')).rejects.toThrow(/unknown option/);
   });
 
-  it('of simulated releases are how many, and from which seed', async () => {
-    expect(await parse('canary')).toMatchObject({ rollouts: 10_000, seed: 1 });
-    expect(await parse('canary', '--rollouts', '5', '--seed', '7')).toMatchObject({ rollouts: 5, seed: 7 });
+  it('of the simulations are the number of releases', async () => {
+    expect(await parse('canary')).toEqual({ series: 'canary', releases: 10_000 });
+    expect(await parse('canary', '--releases', '100', '--json', 'a.json')).toEqual({
+      series: 'canary',
+      releases: 100,
+      json: 'a.json',
+    });
+    await expect(parse('canary', '--only', 'heddle')).rejects.toThrow(/unknown option/);
   });
 
   it('of the mixer are what reports to it', async () => {

@@ -44,14 +44,28 @@ export function addIncreaseEvidence(evidence: IncreaseEvidence, { primary, canar
 export function upperIncrease(evidence: IncreaseEvidence, alpha: number): number | undefined {
   const threshold = Math.log(2 / alpha);
   if (evidence.canaryRequests === 0 || logEAgainstIncrease(evidence, 1) < threshold) return undefined;
+  // ln E grows with the increase and is convex: Newton's steps from above come down to the root and never pass it.
   let excluded = 1;
-  let possible = -1;
-  for (let i = 0; i < 24; i++) {
-    const middle = (excluded + possible) / 2;
-    if (logEAgainstIncrease(evidence, middle) >= threshold) excluded = middle;
-    else possible = middle;
+  for (let i = 0; i < 12; i++) {
+    const excess = logEAgainstIncrease(evidence, excluded) - threshold;
+    if (excess < 1e-3) break;
+    excluded = Math.max(-1, excluded - excess / slopeAt(evidence, excluded));
   }
   return excluded;
+}
+
+/** d ln E / d increase: the mean stake, weighted with the bettors' wealth, times the requests. */
+function slopeAt({ logWealth, canaryRequests }: IncreaseEvidence, increase: number): number {
+  const logs = logWealth.map((log, i) => log + (stakes[i] ?? 0) * increase * canaryRequests);
+  const high = Math.max(...logs);
+  let sum = 0;
+  let weighted = 0;
+  for (const [i, log] of logs.entries()) {
+    const wealth = Math.exp(log - high);
+    sum += wealth;
+    weighted += wealth * (stakes[i] ?? 0);
+  }
+  return (weighted / sum) * canaryRequests;
 }
 
 /** ln E against "the increase is `increase` or more". */

@@ -70,7 +70,7 @@ export function addRatioEvidence(evidence: RatioEvidence, maxErrorRatio: number,
   return {
     logLikelihoods: evidence.logLikelihoods.map((log, i) => {
       const logRatio = grid[i] ?? 0;
-      const logTotal = Math.log1p(share * Math.expm1(logRatio));
+      const logTotal = Math.log(1 - share + share * Math.exp(logRatio));
       return log + thinning * (canary.errors * logRatio - errors * logTotal);
     }),
     canarySum: evidence.canarySum + canary.errors * (1 - share),

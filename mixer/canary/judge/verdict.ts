@@ -107,7 +107,7 @@ function decide(state: JudgeState, numbers: Numbers, next: NextMove): Reason {
   if (isMismatch(state.sampleRatio)) return mismatch(state);
   const lack = findLack(state, numbers);
   if (lack !== undefined) return lack;
-  return next === 'step' ? step(numbers) : promote(state, numbers);
+  return next === 'step' ? step(state, numbers) : promote(state, numbers);
 }
 
 function rollBack({ logE, metric }: Peak, numbers: Numbers): Reason {
@@ -157,9 +157,11 @@ function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason 
   return undefined;
 }
 
-function step(numbers: Numbers): Reason {
+function step({ config }: JudgeState, numbers: Numbers): Reason {
   const { canary } = numbers.stepCounts;
-  const message = `next step: ${count(canary.requests)} canary requests in this step, E = ${short(numbers.eValue)}; ${describeErrors(numbers)}`;
+  const enough = `${count(canary.requests)} >= ${count(config.minRequests)} canary requests in this step`;
+  const calm = `E = ${short(numbers.eValue)} < 1/sqrt(alpha) = ${short(1 / Math.sqrt(config.alpha))}`;
+  const message = `next step: ${enough}, ${calm}; ${describeErrors(numbers)}`;
   return { outcome: 'advance', rule: 'step-evidence', metric: 'errors', message };
 }
 
@@ -229,8 +231,10 @@ function clamp(share: number): number {
   return Math.min(1, Math.max(0, share));
 }
 
+const thousands = new Intl.NumberFormat('en-US');
+
 function count(number: number): string {
-  return number.toLocaleString('en-US');
+  return thousands.format(number);
 }
 
 function percent(share: number): string {

@@ -96,7 +96,9 @@ describe('a step', () => {
     expect(judge(judgeAfter([lookOf([900, 9], [99, 1])]), 'step')).toMatchObject({ rule: 'min-requests' });
     const verdict = judge(judgeAfter([good]), 'step');
     expect(verdict).toMatchObject({ outcome: 'advance', rule: 'step-evidence', isCertified: false });
-    expect(verdict.message).toMatch(/^next step: 100 canary requests in this step, E = \S+; canary 1 errors of 100/);
+    expect(verdict.message).toMatch(
+      /^next step: 100 >= 100 canary requests in this step, E = \S+ < 1\/sqrt\(alpha\) = 10; canary 1 errors of 100/,
+    );
   });
 
   it('counts anew when the one before is over, while the evidence stays', () => {
