@@ -51,6 +51,17 @@ describe('evidence of latency', () => {
     expect(mean).toBeLessThanOrEqual(1 + 1e-9);
   });
 
+  it('is no more than 1 on average where both versions have become slower and the ratio is the allowed one', () => {
+    const [, edge] = freezeEdges(baseline);
+    if (edge === undefined) throw new Error('no edge');
+    const slower = { ...edge, recent: { requests: 10_000, above: 4000 } };
+    const mean = expectation({ n1: 1, p1: 0.5, n0: 1, p0: 0.4 }, (c, b) =>
+      Math.exp(logEValue(addLatencyEvidence(slower, 1.25, slowLook([1 - b, b], [1 - c, c])).bets)),
+    );
+    expect(mean).toBeLessThanOrEqual(1 + 1e-9);
+    expect(addLatencyEvidence(slower, 1.25, slowLook([100, 100], [0, 0])).recent.above).toBeGreaterThan(4000);
+  });
+
   it('is none where both versions get slower', () => {
     let state = createJudge(config, baseline);
     for (let i = 0; i < 600; i++) state = look(state, slowLook([600, 300], [67, 33]));
