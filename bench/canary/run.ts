@@ -30,6 +30,8 @@ export interface CanaryReport {
   /** S2: ten times the errors, from the start and after ten minutes. */
   readonly worse: readonly Run[];
   readonly worseLater: readonly Run[];
+  /** The same errors where there are few requests, in whole releases. */
+  readonly quiet: readonly Run[];
   /** S3: a canary that may not be promoted, and the confidence sequence. */
   readonly forbidden: readonly Run[];
   readonly coverage: readonly Coverage[];
@@ -55,6 +57,7 @@ export function simulate(releases: number, tell: (what: string) => void): Canary
   const tenth = Math.ceil(releases / 10);
   const rise = { ...steady, ratioAt: () => 10 };
   const later = { ...steady, ratioAt: (second: number) => (second < riseSecond ? 1 : 10) };
+  const quiet = { ...steady, rate: 1, errorRate: 0.002, ratioAt: () => 10 };
   const tooMany = { ...steady, errorRate: 0.03, ratioAt: () => 1.55 };
   const ours = holding.slice(0, 1);
   return {
@@ -68,6 +71,10 @@ export function simulate(releases: number, tell: (what: string) => void): Canary
     worseLater: done(
       runReleases(ours, () => later, { releases: tenth, seconds: 1800 }),
       formatLater,
+    ),
+    quiet: done(
+      runReleases(releasing, () => quiet, { releases: tenth, seconds: 7200 }),
+      formatQuiet,
     ),
     forbidden: done(
       runReleases(releasing, () => tooMany, { releases: tenth, seconds: 1800 }),
@@ -90,6 +97,8 @@ export function formatCanary(report: CanaryReport): string {
     '',
     formatWorse(report.worse),
     formatLater(report.worseLater),
+    '',
+    formatQuiet(report.quiet),
     '',
     formatForbidden(report.forbidden),
     formatCoverage(report.coverage),
@@ -126,11 +135,19 @@ function formatWorse(runs: readonly Run[]): string {
   ].join('\n');
 }
 
+function formatQuiet(runs: readonly Run[]): string {
+  const title = `0.2 % errors become 2 % at 1 request/s, whole releases, ${runs[0]?.outcomes.length} times`;
+  return formatEnds(title, runs, '2 h');
+}
+
 function formatForbidden(runs: readonly Run[]): string {
-  return [
-    `S3: 3 % errors become 4.65 % where 4.5 % are allowed, ${runs[0]?.outcomes.length} times`,
-    formatTable([['', 'promoted', 'upper 95 %', 'rolled back', 'undecided after 30 min'], ...runs.map(forbiddenRow)]),
-  ].join('\n');
+  const title = `S3: 3 % errors become 4.65 % where 4.5 % are allowed, ${runs[0]?.outcomes.length} times`;
+  return formatEnds(title, runs, '30 min');
+}
+
+function formatEnds(title: string, runs: readonly Run[], horizon: string): string {
+  const columns = ['', 'promoted', 'upper 95 %', 'rolled back', `undecided after ${horizon}`];
+  return [title, formatTable([columns, ...runs.map(endsRow)])].join('\n');
 }
 
 function formatCoverage(coverage: readonly Coverage[]): string {
@@ -196,7 +213,7 @@ function formatLater(runs: readonly Run[]): string {
   return `The rise after ten minutes of no difference: ${rows}`;
 }
 
-function forbiddenRow({ name, outcomes }: Run): string[] {
+function endsRow({ name, outcomes }: Run): string[] {
   const { rollbacks, promotions } = split({ name, outcomes });
   return [
     name,

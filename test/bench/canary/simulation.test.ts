@@ -113,9 +113,9 @@ describe('the report', () => {
     const told: string[] = [];
     const text = formatCanary(simulate(4, (what) => told.push(what)));
     for (const part of told) expect(text).toContain(part);
-    expect(told).toHaveLength(7);
+    expect(told).toHaveLength(8);
     for (const name of ['Heddle', 'Flagger', 'Kayenta'])
-      expect(text.match(new RegExp(`^${name} .*%`, 'gm'))).toHaveLength(3);
+      expect(text.match(new RegExp(`^${name} .*%`, 'gm'))).toHaveLength(4);
     expect(text).toContain('S1: 4 whole releases of a canary that is no worse');
     expect(text).toContain('looks taken and judged per second of one core');
     expect(text).not.toContain('NaN');
