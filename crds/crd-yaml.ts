@@ -61,7 +61,7 @@ function withoutDefaults({ priority, ...column }: Kind['printerColumns'][number]
  * The schema in the form that Kubernetes calls structural: maps as additionalProperties, enums with a type, and no
  * `additionalProperties: false`, since there unknown fields are pruned or refused by fieldValidation.
  */
-function structuralSchema(schema: unknown): unknown {
+export function structuralSchema(schema: unknown): unknown {
   const { patternProperties, additionalProperties: _, properties, items, ...rest } = schema as JsonSchema;
   const enumType = rest['enum'] === undefined ? {} : { type: 'string' };
   const [values] = Object.values(patternProperties ?? {});

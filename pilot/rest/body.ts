@@ -8,18 +8,25 @@ export const maxBodyBytes = 3 * 1024 * 1024;
 const maxDepth = 64;
 
 /** The decoded JSON of the body; undefined when it is empty. Rejects with ApiError. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readJson(request: IncomingMessage, mediaTypes: readonly string[]): Promise<unknown> {
   const text = await readText(request);
   if (text === '') return undefined;
-  const mediaType = (request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
+  const expected = mediaTypes.length === 0 ? ['application/json'] : mediaTypes;
+  const mediaType = mediaTypeOf(request);
   // Other types could be sent by any web page that the user has open: a browser asks first before it sends JSON.
-  if (mediaType !== 'application/json') {
-    throw new ApiError('UnsupportedMediaType', `expected content-type application/json, got ${mediaType || 'none'}`);
+  if (!expected.includes(mediaType)) {
+    const types = expected.join(' or ');
+    throw new ApiError('UnsupportedMediaType', `expected content-type ${types}, got ${mediaType || 'none'}`);
   }
   const value = parse(text);
   const fault = structureFault(value, 0);
   if (fault !== undefined) throw new ApiError('BadRequest', `the body ${fault}`);
   return value;
+}
+
+/** In lower case, without parameters; empty without. */
+export function mediaTypeOf({ headers }: IncomingMessage): string {
+  return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
 async function readText(request: IncomingMessage): Promise<string> {

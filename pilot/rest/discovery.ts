@@ -4,7 +4,8 @@ import { ApiError } from './status.ts';
 import type { Route } from './router.ts';
 
 const coreGroup = '';
-const verbs = ['create', 'delete', 'get', 'list', 'update'];
+const verbs = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
+const statusVerbs = ['get', 'patch', 'update'];
 
 /** `/version`, `/api`, `/apis` and the resource lists of every group and version. */
 export function discoveryRoutes(version: string): Route[] {
@@ -62,7 +63,7 @@ function resourceList(group: string, version = ''): unknown {
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: apiVersionOf({ group }, version),
-    resources: [...present.map(describe), ...(group === coreGroup ? [events] : [])],
+    resources: [...present.flatMap(describe), ...(group === coreGroup ? [events] : [])],
   };
 }
 
@@ -76,6 +77,9 @@ const events = {
   shortNames: ['ev'],
 };
 
-function describe({ plural, kind, shortNames }: Kind): unknown {
-  return { name: plural, singularName: kind.toLowerCase(), namespaced: true, kind, verbs, shortNames };
+function describe({ plural, kind, shortNames }: Kind): unknown[] {
+  return [
+    { name: plural, singularName: kind.toLowerCase(), namespaced: true, kind, verbs, shortNames },
+    { name: `${plural}/status`, singularName: '', namespaced: true, kind, verbs: statusVerbs },
+  ];
 }

@@ -3,6 +3,7 @@
  * most: what counts stands in the status of the resource.
  */
 import type { Clock } from '../../proxy/common/clock.ts';
+import { parseFieldSelector, refuseUnsupportedQuery, refuseWatch } from './query.ts';
 import type { ApiRequest, ApiResponse, Route } from './router.ts';
 import { ApiError } from './status.ts';
 
@@ -37,13 +38,15 @@ export class Events {
   }
 
   #list({ params, query }: ApiRequest): ApiResponse {
+    refuseUnsupportedQuery(query);
+    refuseWatch(query);
     this.#forgetOld();
     const { namespace = '' } = params;
-    const wanted = parseSelector(query.get('fieldSelector') ?? '');
+    const wanted = parseFieldSelector(query);
     const items = this.#events.filter(
       (stored) =>
         (namespace === '' || stored.namespace === namespace) &&
-        wanted.every(({ path, value, isEqual }) => (textAt(stored.event, path) === value) === isEqual),
+        wanted.every(({ path, value, isEqual }) => (textAt(stored.event, path.split('.')) === value) === isEqual),
     );
     const metadata = { resourceVersion: String(this.#events.length) };
     return { body: { kind: 'EventList', apiVersion: 'v1', metadata, items: items.map(({ event }) => event) } };
@@ -75,24 +78,6 @@ export class Events {
     const since = this.#clock.nowMs() - maxAgeMs;
     this.#events = this.#events.filter(({ receivedMs }) => receivedMs >= since);
   }
-}
-
-interface Condition {
-  readonly path: readonly string[];
-  readonly value: string;
-  readonly isEqual: boolean;
-}
-
-/** `involvedObject.name=x,type!=Normal`. */
-function parseSelector(text: string): Condition[] {
-  return text
-    .split(',')
-    .filter((term) => term !== '')
-    .map((term) => {
-      const [, path = '', operator, value = ''] = /^([\w.]+)(==?|!=)(.*)$/.exec(term) ?? [];
-      if (operator === undefined) throw new ApiError('BadRequest', `fieldSelector: ${JSON.stringify(term)} is no term`);
-      return { path: path.split('.'), value, isEqual: operator !== '!=' };
-    });
 }
 
 function textAt(value: object, path: readonly string[]): string {

@@ -1,32 +1,31 @@
-/** Reading and writing single resources, as Kubernetes does: get, list, create, update, delete. */
+/** Reading and writing single resources, as Kubernetes does: get, list, watch, create, update, patch, delete. */
 import type { ConfigStore } from '../../crds/config-store.ts';
-import { apiVersionOf, type Kind, kinds } from '../../crds/kinds.ts';
+import { apiVersionOf } from '../../crds/kinds.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { mustNotExist } from '../../crds/resource-table.ts';
 import { isUnknownField } from '../../crds/schema-errors.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import { formatFieldErrors } from '../../proxy/common/decoded.ts';
 import type { Admission, IndexedError } from './admission.ts';
-import { isDryRun, refuseUnsupportedQuery } from './query.ts';
-import type { ApiRequest, ApiResponse, Route } from './router.ts';
+import { mergePatch, mergePatchType, strategicMergePatch, strategicMergePatchType } from './merge-patch.ts';
+import { describe, detailsOf, expectPlace, keyAt, nameIn, notFound, type Place, placeOf, represent } from './place.ts';
+import { isDryRun, isWatch, refuseUnsupportedQuery, refuseWatch, resourceSelector } from './query.ts';
+import type { ApiRequest, ApiResponse, ApiStream, Route } from './router.ts';
 import { ApiError, causesOf, success } from './status.ts';
-import { putStatus } from './status-route.ts';
+import { patchStatus, putStatus } from './status-route.ts';
 import { tableOf, wantsTable } from './table.ts';
+import type { Watches, WatchOptions } from './watches.ts';
 import { writtenVersion, type Writer } from './writer.ts';
 
-/** The place that a path names. */
-interface Place {
-  readonly kind: Kind;
-  /** One of the kind's; answers are written in it. */
-  readonly version: string;
-  /** Empty: all namespaces. */
-  readonly namespace: string;
-  /** Empty: the collection. */
-  readonly name: string;
+export interface ResourceApiParts {
+  readonly store: ConfigStore;
+  readonly writer: Writer;
+  readonly watches: Watches;
+  readonly clock: Clock;
 }
 
-export function resourceRoutes(store: ConfigStore, writer: Writer, clock: Clock): Route[] {
-  const api = new ResourceApi(store, writer, clock);
+export function resourceRoutes(parts: ResourceApiParts): Route[] {
+  const api = new ResourceApi(parts);
   return ['/api/{version}', '/apis/{group}/{version}'].flatMap((root): Route[] => {
     const collection = `${root}/namespaces/{namespace}/{plural}`;
     const item = `${collection}/{name}`;
@@ -36,9 +35,11 @@ export function resourceRoutes(store: ConfigStore, writer: Writer, clock: Clock)
       { method: 'POST', pattern: collection, handle: (request) => api.create(request) },
       { method: 'GET', pattern: item, handle: (request) => api.get(request) },
       { method: 'PUT', pattern: item, handle: (request) => api.update(request) },
+      { method: 'PATCH', pattern: item, handle: (request) => api.patch(request) },
       { method: 'DELETE', pattern: item, handle: (request) => api.delete(request) },
       { method: 'GET', pattern: `${item}/status`, handle: (request) => api.get(request) },
       { method: 'PUT', pattern: `${item}/status`, handle: (request) => api.updateStatus(request) },
+      { method: 'PATCH', pattern: `${item}/status`, handle: (request) => api.patchStatus(request) },
     ];
   });
 }
@@ -46,28 +47,33 @@ export function resourceRoutes(store: ConfigStore, writer: Writer, clock: Clock)
 class ResourceApi {
   readonly #store: ConfigStore;
   readonly #writer: Writer;
+  readonly #watches: Watches;
   readonly #clock: Clock;
 
-  constructor(store: ConfigStore, writer: Writer, clock: Clock) {
+  constructor({ store, writer, watches, clock }: ResourceApiParts) {
     this.#store = store;
     this.#writer = writer;
+    this.#watches = watches;
     this.#clock = clock;
   }
 
   get(request: ApiRequest): ApiResponse {
     refuseUnsupportedQuery(request.query);
+    refuseWatch(request.query);
     const place = placeOf(request);
     const resource = represent(this.#require(place), place);
     return { body: wantsTable(request.accept) ? this.#table([resource], place) : resource };
   }
 
-  list(request: ApiRequest): ApiResponse {
+  list(request: ApiRequest): ApiResponse | ApiStream {
     refuseUnsupportedQuery(request.query);
     const place = placeOf(request);
     const { kind, version, namespace } = place;
-    const items = this.#store
-      .list(kind.kind)
-      .filter(({ metadata }) => namespace === '' || metadata.namespace === namespace);
+    const isSelected = resourceSelector(request.query);
+    const isWanted = (resource: Resource): boolean =>
+      (namespace === '' || resource.metadata.namespace === namespace) && isSelected(resource);
+    if (isWatch(request.query)) return this.#watch(request, place, isWanted);
+    const items = this.#store.list(kind.kind).filter(isWanted);
     if (wantsTable(request.accept)) return { body: this.#table(items, place) };
     return {
       body: {
@@ -91,10 +97,33 @@ class ResourceApi {
     return await this.#write(request, { place, input, isCreate: false });
   }
 
+  /** Like Kubernetes, again when somebody else was faster, unless the patch names the version that it is for. */
+  async patch(request: ApiRequest): Promise<ApiResponse> {
+    const place = placeOf(request);
+    const apply = patchOf(place, request.contentType, await request.readBody(...patchTypes(place)));
+    for (let attempt = 1; ; attempt += 1) {
+      const current = represent(this.#require(place), place);
+      const input = expectPlace(apply(current), place);
+      try {
+        return await this.#write(request, { place, input, isCreate: false });
+      } catch (error) {
+        const isLost = this.#store.get(keyAt(place))?.metadata.resourceVersion !== current.metadata.resourceVersion;
+        const isOwnVersion = versionIn(input) === current.metadata.resourceVersion;
+        if (attempt >= maxPatchAttempts || !isLost || !isOwnVersion || !isConflict(error)) throw error;
+      }
+    }
+  }
+
   async updateStatus(request: ApiRequest): Promise<ApiResponse> {
     const place = placeOf(request);
-    const { body } = await putStatus(request, keyAt(place), this.#writer);
-    return { body: represent(body as Resource, place) };
+    const resource = await putStatus(await request.readBody(), keyAt(place), this.#writer);
+    return { body: represent(resource, place) };
+  }
+
+  async patchStatus(request: ApiRequest): Promise<ApiResponse> {
+    const place = placeOf(request);
+    const resource = await patchStatus(await request.readBody(mergePatchType), keyAt(place), this.#writer);
+    return { body: represent(resource, place) };
   }
 
   async delete(request: ApiRequest): Promise<ApiResponse> {
@@ -133,6 +162,21 @@ class ResourceApi {
     return { status: isCreate ? 201 : 200, body: represent(body, place), headers: warningHeaders(warnings) };
   }
 
+  #watch({ query, accept }: ApiRequest, place: Place, isWanted: (resource: Resource) => boolean): ApiStream {
+    const { kind, version } = place;
+    const isTable = wantsTable(accept);
+    const options: WatchOptions = {
+      query,
+      isWanted: (resource) => resource.kind === kind.kind && isWanted(resource),
+      represent: (resource) => (isTable ? this.#table([resource], place) : represent(resource, place)),
+      bookmark: (resourceVersion) =>
+        isTable
+          ? { ...this.#table([], place), metadata: { resourceVersion } }
+          : { kind: kind.kind, apiVersion: apiVersionOf(kind, version), metadata: { resourceVersion } },
+    };
+    return { open: (response) => this.#watches.open(response, options) };
+  }
+
   #table(resources: readonly Resource[], { kind }: Place): object {
     const resourceVersion = String(this.#store.revision);
     return tableOf(resources, kind, { resourceVersion, nowMs: this.#clock.nowMs() });
@@ -145,63 +189,37 @@ class ResourceApi {
   }
 }
 
+/** kubectl has kinds of the core group built in, and patches them in another way. */
+function patchTypes({ kind }: Place): readonly string[] {
+  return kind.group === '' ? [mergePatchType, strategicMergePatchType] : [mergePatchType];
+}
+
+/** Lists of a Service, by what tells their items apart. */
+const mergeKeys = { ports: 'port' };
+
+function patchOf(place: Place, type: string, patch: unknown): (current: Resource) => unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
+    throw new ApiError('BadRequest', `expected a patch of a ${place.kind.kind}, an object`);
+  }
+  if (type === strategicMergePatchType) return (current) => strategicMergePatch(current, patch, mergeKeys);
+  return (current) => mergePatch(current, patch);
+}
+
+/** Kubernetes' number. */
+const maxPatchAttempts = 5;
+
+function isConflict(error: unknown): boolean {
+  return error instanceof ApiError && error.status.reason === 'Conflict';
+}
+
+function versionIn(input: unknown): string | undefined {
+  return (input as Partial<Resource>).metadata?.resourceVersion;
+}
+
 interface Writing {
   readonly place: Place;
   readonly input: unknown;
   readonly isCreate: boolean;
-}
-
-function placeOf({ params }: ApiRequest): Place {
-  const { group = '', version = '', plural = '', namespace = '', name = '' } = params;
-  const kind = kinds.find((row) => row.group === group && row.plural === plural && row.versions.includes(version));
-  if (kind !== undefined) return { kind, version, namespace, name };
-  throw new ApiError('NotFound', `the server has no resource ${plural} in ${apiVersionOf({ group }, version)}`);
-}
-
-/** The body, when it is the resource that the path names. */
-function expectPlace(body: unknown, { kind, version, namespace, name }: Place): unknown {
-  if (body === undefined) throw new ApiError('BadRequest', `expected a ${kind.kind}, got an empty body`);
-  const { apiVersion, kind: writtenKind, metadata } = (body ?? {}) as Partial<Resource>;
-  const pairs = [
-    ['apiVersion', apiVersion, apiVersionOf(kind, version)],
-    ['kind', writtenKind, kind.kind],
-    ['metadata.namespace', metadata?.namespace ?? namespace, namespace],
-    ['metadata.name', name === '' ? name : metadata?.name, name],
-  ] as const;
-  for (const [path, got, expected] of pairs) {
-    if (got === expected) continue;
-    throw new ApiError(
-      'BadRequest',
-      `${path} must be ${expected} as in the path, got ${JSON.stringify(got) ?? 'nothing'}`,
-    );
-  }
-  return body;
-}
-
-function nameIn(input: unknown): string {
-  const name = (input as Partial<Resource>).metadata?.name;
-  return typeof name === 'string' ? name : '';
-}
-
-function keyAt({ kind, namespace, name }: Place): { kind: string; namespace: string; name: string } {
-  return { kind: kind.kind, namespace, name };
-}
-
-function describe({ kind, name }: Place): string {
-  return `${kind.plural}${kind.group === '' ? '' : `.${kind.group}`} "${name}"`;
-}
-
-function detailsOf({ kind, name }: Place): { name: string; group: string; kind: string } {
-  return { name, group: kind.group, kind: kind.plural };
-}
-
-function notFound(place: Place): ApiError {
-  return new ApiError('NotFound', `${describe(place)} not found`, detailsOf(place));
-}
-
-/** A resource in the version that was asked for. */
-function represent<R extends Pick<Resource, 'apiVersion'>>(resource: R, { kind, version }: Place): R {
-  return { ...resource, apiVersion: apiVersionOf(kind, version) };
 }
 
 /** Unknown fields are a malformed request, wrong values an invalid resource: Kubernetes' 400 and 422. */

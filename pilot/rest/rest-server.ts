@@ -7,12 +7,14 @@ import { type Clock, systemClock } from '../../proxy/common/clock.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import { applyRoute } from './apply-route.ts';
-import { readJson } from './body.ts';
+import { mediaTypeOf, readJson } from './body.ts';
 import { discoveryRoutes } from './discovery.ts';
 import { Events } from './events.ts';
+import { openApiRoutes } from './openapi.ts';
 import { resourceRoutes } from './resource-routes.ts';
-import { type ApiResponse, type Route, Router } from './router.ts';
+import { type ApiResponse, type ApiStream, type Route, Router } from './router.ts';
 import { ApiError, type StatusReason } from './status.ts';
+import { Watches } from './watches.ts';
 import { type References, Writer } from './writer.ts';
 
 export interface RestServerOptions {
@@ -36,6 +38,7 @@ export interface RestServerOptions {
 export class RestServer implements Lifecycle {
   readonly #options: RestServerOptions;
   readonly #logger: Logger;
+  readonly #watches: Watches;
   readonly #router: Router;
   readonly #server: Server;
 
@@ -44,11 +47,13 @@ export class RestServer implements Lifecycle {
     this.#options = options;
     this.#logger = options.logger.child('rest');
     const writer = new Writer(store, references, clock);
+    this.#watches = new Watches(store, clock);
     this.#router = new Router([
       { method: 'GET', pattern: '/healthz', handle: () => ({ body: 'ok' }) },
       ...discoveryRoutes(options.version ?? '0.0.0'),
+      ...openApiRoutes(options.version ?? '0.0.0'),
       ...new Events(clock).routes(),
-      ...resourceRoutes(store, writer, clock),
+      ...resourceRoutes({ store, writer, watches: this.#watches, clock }),
       applyRoute(store, writer),
       ...routes,
     ]);
@@ -69,6 +74,7 @@ export class RestServer implements Lifecycle {
 
   async start(): Promise<void> {
     if (this.#server.listening) return;
+    this.#watches.start();
     this.#server.listen(this.#options.port, this.#options.host);
     await once(this.#server, 'listening');
     this.#logger.info('REST API ready', { host: this.#options.host, port: this.port });
@@ -78,6 +84,7 @@ export class RestServer implements Lifecycle {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
+    this.#watches.close();
     this.#server.closeIdleConnections();
     const cancel = (this.#options.clock ?? systemClock).setTimer(() => this.#server.closeAllConnections(), deadlineMs);
     await closed;
@@ -88,6 +95,7 @@ export class RestServer implements Lifecycle {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
+    this.#watches.close();
     this.#server.closeAllConnections();
     await closed;
   }
@@ -104,11 +112,17 @@ export class RestServer implements Lifecycle {
     }
   }
 
-  async #handle(request: IncomingMessage): Promise<ApiResponse> {
+  async #handle(request: IncomingMessage): Promise<ApiResponse | ApiStream> {
     const [path = '/', query = ''] = (request.url ?? '/').split('?', 2);
     const { route, params } = this.#router.find(request.method ?? '', path);
     const { accept = '' } = request.headers;
-    return await route.handle({ params, query: new URLSearchParams(query), accept, readBody: () => readJson(request) });
+    return await route.handle({
+      params,
+      query: new URLSearchParams(query),
+      accept,
+      contentType: mediaTypeOf(request),
+      readBody: (...mediaTypes) => readJson(request, mediaTypes),
+    });
   }
 
   #unexpected(request: IncomingMessage, error: unknown): ApiError {
@@ -118,8 +132,13 @@ export class RestServer implements Lifecycle {
   }
 }
 
-function send(response: ServerResponse, { status = 200, body, headers = {} }: ApiResponse): void {
+function send(response: ServerResponse, answer: ApiResponse | ApiStream): void {
   if (response.destroyed || response.headersSent) return;
+  if ('open' in answer) {
+    answer.open(response);
+    return;
+  }
+  const { status = 200, body, headers = {} } = answer;
   const isText = typeof body === 'string';
   const content = isText ? body : `${JSON.stringify(body)}\n`;
   for (const [name, value] of Object.entries(headers)) if (value.length > 0) response.setHeader(name, value);

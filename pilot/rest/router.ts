@@ -1,7 +1,8 @@
 /** Which handler answers a request: a table of methods and path patterns. */
+import type { ServerResponse } from 'node:http';
 import { ApiError } from './status.ts';
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface ApiRequest {
   /** What stood for `{name}` in the pattern, decoded. */
@@ -9,8 +10,13 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   /** The header of this name; empty without. */
   readonly accept: string;
-  /** Reads and decodes the JSON body; undefined when it is empty. Rejects with ApiError. */
-  readBody(): Promise<unknown>;
+  /** The media type of the body, in lower case without parameters; empty without. */
+  readonly contentType: string;
+  /**
+   * Reads and decodes the JSON body; undefined when it is empty. Rejects with ApiError, also when it is of another media type
+   * than these; default `application/json`.
+   */
+  readBody(...mediaTypes: readonly string[]): Promise<unknown>;
 }
 
 export interface ApiResponse {
@@ -20,7 +26,12 @@ export interface ApiResponse {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
-export type Handler = (request: ApiRequest) => ApiResponse | Promise<ApiResponse>;
+/** An answer that goes on. `open` owns the response, unless it throws before it has written anything. */
+export interface ApiStream {
+  readonly open: (response: ServerResponse) => void;
+}
+
+export type Handler = (request: ApiRequest) => ApiResponse | ApiStream | Promise<ApiResponse>;
 
 export interface Route {
   readonly method: Method;

@@ -34,7 +34,8 @@ export interface DeleteCall {
 export interface StatusCall {
   readonly key: ResourceKey;
   readonly resourceVersion: string | undefined;
-  readonly status: object;
+  /** Of the resource as it is when its turn has come. May refuse by throwing. */
+  readonly statusOf: (current: Resource) => object;
 }
 
 export class Writer {
@@ -82,11 +83,11 @@ export class Writer {
   }
 
   /** Only the status; rejects with ApiError when the resource is not there, or not at that version any more. */
-  writeStatus({ key, resourceVersion, status }: StatusCall): Promise<Resource> {
+  writeStatus({ key, resourceVersion, statusOf }: StatusCall): Promise<Resource> {
     return this.#exclusively(async () => {
       const current = this.#store.get(key);
       if (current === undefined) throw new ApiError('NotFound', `${key.kind} ${key.namespace}/${key.name} not found`);
-      const change: Change = { op: 'put', resource: { ...current, status } };
+      const change: Change = { op: 'put', resource: { ...current, status: statusOf(current) } };
       await this.#commit([resourceVersion === undefined ? change : { ...change, ifResourceVersion: resourceVersion }]);
       return this.#store.get(key) ?? current;
     });

@@ -56,7 +56,7 @@ describe('discovery', () => {
     const { body } = await api.call('GET', `/apis/networking.istio.io/${version}`);
     const { resources, ...rest } = body as { resources: { name: string; shortNames: string[] }[] };
     expect(rest).toEqual({ kind: 'APIResourceList', apiVersion: 'v1', groupVersion: `networking.istio.io/${version}` });
-    expect(resources.map(({ name }) => name)).toEqual([
+    expect(resources.map(({ name }) => name).filter((name) => !name.includes('/'))).toEqual([
       'virtualservices',
       'destinationrules',
       'serviceentries',
@@ -69,9 +69,10 @@ describe('discovery', () => {
       singularName: 'virtualservice',
       namespaced: true,
       kind: 'VirtualService',
-      verbs: ['create', 'delete', 'get', 'list', 'update'],
+      verbs: ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'],
       shortNames: ['vs'],
     });
+    expect(resources[1]).toMatchObject({ name: 'virtualservices/status', verbs: ['get', 'patch', 'update'] });
   });
 
   it('lists the core resources', async () => {
@@ -79,6 +80,7 @@ describe('discovery', () => {
       groupVersion: 'v1',
       resources: [
         { name: 'services', kind: 'Service' },
+        { name: 'services/status', kind: 'Service' },
         { name: 'events', kind: 'Event' },
       ],
     });
@@ -86,6 +88,34 @@ describe('discovery', () => {
 
   it.each(['/apis/example.com', '/apis/networking.istio.io/v9', '/api/v2'])('knows no %s', async (path) => {
     expect((await api.call('GET', path)).status).toBe(404);
+  });
+
+  it('tells kubectl in OpenAPI v3 that it checks fields, and what they mean', async () => {
+    const root = (await api.call('GET', '/openapi/v3')).body as {
+      paths: Record<string, { serverRelativeURL: string }>;
+    };
+    expect(Object.keys(root.paths)).toContain('api/v1');
+    const { serverRelativeURL = '' } = root.paths['apis/networking.heddle.dev/v1alpha1'] ?? {};
+    const { body } = await api.call('GET', serverRelativeURL);
+    const path = '/apis/networking.heddle.dev/v1alpha1/namespaces/{namespace}/canaries/{name}';
+    expect(body).toMatchObject({
+      paths: {
+        [path]: {
+          patch: { parameters: expect.arrayContaining([expect.objectContaining({ name: 'fieldValidation' })]) },
+        },
+      },
+      components: {
+        schemas: {
+          'networking.heddle.dev.v1alpha1.Canary': {
+            properties: { spec: { properties: { host: { type: 'string' } } } },
+            'x-kubernetes-group-version-kind': [
+              { group: 'networking.heddle.dev', version: 'v1alpha1', kind: 'Canary' },
+            ],
+          },
+        },
+      },
+    });
+    expect((await api.call('GET', '/openapi/v3/apis/example.com/v1')).status).toBe(404);
   });
 
   it('serves further pages that it was given', async () => {
