@@ -1,5 +1,6 @@
 /** What a Canary refers to: its host, the subsets, and other Canaries. */
 import { type CanarySpec, hostOfCanary } from './canary.ts';
+import type { DestinationRuleSpec, Subset } from './destination-rule.ts';
 import { show } from './findings.ts';
 import { resolveShortName } from './host.ts';
 import type { MeshIndex, ReferenceFindings, SomeResource } from './references.ts';
@@ -32,4 +33,36 @@ export function checkCanaryReferences(
     const message = `no DestinationRule of host ${show(host)} defines subset ${show(subsets[name])} yet: the release waits for it`;
     warnings.push({ path: `spec.subsets.${name}`, message });
   }
+  errors.push(...versionFaults(subsets, subsetsOf(fullName, mesh)));
+}
+
+/** By name; of duplicates the first counts, as in the mesh (semantics D2). */
+function subsetsOf(hostname: string, mesh: MeshIndex): ReadonlyMap<string, Subset> {
+  const subsets = new Map<string, Subset>();
+  for (const { kind, spec, metadata } of mesh.mesh.resources) {
+    if (kind !== 'DestinationRule') continue;
+    const rule = spec as DestinationRuleSpec;
+    if (resolveShortName(rule.host, metadata.namespace).toLowerCase() !== hostname) continue;
+    for (const subset of rule.subsets ?? []) if (!subsets.has(subset.name)) subsets.set(subset.name, subset);
+  }
+  return subsets;
+}
+
+type Faults = ReferenceFindings['errors'];
+
+/** Requests are counted by the label `version` of who answered: what a subset selects by must be that, and nothing else. */
+function versionFaults(subsets: CanarySpec['subsets'], defined: ReadonlyMap<string, Subset>): Faults {
+  const faults: Faults = [];
+  for (const name of ['primary', 'canary'] as const) {
+    const labels = defined.get(subsets[name])?.labels;
+    if (!defined.has(subsets[name]) || Object.keys(labels ?? {}).join() === 'version') continue;
+    const message = `subset ${show(subsets[name])} must select by the label version alone, by which requests are counted, got ${show(labels ?? {})}`;
+    faults.push({ path: `spec.subsets.${name}`, message });
+  }
+  const [primary, canary] = [subsets.primary, subsets.canary].map((name) => defined.get(name)?.labels?.['version']);
+  if (faults.length === 0 && canary !== undefined && canary === primary) {
+    const message = `must select another version than primary, both select ${show(canary)}`;
+    faults.push({ path: 'spec.subsets.canary', message });
+  }
+  return faults;
 }

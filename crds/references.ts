@@ -3,6 +3,7 @@
  * resources as they would be after the apply, so that a VirtualService and its DestinationRule may come together.
  */
 import type { AccessLogConfig } from './access-log.ts';
+import { type CanarySpec, hostOfCanary } from './canary.ts';
 import { checkCanaryReferences } from './canary-references.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
@@ -19,6 +20,7 @@ import { checkTelemetryReferences } from './telemetry-references.ts';
 import type { Destination, VirtualServiceSpec } from './virtual-service.ts';
 
 type Named = { readonly name: string; readonly namespace: string };
+type User = Named & { readonly kind: 'VirtualService' | 'Canary' };
 /** What a resource is before the store has it, and after. */
 export type SomeResource = Pick<Resource, 'kind' | 'spec'> & { readonly metadata: Named };
 
@@ -71,7 +73,7 @@ function checkRateLimit({ spec, metadata: { namespace } }: SomeResource, { mesh,
   findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
 }
 
-/** A subset must not be taken away from under a VirtualService that routes to it. */
+/** A subset must not be taken away from under a VirtualService or a Canary that routes to it. */
 function checkDestinationRule(
   { spec, metadata: { namespace } }: SomeResource,
   previous: SomeResource | undefined,
@@ -85,7 +87,7 @@ function checkDestinationRule(
   for (const { name } of (previous?.spec as DestinationRuleSpec | undefined)?.subsets ?? []) {
     if (subsets.has(name)) continue;
     for (const { user, path } of mesh.usersOf(host, name, namespace)) {
-      const message = `subset ${show(name)} must stay: VirtualService ${user.namespace}/${user.name} routes to it (${path})`;
+      const message = `subset ${show(name)} must stay: ${user.kind} ${user.namespace}/${user.name} routes to it (${path})`;
       findings.errors.push({ path: 'spec.subsets', message });
     }
   }
@@ -98,7 +100,7 @@ export class MeshIndex {
   readonly #wildcards: string[] = [];
   readonly #subsets = new Map<string, Set<string>>();
   readonly #claims = new Map<string, Named>();
-  readonly #users: (Named & LocatedDestination)[] = [];
+  readonly #users: (User & LocatedDestination)[] = [];
   readonly #delegates = new Set<string>();
   readonly #gateways = new Set<string>();
 
@@ -111,6 +113,7 @@ export class MeshIndex {
       if (kind === 'DestinationRule') this.#addSubsets(spec as DestinationRuleSpec, metadata.namespace);
       if (kind === 'Gateway') this.#gateways.add(`${metadata.namespace}/${metadata.name}`);
       if (kind === 'VirtualService') this.#addVirtualService(spec as VirtualServiceSpec, metadata);
+      if (kind === 'Canary') this.#addCanary(spec as CanarySpec, metadata);
     }
   }
 
@@ -153,8 +156,8 @@ export class MeshIndex {
     return this.#gateways.has(name);
   }
 
-  /** The VirtualServices that route to a subset. */
-  usersOf(host: string, subset: string, namespace: string): { readonly user: Named; readonly path: string }[] {
+  /** The VirtualServices and Canaries that route to a subset. */
+  usersOf(host: string, subset: string, namespace: string): { readonly user: User; readonly path: string }[] {
     const name = fullName(host, namespace);
     return this.#users
       .filter((user) => user.destination.subset === subset && fullName(user.destination.host, user.namespace) === name)
@@ -174,8 +177,16 @@ export class MeshIndex {
     this.#subsets.set(name, known);
   }
 
+  #addCanary(spec: CanarySpec, { name, namespace }: Named): void {
+    for (const role of ['primary', 'canary'] as const) {
+      const destination = { host: hostOfCanary(spec), subset: spec.subsets[role] };
+      this.#users.push({ kind: 'Canary', name, namespace, path: `spec.subsets.${role}`, destination });
+    }
+  }
+
   #addVirtualService(spec: VirtualServiceSpec, { name, namespace }: Named): void {
-    for (const located of destinationsOf(spec)) this.#users.push({ name, namespace, ...located });
+    for (const located of destinationsOf(spec))
+      this.#users.push({ kind: 'VirtualService', name, namespace, ...located });
     if (!spec.hosts?.length) this.#delegates.add(`${namespace}/${name}`);
     for (const host of isForMesh(spec) ? (spec.hosts ?? []) : []) {
       const claimed = fullName(host, namespace);

@@ -2,25 +2,9 @@
 import { resolveShortName } from '../../crds/host.ts';
 import type { Destination, HTTPRoute } from '../../crds/virtual-service.ts';
 import { mergeMatches } from './match-merge.ts';
+import { rememberOrigin, type RuleOrigin } from './rule-origin.ts';
 import { isVisibleTo } from './visibility.ts';
 import type { VirtualService } from './virtual-services.ts';
-
-/** Where a rule was written, when that is not where it stands. */
-export interface RuleOrigin {
-  /** Of the rule in the root that includes it. */
-  readonly rootIndex: number;
-  /** `NAMESPACE/NAME`; undefined for a rule of the root itself. */
-  readonly delegate: string | undefined;
-  /** Of the rule in the delegate. */
-  readonly delegateIndex: number;
-}
-
-const origins = new WeakMap<HTTPRoute, RuleOrigin>();
-
-/** Undefined for rules of a VirtualService without delegates: they are where they were written. */
-export function originOf(rule: HTTPRoute): RuleOrigin | undefined {
-  return origins.get(rule);
-}
 
 /** Those with hosts, their delegates' rules put in. A rule whose delegate is not there, or not visible, is left out. */
 export function includeDelegates(resources: readonly VirtualService[]): VirtualService[] {
@@ -33,7 +17,7 @@ export function includeDelegates(resources: readonly VirtualService[]): VirtualS
       if (!root.spec.http?.some(({ delegate }) => delegate !== undefined)) return root;
       const http = root.spec.http.flatMap((rule, rootIndex) =>
         include(rule, root, delegates).map(({ rule: included, ...origin }) => {
-          origins.set(included, { rootIndex, ...origin });
+          rememberOrigin(included, { rootIndex, ...origin });
           return included;
         }),
       );
@@ -45,7 +29,7 @@ function keyOf({ name, namespace }: { readonly name: string; readonly namespace:
   return `${namespace}/${name}`;
 }
 
-type Included = { readonly rule: HTTPRoute } & Omit<RuleOrigin, 'rootIndex'>;
+type Included = { readonly rule: HTTPRoute } & Omit<RuleOrigin, 'rootIndex' | 'release'>;
 
 function include(rule: HTTPRoute, root: VirtualService, delegates: ReadonlyMap<string, VirtualService>): Included[] {
   if (rule.delegate === undefined) return [{ rule, delegate: undefined, delegateIndex: 0 }];

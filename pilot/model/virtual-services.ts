@@ -3,6 +3,7 @@ import { meshGateway, resolveGatewayName } from '../../crds/gateway-name.ts';
 import { resolveShortName } from '../../crds/host.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { VirtualServiceSpec } from '../../crds/virtual-service.ts';
+import type { Overlay } from './canaries.ts';
 import { includeDelegates } from './delegates.ts';
 import { HostTable } from './host-table.ts';
 import { isVisibleTo } from './visibility.ts';
@@ -16,9 +17,9 @@ export class VirtualServices {
   readonly #withHosts: readonly VirtualService[];
   readonly #tables = new Map<string, HostTable<VirtualService>>();
 
-  /** `resources` come oldest first. */
-  constructor(resources: readonly VirtualService[]) {
-    this.#withHosts = includeDelegates(resources);
+  /** `resources` come oldest first; `overlay` is what releases make of them. */
+  constructor(resources: readonly VirtualService[], overlay: Overlay = (all) => all) {
+    this.#withHosts = overlay(includeDelegates(resources));
     this.all = this.#withHosts.filter(appliesToMesh);
   }
 

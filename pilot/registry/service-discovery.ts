@@ -1,7 +1,7 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
-import { type Canary, overlayCanaries, routingKey } from '../model/canaries.ts';
+import { type Canary, overlayOf, routingKey } from '../model/canaries.ts';
 import { type Credentials, noCredentials } from '../model/credentials.ts';
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
@@ -135,11 +135,8 @@ function buildConfig(
     allottedAddresses: allotAddresses(byAge(services, resources)),
     services: new Services(services.sort(byHostname)),
     virtualServices: new VirtualServices(
-      overlayCanaries(
-        ofKind('VirtualService') as VirtualService[],
-        ofKind('Canary') as Canary[],
-        ofKind('DestinationRule'),
-      ),
+      ofKind('VirtualService') as VirtualService[],
+      overlayOf(ofKind('Canary') as Canary[], ofKind('DestinationRule')),
     ),
     destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
     gateways: new Gateways(ofKind('Gateway') as Gateway[]),

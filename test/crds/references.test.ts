@@ -256,3 +256,59 @@ describe('a delegate', () => {
     expect(check([part('shop'), root]).warnings).toBe(missing);
   });
 });
+
+describe('a Canary', () => {
+  const canary = (name: string, primary = 'v1', next = 'v2'): SomeResource =>
+    named('Canary', name, { host: 'reviews', subsets: { primary, canary: next } });
+  const rule = (labels: Readonly<Record<string, object>>): SomeResource =>
+    named('DestinationRule', 'rule', {
+      host: 'reviews',
+      subsets: Object.entries(labels).map(([name, selected]) => ({ name, labels: selected })),
+    });
+  const byVersion = rule({ v1: { version: 'v1' }, v2: { version: 'v2' } });
+  const reviews = service('reviews');
+
+  it('is fine with subsets that are told apart by version', () => {
+    expect(check([reviews, byVersion, canary('a')])).toEqual(nothing);
+  });
+
+  it('may come before its subsets, and waits for them', () => {
+    const { errors, warnings } = check([reviews, canary('a')]);
+    expect(errors).toBe('');
+    expect(warnings).toContain('spec.subsets.primary: no DestinationRule of host "reviews" defines subset "v1" yet');
+  });
+
+  it.each([
+    [
+      'another label',
+      { v1: { version: 'v1' }, v2: { track: 'canary' } },
+      'spec.subsets.canary: subset "v2" must select by the label version alone',
+    ],
+    [
+      'more than the version',
+      { v1: { version: 'v1', a: 'b' }, v2: { version: 'v2' } },
+      'spec.subsets.primary: subset "v1" must select by',
+    ],
+    ['nothing', { v1: {}, v2: { version: 'v2' } }, 'spec.subsets.primary: subset "v1" must select by'],
+    [
+      'the same version',
+      { v1: { version: 'x' }, v2: { version: 'x' } },
+      'spec.subsets.canary: must select another version than primary, both select "x"',
+    ],
+  ])('whose subsets select by %s is refused: its requests could not be counted', (_, labels, error) => {
+    expect(check([reviews, rule(labels), canary('a')]).errors).toContain(error);
+  });
+
+  it('of a host that another one releases is refused', () => {
+    expect(check([reviews, byVersion, canary('a'), canary('b')]).errors).toBe(
+      'spec.host: Canary default/a releases host "reviews" already',
+    );
+  });
+
+  it('keeps its subsets from being taken away', () => {
+    const before = subsets('reviews', ['v1', 'v2']);
+    expect(check([reviews, canary('a'), subsets('reviews', ['v1'])], [], before).errors).toBe(
+      'spec.subsets: subset "v2" must stay: Canary default/a routes to it (spec.subsets.canary)',
+    );
+  });
+});

@@ -93,11 +93,118 @@ describe('the share of a Canary', () => {
     expect((await start(three + rules + canary({ weight: 100 }))).share(20, reviews)).toEqual({ v1: 20 });
   });
 
+  test('sends nobody to a canary whose subset is not there yet', async () => {
+    const onlyV1 = destinationRule('reviews', 'subsets: [{ name: v1, labels: { version: v1 } }]');
+    const analysis = { match: [{ headers: { 'x-test': { exact: 'yes' } } }] };
+    const mesh = await start(onlyV1 + canary({ toMatched: true, mirrorPercent: 100 }, { analysis }));
+    expect(mesh.share(20, { ...reviews, headers: { 'x-test': 'yes' } })).toEqual({ v1: 20 });
+    expect(mesh.call(reviews).mirrors).toEqual([]);
+  });
+
+  test('needs the primary no more once everything goes to the canary', async () => {
+    const onlyV2 = destinationRule('reviews', 'subsets: [{ name: v2, labels: { version: v2 } }]');
+    expect((await start(onlyV2 + canary({ weight: 100 }))).share(20, reviews)).toEqual({ v2: 20 });
+  });
+
+  test('is the same for weights of any size', async () => {
+    const huge = 2 ** 31 - 1;
+    const rules = virtualService(
+      'reviews',
+      `[{ route: [{ destination: { host: reviews }, weight: ${huge} }, { destination: { host: ratings }, weight: ${huge} }] }]`,
+    );
+    const mesh = await Simulation.start({
+      yaml: reviewsSubsets + rules + canary({ weight: 50 }),
+      workloads: [...reviewsV1AndV2, { service: 'ratings', version: 'r' }],
+    });
+    const { r = 0, v1 = 0, v2 = 0 } = mesh.share(800, reviews);
+    expect(Math.abs(r - 400)).toBeLessThan(80);
+    expect(Math.abs(v1 - 200)).toBeLessThan(60);
+    expect(Math.abs(v2 - 200)).toBeLessThan(60);
+  });
+
+  test('is in force for clients that cannot see the rules of the host, and within those of a wildcard', async () => {
+    const hidden = virtualService('reviews', '[{ route: [{ destination: { host: reviews, subset: v1 } }] }]').replace(
+      'spec:',
+      'spec:\n  exportTo: ["elsewhere"]',
+    );
+    expect((await start(reviewsSubsets + hidden + canary({ weight: 100 }))).share(20, reviews)).toEqual({ v2: 20 });
+    const wildcard = virtualService(
+      '*.default.svc.cluster.local',
+      '[{ match: [{ uri: { exact: /closed } }], directResponse: { status: 403 } }, { route: [{ destination: { host: reviews } }] }]',
+    );
+    const mesh = await start(reviewsSubsets + wildcard + canary({ weight: 100 }));
+    expect(mesh.share(20, reviews)).toEqual({ v2: 20 });
+    expect(mesh.call({ ...reviews, path: '/closed' }).status).toBe(403);
+  });
+
+  test('S31: is split within the rules of delegates, and stays sticky there', async () => {
+    const part = virtualService('x', '[{ route: [{ destination: { host: reviews } }] }]', { name: 'part' });
+    const yaml =
+      reviewsSubsets +
+      virtualService('reviews', '[{ match: [{ uri: { prefix: /a } }], delegate: { name: part } }]') +
+      part.replace('  hosts: ["x"]\n', '');
+    const mesh = await start(yaml + canary({ weight: 50 }, { sticky: 'header:x-user' }));
+    const versionOf = (user: string): string | undefined =>
+      mesh.call({ ...reviews, path: '/a', headers: { 'x-user': user } }).version;
+    const users = Array.from({ length: 30 }, (_, i) => `u${i}`);
+    const first = users.map(versionOf);
+    expect(new Set(first)).toEqual(new Set(['v1', 'v2']));
+    expect(users.map(versionOf)).toEqual(first);
+  });
+
+  test('is the same for requests that come in through a gateway', async () => {
+    const gateway = `
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: front, namespace: default }
+spec:
+  selector: { gateway: edge }
+  servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }]
+`;
+    const rules = virtualService('shop.example.com', '[{ route: [{ destination: { host: reviews } }] }]').replace(
+      'spec:',
+      'spec:\n  gateways: [front]',
+    );
+    const mesh = await Simulation.start({
+      yaml: reviewsSubsets + gateway + rules + canary({ weight: 100 }),
+      workloads: reviewsV1AndV2,
+      client: { type: 'router', labels: { gateway: 'edge' }, namespace: 'edge' },
+    });
+    expect(mesh.share(20, { host: 'shop.example.com' })).toEqual({ v2: 20 });
+  });
+
   test('test users go to the canary before anybody else', async () => {
     const analysis = { match: [{ headers: { 'x-test': { exact: 'yes' } } }] };
     const mesh = await start(reviewsSubsets + canary({ toMatched: true }, { analysis }));
     expect(mesh.share(20, { ...reviews, headers: { 'x-test': 'yes' } })).toEqual({ v2: 20 });
     expect(mesh.share(20, reviews)).toEqual({ v1: 20 });
+  });
+
+  test('test users that a rule excludes do not keep others from the canary', async () => {
+    const analysis = { match: [{ uri: { prefix: '/other' } }, { headers: { 'x-test': { exact: 'yes' } } }] };
+    const rules = virtualService(
+      'reviews',
+      '[{ match: [{ uri: { prefix: /a } }], route: [{ destination: { host: reviews } }] }]',
+    );
+    const mesh = await start(reviewsSubsets + rules + canary({ toMatched: true }, { analysis }));
+    expect(mesh.share(20, { ...reviews, path: '/a', headers: { 'x-test': 'yes' } })).toEqual({ v2: 20 });
+    expect(mesh.share(20, { ...reviews, path: '/a' })).toEqual({ v1: 20 });
+    expect(mesh.share(5, { ...reviews, path: '/other' })).toEqual({ NR: 5 });
+  });
+
+  test('a mirror stands beside the one that users wrote, in whichever way', async () => {
+    for (const own of [
+      'mirror: { host: ratings }, mirrorPercentage: { value: 100 }',
+      'mirrors: [{ destination: { host: ratings } }]',
+    ]) {
+      const rules = virtualService('reviews', `[{ route: [{ destination: { host: reviews } }], ${own} }]`);
+      const mesh = await Simulation.start({
+        yaml: reviewsSubsets + rules + canary({ mirrorPercent: 100 }),
+        workloads: [...reviewsV1AndV2, { service: 'ratings', version: 'r' }],
+      });
+      expect(mesh.call(reviews).mirrors).toHaveLength(2);
+    }
   });
 
   test('a mirror gets copies while everybody is answered by the primary', async () => {

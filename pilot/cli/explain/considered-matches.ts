@@ -4,7 +4,8 @@ import type { Route as DecodedRoute } from '../../../proxy/api/route.ts';
 import type { RequestHead } from '../../../proxy/http/message-head.ts';
 import { compileConditions } from '../../../proxy/router/route-match.ts';
 import { describeMismatch } from '../../../proxy/router/route-mismatch.ts';
-import { originOf } from '../../model/delegates.ts';
+import { isMadeForRelease } from '../../model/canaries.ts';
+import { originOf } from '../../model/rule-origin.ts';
 import type { RouteContext } from '../../networking/route-context.ts';
 import { type PlannedRoute, planRoutes } from '../../networking/routes.ts';
 import { failedSourceCondition } from '../../networking/source-match.ts';
@@ -61,28 +62,34 @@ function placeOf(planned: PlannedRoute, { context, view }: MatchInput): Omit<Con
   const index = origin?.rootIndex ?? (rules.spec.http ?? []).indexOf(rule);
   const matchIndex = match && (rule.match ?? []).indexOf(match);
   const root = `${rules.metadata.namespace}/${rules.metadata.name}`;
-  const owner = { kind: 'VirtualService', name: origin?.delegate ?? root };
+  // A rule that was made for a release is written nowhere but there.
+  const isMade = isMadeForRelease(rules);
+  const owner = { kind: isMade ? 'Canary' : 'VirtualService', name: origin?.delegate ?? root };
   const path = `spec.http[${origin?.delegate === undefined ? index : origin.delegateIndex}]`;
-  // A delegate's matches are merged with its root's: their indexes are not those that were written.
-  const isWritten = matchIndex !== undefined && origin?.delegate === undefined;
+  const release = origin?.release;
+  // Matches of delegates and of test users are merged with the rule's: their indexes are not those that were written.
+  const isWritten = matchIndex !== undefined && origin?.delegate === undefined && release?.isForTestUsers !== true;
   return {
     rule: index,
     ruleName: rule.name || undefined,
     match: matchIndex,
     matchName: match?.name || undefined,
     delegate: origin?.delegate,
+    canary: release?.canary,
+    isForTestUsers: release?.isForTestUsers ?? false,
     delegateRule: origin?.delegate === undefined ? undefined : origin.delegateIndex,
-    place: view.locate(owner, isWritten ? `${path}.match[${matchIndex}]` : path),
+    place: view.locate(owner, isMade ? '' : isWritten ? `${path}.match[${matchIndex}]` : path),
   };
 }
 
 /** `rule 2 "canary", match 1`, counted from zero as in `http[2].match[1]`. */
 export function nameOf(considered: ConsideredMatch | undefined): string {
   if (considered === undefined) return 'an earlier rule';
-  const { rule, ruleName, match, matchName, delegate } = considered;
+  const { rule, ruleName, match, matchName, delegate, isForTestUsers, canary } = considered;
   const quoted = (name: string | undefined): string => (name === undefined ? '' : ` "${name}"`);
   const part = match === undefined ? '' : ` match[${match}]${quoted(matchName)}`;
-  return `http[${rule}]${quoted(ruleName)}${part}${delegate === undefined ? '' : ` of delegate ${delegate}`}`;
+  const owner = delegate === undefined ? '' : ` of delegate ${delegate}`;
+  return `http[${rule}]${quoted(ruleName)}${part}${owner}${isForTestUsers ? `, test users of Canary ${canary}` : ''}`;
 }
 
 function describeSource(match: HTTPMatchRequest, context: RouteContext): string {

@@ -37,9 +37,9 @@ export function findUncovered(view: MeshView, explanations: readonly Explanation
 function coveredBy({ matches, rules }: Explanation): string[] {
   const taken = matches.find(({ verdict }) => verdict === 'taken');
   if (taken === undefined || rules === undefined) return [];
-  const { rule, match, delegate, delegateRule } = taken;
+  const { rule, match, delegate, delegateRule, isForTestUsers } = taken;
   const path = `http[${delegate === undefined ? rule : delegateRule}]`;
-  // Matches of a delegate are merged with those of its root, so their indexes are not those that were written.
-  const isMerged = delegate !== undefined || match === undefined;
+  // Matches of delegates and of test users are merged with the rule's, so their indexes are not those that were written.
+  const isMerged = delegate !== undefined || match === undefined || isForTestUsers;
   return [`${delegate ?? rules.name} ${isMerged ? path : `${path}.match[${match}]`}`];
 }

@@ -4,11 +4,13 @@ import type { VirtualServiceSpec } from '../../../crds/virtual-service.ts';
 import { listHeaders, compareHeaders, joined } from '../offline/header-list.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import type { PushContext } from '../../model/push-context.ts';
+import { isMadeForRelease } from '../../model/canaries.ts';
 import { type Client, clientOf } from '../../model/client.ts';
 import { sourceLabelKeys } from '../../networking/source-match.ts';
 import { buildOutboundHosts, type OutboundHost } from '../../networking/virtual-hosts.ts';
 import { considerMatches } from './considered-matches.ts';
 import { explainDestination } from './destination.ts';
+import { explainRelease } from './release.ts';
 import type { ConsideredMatch, ExplainClient, Explanation, ExplainRequest, Outcome } from './explanation.ts';
 import { listInForce } from './in-force.ts';
 import { clientNode, type MeshView, viewContext } from './mesh-view.ts';
@@ -66,7 +68,8 @@ function assemble(assembly: Assembly): Explanation {
   const { virtualHost, route, sent, received } = trace;
   const host = hosts.find(({ virtualHost: { name } }) => name === virtualHost?.name);
   const matches = host?.rules === undefined ? [] : matchesOf(assembly, host);
-  const name = host?.rules && `${host.rules.metadata.namespace}/${host.rules.metadata.name}`;
+  const isMade = host?.rules !== undefined && isMadeForRelease(host.rules);
+  const name = host?.rules && !isMade ? `${host.rules.metadata.namespace}/${host.rules.metadata.name}` : undefined;
   const action = route?.action;
   return {
     request: { method: request.method, url: request.url },
@@ -80,6 +83,7 @@ function assemble(assembly: Assembly): Explanation {
     matches,
     route: route?.name,
     destination: explainDestination({ trace, proxy, config: push.config, node, view }),
+    release: explainRelease(matches, view),
     inForce: listInForce(trace),
     upstream: sent && {
       method: sent.method,
@@ -130,7 +134,8 @@ function lostDelegates(considered: readonly ConsideredMatch[], name: string, vie
     if (rule.delegate === undefined || considered.some((each) => each.rule === index)) return [];
     const delegate = `${rule.delegate.namespace || name.split('/')[0]}/${rule.delegate.name ?? ''}`;
     const place = view.locate({ kind: 'VirtualService', name }, `spec.http[${index}].delegate`);
-    const base = { rule: index, ruleName: rule.name || undefined, match: undefined, matchName: undefined };
+    const none = { match: undefined, matchName: undefined, canary: undefined, isForTestUsers: false };
+    const base = { rule: index, ruleName: rule.name || undefined, ...none };
     const reason = 'the delegate is not there, not visible here, or its matches lie outside of those of this rule';
     return [{ ...base, delegate, delegateRule: undefined, place, verdict: 'unreachable', reason }];
   });

@@ -5,13 +5,14 @@ import type { ConsideredMatch, Explanation } from './explanation.ts';
 const labelWidth = 16;
 
 export function formatExplanation(explanation: Explanation): string {
-  const { request, destination, upstream, response } = explanation;
+  const { request, release, destination, upstream, response } = explanation;
   const responseHeaders = Object.entries(response).filter(([name]) => name !== 'location');
   const lines = [
     `${request.method} ${request.url}`,
     line('outcome', outcomeText(explanation)),
     ...hostLines(explanation),
     ...explanation.matches.flatMap(matchLines),
+    ...(release === undefined ? [] : [line('Canary', `${release.canary}: ${release.why}${at(release.place)}`)]),
     ...(destination === undefined ? [] : destinationLines(destination)),
     ...explanation.inForce.map(({ what, how }) => line(what, how)),
     ...(upstream === undefined ? [] : upstreamLines(upstream)),

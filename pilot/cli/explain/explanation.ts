@@ -23,12 +23,14 @@ export interface Explanation {
   readonly outcome: Outcome;
   /** Undefined: no virtual host has the request's Host. */
   readonly virtualHost: { readonly name: string; readonly domain: string; readonly why: string } | undefined;
-  /** The VirtualService in force; undefined where none rules the host. */
+  /** The VirtualService in force; undefined where none rules the host, or a Canary alone does. */
   readonly rules: { readonly name: string; readonly place: string | undefined } | undefined;
   /** Every match of every rule, in order. */
   readonly matches: readonly ConsideredMatch[];
   readonly route: string | undefined;
   readonly destination: ExplainedDestination | undefined;
+  /** Undefined where no Canary decides about the request. */
+  readonly release: ExplainedRelease | undefined;
   /** What else the route does, one line each. */
   readonly inForce: readonly InForce[];
   readonly upstream: UpstreamView | undefined;
@@ -58,6 +60,10 @@ export interface ConsideredMatch {
   readonly delegate: string | undefined;
   /** Index in the delegate's `http`. */
   readonly delegateRule: number | undefined;
+  /** `NAMESPACE/NAME` of the Canary that decides its destinations. */
+  readonly canary: string | undefined;
+  /** The rule is not written: it stands in front of one that is, for the test users of the Canary. */
+  readonly isForTestUsers: boolean;
   readonly place: string | undefined;
   readonly verdict: 'taken' | 'no match' | 'not for this client' | 'unreachable' | 'not asked';
   readonly reason: string;
@@ -75,6 +81,17 @@ export interface ExplainedDestination {
   readonly endpoints: number | undefined;
   /** False: no such cluster. */
   readonly isKnown: boolean;
+}
+
+export interface ExplainedRelease {
+  /** `NAMESPACE/NAME` of the Canary. */
+  readonly canary: string;
+  readonly place: string | undefined;
+  readonly phase: string;
+  /** Percent of the requests that go to `subset`. */
+  readonly weight: number;
+  readonly subset: string;
+  readonly why: string;
 }
 
 export interface InForce {

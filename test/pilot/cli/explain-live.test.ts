@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { revisionOf } from '../../../crds/canary.ts';
 import type { Explanation } from '../../../pilot/cli/explain/explanation.ts';
 import { PilotServer } from '../../../pilot/server.ts';
 import { silentLogger } from '../../../proxy/common/log.ts';
@@ -78,5 +79,69 @@ spec: { address: 10.0.0.1, labels: { app: reviews, version: v2 } }
     });
     expect(code).toBe(3);
     expect(stderr).toContain('cannot be reached');
+  });
+
+  test('a Canary that decides the share is named, with the rule that users wrote', async () => {
+    const analysis = { match: [{ headers: { 'x-test': { exact: 'yes' } } }] };
+    const spec = { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' }, analysis };
+    const written = virtualService(
+      'reviews',
+      `[{ name: closed, match: [{ uri: { exact: /closed } }], directResponse: { status: 403 } },
+        { name: rest, route: [{ destination: { host: reviews } }] }]`,
+    );
+    const canary = {
+      apiVersion: 'networking.heddle.dev/v1alpha1',
+      kind: 'Canary',
+      metadata: { name: 'reviews' },
+      spec,
+    };
+    const service = kubernetesService('reviews', '[{ name: http, port: 80 }]');
+    const { stderr } = await heddle(
+      ['apply', '-f', '-'],
+      `${service}${reviewsSubsets}${written}---\n${JSON.stringify(canary)}`,
+    );
+    expect(stderr).toBe('');
+    expect((await explained()).release).toMatchObject({ canary: 'default/reviews', phase: 'not begun', weight: 0 });
+
+    const routing = { weight: 25, toMatched: true, mirrorPercent: 0 };
+    const status = { phase: 'Progressing', revision: revisionOf(spec), routing };
+    const at = `${server()}/apis/networking.heddle.dev/v1alpha1/namespaces/default/canaries/reviews/status`;
+    await fetch(at, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ status }),
+    });
+    const everybody = await explained();
+    expect(everybody.release?.why).toBe('25 % of the requests go to subset v2, 75 % to v1 (Progressing)');
+    expect(everybody.matches.map(({ rule, ruleName, verdict }) => [rule, ruleName, verdict])).toEqual([
+      [0, 'closed', 'no match'],
+      [1, 'rest-canary', 'no match'],
+      [1, 'rest', 'taken'],
+    ]);
+    const tester = await explained('-H', 'x-test: yes');
+    expect(tester.release?.why).toBe('test users all go to subset v2 (Progressing)');
+    expect(tester.destination).toMatchObject({ subset: 'v2' });
+    const { stdout } = await heddle(['explain', '--url', 'http://reviews/', '-H', 'x-test: yes']);
+    expect(stdout).toContain('Canary          default/reviews: test users all go to subset v2 (Progressing)');
+    expect(stdout).toContain('-> http[1] "rest-canary" match[0], test users of Canary default/reviews');
+    expect((await explained('--url', 'http://reviews/closed')).release).toBeUndefined();
+  });
+
+  test('a Canary of a host without rules is named, and no VirtualService', async () => {
+    const spec = { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' } };
+    const canary = {
+      apiVersion: 'networking.heddle.dev/v1alpha1',
+      kind: 'Canary',
+      metadata: { name: 'reviews' },
+      spec,
+    };
+    await heddle(
+      ['apply', '-f', '-'],
+      `${kubernetesService('reviews', '[{ name: http, port: 80 }]')}${reviewsSubsets}---\n${JSON.stringify(canary)}`,
+    );
+    const { rules, release, destination } = await explained();
+    expect(rules).toBeUndefined();
+    expect(release).toMatchObject({ canary: 'default/reviews', subset: 'v2', weight: 0 });
+    expect(destination).toMatchObject({ subset: 'v1' });
   });
 });

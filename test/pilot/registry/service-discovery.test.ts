@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { revisionOf } from '../../../crds/canary.ts';
+import type { Resource } from '../../../crds/resource.ts';
+import { type Discovered, discover } from '../../../pilot/registry/service-discovery.ts';
 import { contextOf, serviceYaml, sidecarWorkload } from '../networking/scenario.ts';
 
 const serviceEntry = (hosts: string, rest = 'location: MESH_INTERNAL'): string => `
@@ -66,4 +69,22 @@ describe('services', () => {
     expect(declared.config.services.all.map(({ ports }) => ports[0]?.number)).toEqual([9080]);
     expect(declared.workloads.get('reviews.default.svc.cluster.local')).toEqual([workload]);
   });
+});
+
+test('evidence of a Canary leaves the configuration as it is; what it routes, and what users write, does not', () => {
+  const spec = { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' } };
+  const canary = (weight: number, evidence: object, generation = 1): Resource => ({
+    apiVersion: 'networking.heddle.dev/v1alpha1',
+    kind: 'Canary',
+    metadata: { name: 'a', namespace: 'default', uid: 'a', resourceVersion: '1', generation, creationTimestamp: '' },
+    spec,
+    status: { revision: revisionOf(spec), routing: { weight, toMatched: false, mirrorPercent: 0 }, ...evidence },
+  });
+  const at = (revision: number, resource: Resource, previous?: Discovered): Discovered =>
+    discover({ revision, resources: [resource], workloads: [] }, previous);
+  const first = at(1, canary(5, {}));
+  const second = at(2, canary(5, { eValue: 7, phase: 'Progressing' }), first);
+  expect(second.config).toBe(first.config);
+  expect(at(3, canary(20, { eValue: 7 }), second).config).not.toBe(first.config);
+  expect(at(3, canary(5, { eValue: 7 }, 2), second).config).not.toBe(first.config);
 });
