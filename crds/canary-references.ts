@@ -2,6 +2,7 @@
 import { type CanarySpec, hostOfCanary } from './canary.ts';
 import type { DestinationRuleSpec, Subset } from './destination-rule.ts';
 import { show } from './findings.ts';
+import { meshGateway, resolveGatewayName } from './gateway-name.ts';
 import { resolveShortName } from './host.ts';
 import type { MeshIndex, ReferenceFindings, SomeResource } from './references.ts';
 
@@ -32,6 +33,11 @@ export function checkCanaryReferences(
     if (known.has(subsets[name])) continue;
     const message = `no DestinationRule of host ${show(host)} defines subset ${show(subsets[name])} yet: the release waits for it`;
     warnings.push({ path: `spec.subsets.${name}`, message });
+  }
+  for (const [index, gateway] of (target.gateways ?? []).entries()) {
+    const name = resolveGatewayName(gateway, metadata.namespace);
+    if (name === meshGateway || mesh.hasGateway(name)) continue;
+    warnings.push({ path: `spec.gateways[${index}]`, message: `no Gateway ${name} is known yet` });
   }
   errors.push(...versionFaults(subsets, subsetsOf(fullName, mesh)));
 }

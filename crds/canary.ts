@@ -77,6 +77,11 @@ export const canarySchema = Type.Object(
       canary: Type.String({ description: 'What they are to have.' }),
     }),
     revision: s.optional(Type.String({ description: 'Another one is another release of the same subsets.' })),
+    gateways: s.optional(
+      Type.Array(Type.String(), {
+        description: 'Where the share is in force: NAMESPACE/NAME, or mesh for all sidecars; default everywhere.',
+      }),
+    ),
     sticky: s.optional(Type.String({ description: 'What a user is known by: as the annotation heddle.dev/sticky.' })),
     paused: s.optional(s.boolean),
     analysis: s.optional(analysis),

@@ -5,6 +5,7 @@ import { type Findings, show } from '../findings.ts';
 import { domainFault } from '../names.ts';
 import { stickyFault } from '../sticky.ts';
 import type { Check } from './check.ts';
+import { checkGatewayNames } from './gateway-names.ts';
 import { checkHttpMatch } from './http-match.ts';
 
 type Analysis = NonNullable<CanarySpec['analysis']>;
@@ -19,6 +20,8 @@ export const checkCanary: Check<CanarySpec> = (spec, _metadata, findings) => {
   }
   if (primary === canary)
     findings.error('spec.subsets.canary', `must be another subset than primary, ${show(primary)}`);
+  checkGatewayNames(spec.gateways ?? [], 'spec.gateways', findings);
+  if (spec.gateways?.length === 0) findings.error('spec.gateways', 'must have an element: without, it is for all');
   if (spec.sticky !== undefined) findings.expect('spec.sticky', stickyFault(spec.sticky));
   if (spec.analysis !== undefined) checkAnalysis(spec.analysis, findings);
 };

@@ -4,7 +4,7 @@
  */
 import { type CanarySpec, type CanaryStatus, type CanaryRouting, hostOfCanary, routingOf } from '../../crds/canary.ts';
 import type { DestinationRuleSpec } from '../../crds/destination-rule.ts';
-import { meshGateway } from '../../crds/gateway-name.ts';
+import { meshGateway, resolveGatewayName } from '../../crds/gateway-name.ts';
 import { isHostCoveredBy, resolveShortName } from '../../crds/host.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { stickyAnnotation } from '../../crds/sticky.ts';
@@ -22,14 +22,17 @@ interface Release {
   readonly routing: CanaryRouting;
 }
 
-export type Overlay = (virtualServices: readonly VirtualService[]) => readonly VirtualService[];
+/** `gateway`: whose rules they are, `NAMESPACE/NAME`, or `mesh`. */
+export type Overlay = (virtualServices: readonly VirtualService[], gateway: string) => readonly VirtualService[];
 
 /** Lays every release whose subsets exist over rules that have their delegates in them; oldest first, as they come. */
 export function overlayOf(canaries: readonly Canary[], destinationRules: readonly Resource[]): Overlay {
-  const releases = canaries.flatMap((canary) => releaseOf(canary, destinationRules));
-  return (virtualServices) => {
+  const all = canaries.flatMap((canary) => releaseOf(canary, destinationRules));
+  return (virtualServices, gateway) => {
+    const releases = all.filter(({ canary }) => isFor(gateway, canary));
     if (releases.length === 0) return virtualServices;
-    const missing = releases.filter(({ hostname }) => !isRuled(hostname, virtualServices)).map(virtualServiceFor);
+    const unruled = releases.filter(({ hostname }) => !isRuled(hostname, virtualServices));
+    const missing = gateway === meshGateway ? unruled.map(virtualServiceFor) : [];
     return [...virtualServices, ...missing].map((resource) => releases.reduce(overlay, resource));
   };
 }
@@ -42,6 +45,10 @@ export function routingKey({ spec, status }: Canary): string {
 /** Rules that were made for a release, since nobody wrote any: they have its name. */
 export function isMadeForRelease({ kind }: VirtualService): boolean {
   return kind === 'Canary';
+}
+
+function isFor(gateway: string, { spec: { gateways }, metadata: { namespace } }: Canary): boolean {
+  return gateways === undefined || gateways.some((name) => resolveGatewayName(name, namespace) === gateway);
 }
 
 /** None while what it needs is not defined: requests go where they went without it. */

@@ -15,21 +15,25 @@ export class VirtualServices {
   /** Oldest first, delegates included. */
   readonly all: readonly VirtualService[];
   readonly #withHosts: readonly VirtualService[];
+  readonly #overlay: Overlay;
+  readonly #byGateway = new Map<string, readonly VirtualService[]>();
   readonly #tables = new Map<string, HostTable<VirtualService>>();
 
   /** `resources` come oldest first; `overlay` is what releases make of them. */
   constructor(resources: readonly VirtualService[], overlay: Overlay = (all) => all) {
-    this.#withHosts = overlay(includeDelegates(resources));
-    this.all = this.#withHosts.filter(appliesToMesh);
+    this.#withHosts = includeDelegates(resources);
+    this.#overlay = overlay;
+    this.all = overlay(this.#withHosts, meshGateway).filter(appliesToMesh);
   }
 
   /** Those that name a gateway, `NAMESPACE/NAME`, as nodes of `namespace` see them; oldest first. */
   boundTo(gateway: string, namespace: string): VirtualService[] {
-    return this.#withHosts.filter(
-      (resource) =>
-        isVisibleTo(resource, namespace) &&
-        resource.spec.gateways?.some((name) => resolveGatewayName(name, resource.metadata.namespace) === gateway),
-    );
+    let bound = this.#byGateway.get(gateway);
+    if (bound === undefined) {
+      bound = this.#overlay(this.#withHosts, gateway).filter((resource) => names(resource, gateway));
+      this.#byGateway.set(gateway, bound);
+    }
+    return bound.filter((resource) => isVisibleTo(resource, namespace));
   }
 
   /**
@@ -51,6 +55,10 @@ export class VirtualServices {
     this.#tables.set(namespace, table);
     return table;
   }
+}
+
+function names({ spec: { gateways = [] }, metadata }: VirtualService, gateway: string): boolean {
+  return gateways.some((name) => resolveGatewayName(name, metadata.namespace) === gateway);
 }
 
 function appliesToMesh({ spec: { gateways = [] } }: VirtualService): boolean {

@@ -305,6 +305,13 @@ describe('a Canary', () => {
     );
   });
 
+  it('may name gateways that are still to come, and is told so', () => {
+    const spec = { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' }, gateways: ['mesh', 'front'] };
+    expect(check([reviews, byVersion, named('Canary', 'a', spec)]).warnings).toBe(
+      'spec.gateways[1]: no Gateway default/front is known yet',
+    );
+  });
+
   it('keeps its subsets from being taken away', () => {
     const before = subsets('reviews', ['v1', 'v2']);
     expect(check([reviews, canary('a'), subsets('reviews', ['v1'])], [], before).errors).toBe(

@@ -166,12 +166,19 @@ spec:
       'spec:',
       'spec:\n  gateways: [front]',
     );
-    const mesh = await Simulation.start({
-      yaml: reviewsSubsets + gateway + rules + canary({ weight: 100 }),
-      workloads: reviewsV1AndV2,
-      client: { type: 'router', labels: { gateway: 'edge' }, namespace: 'edge' },
-    });
-    expect(mesh.share(20, { host: 'shop.example.com' })).toEqual({ v2: 20 });
+    const atEdge = async (spec: object): Promise<Record<string, number>> => {
+      const mesh = await Simulation.start({
+        yaml: reviewsSubsets + gateway + rules + canary({ weight: 100 }, spec),
+        workloads: reviewsV1AndV2,
+        client: { type: 'router', labels: { gateway: 'edge' }, namespace: 'edge' },
+      });
+      return mesh.share(20, { host: 'shop.example.com' });
+    };
+    expect(await atEdge({})).toEqual({ v2: 20 });
+    expect(await atEdge({ gateways: ['mesh', 'front'] })).toEqual({ v2: 20 });
+    expect(Object.keys(await atEdge({ gateways: ['mesh'] })).sort()).toEqual(['v1', 'v2']);
+    const inMesh = await start(reviewsSubsets + gateway + rules + canary({ weight: 100 }, { gateways: ['front'] }));
+    expect(Object.keys(inMesh.share(20, reviews)).sort()).toEqual(['v1', 'v2']);
   });
 
   test('test users go to the canary before anybody else', async () => {

@@ -57,6 +57,8 @@ describe('a Canary', () => {
     ['a weight above 100', analysis({ stepWeights: [101] }), 'spec.analysis.stepWeights[0]: must be'],
     ['no weights', analysis({ stepWeights: [] }), 'spec.analysis.stepWeights: must have an element'],
     ['both forms of weights', analysis({ stepWeights: [5], stepWeight: 5 }), 'spec.analysis.stepWeight: must not'],
+    ['no gateway', canary({ gateways: [] }), 'spec.gateways: must have an element'],
+    ['a gateway of no name', canary({ gateways: ['a/b/c'] }), 'spec.gateways[0]: must be a DNS label'],
     ['a maximum without steps', analysis({ maxWeight: 5 }), 'spec.analysis.maxWeight: has no effect'],
     [
       'a maximum below the step',
