@@ -64,8 +64,6 @@ const knownNames = [
   'x-forwarded-client-cert',
 ] as const;
 
-export type KnownHeader = (typeof knownNames)[number];
-
 export const knownHeaders: readonly HeaderName[] = knownNames.map((name) => new HeaderName(name));
 
 /** Index of each known header, for `HeaderMap.known`. */
