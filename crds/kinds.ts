@@ -1,6 +1,7 @@
 /** The table of kinds: what each is called, what it looks like and what is checked. Every other list is derived from it. */
 import type { Static, TSchema } from 'typebox';
 import type { Check, CheckedMetadata } from './checks/check.ts';
+import { checkCheckRule } from './checks/check-rule.ts';
 import { checkDestinationRule } from './checks/destination-rule.ts';
 import { checkGateway } from './checks/gateway.ts';
 import { checkRateLimit } from './checks/rate-limit.ts';
@@ -10,6 +11,7 @@ import { checkSidecar } from './checks/sidecar.ts';
 import { checkTelemetry } from './checks/telemetry.ts';
 import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
+import { checkRuleSchema } from './check-rule.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
 import type { Findings } from './findings.ts';
 import { gatewaySchema } from './gateway.ts';
@@ -170,6 +172,23 @@ export const kinds: readonly Kind[] = [
     },
     rateLimitSchema,
     checkRateLimit,
+  ),
+  defineKind(
+    {
+      group: 'networking.heddle.dev',
+      versions: ['v1alpha1'],
+      kind: 'CheckRule',
+      plural: 'checkrules',
+      shortNames: ['chk'],
+      printerColumns: [
+        column('Host', '.spec.host', 'The service whose workloads enforce the rule'),
+        column('Action', '.spec.action', 'What becomes of the requests that the rule is about'),
+        column('Mode', '.spec.mode', 'Whether requests are refused, or only counted'),
+        age,
+      ],
+    },
+    checkRuleSchema,
+    checkCheckRule,
   ),
   defineKind(
     {

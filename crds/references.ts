@@ -4,6 +4,7 @@
  */
 import type { AccessLogConfig } from './access-log.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
+import type { CheckRuleSpec } from './check-rule.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
 import { checkGatewayPorts } from './gateway-references.ts';
@@ -43,7 +44,7 @@ interface Context {
 export function checkReferences(resource: SomeResource, mesh: MeshIndex, previous?: SomeResource): ReferenceFindings {
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
-  if (resource.kind === 'RateLimit') checkRateLimit(resource, { mesh, findings });
+  if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
   if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
@@ -59,9 +60,9 @@ function checkVirtualService({ spec, metadata }: SomeResource, context: Context)
   }
 }
 
-function checkRateLimit({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
-  const { host } = spec as RateLimitSpec;
-  if (mesh.isKnown(host, namespace)) return;
+function checkHost({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
+  const { host } = spec as Pick<RateLimitSpec, 'host'> | Pick<CheckRuleSpec, 'host'>;
+  if (host === undefined || mesh.isKnown(host, namespace)) return;
   findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
 }
 

@@ -282,6 +282,7 @@ const supported: Readonly<Record<string, Supported>> = {
   Sidecar: true,
   WorkloadEntry: workload,
   RateLimit: true,
+  CheckRule: true,
   Telemetry: { selector: true, accessLogging: true },
   Service: {
     ports: { port: true, name: true, protocol: only('TCP'), appProtocol: true, targetPort: portNumber },

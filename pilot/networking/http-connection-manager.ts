@@ -1,11 +1,7 @@
 /** The HTTP connection manager of a sidecar's listeners, and what they tell about their traffic. */
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
-import type {
-  envoy_config_listener_v3_Filter as Filter,
-  HttpConnectionManager,
-  TrafficDirection,
-} from '../../proxy/api/envoy.gen.ts';
-import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
+import type { envoy_config_listener_v3_Filter as Filter, HttpConnectionManager } from '../../proxy/api/envoy.gen.ts';
+import { gatewayHttpFilters, inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
 
 const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 
@@ -20,10 +16,12 @@ export function connectionReports({ access_log }: ListenerReports): Pick<Listene
 /** What differs between connection managers. */
 export type ManagerPlan = Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
 
+const httpFilters = { INBOUND: inboundHttpFilters, OUTBOUND: outboundHttpFilters, GATEWAY: gatewayHttpFilters };
+
 /** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. `more` says otherwise. */
 export function buildHttpConnectionManager(
   plan: ManagerPlan,
-  direction: TrafficDirection,
+  role: keyof typeof httpFilters,
   more: Partial<HttpConnectionManager> = {},
 ): Filter {
   const httpConnectionManager: HttpConnectionManager = {
@@ -35,7 +33,7 @@ export function buildHttpConnectionManager(
     // Sidecars speak plain text with each other: what the gateway has seen reaches the application by its word alone.
     forward_client_cert_details: 'ALWAYS_FORWARD_ONLY',
     ...more,
-    http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
+    http_filters: [...httpFilters[role]],
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
   return { name: 'envoy.filters.network.http_connection_manager', typed_config };

@@ -13,23 +13,48 @@ export const rateLimitFilterName = 'envoy.filters.http.local_ratelimit';
 /** The same filter once more, for limits that only count: its name and its stage are its own. */
 export const shadowRateLimitFilterName = 'envoy.filters.http.local_ratelimit.shadow';
 
+/** Envoy's RBAC filter twice: what DENY rules let through is up to ALLOW rules. */
+export const denyFilterName = 'envoy.filters.http.rbac.deny';
+export const allowFilterName = 'envoy.filters.http.rbac.allow';
+export const denyStatPrefix = 'deny_rules';
+export const allowStatPrefix = 'allow_rules';
+
 const localRateLimitType = 'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit';
+
+const rbacType = 'envoy.extensions.filters.http.rbac.v3.RBAC';
 
 const router: HttpFilter = filter('envoy.filters.http.router', 'envoy.extensions.filters.http.router.v3.Router');
 
-/** CORS comes first, so that a browser can read what the others answer; what is refused is not looked up. */
-export const outboundHttpFilters: readonly HttpFilter[] = [
-  filter(corsFilterName, 'envoy.extensions.filters.http.cors.v3.Cors'),
+const cors: HttpFilter = filter(corsFilterName, 'envoy.extensions.filters.http.cors.v3.Cors');
+
+/** Without rules, which routes bring, they let everything through. */
+const checks: readonly HttpFilter[] = [
+  checkFilter(denyFilterName, denyStatPrefix),
+  checkFilter(allowFilterName, allowStatPrefix),
+];
+
+const trafficRules: readonly HttpFilter[] = [
   filter(faultFilterName, 'envoy.extensions.filters.http.fault.v3.HTTPFault'),
   filter(rateLimitFilterName, localRateLimitType, { stat_prefix: 'http_local_rate_limiter' }),
   filter(shadowRateLimitFilterName, localRateLimitType, { stat_prefix: 'http_local_rate_limiter_shadow' }),
   forwardProxyFilter,
-  router,
 ];
 
-/** Rules act where a request is sent from: nothing is asked of these on the way in. */
-export const inboundHttpFilters: readonly HttpFilter[] = [router];
+/** CORS comes first, so that a browser can read what the others answer; what is refused is not looked up. */
+export const outboundHttpFilters: readonly HttpFilter[] = [cors, ...trafficRules, router];
 
-function filter(name: string, typeName: string, config: Readonly<Record<string, string>> = {}): HttpFilter {
+/** Of gateways, where strangers arrive. */
+export const gatewayHttpFilters: readonly HttpFilter[] = [cors, ...checks, ...trafficRules, router];
+
+/** Rules of traffic act where a request is sent from; who may come in is decided here. */
+export const inboundHttpFilters: readonly HttpFilter[] = [...checks, router];
+
+/** Envoy counts under the words that stand here, whatever routes say. */
+function checkFilter(name: string, prefix: string): HttpFilter {
+  const stats = { rules_stat_prefix: prefix, shadow_rules_stat_prefix: prefix, track_per_rule_stats: true };
+  return filter(name, rbacType, stats);
+}
+
+function filter(name: string, typeName: string, config: Readonly<Record<string, string | boolean>> = {}): HttpFilter {
   return { name, typed_config: { '@type': typeUrlOf(typeName), ...config } };
 }

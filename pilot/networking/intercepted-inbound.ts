@@ -12,13 +12,14 @@ import type {
 } from '../../proxy/api/envoy.gen.ts';
 import type { InboundPort } from '../model/inbound-ports.ts';
 import { inboundClusterName } from './cluster-name.ts';
+import { adsConfigSource } from './config-source.ts';
 import { buildInboundCluster } from './clusters.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { anyAddress, listenAt } from './listener-address.ts';
 import { buildInspection, originalDestinationFilter, originalSourceFilter } from './listener-filters.ts';
-import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
+import { inboundListenerName } from './listeners.ts';
 import {
   blackHoleClusterName,
   inboundPassthroughClusterName,
@@ -83,7 +84,7 @@ function isOpaque({ protocol }: InboundPort): boolean {
   return protocol === 'TCP' || protocol === 'TLS';
 }
 
-function buildPortChains({ number, protocol, hostname }: InboundPort, reports: ListenerReports): FilterChain[] {
+function buildPortChains({ number, protocol }: InboundPort, reports: ListenerReports): FilterChain[] {
   const match: FilterChainMatch = { destination_port: number };
   const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
     return { name: `${anyAddress}_${number}`, filter_chain_match, filters: [filter] };
@@ -93,7 +94,7 @@ function buildPortChains({ number, protocol, hostname }: InboundPort, reports: L
       {
         ...reports,
         stat_prefix: `inbound_${anyAddress}_${number}`,
-        route_config: buildInboundRoutes({ appPort: number, hostname }, reports.tracing !== undefined),
+        rds: { config_source: adsConfigSource, route_config_name: inboundClusterName(number) },
       },
       'INBOUND',
     );

@@ -21,6 +21,7 @@ import { outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { createGatewaySets, type CredentialFault } from './gateway-sets.ts';
+import { createInboundRoutes } from './inbound-routes.ts';
 import { createListenerSets, hasInbound, inboundInterceptionOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -65,6 +66,7 @@ export function createGenerators(
     const hosts = buildInterceptedHosts(config, client, name);
     return { shared: hosts && encodeSharedRoutes(hosts) };
   });
+  const inboundRoutes = createInboundRoutes(encoder);
   const assignments = createAssignments(encoder, mixerAddress);
   const none: ResourceSet = new Map();
   return {
@@ -82,17 +84,21 @@ export function createGenerators(
     LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : listenerSets)(node, config))),
     RDS: {
       all: () => none,
-      lookup: (node, { config }) => {
-        if (isGateway(node)) return (name) => gateways.routes(node, config, name);
+      lookup: (node, push) => {
+        const { config } = push;
+        if (isGateway(node)) return (name) => gateways.routes(node, push, name);
         const client = clientOf(node, sourceLabelKeys(config));
         if (isIntercepted(node)) {
           return (name) => {
+            const inbound = inboundRoutes(node, push, name);
+            if (inbound !== undefined) return inbound;
             const { shared } = interceptedRoutes(config, { client, name });
-            return shared && outboundRoutesFor(shared, node, name);
+            return shared && outboundRoutesFor(shared, node, { name });
           };
         }
         const shared = sharedRoutes(config, client);
-        return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
+        return (name) =>
+          name === outboundRouteName ? outboundRoutesFor(shared, node) : inboundRoutes(node, push, name);
       },
     },
   };

@@ -7,7 +7,6 @@ import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { clusterHostname } from '../model/service.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
@@ -112,11 +111,10 @@ export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: Wo
 
 /** Those that other nodes cannot share: spans tell about the node itself. */
 function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
-  const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
   const isTraced = node.outboundPort !== 0 && isTracing(telemetries.meshConfig);
   return [
     ...(isTraced ? [buildOutboundListener(node, reportsOf(node, telemetries, 'CLIENT'))] : []),
-    ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, reportsOf(node, telemetries, 'SERVER'))] : []),
+    ...(hasInbound(node) ? [buildInboundListener(node, reportsOf(node, telemetries, 'SERVER'))] : []),
   ];
 }
 

@@ -20,6 +20,8 @@ export interface RootMessages {
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
+  'envoy.extensions.filters.http.rbac.v3.RBAC': envoy_extensions_filters_http_rbac_v3_RBAC;
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': RBACPerRoute;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
@@ -1441,6 +1443,76 @@ export interface Trigger {
   threshold?: ThresholdTrigger;
   scaled?: ScaledTrigger;
 }
+/** envoy.config.rbac.v3.Permission */
+export interface Permission {
+  and_rules?: Permission_Set;
+  or_rules?: Permission_Set;
+  any?: boolean;
+  header?: HeaderMatcher;
+  url_path?: PathMatcher;
+  destination_ip?: CidrRange;
+  destination_port?: number;
+  destination_port_range?: Int32Range;
+  metadata?: MetadataMatcher;
+  not_rule?: Permission;
+  requested_server_name?: envoy_type_matcher_v3_StringMatcher;
+  matcher?: envoy_config_core_v3_TypedExtensionConfig;
+  uri_template?: envoy_config_core_v3_TypedExtensionConfig;
+}
+/** envoy.config.rbac.v3.Permission.Set */
+export interface Permission_Set {
+  rules?: Permission[];
+}
+/** envoy.config.rbac.v3.Policy */
+export interface Policy {
+  permissions?: Permission[];
+  principals?: Principal[];
+  condition?: Expr;
+  checked_condition?: CheckedExpr;
+}
+/** envoy.config.rbac.v3.Principal */
+export interface Principal {
+  and_ids?: Principal_Set;
+  or_ids?: Principal_Set;
+  any?: boolean;
+  authenticated?: Principal_Authenticated;
+  source_ip?: CidrRange;
+  direct_remote_ip?: CidrRange;
+  remote_ip?: CidrRange;
+  header?: HeaderMatcher;
+  url_path?: PathMatcher;
+  metadata?: MetadataMatcher;
+  filter_state?: FilterStateMatcher;
+  not_id?: Principal;
+}
+/** envoy.config.rbac.v3.Principal.Authenticated */
+export interface Principal_Authenticated {
+  principal_name?: envoy_type_matcher_v3_StringMatcher;
+}
+/** envoy.config.rbac.v3.Principal.Set */
+export interface Principal_Set {
+  ids?: Principal[];
+}
+/** envoy.config.rbac.v3.RBAC */
+export interface envoy_config_rbac_v3_RBAC {
+  action?: RBAC_Action;
+  policies?: Record<string, Policy>;
+  audit_logging_options?: RBAC_AuditLoggingOptions;
+}
+/** envoy.config.rbac.v3.RBAC.Action */
+export type RBAC_Action = 'ALLOW' | 'DENY' | 'LOG';
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions */
+export interface RBAC_AuditLoggingOptions {
+  audit_condition?: RBAC_AuditLoggingOptions_AuditCondition;
+  logger_configs?: RBAC_AuditLoggingOptions_AuditLoggerConfig[];
+}
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition */
+export type RBAC_AuditLoggingOptions_AuditCondition = 'NONE' | 'ON_DENY' | 'ON_ALLOW' | 'ON_DENY_AND_ALLOW';
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig */
+export interface RBAC_AuditLoggingOptions_AuditLoggerConfig {
+  audit_logger?: envoy_config_core_v3_TypedExtensionConfig;
+  is_optional?: boolean;
+}
 /** envoy.config.route.v3.ClusterSpecifierPlugin */
 export interface ClusterSpecifierPlugin {
   extension?: envoy_config_core_v3_TypedExtensionConfig;
@@ -2119,6 +2191,20 @@ export interface LocalRateLimit {
   always_consume_default_token_bucket?: boolean;
   rate_limited_as_resource_exhausted?: boolean;
 }
+/** envoy.extensions.filters.http.rbac.v3.RBAC */
+export interface envoy_extensions_filters_http_rbac_v3_RBAC {
+  rules?: envoy_config_rbac_v3_RBAC;
+  rules_stat_prefix?: string;
+  matcher?: Matcher;
+  shadow_rules?: envoy_config_rbac_v3_RBAC;
+  shadow_matcher?: Matcher;
+  shadow_rules_stat_prefix?: string;
+  track_per_rule_stats?: boolean;
+}
+/** envoy.extensions.filters.http.rbac.v3.RBACPerRoute */
+export interface RBACPerRoute {
+  rbac?: envoy_extensions_filters_http_rbac_v3_RBAC;
+}
 /** envoy.extensions.filters.http.router.v3.Router */
 export interface Router {
   dynamic_stats?: boolean;
@@ -2732,6 +2818,11 @@ export interface DoubleMatcher {
   range?: DoubleRange;
   exact?: number;
 }
+/** envoy.type.matcher.v3.FilterStateMatcher */
+export interface FilterStateMatcher {
+  key?: string;
+  string_match?: envoy_type_matcher_v3_StringMatcher;
+}
 /** envoy.type.matcher.v3.ListMatcher */
 export interface ListMatcher {
   one_of?: ValueMatcher;
@@ -2754,6 +2845,10 @@ export interface MetadataMatcher_PathSegment {
 /** envoy.type.matcher.v3.OrMatcher */
 export interface OrMatcher {
   value_matchers?: ValueMatcher[];
+}
+/** envoy.type.matcher.v3.PathMatcher */
+export interface PathMatcher {
+  path?: envoy_type_matcher_v3_StringMatcher;
 }
 /** envoy.type.matcher.v3.RegexMatchAndSubstitute */
 export interface RegexMatchAndSubstitute {
@@ -2900,6 +2995,131 @@ export interface TokenBucket {
   tokens_per_fill?: number;
   fill_interval?: string;
 }
+/** google.api.expr.v1alpha1.CheckedExpr */
+export interface CheckedExpr {
+  reference_map?: Record<string, Reference>;
+  type_map?: Record<string, Type>;
+  source_info?: SourceInfo;
+  expr?: Expr;
+}
+/** google.api.expr.v1alpha1.Constant */
+export interface Constant {
+  null_value?: null;
+  bool_value?: boolean;
+  int64_value?: number;
+  uint64_value?: number;
+  double_value?: number;
+  string_value?: string;
+  bytes_value?: string;
+  duration_value?: string;
+  timestamp_value?: string;
+}
+/** google.api.expr.v1alpha1.Expr */
+export interface Expr {
+  id?: number;
+  const_expr?: Constant;
+  ident_expr?: Expr_Ident;
+  select_expr?: Expr_Select;
+  call_expr?: Expr_Call;
+  list_expr?: Expr_CreateList;
+  struct_expr?: Expr_CreateStruct;
+  comprehension_expr?: Expr_Comprehension;
+}
+/** google.api.expr.v1alpha1.Expr.Call */
+export interface Expr_Call {
+  target?: Expr;
+  function?: string;
+  args?: Expr[];
+}
+/** google.api.expr.v1alpha1.Expr.Comprehension */
+export interface Expr_Comprehension {
+  iter_var?: string;
+  iter_range?: Expr;
+  accu_var?: string;
+  accu_init?: Expr;
+  loop_condition?: Expr;
+  loop_step?: Expr;
+  result?: Expr;
+}
+/** google.api.expr.v1alpha1.Expr.CreateList */
+export interface Expr_CreateList {
+  elements?: Expr[];
+}
+/** google.api.expr.v1alpha1.Expr.CreateStruct */
+export interface Expr_CreateStruct {
+  message_name?: string;
+  entries?: Expr_CreateStruct_Entry[];
+}
+/** google.api.expr.v1alpha1.Expr.CreateStruct.Entry */
+export interface Expr_CreateStruct_Entry {
+  id?: number;
+  field_key?: string;
+  map_key?: Expr;
+  value?: Expr;
+}
+/** google.api.expr.v1alpha1.Expr.Ident */
+export interface Expr_Ident {
+  name?: string;
+}
+/** google.api.expr.v1alpha1.Expr.Select */
+export interface Expr_Select {
+  operand?: Expr;
+  field?: string;
+  test_only?: boolean;
+}
+/** google.api.expr.v1alpha1.Reference */
+export interface Reference {
+  name?: string;
+  overload_id?: string[];
+  value?: Constant;
+}
+/** google.api.expr.v1alpha1.SourceInfo */
+export interface SourceInfo {
+  syntax_version?: string;
+  location?: string;
+  line_offsets?: number[];
+  positions?: Record<string, number>;
+  macro_calls?: Record<string, Expr>;
+}
+/** google.api.expr.v1alpha1.Type */
+export interface Type {
+  dyn?: Record<string, never>;
+  null?: null;
+  primitive?: Type_PrimitiveType;
+  wrapper?: Type_PrimitiveType;
+  well_known?: Type_WellKnownType;
+  list_type?: Type_ListType;
+  map_type?: Type_MapType;
+  function?: Type_FunctionType;
+  message_type?: string;
+  type_param?: string;
+  type?: Type;
+  error?: Record<string, never>;
+  abstract_type?: Type_AbstractType;
+}
+/** google.api.expr.v1alpha1.Type.AbstractType */
+export interface Type_AbstractType {
+  name?: string;
+  parameter_types?: Type[];
+}
+/** google.api.expr.v1alpha1.Type.FunctionType */
+export interface Type_FunctionType {
+  result_type?: Type;
+  arg_types?: Type[];
+}
+/** google.api.expr.v1alpha1.Type.ListType */
+export interface Type_ListType {
+  elem_type?: Type;
+}
+/** google.api.expr.v1alpha1.Type.MapType */
+export interface Type_MapType {
+  key_type?: Type;
+  value_type?: Type;
+}
+/** google.api.expr.v1alpha1.Type.PrimitiveType */
+export type Type_PrimitiveType = 'PRIMITIVE_TYPE_UNSPECIFIED' | 'BOOL' | 'INT64' | 'UINT64' | 'DOUBLE' | 'STRING' | 'BYTES';
+/** google.api.expr.v1alpha1.Type.WellKnownType */
+export type Type_WellKnownType = 'WELL_KNOWN_TYPE_UNSPECIFIED' | 'ANY' | 'TIMESTAMP' | 'DURATION';
 /** google.rpc.Status */
 export interface Status {
   code?: number;

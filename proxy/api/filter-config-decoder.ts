@@ -5,11 +5,13 @@ import { readFault } from './fault-decoder.ts';
 import type { Fields, TypeTable } from './fields.ts';
 import type { FilterConfig, FilterConfigs } from './filter-config.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
+import { readRbacPerRoute } from './rbac-decoder.ts';
 
 const filterConfigTypes: TypeTable<FilterConfig> = {
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': readCorsPolicy,
   'envoy.extensions.filters.http.fault.v3.HTTPFault': readFault,
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': readLocalRateLimit,
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': readRbacPerRoute,
 };
 
 type Configured = Pick<RouteJson, 'typed_per_filter_config'>;

@@ -3,6 +3,7 @@ import { readAccessLog } from './access-log-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
 import { readDnsCacheConfig } from './dns-decoder.ts';
 import type {
+  envoy_extensions_filters_http_rbac_v3_RBAC as RbacJson,
   HTTPFault,
   HttpConnectionManager as HttpConnectionManagerJson,
   HttpFilter as HttpFilterJson,
@@ -20,6 +21,8 @@ import type {
   RequestOriginConfig,
 } from './listener.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
+import type { RbacConfig } from './rbac.ts';
+import { readRbac } from './rbac-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 import { readTracing } from './tracing-decoder.ts';
 import { readUpgradeConfigs } from './upgrade-decoder.ts';
@@ -123,6 +126,12 @@ function readLocalRateLimitDefault(fields: Fields<LocalRateLimitJson>): LocalRat
   return undefined;
 }
 
+/** Undefined where the filter only waits for what routes say. */
+function readRbacDefault(fields: Fields<RbacJson>): RbacConfig | undefined {
+  const rbac = readRbac(fields);
+  return rbac.rules === undefined && rbac.shadowRules === undefined ? undefined : rbac;
+}
+
 const noMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
 
 function readHttpFilters(fields: Fields<Json>): HttpFilter[] {
@@ -148,6 +157,7 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
       config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },
     }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
+    'envoy.extensions.filters.http.rbac.v3.RBAC': (rbac) => ({ kind: 'rbac', config: readRbacDefault(rbac) }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
       router.ignore('dynamic_stats');
       router.only('start_child_span', false);

@@ -7,6 +7,7 @@ import { createDynamicForwardProxyFactory } from './dynamic-forward-proxy.ts';
 import { createFaultFactory } from './fault.ts';
 import type { FilterContext } from './filter-context.ts';
 import { createLocalRateLimitFactory } from './local-ratelimit.ts';
+import { createRbacFactory } from './rbac.ts';
 
 type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => FilterFactory;
 
@@ -15,6 +16,7 @@ const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
   dynamic_forward_proxy: createDynamicForwardProxyFactory,
   fault: createFaultFactory,
   local_ratelimit: createLocalRateLimitFactory,
+  rbac: createRbacFactory,
   router: createRouterFactory,
 };
 

@@ -39,6 +39,7 @@ describe('the committed CustomResourceDefinitions', () => {
     expect(crds.map(({ crd }) => crd.metadata.name)).toEqual([
       ...ofIstio.map((plural) => `${plural}.networking.istio.io`),
       'ratelimits.networking.heddle.dev',
+      'checkrules.networking.heddle.dev',
       'telemetries.telemetry.istio.io',
     ]);
     for (const { crd } of crds) expect(crd.metadata.name).toBe(`${crd.spec.names.plural}.${crd.spec.group}`);

@@ -132,8 +132,10 @@ describe('the listener for intercepted connections to a workload', () => {
 
   test("keeps the peer's metadata from the application", () => {
     const yaml = serviceYaml('reviews', { ports: '[{ name: http, port: 80 }]' });
-    const chain = listenerOf(seenBy(nodeOf(), yaml), 'virtualInbound').filter_chains?.[1] ?? {};
-    expect(managerOf(chain)?.route_config?.request_headers_to_remove).toEqual(['x-envoy-peer-metadata']);
+    const resources = seenBy(nodeOf(), yaml);
+    const chain = listenerOf(resources, 'virtualInbound').filter_chains?.[1] ?? {};
+    const routes = resources.routes.find(({ name }) => name === managerOf(chain)?.rds?.route_config_name);
+    expect(routes?.request_headers_to_remove).toEqual(['x-envoy-peer-metadata']);
   });
 
   test('never leads back to itself, whatever a service says', () => {
