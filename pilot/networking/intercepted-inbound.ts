@@ -31,10 +31,12 @@ export interface InboundInterception {
   readonly mode: InterceptionMode;
   readonly inboundPort: number;
   readonly ports: readonly InboundPort[];
+  /** Rules say which requests come in: what cannot be read as a request does not, where nobody declared the protocol. */
+  readonly isChecked?: boolean;
 }
 
 export function buildInterceptedInboundListener(
-  { mode, inboundPort, ports }: InboundInterception,
+  { mode, inboundPort, ports, isChecked = false }: InboundInterception,
   reports: ListenerReports = {},
 ): Listener {
   const port_value = inboundPort || interceptionPorts.inbound;
@@ -45,7 +47,7 @@ export function buildInterceptedInboundListener(
       filter_chain_match: { destination_port: port_value },
       filters: [buildPlainTcpProxy(blackHoleClusterName)],
     },
-    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports)),
+    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports, isChecked)),
   ];
   return {
     name: inboundListenerName,
@@ -84,7 +86,11 @@ function isOpaque({ protocol }: InboundPort): boolean {
   return protocol === 'TCP' || protocol === 'TLS';
 }
 
-function buildPortChains({ number, protocol }: InboundPort, reports: ListenerReports): FilterChain[] {
+function buildPortChains(
+  { number, protocol }: InboundPort,
+  reports: ListenerReports,
+  isChecked: boolean,
+): FilterChain[] {
   const match: FilterChainMatch = { destination_port: number };
   const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
     return { name: `${anyAddress}_${number}`, filter_chain_match, filters: [filter] };
@@ -98,12 +104,13 @@ function buildPortChains({ number, protocol }: InboundPort, reports: ListenerRep
       },
       'INBOUND',
     );
-  const tcp = (): Filter => buildPlainTcpProxy(inboundClusterName(number), connectionReports(reports));
+  const tcp = (cluster = inboundClusterName(number)): Filter => buildPlainTcpProxy(cluster, connectionReports(reports));
+  const rest = isChecked ? blackHoleClusterName : undefined;
   switch (protocol) {
     case 'HTTP':
       return [chain(match, manager())];
     case 'UNSUPPORTED':
-      return [chain(httpOnly(match), manager()), ...besideHttp(match).map((rest) => chain(rest, tcp()))];
+      return [chain(httpOnly(match), manager()), ...besideHttp(match).map((others) => chain(others, tcp(rest)))];
     default:
       return [chain(match, tcp())];
   }

@@ -10,7 +10,7 @@ import { buildCheckFilters } from '../networking/check-rules.ts';
 import { buildGatewayListener } from '../networking/gateway-listeners.ts';
 import { buildGatewaySecrets } from '../networking/gateway-secrets.ts';
 import { buildGatewayHosts } from '../networking/gateway-routes.ts';
-import { enforcerOf } from './inbound-routes.ts';
+import { enforcerOf } from './enforcers.ts';
 import { reportsOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor, type SharedRoutes } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';

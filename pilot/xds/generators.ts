@@ -81,7 +81,9 @@ export function createGenerators(
       all: () => none,
       lookup: (node, { config }) => (isGateway(node) ? gateways.secrets(node, config) : () => undefined),
     },
-    LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : listenerSets)(node, config))),
+    LDS: ofSet((node, push) =>
+      setOf(isGateway(node) ? gateways.listeners(node, push.config) : listenerSets(node, push)),
+    ),
     RDS: {
       all: () => none,
       lookup: (node, push) => {

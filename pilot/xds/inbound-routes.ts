@@ -6,15 +6,15 @@ import { isIntercepted } from '../../proxy/api/interception.ts';
 import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { resourceTypes } from '../../proxy/api/resource-types.ts';
 import type { CheckRules, Enforcer } from '../model/check-rules.ts';
-import { inboundPortsOf, isInstanceOf } from '../model/inbound-ports.ts';
+import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { clusterHostname } from '../model/service.ts';
-import { placeOf, workloadOf } from '../model/workload.ts';
 import { buildCheckFilters } from '../networking/check-rules.ts';
 import { inboundClusterName } from '../networking/cluster-name.ts';
 import { buildInboundRoutes } from '../networking/listeners.ts';
 import { isTracing } from '../networking/tracing.ts';
+import { enforcerOf } from './enforcers.ts';
 import { hasInbound } from './listener-sets.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
@@ -55,22 +55,4 @@ function hostnamesOf(node: NodeMetadata, config: PushConfig): InboundHostnames {
   }
   const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
   return new Map(hasInbound(node) ? [[node.appPort, hostname]] : []);
-}
-
-/** Workloads that no rule tells apart share what is made for them. */
-export function enforcerOf(node: NodeMetadata, { config, checks }: Pick<PushContext, 'config' | 'checks'>): Enforcer {
-  const { labels } = placeOf(node);
-  const workload = workloadOf(node);
-  const known = [...checks.selectorLabels].flatMap((key) => {
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    return value === undefined ? [] : [[key, value] as const];
-  });
-  const hostnames = [...checks.hostnames].filter((hostname) => {
-    if (workload === undefined) return false;
-    // Before anybody has declared the service, or the workload is registered: rules do not wait for that.
-    if (workload.service !== '' && hostname === clusterHostname(workload.service, workload.namespace)) return true;
-    const service = config.services.find(hostname);
-    return service !== undefined && isInstanceOf(workload, service);
-  });
-  return { namespace: node.namespace, labels: Object.fromEntries(known), hostnames };
 }

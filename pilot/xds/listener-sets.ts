@@ -6,7 +6,7 @@ import { resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
-import type { PushConfig } from '../model/push-context.ts';
+import type { PushConfig, PushContext } from '../model/push-context.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
@@ -16,6 +16,7 @@ import { buildInterceptedOutboundListeners, type OutboundInterception } from '..
 import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildTracing, isTracing } from '../networking/tracing.ts';
+import { isChecked } from './enforcers.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 /**
@@ -34,8 +35,9 @@ export function createListenerSets(encoder: ResourceEncoder) {
   );
   const intercepted = createInterceptedListeners(encode);
   const dns = createDnsListeners(encode);
-  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
-    if (isIntercepted(node)) return [...intercepted(node, config), ...dns(node, config)];
+  return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
+    const { config } = push;
+    if (isIntercepted(node)) return [...intercepted(node, push), ...dns(node, config)];
     const { telemetries } = config;
     const { outboundPort } = node;
     const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
@@ -73,19 +75,22 @@ function createInterceptedListeners(encode: (listener: Listener) => EncodedResou
     }),
   );
   const inbound = memoize((config: PushConfig, _key: null) =>
-    memoize((node: NodeMetadata, _node: null) => {
+    memoize((node: NodeMetadata, isChecked: boolean) => {
       const reports = reportsOf(node, config.telemetries, 'SERVER');
-      return encode(buildInterceptedInboundListener(inboundInterceptionOf(node, config), reports));
+      return encode(buildInterceptedInboundListener({ ...inboundInterceptionOf(node, config), isChecked }, reports));
     }),
   );
-  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+  return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
+    const { config } = push;
     const { telemetries } = config;
     const outbound = isTracing(telemetries.meshConfig)
       ? traced(config, null)(node, null)
       : shared(config, { ...outboundInterceptionOf(node, config), logging: listenerClient(node, telemetries) });
-    return [...outbound, inbound(config, null)(node, null)];
+    return [...outbound, inbound(config, null)(node, isChecked(node, push))];
   };
 }
+
+type Rules = Pick<PushContext, 'config' | 'checks'>;
 
 interface SharedInterception extends OutboundInterception {
   /** As far as access logs depend on it. */

@@ -18,6 +18,8 @@ export interface RootMessages {
   'envoy.extensions.filters.http.cors.v3.Cors': Cors;
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': ExtAuthz;
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute': ExtAuthzPerRoute;
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.rbac.v3.RBAC': envoy_extensions_filters_http_rbac_v3_RBAC;
@@ -45,6 +47,8 @@ export interface RootMessages {
   'envoy.extensions.transport_sockets.tls.v3.Secret': Secret;
   'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': UpstreamTlsContext;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
+  'envoy.service.auth.v3.CheckRequest': CheckRequest;
+  'envoy.service.auth.v3.CheckResponse': CheckResponse;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
   'envoy.service.metrics.v3.StreamMetricsMessage': StreamMetricsMessage;
@@ -584,6 +588,16 @@ export interface MatchPredicate {
 export interface MatchPredicate_MatchSet {
   rules?: MatchPredicate[];
 }
+/** envoy.config.common.mutation_rules.v3.HeaderMutationRules */
+export interface HeaderMutationRules {
+  allow_all_routing?: boolean;
+  allow_envoy?: boolean;
+  disallow_system?: boolean;
+  disallow_all?: boolean;
+  allow_expression?: envoy_type_matcher_v3_RegexMatcher;
+  disallow_expression?: envoy_type_matcher_v3_RegexMatcher;
+  disallow_is_error?: boolean;
+}
 /** envoy.config.core.v3.Address */
 export interface Address {
   socket_address?: SocketAddress;
@@ -795,6 +809,10 @@ export interface GrpcService_GoogleGrpc_SslCredentials {
   private_key?: DataSource;
   cert_chain?: DataSource;
 }
+/** envoy.config.core.v3.HeaderMap */
+export interface HeaderMap {
+  headers?: HeaderValue[];
+}
 /** envoy.config.core.v3.HeaderValue */
 export interface HeaderValue {
   key?: string;
@@ -948,7 +966,7 @@ export interface envoy_config_core_v3_HttpProtocolOptions {
 /** envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction */
 export type HttpProtocolOptions_HeadersWithUnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
 /** envoy.config.core.v3.HttpService */
-export interface HttpService {
+export interface envoy_config_core_v3_HttpService {
   http_uri?: HttpUri;
   request_headers_to_add?: HeaderValueOption[];
 }
@@ -1018,6 +1036,11 @@ export interface ProxyProtocolPassThroughTLVs {
 }
 /** envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType */
 export type ProxyProtocolPassThroughTLVs_PassTLVsMatchType = 'INCLUDE_ALL' | 'INCLUDE';
+/** envoy.config.core.v3.QueryParameter */
+export interface QueryParameter {
+  key?: string;
+  value?: string;
+}
 /** envoy.config.core.v3.QuicKeepAliveSettings */
 export interface QuicKeepAliveSettings {
   max_interval?: string;
@@ -1971,7 +1994,7 @@ export interface WeightedCluster_ClusterWeight {
 /** envoy.config.trace.v3.OpenTelemetryConfig */
 export interface OpenTelemetryConfig {
   grpc_service?: GrpcService;
-  http_service?: HttpService;
+  http_service?: envoy_config_core_v3_HttpService;
   service_name?: string;
   resource_detectors?: envoy_config_core_v3_TypedExtensionConfig[];
   sampler?: envoy_config_core_v3_TypedExtensionConfig;
@@ -2144,6 +2167,72 @@ export interface FilterConfig {
 /** envoy.extensions.filters.http.dynamic_forward_proxy.v3.SubClusterConfig */
 export interface SubClusterConfig {
   cluster_init_timeout?: string;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest */
+export interface AuthorizationRequest {
+  allowed_headers?: ListStringMatcher;
+  headers_to_add?: HeaderValue[];
+}
+/** envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse */
+export interface AuthorizationResponse {
+  allowed_upstream_headers?: ListStringMatcher;
+  allowed_upstream_headers_to_append?: ListStringMatcher;
+  allowed_client_headers?: ListStringMatcher;
+  allowed_client_headers_on_success?: ListStringMatcher;
+  dynamic_metadata_from_headers?: ListStringMatcher;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.BufferSettings */
+export interface BufferSettings {
+  max_request_bytes?: number;
+  allow_partial_message?: boolean;
+  pack_as_bytes?: boolean;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.CheckSettings */
+export interface CheckSettings {
+  context_extensions?: Record<string, string>;
+  disable_request_body_buffering?: boolean;
+  with_request_body?: BufferSettings;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthz */
+export interface ExtAuthz {
+  grpc_service?: GrpcService;
+  http_service?: envoy_extensions_filters_http_ext_authz_v3_HttpService;
+  transport_api_version?: ApiVersion;
+  failure_mode_allow?: boolean;
+  failure_mode_allow_header_add?: boolean;
+  with_request_body?: BufferSettings;
+  clear_route_cache?: boolean;
+  status_on_error?: HttpStatus;
+  validate_mutations?: boolean;
+  metadata_context_namespaces?: string[];
+  typed_metadata_context_namespaces?: string[];
+  route_metadata_context_namespaces?: string[];
+  route_typed_metadata_context_namespaces?: string[];
+  filter_enabled?: RuntimeFractionalPercent;
+  filter_enabled_metadata?: MetadataMatcher;
+  deny_at_disable?: RuntimeFeatureFlag;
+  include_peer_certificate?: boolean;
+  stat_prefix?: string;
+  bootstrap_metadata_labels_key?: string;
+  allowed_headers?: ListStringMatcher;
+  disallowed_headers?: ListStringMatcher;
+  include_tls_session?: boolean;
+  charge_cluster_response_stats?: boolean;
+  encode_raw_headers?: boolean;
+  decoder_header_mutation_rules?: HeaderMutationRules;
+  enable_dynamic_metadata_ingestion?: boolean;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute */
+export interface ExtAuthzPerRoute {
+  disabled?: boolean;
+  check_settings?: CheckSettings;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.HttpService */
+export interface envoy_extensions_filters_http_ext_authz_v3_HttpService {
+  server_uri?: HttpUri;
+  path_prefix?: string;
+  authorization_request?: AuthorizationRequest;
+  authorization_response?: AuthorizationResponse;
 }
 /** envoy.extensions.filters.http.fault.v3.FaultAbort */
 export interface FaultAbort {
@@ -2764,6 +2853,75 @@ export interface HttpProtocolOptions_UseDownstreamHttpConfig {
   http_protocol_options?: Http1ProtocolOptions;
   http2_protocol_options?: Http2ProtocolOptions;
   http3_protocol_options?: Http3ProtocolOptions;
+}
+/** envoy.service.auth.v3.AttributeContext */
+export interface AttributeContext {
+  source?: AttributeContext_Peer;
+  destination?: AttributeContext_Peer;
+  request?: AttributeContext_Request;
+  context_extensions?: Record<string, string>;
+  metadata_context?: Metadata;
+  route_metadata_context?: Metadata;
+  tls_session?: AttributeContext_TLSSession;
+}
+/** envoy.service.auth.v3.AttributeContext.HttpRequest */
+export interface AttributeContext_HttpRequest {
+  id?: string;
+  method?: string;
+  headers?: Record<string, string>;
+  header_map?: HeaderMap;
+  path?: string;
+  host?: string;
+  scheme?: string;
+  query?: string;
+  fragment?: string;
+  size?: number;
+  protocol?: string;
+  body?: string;
+  raw_body?: string;
+}
+/** envoy.service.auth.v3.AttributeContext.Peer */
+export interface AttributeContext_Peer {
+  address?: Address;
+  service?: string;
+  labels?: Record<string, string>;
+  principal?: string;
+  certificate?: string;
+}
+/** envoy.service.auth.v3.AttributeContext.Request */
+export interface AttributeContext_Request {
+  time?: string;
+  http?: AttributeContext_HttpRequest;
+}
+/** envoy.service.auth.v3.AttributeContext.TLSSession */
+export interface AttributeContext_TLSSession {
+  sni?: string;
+}
+/** envoy.service.auth.v3.CheckRequest */
+export interface CheckRequest {
+  attributes?: AttributeContext;
+}
+/** envoy.service.auth.v3.CheckResponse */
+export interface CheckResponse {
+  status?: Status;
+  denied_response?: DeniedHttpResponse;
+  ok_response?: OkHttpResponse;
+  dynamic_metadata?: Record<string, unknown>;
+}
+/** envoy.service.auth.v3.DeniedHttpResponse */
+export interface DeniedHttpResponse {
+  status?: HttpStatus;
+  headers?: HeaderValueOption[];
+  body?: string;
+}
+/** envoy.service.auth.v3.OkHttpResponse */
+export interface OkHttpResponse {
+  headers?: HeaderValueOption[];
+  headers_to_remove?: string[];
+  dynamic_metadata?: Record<string, unknown>;
+  response_headers_to_add?: HeaderValueOption[];
+  query_parameters_to_set?: QueryParameter[];
+  query_parameters_to_remove?: string[];
 }
 /** envoy.service.discovery.v3.DiscoveryRequest */
 export interface DiscoveryRequest {

@@ -9,6 +9,7 @@ import type {
   HttpFilter as HttpFilterJson,
   LocalRateLimit as LocalRateLimitJson,
 } from './envoy.gen.ts';
+import { readExtAuthz } from './ext-authz-decoder.ts';
 import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
 import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
@@ -155,6 +156,10 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
     'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': (proxy) => ({
       kind: 'dynamic_forward_proxy',
       config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },
+    }),
+    'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': (authz) => ({
+      kind: 'ext_authz',
+      config: readExtAuthz(authz),
     }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.rbac.v3.RBAC': (rbac) => ({ kind: 'rbac', config: readRbacDefault(rbac) }),

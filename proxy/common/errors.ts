@@ -26,6 +26,7 @@ export type MeshErrorCode =
   | 'fault_abort'
   | 'rate_limited'
   | 'forbidden'
+  | 'unauthorized'
   | 'draining'
   | 'internal';
 
@@ -87,6 +88,7 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   rate_limited: row(429, 'RL', 'internal', 'never', 'local_rate_limited'),
   // Envoy has no flag for it; its details name the policy.
   forbidden: row(403, '-', 'internal', 'never', 'rbac_access_denied_matched_policy[none]'),
+  unauthorized: row(403, 'UAEX', 'internal', 'never', 'ext_authz_denied'),
   draining: row(503, 'OM', 'internal', 'never', 'draining'),
   internal: row(500, '-', 'internal', 'never', 'internal_error'),
 };

@@ -4,6 +4,7 @@ import type { FilterFactory } from '../http/filter.ts';
 import { createRouterFactory } from '../router/router-filter.ts';
 import { createCorsFactory } from './cors.ts';
 import { createDynamicForwardProxyFactory } from './dynamic-forward-proxy.ts';
+import { createExtAuthzFactory } from './ext-authz.ts';
 import { createFaultFactory } from './fault.ts';
 import type { FilterContext } from './filter-context.ts';
 import { createLocalRateLimitFactory } from './local-ratelimit.ts';
@@ -14,6 +15,7 @@ type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => Filte
 const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
   cors: createCorsFactory,
   dynamic_forward_proxy: createDynamicForwardProxyFactory,
+  ext_authz: createExtAuthzFactory,
   fault: createFaultFactory,
   local_ratelimit: createLocalRateLimitFactory,
   rbac: createRbacFactory,

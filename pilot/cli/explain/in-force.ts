@@ -40,6 +40,8 @@ function describeFilter(config: FilterConfig, happened: Pick<Trace, 'response' |
       const isShadow = config.enforcedProbability === 0;
       return { what: 'rate limit', how: `${limits.join('; ')}${isShadow ? ' (only counted)' : ''}` };
     }
+    case 'ext_authz_per_route':
+      return { what: 'authorization', how: config.isDisabled ? 'nobody is asked' : 'a service is asked' };
     case 'rbac':
       return { what: 'check rules', how: describeRbac(config) };
   }

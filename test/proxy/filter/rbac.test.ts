@@ -1,49 +1,22 @@
 /** RBAC beside a real Envoy: the same rules, the same requests, and what becomes of them at each of the two. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { request } from 'undici';
-import { describe, expect, onTestFinished, test, type TestContext } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { typeUrlOf } from '../../../proxy/api/discovery.ts';
 import type {
-  Bootstrap,
   envoy_config_rbac_v3_RBAC as RbacRules,
   envoy_extensions_filters_http_rbac_v3_RBAC as Rbac,
-  HttpConnectionManager,
   Permission,
   Principal,
 } from '../../../proxy/api/envoy.gen.ts';
-import { Backend } from '../../support/backend.ts';
-import { closeAfterTest } from '../../support/closing.ts';
-import { bootstrapText, httpListener, routeConfiguration, routeTo, staticCluster } from '../../support/envoy-json.ts';
-import { startEnvoy } from '../../support/envoy.ts';
-import { type Answer, call, type Call } from '../../support/http-call.ts';
-import { startProxy } from '../../support/in-process-proxy.ts';
-import { requirePeers } from '../../support/peers.ts';
-import { unusedPort } from '../../support/unused-port.ts';
+import {
+  besideEnvoy as besideEnvoyOf,
+  type FilterSetting,
+  type StartFilter,
+  startInHeddle,
+} from '../../support/filter-beside-envoy.ts';
+import { routeConfiguration, routeTo } from '../../support/envoy-json.ts';
+import type { Call } from '../../support/http-call.ts';
 
 const name = 'envoy.filters.http.rbac';
-
-interface Setting {
-  readonly ask: (details: Call) => Promise<Answer>;
-  /** Of the filter, by what stands behind `http.test.rbac.`. */
-  readonly stats: () => Promise<Record<string, number>>;
-}
-
-type Start = (rbac: Rbac, manager?: HttpConnectionManager) => Promise<Setting>;
-
-function managerOf(rbac: Rbac, manager: HttpConnectionManager = {}): HttpConnectionManager {
-  const type = typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBAC');
-  const router = typeUrlOf('envoy.extensions.filters.http.router.v3.Router');
-  return {
-    normalize_path: true,
-    http_filters: [
-      { name, typed_config: { '@type': type, ...rbac } },
-      { name: 'envoy.filters.http.router', typed_config: { '@type': router } },
-    ],
-    ...manager,
-  };
-}
 
 /** `/off` is a route where the filter is replaced by one that does nothing. */
 const perRoute = { [name]: { '@type': typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBACPerRoute') } };
@@ -52,48 +25,20 @@ const routes = routeConfiguration([
   routeTo('application'),
 ]);
 
-async function startHeddle(rbac: Rbac, manager?: HttpConnectionManager): Promise<Setting> {
-  const backend = closeAfterTest(await Backend.start());
-  const listener = httpListener({ routes, manager: managerOf(rbac, manager), direction: 'INBOUND' });
-  const proxy = await startProxy(bootstrapText([listener], [staticCluster('application', [backend.port])]));
-  const text = () => proxy.server.stats.entries().map((stat) => `${stat.name}: ${stat.value}`);
-  return { ask: (details) => call(proxy.port, details), stats: () => Promise.resolve(rbacStats(text())) };
+interface Setting {
+  readonly ask: FilterSetting['ask'];
+  /** By what stands behind `http.test.rbac.`. */
+  readonly stats: () => Promise<Record<string, number>>;
 }
 
-async function startPeer(rbac: Rbac, manager?: HttpConnectionManager): Promise<Setting> {
-  const backend = closeAfterTest(await Backend.start());
-  const [port, admin] = [await unusedPort(), await unusedPort()];
-  const listener = httpListener({ port, routes, manager: managerOf(rbac, manager), direction: 'INBOUND' });
-  const bootstrap = JSON.parse(bootstrapText([listener], [staticCluster('application', [backend.port])])) as Bootstrap;
-  const socket_address = { address: '127.0.0.1', port_value: admin };
-  const dir = mkdtempSync(join(tmpdir(), 'heddle-rbac-'));
-  onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
-  await startEnvoy(
-    join(dir, 'envoy.json'),
-    JSON.stringify({ ...bootstrap, admin: { address: { socket_address } } }),
-    admin,
-  );
-  const stats = async () => {
-    const { body } = await request(`http://127.0.0.1:${admin}/stats`);
-    return rbacStats((await body.text()).split('\n'));
-  };
-  return { ask: (details) => call(port, details), stats };
+async function startRbac(start: StartFilter, rbac: Rbac): Promise<Setting> {
+  const typed_config = { '@type': typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBAC'), ...rbac };
+  const { ask, stats } = await start({ filter: { name, typed_config }, routes });
+  return { ask, stats: () => stats('http.test.rbac.') };
 }
 
-function rbacStats(lines: readonly string[]): Record<string, number> {
-  const found = lines.flatMap((line) => {
-    const [, stat, value] = /^http\.test\.rbac\.(.+): (\d+)$/.exec(line) ?? [];
-    return stat === undefined || value === '0' ? [] : [[stat, Number(value)] as const];
-  });
-  return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function besideEnvoy(title: string, body: (start: Start) => Promise<void>): void {
-  test(title, () => body(startHeddle));
-  test(`${title}: in Envoy too`, (context: TestContext) => {
-    requirePeers(context, 'envoy');
-    return body(startPeer);
-  });
+function besideEnvoy(title: string, body: (start: (rbac: Rbac) => Promise<Setting>) => Promise<void>): void {
+  besideEnvoyOf(title, (start) => body((rbac) => startRbac(start, rbac)));
 }
 
 const anyPermission: Permission[] = [{ any: true }];
@@ -257,9 +202,9 @@ describe('an RBAC rule', () => {
 
 describe('the sidecar itself', () => {
   test('tells the policy that denied', async () => {
-    const { ask } = await startHeddle({ rules: denyWhere(anyPermission) });
+    const { ask } = await startRbac(startInHeddle, { rules: denyWhere(anyPermission) });
     expect((await ask({})).headers['x-heddle-reason']).toBe('- RBAC: access denied, policy shop/rule denies it');
-    const { ask: askAllowing } = await startHeddle({ rules: { action: 'ALLOW' } });
+    const { ask: askAllowing } = await startRbac(startInHeddle, { rules: { action: 'ALLOW' } });
     expect((await askAllowing({})).headers['x-heddle-reason']).toBe('- RBAC: access denied, no policy allows it');
   });
 });
