@@ -52,10 +52,14 @@ export const checkRuleSchema = Type.Object(
   {
     host: s.optional(Type.String({ description: 'The rule is for all workloads of this service.' })),
     selector: s.optional(s.message({ matchLabels: s.stringMap })),
-    action: Type.Enum(['ALLOW', 'DENY'], {
-      description: 'DENY rules come first; where there are ALLOW rules one of them must match.',
+    action: Type.Enum(['ALLOW', 'DENY', 'CUSTOM'], {
+      description:
+        'CUSTOM asks a provider after the others; DENY rules come first; where there are ALLOW rules one of them must match.',
     }),
     match: s.optional(Type.Array(match, { description: 'One of these must hold; default every request.' })),
+    provider: s.optional(
+      Type.String({ description: "Of CUSTOM: the name of one of the mesh configuration's extensionProviders." }),
+    ),
     mode: s.optional(s.oneOf('ENFORCE', 'SHADOW')),
   },
   { additionalProperties: false, description: 'Which requests workloads and gateways answer.' },

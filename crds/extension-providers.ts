@@ -1,6 +1,7 @@
 /** MeshConfig's providers of telemetry: their names, and what each kind of them looks like. */
 import type { Static } from 'typebox';
 import { checkFileAccessLog, fileAccessLog } from './access-log.ts';
+import { authorizationService, checkAuthorizationService } from './authorization-provider.ts';
 import { type Findings, show } from './findings.ts';
 import { checkOpenTelemetry, openTelemetryProvider } from './mesh-tracing.ts';
 import * as s from './schema.ts';
@@ -12,6 +13,7 @@ export const extensionProviders = s.listOf(
     name: s.string,
     opentelemetry: s.optional(openTelemetryProvider),
     envoyFileAccessLog: s.optional(fileAccessLog),
+    envoyExtAuthzGrpc: s.optional(authorizationService),
   }),
 );
 
@@ -22,14 +24,19 @@ export function checkExtensionProviders(
   findings: Findings,
 ): void {
   const names = new Set<string>();
-  for (const [index, { name, opentelemetry, envoyFileAccessLog }] of (providers ?? []).entries()) {
+  for (const [index, provider] of (providers ?? []).entries()) {
+    const { name, opentelemetry, envoyFileAccessLog, envoyExtAuthzGrpc } = provider;
     const path = `extensionProviders[${index}]`;
     const key = name.toLowerCase();
     if (name === '') findings.error(`${path}.name`, 'must not be empty');
     if (names.has(key)) findings.error(`${path}.name`, `must be unique, got ${show(name)} again`);
     names.add(key);
-    if ((opentelemetry === undefined) === (envoyFileAccessLog === undefined)) {
-      findings.error(path, 'must have one of opentelemetry and envoyFileAccessLog');
+    const given = [opentelemetry, envoyFileAccessLog, envoyExtAuthzGrpc].filter((kind) => kind !== undefined);
+    if (given.length !== 1) {
+      findings.error(path, 'must have one of opentelemetry, envoyFileAccessLog and envoyExtAuthzGrpc');
+    }
+    if (envoyExtAuthzGrpc !== undefined) {
+      checkAuthorizationService(envoyExtAuthzGrpc, `${path}.envoyExtAuthzGrpc`, findings);
     }
     if (opentelemetry !== undefined) checkOpenTelemetry(opentelemetry, `${path}.opentelemetry`, findings);
     if (envoyFileAccessLog !== undefined)

@@ -4,6 +4,8 @@
  */
 import type { AccessLogConfig } from './access-log.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
+import type { AuthorizationConfig } from './authorization-provider.ts';
+import { authorizationFaults } from './check-rule-references.ts';
 import type { CheckRuleSpec } from './check-rule.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
@@ -27,7 +29,7 @@ export interface Mesh {
   /** Whether workloads have registered a service of this full name (lower case), beside those that `resources` define. */
   serviceExists(host: string): boolean;
   /** Of the process; undefined where nobody knows it. */
-  readonly meshConfig?: AccessLogConfig | undefined;
+  readonly meshConfig?: (AccessLogConfig & AuthorizationConfig) | undefined;
 }
 
 export interface ReferenceFindings {
@@ -45,6 +47,9 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
+  if (resource.kind === 'CheckRule' && mesh.mesh.meshConfig !== undefined) {
+    findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
+  }
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
   if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });

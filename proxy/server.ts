@@ -302,7 +302,7 @@ export class ProxyServer implements Lifecycle {
 
   #createMetricsSink(clusterName: string): MetricsSink {
     return new MetricsSink({
-      target: () => this.clusters.get(clusterName)?.pick()?.address,
+      target: () => this.clusters.find(clusterName)?.pick()?.address,
       node: this.bootstrap.node,
       metrics: this.metrics,
       stats: this.stats,
@@ -318,7 +318,7 @@ export class ProxyServer implements Lifecycle {
     const name = bootstrap.ads?.clusterName ?? '';
     return new AdsClient({
       bootstrap,
-      endpoints: () => this.clusters.get(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
+      endpoints: () => this.clusters.find(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
       sink: this.#xdsSink(),
       clock: this.#clock,
       random: this.#random,

@@ -16,14 +16,31 @@ import type { Check } from './check.ts';
 import { checkLabels, checkSelector } from './labels.ts';
 import { checkStringMatch, isPresenceMatch } from './string-match.ts';
 
-export const checkCheckRule: Check<CheckRuleSpec> = ({ host, selector, match = [] }, _metadata, findings) => {
+export const checkCheckRule: Check<CheckRuleSpec> = (spec, _metadata, findings) => {
+  const { host, selector, match = [] } = spec;
   if ((host === undefined) === (selector === undefined)) {
     findings.error('spec', 'must have one of host and selector');
   }
   if (host !== undefined) findings.expect('spec.host', domainFault(host));
   if (selector !== undefined) checkSelector(selector.matchLabels, 'spec.selector.matchLabels', findings);
+  checkProvider(spec, findings);
   for (const [index, one] of match.entries()) checkMatch(one, `spec.match[${index}]`, findings);
 };
+
+/** What is asked is up to routes, which know nothing of who asks: only a port says where a provider is asked. */
+function checkProvider({ action, provider, match = [], mode }: CheckRuleSpec, findings: Findings): void {
+  if (action !== 'CUSTOM') {
+    if (provider !== undefined) findings.error('spec.provider', `has no effect on ${action}`);
+    return;
+  }
+  if (!provider) findings.error('spec.provider', 'must be set where action is CUSTOM');
+  if (mode === 'SHADOW') findings.error('spec.mode', 'must be ENFORCE where action is CUSTOM');
+  for (const [index, one] of match.entries()) {
+    for (const key of Object.keys(one).filter((each) => each !== 'ports')) {
+      findings.error(`spec.match[${index}].${key}`, 'is not supported where action is CUSTOM, only ports');
+    }
+  }
+}
 
 function checkMatch(match: CheckMatch, path: string, findings: Findings): void {
   const { source = {}, methods = [], paths = [], headers = {}, withoutHeaders = {}, lists = [] } = match;

@@ -34,7 +34,9 @@ export interface ResolvedRule {
   /** Full name; undefined where `selector` says for whom the rule is. */
   readonly hostname: string | undefined;
   readonly selector: Labels;
-  readonly action: 'ALLOW' | 'DENY';
+  readonly action: CheckRuleSpec['action'];
+  /** Of CUSTOM, and known. */
+  readonly provider: string | undefined;
   readonly isShadow: boolean;
   /** None: every request. */
   readonly matches: readonly ResolvedMatch[];
@@ -88,6 +90,8 @@ export interface CheckRuleInput {
   /** By the hostname of the service. */
   readonly instances: ReadonlyMap<string, readonly Workload[]>;
   readonly lists: ListValues;
+  /** Names of those that can be asked. */
+  readonly providers: readonly string[];
 }
 
 /** `previous` where nothing in it has changed. */
@@ -97,13 +101,17 @@ export function resolveCheckRules(input: CheckRuleInput, previous: CheckRules = 
 }
 
 function resolveRule({ spec, metadata: { namespace, name } }: CheckRule, input: CheckRuleInput): ResolvedRule {
-  const { host, selector, action, match = [], mode } = spec;
+  const { host, selector, match = [], mode, provider } = spec;
+  const isLost = spec.action === 'CUSTOM' && !input.providers.includes(provider ?? '');
+  // Its provider was there when it was applied: what nobody can be asked for is not let in.
+  const action = isLost ? 'DENY' : spec.action;
   return {
     name: `${namespace}/${name}`,
     namespace,
     hostname: host && fullName(host, namespace),
     selector: selector?.matchLabels ?? {},
     action,
+    provider,
     isShadow: mode === 'SHADOW',
     matches: match.map((one) => ({
       match: one,
@@ -134,7 +142,7 @@ function addressesOf(
   const meant = new Set<string>();
   const others = new Set<string>();
   for (const workload of everyone) (isMeant(workload) ? meant : others).add(workload.address);
-  return [...meant].filter((address) => isIP(address) !== 0 && (action === 'DENY' || !others.has(address))).sort();
+  return [...meant].filter((address) => isIP(address) !== 0 && (action !== 'ALLOW' || !others.has(address))).sort();
 }
 
 function fullName(host: string, namespace: string): string {

@@ -16,11 +16,13 @@ import type {
   RouteConfiguration,
 } from '../../proxy/api/envoy.gen.ts';
 import type { ResolvedMatch, ResolvedRule } from '../model/check-rules.ts';
+import { authorizationFilterName } from './authorization.ts';
 import { allowFilterName, allowStatPrefix, denyFilterName, denyStatPrefix } from './http-filters.ts';
 import { buildAbsenceMatcher, buildHeaderMatcher } from './route-match.ts';
 
 type FilterConfigs = NonNullable<RouteConfiguration['typed_per_filter_config']>;
 
+const extAuthzPerRouteType = typeUrlOf('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute');
 const rbacPerRouteType = typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBACPerRoute');
 
 /** For a route configuration of an application's, or a gateway's, `port`; nothing where no rule is for it. */
@@ -37,6 +39,11 @@ export function buildCheckFilters(
     );
     if (config !== undefined) configs[filterName] = { '@type': rbacPerRouteType, ...config };
   }
+  for (const rule of rules) {
+    if (rule.action !== 'CUSTOM' || rule.provider === undefined || buildPolicies(rule, port).length === 0) continue;
+    const check_settings = { context_extensions: { rule: rule.name } };
+    configs[authorizationFilterName(rule.provider)] ??= { '@type': extAuthzPerRouteType, check_settings };
+  }
   return Object.keys(configs).length === 0 ? {} : { typed_per_filter_config: configs };
 }
 
@@ -45,7 +52,7 @@ const actions = [
   { action: 'ALLOW', filterName: allowFilterName },
 ] as const;
 
-type Action = ResolvedRule['action'];
+type Action = (typeof actions)[number]['action'];
 
 function buildRbac(rules: readonly ResolvedRule[], action: Action, port: number): RBACPerRoute | undefined {
   const enforced = rules.filter(({ isShadow }) => !isShadow);

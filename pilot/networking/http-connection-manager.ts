@@ -1,12 +1,19 @@
 /** The HTTP connection manager of a sidecar's listeners, and what they tell about their traffic. */
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
-import type { envoy_config_listener_v3_Filter as Filter, HttpConnectionManager } from '../../proxy/api/envoy.gen.ts';
+import type {
+  envoy_config_listener_v3_Filter as Filter,
+  HttpConnectionManager,
+  HttpFilter,
+} from '../../proxy/api/envoy.gen.ts';
 import { gatewayHttpFilters, inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
 
 const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 
-/** What the listeners of a sidecar tell about its requests. */
-export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
+/** What the listeners of a sidecar tell others about its requests. */
+export interface ListenerReports extends Pick<HttpConnectionManager, 'access_log' | 'tracing'> {
+  /** Filters that ask others whether requests may come in; default none. Nothing is asked on the way out. */
+  readonly authorization?: readonly HttpFilter[];
+}
 
 /** The part of it that is about connections without requests. */
 export function connectionReports({ access_log }: ListenerReports): Pick<ListenerReports, 'access_log'> {
@@ -14,13 +21,17 @@ export function connectionReports({ access_log }: ListenerReports): Pick<Listene
 }
 
 /** What differs between connection managers. */
-export type ManagerPlan = Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
+export type ManagerPlan = ListenerReports & Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config'>;
 
-const httpFilters = { INBOUND: inboundHttpFilters, OUTBOUND: outboundHttpFilters, GATEWAY: gatewayHttpFilters };
+const httpFilters = {
+  INBOUND: inboundHttpFilters,
+  OUTBOUND: () => [...outboundHttpFilters],
+  GATEWAY: gatewayHttpFilters,
+};
 
 /** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. `more` says otherwise. */
 export function buildHttpConnectionManager(
-  plan: ManagerPlan,
+  { authorization = [], ...plan }: ManagerPlan,
   role: keyof typeof httpFilters,
   more: Partial<HttpConnectionManager> = {},
 ): Filter {
@@ -33,7 +44,7 @@ export function buildHttpConnectionManager(
     // Sidecars speak plain text with each other: what the gateway has seen reaches the application by its word alone.
     forward_client_cert_details: 'ALWAYS_FORWARD_ONLY',
     ...more,
-    http_filters: [...httpFilters[role]],
+    http_filters: httpFilters[role](authorization),
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
   return { name: 'envoy.filters.network.http_connection_manager', typed_config };

@@ -44,10 +44,14 @@ const trafficRules: readonly HttpFilter[] = [
 export const outboundHttpFilters: readonly HttpFilter[] = [cors, ...trafficRules, router];
 
 /** Of gateways, where strangers arrive. */
-export const gatewayHttpFilters: readonly HttpFilter[] = [cors, ...checks, ...trafficRules, router];
+export function gatewayHttpFilters(authorization: readonly HttpFilter[]): HttpFilter[] {
+  return [cors, ...checks, ...authorization, ...trafficRules, router];
+}
 
 /** Rules of traffic act where a request is sent from; who may come in is decided here. */
-export const inboundHttpFilters: readonly HttpFilter[] = [...checks, router];
+export function inboundHttpFilters(authorization: readonly HttpFilter[]): HttpFilter[] {
+  return [...checks, ...authorization, router];
+}
 
 /** Envoy counts under the words that stand here, whatever routes say. */
 function checkFilter(name: string, prefix: string): HttpFilter {

@@ -1,4 +1,5 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
+import { authorizationProviders } from '../../crds/authorization-provider.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { type CheckRule, type ListValues, noListValues, resolveCheckRules } from '../model/check-rules.ts';
@@ -68,6 +69,7 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
       workloads: everyone,
       instances: workloads,
       lists: input.lists ?? noListValues,
+      providers: authorizationProviders(input.meshConfig ?? noMeshConfig).map(({ name }) => name),
     },
     previous?.checks,
   );

@@ -1,4 +1,5 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
+import { isAuthorizationService } from '../../crds/authorization-provider.ts';
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
 import { isGateway, type NodeMetadata } from '../../proxy/api/node.ts';
@@ -8,6 +9,7 @@ import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
+import { parseOutboundClusterName } from '../networking/cluster-name.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -17,6 +19,7 @@ import {
 } from '../networking/endpoints.ts';
 import type { InboundInterception } from '../networking/intercepted-inbound.ts';
 import { buildInterceptedInboundClusters } from '../networking/intercepted-inbound.ts';
+import { withHttp2 } from '../networking/http2-options.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
@@ -133,7 +136,9 @@ function createClusterSets(encoder: ResourceEncoder) {
     needsEndpoints: cluster.type === 'EDS',
   });
   const outbound = memoize((config: PushConfig, key: Client | LocatedClient) =>
-    buildOutboundClusters(config, key).map(encode),
+    buildOutboundClusters(config, key)
+      .map((cluster) => (isAsked(cluster, config) ? withHttp2(cluster) : cluster))
+      .map(encode),
   );
   const hasNames = memoize((config: PushConfig, _key: null) => config.services.all.some(isLookedUp));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
@@ -150,6 +155,11 @@ function createClusterSets(encoder: ResourceEncoder) {
     const own = isIntercepted(node) ? intercepted(config, inboundInterceptionOf(node, config)) : inbound(node, null);
     return setOf([...outbound(config, client), ...own]);
   };
+}
+
+function isAsked({ name = '' }: Cluster, { meshConfig }: PushConfig): boolean {
+  const parsed = parseOutboundClusterName(name);
+  return parsed !== undefined && isAuthorizationService(meshConfig, parsed);
 }
 
 function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {

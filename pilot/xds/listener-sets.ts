@@ -9,6 +9,7 @@ import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
+import { buildAuthorizationFilters } from '../networking/authorization.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
 import { buildDnsListener, type DnsInterception } from '../networking/dns-listener.ts';
 import { buildInterceptedInboundListener, type InboundInterception } from '../networking/intercepted-inbound.ts';
@@ -111,6 +112,7 @@ export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: Wo
   return {
     ...buildAccessLogs(telemetries, listenerClient(node, telemetries), mode),
     ...buildTracing(node, telemetries.meshConfig),
+    authorization: buildAuthorizationFilters(telemetries.meshConfig),
   };
 }
 

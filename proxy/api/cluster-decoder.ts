@@ -22,17 +22,12 @@ import { readBalancing } from './load-balancing-decoder.ts';
 import { readSourceAddresses } from './source-addresses-decoder.ts';
 import { readUpstreamTransport } from './transport-socket-decoder.ts';
 
-/** A cluster from CDS. Those are for requests, and requests go upstream as HTTP/1.1. */
+/** A cluster from CDS. */
 export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
-  return decodeFields(json, '', (fields) => {
-    const cluster = readCluster(fields);
-    if (cluster.protocol === 'http2')
-      fields.failHere('must speak HTTP/1.1: HTTP/2 is for gRPC services of the bootstrap');
-    return cluster;
-  });
+  return decodeFields(json, '', readCluster);
 }
 
-/** Any cluster: the bootstrap also has those behind gRPC services, which speak HTTP/2. */
+/** Requests go upstream as HTTP/1.1: clusters with HTTP/2 are those behind gRPC services that the proxy itself calls. */
 export function readCluster(fields: Fields<ClusterJson>): Cluster {
   fields.ignore('alt_stat_name');
   const name = fields.name('name');

@@ -11,13 +11,16 @@ import { statusOfName } from './http-status.ts';
 import type { StringMatcher } from './route.ts';
 import { readStringMatcher } from './route-match-decoder.ts';
 
-export function readExtAuthz(fields: Fields<ExtAuthzJson>): ExtAuthzConfig {
+export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean): ExtAuthzConfig {
   const service = fields.required('grpc_service');
+  const cluster = service.required('envoy_grpc');
   const timeoutMs = service.durationMs('timeout', 200);
   fields.choice('transport_api_version', ['AUTO', 'V3']);
   return {
     kind: 'ext_authz',
-    clusterName: service.required('envoy_grpc').name('cluster_name'),
+    isDisabled,
+    clusterName: cluster.name('cluster_name'),
+    authority: cluster.text('authority'),
     timeoutMs,
     failureModeAllow: fields.flag('failure_mode_allow'),
     failureModeAllowHeaderAdd: fields.flag('failure_mode_allow_header_add'),

@@ -4,8 +4,12 @@ import type { StringMatcher } from './route.ts';
 /** `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`, as it stands in the filter chain. */
 export interface ExtAuthzConfig {
   readonly kind: 'ext_authz';
+  /** Only routes that configure the filter ask (`HttpFilter.disabled`); default false. */
+  readonly isDisabled: boolean;
   /** Of the service that is asked, `envoy.service.auth.v3.Authorization`. */
   readonly clusterName: string;
+  /** What the service is called by; empty: by its address. */
+  readonly authority: string;
   /** Of one question; default 200 ms, 0 = none. */
   readonly timeoutMs: number;
   /** Default false: who cannot be asked for is not let in. */

@@ -159,7 +159,7 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
     }),
     'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': (authz) => ({
       kind: 'ext_authz',
-      config: readExtAuthz(authz),
+      config: readExtAuthz(authz, fields.flag('disabled')),
     }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.rbac.v3.RBAC': (rbac) => ({ kind: 'rbac', config: readRbacDefault(rbac) }),

@@ -1,6 +1,7 @@
 /** Asks an authorization service, over one connection at a time and with a bound on open questions. */
 import { Client, credentials, type ClientUnaryCall } from '@grpc/grpc-js';
 import { checkMethod } from '../api/authorization-service.ts';
+import type { ExtAuthzConfig } from '../api/ext-authz.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
 
 const channelOptions = {
@@ -13,27 +14,24 @@ const channelOptions = {
 
 export type CheckResult = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-export interface AuthorizationClientOptions {
-  readonly clusters: Pick<ClusterManager, 'get'>;
-  readonly clusterName: string;
-  /** 0: none. */
-  readonly timeoutMs: number;
-}
+type AuthorizationTarget = Pick<ExtAuthzConfig, 'clusterName' | 'authority' | 'timeoutMs'>;
 
 export class AuthorizationClient {
-  readonly #options: AuthorizationClientOptions;
+  readonly #clusters: Pick<ClusterManager, 'find'>;
+  readonly #config: AuthorizationTarget;
   #client: Client | undefined = undefined;
   #address = '';
   #open = 0;
 
-  constructor(options: AuthorizationClientOptions) {
-    this.#options = options;
+  constructor(clusters: Pick<ClusterManager, 'find'>, config: AuthorizationTarget) {
+    this.#clusters = clusters;
+    this.#config = config;
   }
 
   /** Calls back once, and never before it returns; the returned function gives the question up. */
   check(request: Uint8Array, done: (result: CheckResult) => void): () => void {
-    const { clusters, clusterName, timeoutMs } = this.#options;
-    const cluster = clusters.get(clusterName);
+    const { clusterName, timeoutMs } = this.#config;
+    const cluster = this.#clusters.find(clusterName);
     const address = cluster?.pick()?.address;
     if (cluster === undefined || address === undefined) {
       return later(done, `cluster ${clusterName} has no host to ask`);
@@ -61,7 +59,9 @@ export class AuthorizationClient {
     if (this.#client !== undefined && this.#address === address) return this.#client;
     this.#client?.close();
     this.#address = address;
-    this.#client = new Client(address, credentials.createInsecure(), channelOptions);
+    const { authority } = this.#config;
+    const own = authority === '' ? {} : { 'grpc.default_authority': authority };
+    this.#client = new Client(address, credentials.createInsecure(), { ...channelOptions, ...own });
     return this.#client;
   }
 }

@@ -33,12 +33,11 @@ interface AuthorizationScope {
 
 export function createExtAuthzFactory(context: FilterContext, { name, config }: HttpFilterConfig): FilterFactory {
   if (config?.kind !== 'ext_authz') throw new Error('the filter is decoded with its service');
-  const { clusterName, timeoutMs } = config;
   const scope: AuthorizationScope = {
     name,
     config,
     context,
-    client: new AuthorizationClient({ clusters: context.clusters, clusterName, timeoutMs }),
+    client: new AuthorizationClient(context.clusters, config),
     readAttributes: createAttributeReader(config),
     stats: new AuthorizationStats(context, config.statPrefix),
   };
@@ -63,10 +62,10 @@ class ExtAuthzFilter implements HttpFilter {
   }
 
   decodeHeaders(): FilterStatus {
-    const { name, context, client, readAttributes } = this.#scope;
+    const { name, config, context, client, readAttributes } = this.#scope;
     const ofRoute = currentRoute(this.#stream, context.routes)?.filterConfigs?.[name];
     const route = ofRoute?.kind === 'ext_authz_per_route' ? ofRoute : undefined;
-    if (route?.isDisabled === true) return 'continue';
+    if (route === undefined ? config.isDisabled : route.isDisabled) return 'continue';
     const attributes = readAttributes(this.#stream, route?.contextExtensions ?? noExtensions);
     const question = (this.#question += 1);
     this.#cancel = client.check(encodeCheckRequest({ attributes }), (result) => {

@@ -102,7 +102,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   /** Connects at once: many servers speak first. */
   start(): void {
     const name = this.#proxy.chooseCluster()?.name;
-    this.cluster = name === undefined ? undefined : this.#proxy.clusters.get(name);
+    this.cluster = name === undefined ? undefined : this.#proxy.clusters.find(name);
     if (this.cluster !== undefined) {
       this.#connect(this.cluster);
       return;

@@ -1,6 +1,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { MeshConfig } from '../../crds/mesh-config.ts';
+import { AuthorizationServer } from '../support/authorization-server.ts';
 import { Backend } from '../support/backend.ts';
 import { closeAfterTest } from '../support/closing.ts';
 import { type Answer, call, type Call } from '../support/http-call.ts';
@@ -20,10 +22,13 @@ spec: { ${spec} }
 const forClient = 'selector: { matchLabels: { app: client } }';
 
 /** A workload named `client` whose sidecar checks what comes in. */
-async function start(yaml = ''): Promise<{ mesh: LiveMesh; ask: (details?: Call) => Promise<Answer> }> {
+async function start(
+  yaml = '',
+  meshConfig: MeshConfig = {},
+): Promise<{ mesh: LiveMesh; ask: (details?: Call) => Promise<Answer> }> {
   const application = closeAfterTest(await Backend.start('application'));
   const client = { labels: { app: 'client' }, appPort: application.port };
-  const mesh = await LiveMesh.start({ instances: [], yaml, client });
+  const mesh = await LiveMesh.start({ instances: [], yaml, client, pilot: { meshConfig } });
   return { mesh, ask: (details = {}) => call(mesh.inboundPort, details) };
 }
 
@@ -65,6 +70,33 @@ besideEachSidecar(() => {
       const statuses = await Promise.all(['ann', 'bob', 'eve'].map((user) => ask({ headers: { 'x-user': user } })));
       expect(statuses.map(({ status }) => status)).toEqual([200, 200, 403]);
       expect((await ask()).status).toBe(403);
+    });
+
+    test('that asks a provider lets in whom the provider lets in', async () => {
+      const service = closeAfterTest(
+        await AuthorizationServer.start(({ attributes }) => {
+          const isKnown = attributes?.request?.http?.headers?.['x-user'] === 'ann';
+          return { status: { code: isKnown ? 0 : 7 } };
+        }),
+      );
+      const entry = `
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: authz, namespace: default }
+spec: { hosts: [authz.example.com], ports: [{ number: 9191, name: grpc, protocol: GRPC, targetPort: ${service.port} }], resolution: STATIC, endpoints: [{ address: 127.0.0.1 }] }
+`;
+      const asking = checkRule(`${forClient}, action: CUSTOM, provider: authz`);
+      const envoyExtAuthzGrpc = { service: 'authz.example.com', port: 9191 };
+      const { mesh, ask } = await start(entry, { extensionProviders: [{ name: 'authz', envoyExtAuthzGrpc }] });
+      expect((await ask()).status).toBe(200);
+      expect(service.asked).toEqual([]);
+      await mesh.apply(asking);
+      expect((await ask({ headers: { 'x-user': 'ann' } })).status).toBe(200);
+      expect((await ask({ headers: { 'x-user': 'eve' } })).status).toBe(403);
+      expect(service.asked[0]?.attributes?.context_extensions).toEqual({ rule: 'default/rule' });
+      await service.close();
+      expect((await ask({ headers: { 'x-user': 'ann' } })).status).toBe(403);
     });
 
     test('of a list at a URL follows the list', async () => {

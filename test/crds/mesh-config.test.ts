@@ -135,7 +135,7 @@ accessLogFormat: '{"a": [1, "%NOBODY%"]}'`,
     [
       'a provider without a log',
       'extensionProviders: [{ name: a }]',
-      'extensionProviders[0]: must have one of opentelemetry and envoyFileAccessLog',
+      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog and envoyExtAuthzGrpc',
     ],
     [
       'a provider of another kind',

@@ -12,6 +12,7 @@ describe('a CheckRule', () => {
       'for workloads with labels',
       checkRule({ host: undefined, selector: { matchLabels: { app: 'a' } }, action: 'ALLOW' }),
     ],
+    ['that asks a provider', checkRule({ action: 'CUSTOM', provider: 'a', match: [{ ports: [8080] }] })],
     ['that only counts', checkRule({ mode: 'SHADOW' })],
     [
       'of sources',
@@ -48,7 +49,18 @@ describe('a CheckRule', () => {
 
   test.each([
     ['without an action', checkRule({ action: undefined }), 'spec.action: is required'],
-    ['that asks somebody', checkRule({ action: 'CUSTOM' }), expect.stringContaining('spec.action: ')],
+    ['that asks nobody', checkRule({ action: 'CUSTOM' }), 'spec.provider: must be set where action is CUSTOM'],
+    ['that needs not ask', checkRule({ provider: 'a' }), 'spec.provider: has no effect on DENY'],
+    [
+      'that asks in the shadow',
+      checkRule({ action: 'CUSTOM', provider: 'a', mode: 'SHADOW' }),
+      'spec.mode: must be ENFORCE where action is CUSTOM',
+    ],
+    [
+      'that asks about some requests',
+      checkRule({ action: 'CUSTOM', provider: 'a', match: [{ ports: [80], methods: ['GET'] }] }),
+      'spec.match[0].methods: is not supported where action is CUSTOM, only ports',
+    ],
     ['with another status', checkRule({ status: 429 }), expect.stringContaining('spec.status: ')],
     ['for nobody', checkRule({ host: undefined }), 'spec: must have one of host and selector'],
     ['for two', checkRule({ selector: { matchLabels: { a: 'b' } } }), 'spec: must have one of host and selector'],
@@ -130,6 +142,23 @@ describe('a CheckRule', () => {
     const rule = JSON.parse(JSON.stringify(checkRule({ host: undefined, selector: {} }))) as unknown;
     expect(errorsOf(rule)).toEqual([]);
     expect(warningsOf(rule)).toEqual([expect.stringContaining('it selects every workload of the namespace')]);
+  });
+
+  test('of a provider that the mesh configuration does not have is refused', () => {
+    const rule = (provider: string) => ({
+      kind: 'CheckRule',
+      spec: { selector: {}, action: 'CUSTOM', provider },
+      metadata: { name: 'rule', namespace: 'default' },
+    });
+    const extensionProviders = [{ name: 'opa', envoyExtAuthzGrpc: { service: 'opa.example.com', port: 9191 } }];
+    const mesh = new MeshIndex({ resources: [], serviceExists: () => true, meshConfig: { extensionProviders } });
+    expect(checkReferences(rule('opa'), mesh).errors).toEqual([]);
+    expect(checkReferences(rule('oqa'), mesh).errors).toEqual([
+      {
+        path: 'spec.provider',
+        message: 'no provider of authorization "oqa" is in the mesh configuration (did you mean "opa"?)',
+      },
+    ]);
   });
 
   test('of a host that no service has is warned about', () => {

@@ -95,3 +95,8 @@ describe('a CheckRule is for', () => {
     });
   });
 });
+
+test('a CheckRule whose provider is not there any more lets nobody in', () => {
+  const { checks } = contextOf(rule('host: reviews, action: CUSTOM, provider: gone'));
+  expect(checks.all[0]).toMatchObject({ action: 'DENY', matches: [] });
+});

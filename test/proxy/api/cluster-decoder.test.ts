@@ -5,7 +5,7 @@ import type { Cluster, ClusterLoadAssignment, LbEndpoint } from '../../../proxy/
 import { serviceMetadata, workloadMetadata } from '../../../proxy/api/istio-metadata.ts';
 import { readJson } from '../../../proxy/api/protojson.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
-import { assignmentJson, edsClusterJson, http2Options, staticClusterJson, typed } from './samples.ts';
+import { assignmentJson, edsClusterJson, staticClusterJson, typed } from './samples.ts';
 
 function decode(json: Cluster) {
   return decodeCluster(requireValue(readJson('envoy.config.cluster.v3.Cluster', json), 'sample'));
@@ -176,11 +176,6 @@ describe('a cluster is refused', () => {
       'with half a service',
       { ...edsClusterJson('a'), metadata: { filter_metadata: { istio: { services: [{ name: 'a' }] } } } },
       'metadata.filter_metadata: must name host, name and namespace in istio.services[0]',
-    ],
-    [
-      'with HTTP/2, which only gRPC services of the bootstrap speak',
-      { ...edsClusterJson('a'), typed_extension_protocol_options: http2Options },
-      'must speak HTTP/1.1: HTTP/2 is for gRPC services of the bootstrap',
     ],
   ])('%s', (_why, json, fault) => {
     expect(faults(json).split('\n').sort()).toEqual(fault.split('\n').sort());
