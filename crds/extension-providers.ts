@@ -7,6 +7,7 @@ import {
   httpAccessLogService,
   tcpAccessLogService,
 } from './access-log.ts';
+import { authorizationService, checkAuthorizationService } from './authorization-provider.ts';
 import { type Findings, show } from './findings.ts';
 import { checkOpenTelemetry, openTelemetryProvider } from './mesh-tracing.ts';
 import * as s from './schema.ts';
@@ -20,6 +21,7 @@ export const extensionProviders = s.listOf(
     envoyFileAccessLog: s.optional(fileAccessLog),
     envoyHttpAls: s.optional(httpAccessLogService),
     envoyTcpAls: s.optional(tcpAccessLogService),
+    envoyExtAuthzGrpc: s.optional(authorizationService),
   }),
 );
 
@@ -39,22 +41,28 @@ export function checkExtensionProviders(
     if (name === '') findings.error(`${path}.name`, 'must not be empty');
     if (names.has(key)) findings.error(`${path}.name`, `must be unique, got ${show(name)} again`);
     names.add(key);
-    const { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls } = provider;
-    const given = [opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls].filter((kind) => kind !== undefined);
-    if (given.length !== 1) {
-      findings.error(path, 'must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls');
+    const { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls, envoyExtAuthzGrpc } = provider;
+    const all = [opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls, envoyExtAuthzGrpc];
+    if (all.filter((kind) => kind !== undefined).length !== 1) {
+      findings.error(
+        path,
+        'must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls and envoyExtAuthzGrpc',
+      );
     }
     checkKinds(provider, path, findings);
   }
 }
 
 function checkKinds(
-  { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls }: ExtensionProvider,
+  { opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls, envoyExtAuthzGrpc }: ExtensionProvider,
   path: string,
   findings: Findings,
 ): void {
   if (opentelemetry !== undefined) checkOpenTelemetry(opentelemetry, `${path}.opentelemetry`, findings);
   if (envoyFileAccessLog !== undefined) checkFileAccessLog(envoyFileAccessLog, `${path}.envoyFileAccessLog`, findings);
   if (envoyHttpAls !== undefined) checkAccessLogService(envoyHttpAls, `${path}.envoyHttpAls`, findings);
+  if (envoyExtAuthzGrpc !== undefined) {
+    checkAuthorizationService(envoyExtAuthzGrpc, `${path}.envoyExtAuthzGrpc`, findings);
+  }
   if (envoyTcpAls !== undefined) checkAccessLogService(envoyTcpAls, `${path}.envoyTcpAls`, findings);
 }

@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox';
 import { canarySchema } from './canary.ts';
 import { checkCanary } from './checks/canary.ts';
 import type { Check, CheckedMetadata } from './checks/check.ts';
+import { checkCheckRule } from './checks/check-rule.ts';
 import { checkDestinationRule } from './checks/destination-rule.ts';
 import { checkGateway } from './checks/gateway.ts';
 import { checkRateLimit } from './checks/rate-limit.ts';
@@ -12,6 +13,7 @@ import { checkSidecar } from './checks/sidecar.ts';
 import { checkTelemetry } from './checks/telemetry.ts';
 import { checkVirtualService } from './checks/virtual-service.ts';
 import { checkWorkloadEntry } from './checks/workload-entry.ts';
+import { checkRuleSchema } from './check-rule.ts';
 import { destinationRuleSchema } from './destination-rule.ts';
 import type { Findings } from './findings.ts';
 import { gatewaySchema } from './gateway.ts';
@@ -190,6 +192,23 @@ export const kinds: readonly Kind[] = [
     },
     canarySchema,
     checkCanary,
+  ),
+  defineKind(
+    {
+      group: 'networking.heddle.dev',
+      versions: ['v1alpha1'],
+      kind: 'CheckRule',
+      plural: 'checkrules',
+      shortNames: ['chk'],
+      printerColumns: [
+        column('Host', '.spec.host', 'The service whose workloads enforce the rule'),
+        column('Action', '.spec.action', 'What becomes of the requests that the rule is about'),
+        column('Mode', '.spec.mode', 'Whether requests are refused, or only counted'),
+        age,
+      ],
+    },
+    checkRuleSchema,
+    checkCheckRule,
   ),
   defineKind(
     {

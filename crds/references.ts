@@ -6,6 +6,9 @@ import type { AccessLogConfig } from './access-log.ts';
 import { type CanarySpec, hostOfCanary } from './canary.ts';
 import { checkCanaryReferences } from './canary-references.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
+import type { AuthorizationConfig } from './authorization-provider.ts';
+import { authorizationFaults } from './check-rule-references.ts';
+import type { CheckRuleSpec } from './check-rule.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
 import { checkGatewayPorts } from './gateway-references.ts';
@@ -30,7 +33,7 @@ export interface Mesh {
   /** Whether workloads have registered a service of this full name (lower case), beside those that `resources` define. */
   serviceExists(host: string): boolean;
   /** Of the process; undefined where nobody knows it. */
-  readonly meshConfig?: AccessLogConfig | undefined;
+  readonly meshConfig?: (AccessLogConfig & AuthorizationConfig) | undefined;
 }
 
 export interface ReferenceFindings {
@@ -47,9 +50,10 @@ interface Context {
 export function checkReferences(resource: SomeResource, mesh: MeshIndex, previous?: SomeResource): ReferenceFindings {
   const findings: ReferenceFindings = { errors: [], warnings: [] };
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
-  if (resource.kind === 'RateLimit') {
-    checkRateLimit(resource, { mesh, findings });
-    checkRateLimitReferences(resource, mesh.mesh.resources, findings);
+  if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
+  if (resource.kind === 'RateLimit') checkRateLimitReferences(resource, mesh.mesh.resources, findings);
+  if (resource.kind === 'CheckRule' && mesh.mesh.meshConfig !== undefined) {
+    findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
   }
   if (resource.kind === 'Canary') checkCanaryReferences(resource, mesh, findings);
   if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
@@ -67,9 +71,9 @@ function checkVirtualService({ spec, metadata }: SomeResource, context: Context)
   }
 }
 
-function checkRateLimit({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
-  const { host } = spec as RateLimitSpec;
-  if (mesh.isKnown(host, namespace)) return;
+function checkHost({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
+  const { host } = spec as Pick<RateLimitSpec, 'host'> | Pick<CheckRuleSpec, 'host'>;
+  if (host === undefined || mesh.isKnown(host, namespace)) return;
   findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
 }
 

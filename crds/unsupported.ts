@@ -285,6 +285,7 @@ const supported: Readonly<Record<string, Supported>> = {
   Sidecar: true,
   WorkloadEntry: workload,
   RateLimit: true,
+  CheckRule: true,
   Canary: true,
   Telemetry: { selector: true, accessLogging: true, metrics: unsupportedMetrics },
   Service: {

@@ -8,6 +8,7 @@ import { providerFaults } from '../crds/telemetry-references.ts';
 import type { Lifecycle } from '../proxy/common/lifecycle.ts';
 import { type PilotOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import type { Workload } from './model/workload.ts';
+import { CheckLists } from './registry/check-lists.ts';
 import { CredentialFolder } from './registry/credential-folder.ts';
 import { findListening } from './registry/listening-workloads.ts';
 import { WorkloadFile } from './registry/workload-file.ts';
@@ -30,6 +31,7 @@ export class PilotServer implements Lifecycle {
   readonly #store: ConfigStore;
   readonly #registry: WorkloadRegistry;
   readonly #credentials: CredentialFolder;
+  readonly #lists: CheckLists;
   readonly #workloadFile: WorkloadFile;
   readonly #discovery: DiscoveryServer;
   readonly #ads: AdsServer;
@@ -44,7 +46,18 @@ export class PilotServer implements Lifecycle {
     this.#registry = new WorkloadRegistry(clock);
     this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
     this.#credentials = new CredentialFolder({ folder: this.#options.secretsDir, clock, logger });
-    const sources = { store: this.#store, registry: this.#registry, credentials: this.#credentials };
+    this.#lists = new CheckLists({
+      folder: join(dataDir, 'lists'),
+      cacheFile: join(dataDir, 'read-lists.json'),
+      clock,
+      logger,
+    });
+    const sources = {
+      store: this.#store,
+      registry: this.#registry,
+      credentials: this.#credentials,
+      lists: this.#lists,
+    };
     const shared = { clock, logger: logger.child('xds') };
     this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, ...shared });
     this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, keepalive, ...shared });
@@ -90,6 +103,9 @@ export class PilotServer implements Lifecycle {
     this.#registry.restore(await findListening(await this.#workloadFile.load()), reconnectGraceMs);
     this.#registry.subscribe(() => this.#workloadFile.save(this.#registry.entries()));
     await this.#credentials.start();
+    await this.#lists.start();
+    this.#store.subscribe(() => this.#lists.watch(this.#store.list()));
+    this.#lists.watch(this.#store.list());
     this.#discovery.start();
     await this.#ads.start();
     await this.#rest.start();
@@ -127,6 +143,7 @@ export class PilotServer implements Lifecycle {
     await this.#rest.close();
     await this.#ads.close();
     this.#credentials.close();
+    await this.#lists.close();
     this.#discovery.close();
     await this.#workloadFile.flush();
     await this.#store.close();

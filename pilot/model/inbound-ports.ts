@@ -32,7 +32,11 @@ export function inboundPortsOf(node: NodeMetadata, { services }: PushConfig): re
   return [...found.values()].sort((a, b) => a.number - b.number);
 }
 
-function isInstanceOf({ namespace, service, labels }: Workload, { hostname, selector = {}, ...of }: Service): boolean {
+/** Whether the workload names the service, or is selected by it. */
+export function isInstanceOf(
+  { namespace, service, labels }: Workload,
+  { hostname, selector = {}, ...of }: Service,
+): boolean {
   if (service !== '' && hostname === clusterHostname(service, namespace)) return true;
   return of.namespace === namespace && Object.keys(selector).length > 0 && isSelected(labels, selector);
 }

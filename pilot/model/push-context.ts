@@ -1,5 +1,6 @@
 /** Push context: one immutable snapshot of all that is known, from which every sidecar's configuration is translated. */
 import type { MeshConfig } from '../../crds/mesh-config.ts';
+import type { CheckRules } from './check-rules.ts';
 import type { Credentials } from './credentials.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { Gateways } from './gateways.ts';
@@ -13,6 +14,8 @@ import type { Workload } from './workload.ts';
 
 export interface PushContext {
   readonly config: PushConfig;
+  /** Keeps its identity while nothing in it changes, the addresses of the workloads that it names included. */
+  readonly checks: CheckRules;
   /** By the service's hostname, sorted by namespace and name. A list keeps its identity while nothing in it changes. */
   readonly workloads: ReadonlyMap<string, readonly Workload[]>;
 }
@@ -51,7 +54,7 @@ export interface ContextDifference {
 export function compareContexts(before: PushContext, after: PushContext): ContextDifference {
   const hostnames = new Set([...before.workloads.keys(), ...after.workloads.keys()]);
   return {
-    isConfigChanged: before.config !== after.config,
+    isConfigChanged: before.config !== after.config || before.checks !== after.checks,
     hostnames: [...hostnames].filter((hostname) => before.workloads.get(hostname) !== after.workloads.get(hostname)),
   };
 }

@@ -96,7 +96,7 @@ function managerOf(server: MergedServer, listenerName: string, { reports, truste
     stat_prefix: (server.kind === 'https' ? server.server.name : undefined) || `outbound_${listenerName}`,
     rds: { config_source: adsConfigSource, route_config_name: routeName },
   };
-  return buildHttpConnectionManager(plan, 'OUTBOUND', edgeOptions(trustedProxies));
+  return buildHttpConnectionManager(plan, 'GATEWAY', edgeOptions(trustedProxies));
 }
 
 /** What Envoy's documentation advises for listeners that strangers reach (`best_practices/edge`). */

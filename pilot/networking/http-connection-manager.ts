@@ -3,15 +3,18 @@ import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   envoy_config_listener_v3_Filter as Filter,
   HttpConnectionManager,
-  TrafficDirection,
+  HttpFilter,
 } from '../../proxy/api/envoy.gen.ts';
 import { httpGrpcLogName, tcpGrpcLogName } from './access-logs.ts';
-import { inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
+import { gatewayHttpFilters, inboundHttpFilters, outboundHttpFilters } from './http-filters.ts';
 
 const httpConnectionManagerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
 
-/** What the listeners of a sidecar tell about its requests. */
-export type ListenerReports = Pick<HttpConnectionManager, 'access_log' | 'tracing'>;
+/** What the listeners of a sidecar tell others about its requests. */
+export interface ListenerReports extends Pick<HttpConnectionManager, 'access_log' | 'tracing'> {
+  /** Filters that ask others whether requests may come in; default none. Nothing is asked on the way out. */
+  readonly authorization?: readonly HttpFilter[];
+}
 
 type Logs = Pick<ListenerReports, 'access_log'>;
 
@@ -26,12 +29,18 @@ function logsWithout(name: string, { access_log = [] }: Logs): Logs {
 }
 
 /** What differs between connection managers. */
-export type ManagerPlan = Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config' | keyof ListenerReports>;
+export type ManagerPlan = ListenerReports & Pick<HttpConnectionManager, 'stat_prefix' | 'rds' | 'route_config'>;
+
+const httpFilters = {
+  INBOUND: inboundHttpFilters,
+  OUTBOUND: () => [...outboundHttpFilters],
+  GATEWAY: gatewayHttpFilters,
+};
 
 /** As Istio sets it for sidecars: streams may idle as long as their ends like, a head must arrive soon. `more` says otherwise. */
 export function buildHttpConnectionManager(
-  plan: ManagerPlan,
-  direction: TrafficDirection,
+  { authorization = [], ...plan }: ManagerPlan,
+  role: keyof typeof httpFilters,
   more: Partial<HttpConnectionManager> = {},
 ): Filter {
   const { access_log, ...rest } = plan;
@@ -45,7 +54,7 @@ export function buildHttpConnectionManager(
     // Sidecars speak plain text with each other: what the gateway has seen reaches the application by its word alone.
     forward_client_cert_details: 'ALWAYS_FORWARD_ONLY',
     ...more,
-    http_filters: [...(direction === 'OUTBOUND' ? outboundHttpFilters : inboundHttpFilters)],
+    http_filters: httpFilters[role](authorization),
   };
   const typed_config = { '@type': typeUrlOf(httpConnectionManagerType), ...httpConnectionManager };
   return { name: 'envoy.filters.network.http_connection_manager', typed_config };

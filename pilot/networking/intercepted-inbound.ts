@@ -12,13 +12,14 @@ import type {
 } from '../../proxy/api/envoy.gen.ts';
 import type { InboundPort } from '../model/inbound-ports.ts';
 import { inboundClusterName } from './cluster-name.ts';
+import { adsConfigSource } from './config-source.ts';
 import { buildInboundCluster } from './clusters.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
 import { anyAddress, listenAt } from './listener-address.ts';
 import { buildInspection, originalDestinationFilter, originalSourceFilter } from './listener-filters.ts';
-import { buildInboundRoutes, inboundListenerName } from './listeners.ts';
+import { inboundListenerName } from './listeners.ts';
 import {
   blackHoleClusterName,
   inboundPassthroughClusterName,
@@ -30,10 +31,12 @@ export interface InboundInterception {
   readonly mode: InterceptionMode;
   readonly inboundPort: number;
   readonly ports: readonly InboundPort[];
+  /** Rules say which requests come in: what cannot be read as a request does not, where nobody declared the protocol. */
+  readonly isChecked?: boolean;
 }
 
 export function buildInterceptedInboundListener(
-  { mode, inboundPort, ports }: InboundInterception,
+  { mode, inboundPort, ports, isChecked = false }: InboundInterception,
   reports: ListenerReports = {},
 ): Listener {
   const port_value = inboundPort || interceptionPorts.inbound;
@@ -44,7 +47,7 @@ export function buildInterceptedInboundListener(
       filter_chain_match: { destination_port: port_value },
       filters: [buildPlainTcpProxy(blackHoleClusterName)],
     },
-    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports)),
+    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports, isChecked)),
   ];
   return {
     name: inboundListenerName,
@@ -83,7 +86,11 @@ function isOpaque({ protocol }: InboundPort): boolean {
   return protocol === 'TCP' || protocol === 'TLS';
 }
 
-function buildPortChains({ number, protocol, hostname }: InboundPort, reports: ListenerReports): FilterChain[] {
+function buildPortChains(
+  { number, protocol }: InboundPort,
+  reports: ListenerReports,
+  isChecked: boolean,
+): FilterChain[] {
   const match: FilterChainMatch = { destination_port: number };
   const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
     return { name: `${anyAddress}_${number}`, filter_chain_match, filters: [filter] };
@@ -93,16 +100,17 @@ function buildPortChains({ number, protocol, hostname }: InboundPort, reports: L
       {
         ...reports,
         stat_prefix: `inbound_${anyAddress}_${number}`,
-        route_config: buildInboundRoutes({ appPort: number, hostname }, reports.tracing !== undefined),
+        rds: { config_source: adsConfigSource, route_config_name: inboundClusterName(number) },
       },
       'INBOUND',
     );
-  const tcp = (): Filter => buildPlainTcpProxy(inboundClusterName(number), connectionReports(reports));
+  const tcp = (cluster = inboundClusterName(number)): Filter => buildPlainTcpProxy(cluster, connectionReports(reports));
+  const rest = isChecked ? blackHoleClusterName : undefined;
   switch (protocol) {
     case 'HTTP':
       return [chain(match, manager())];
     case 'UNSUPPORTED':
-      return [chain(httpOnly(match), manager()), ...besideHttp(match).map((rest) => chain(rest, tcp()))];
+      return [chain(httpOnly(match), manager()), ...besideHttp(match).map((others) => chain(others, tcp(rest)))];
     default:
       return [chain(match, tcp())];
   }

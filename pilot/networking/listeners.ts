@@ -1,5 +1,5 @@
 /** The two listeners of a sidecar: outbound on loopback for its application, inbound for everybody else. */
-import type { Listener, Route, RouteConfiguration, TrafficDirection } from '../../proxy/api/envoy.gen.ts';
+import type { Listener, Route, RouteConfiguration } from '../../proxy/api/envoy.gen.ts';
 import { peerMetadataHeader } from '../../proxy/api/peer-metadata.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
@@ -34,6 +34,10 @@ export interface InboundPorts {
   readonly address: string;
   readonly inboundPort: number;
   readonly appPort: number;
+}
+
+export interface InboundApplication {
+  readonly appPort: number;
   /** Of the application; undefined: spans of its requests have no name of their own. */
   readonly hostname?: string | undefined;
 }
@@ -48,16 +52,13 @@ export function buildInboundListener(ports: InboundPorts, reports: ListenerRepor
     manager: {
       ...reports,
       stat_prefix: `inbound_${address}_${inboundPort}`,
-      route_config: buildInboundRoutes(ports, reports.tracing !== undefined),
+      rds: { config_source: adsConfigSource, route_config_name: inboundClusterName(ports.appPort) },
     },
   });
 }
 
 /** The peer's metadata is for the sidecar's telemetry, not for the application. */
-export function buildInboundRoutes(
-  { appPort, hostname }: Pick<InboundPorts, 'appPort' | 'hostname'>,
-  isTraced: boolean,
-): RouteConfiguration {
+export function buildInboundRoutes({ appPort, hostname }: InboundApplication, isTraced: boolean): RouteConfiguration {
   const name = inboundClusterName(appPort);
   const action = { cluster: name, timeout: '0s', retry_policy: inboundRetryPolicy };
   const decorator = isTraced && hostname ? { decorator: { operation: `${hostname}:${appPort}/*` } } : {};
@@ -73,7 +74,7 @@ interface ListenerPlan {
   readonly name: string;
   readonly address: string;
   readonly port: number;
-  readonly direction: TrafficDirection;
+  readonly direction: 'INBOUND' | 'OUTBOUND';
   readonly manager: ManagerPlan;
 }
 

@@ -51,7 +51,7 @@ export function buildHeaderMatcher(name: string, match: StringMatch): HeaderMatc
 }
 
 /** A missing header counts as empty, so that a condition on its value holds the other way round (S12). */
-function buildAbsenceMatcher(name: string, match: StringMatch): HeaderMatcher {
+export function buildAbsenceMatcher(name: string, match: StringMatch): HeaderMatcher {
   const string_match = buildStringMatcher(match);
   if (string_match === undefined) return { name, present_match: true, invert_match: true };
   return { name, string_match, invert_match: true, treat_missing_header_as_empty: true };

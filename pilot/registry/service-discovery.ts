@@ -1,7 +1,9 @@
 /** Builds the push context from all that is registered: users' resources and the workloads of connected sidecars. */
+import { authorizationProviders } from '../../crds/authorization-provider.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { type Canary, overlayOf, routingKey } from '../model/canaries.ts';
+import { type CheckRule, type ListValues, noListValues, resolveCheckRules } from '../model/check-rules.ts';
 import { type Credentials, noCredentials } from '../model/credentials.ts';
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
@@ -29,6 +31,8 @@ export interface DiscoveryInput {
   readonly meshConfig?: MeshConfig;
   /** Equal identities mean equal contents; default none. */
   readonly credentials?: Credentials;
+  /** Default nothing is read. */
+  readonly lists?: ListValues;
 }
 
 const noMeshConfig: MeshConfig = {};
@@ -54,16 +58,25 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
     JSON.stringify(previous.implicitServices) === JSON.stringify(implicitServices);
   const services = [...declared.values(), ...implicitServices];
   const config = isConfigKept ? previous.config : buildConfig(input, services, previous?.config);
-  const index = new WorkloadIndex([
-    ...input.workloads,
-    ...input.resources.flatMap((resource) => workloadsOf(resource, null)),
-  ]);
+  const everyone = [...input.workloads, ...input.resources.flatMap((resource) => workloadsOf(resource, null))];
+  const index = new WorkloadIndex(everyone);
   const workloads = new Map<string, readonly Workload[]>();
   for (const service of config.services.all) {
     const { hostname } = service;
     workloads.set(hostname, keepIdentity(index.workloadsOf(service), previous?.workloads.get(hostname)));
   }
-  return { config, workloads, revision: input.revision, resources: input.resources, implicitServices };
+  const checks = resolveCheckRules(
+    {
+      resources: ofKind(input.resources, 'CheckRule') as CheckRule[],
+      workloads: everyone,
+      instances: workloads,
+      lists: input.lists ?? noListValues,
+      providers: authorizationProviders(input.meshConfig ?? noMeshConfig).map(({ name }) => name),
+    },
+    previous?.checks,
+  );
+  const { revision, resources } = input;
+  return { config, checks, workloads, revision, resources, implicitServices };
 }
 
 /** Evidence of a release is written every other second: only what it routes is configuration. */
@@ -130,22 +143,26 @@ function buildConfig(
   services: Service[],
   previous: PushConfig | undefined,
 ): PushConfig {
-  const ofKind = (kind: string): Resource[] => resources.filter((resource) => resource.kind === kind);
+  const all = (kind: string): Resource[] => ofKind(resources, kind);
   return {
     allottedAddresses: allotAddresses(byAge(services, resources)),
     services: new Services(services.sort(byHostname)),
     virtualServices: new VirtualServices(
-      ofKind('VirtualService') as VirtualService[],
-      overlayOf(ofKind('Canary') as Canary[], ofKind('DestinationRule')),
+      all('VirtualService') as VirtualService[],
+      overlayOf(all('Canary') as Canary[], all('DestinationRule')),
     ),
-    destinationRules: new DestinationRules(ofKind('DestinationRule') as DestinationRule[], meshConfig),
-    gateways: new Gateways(ofKind('Gateway') as Gateway[]),
+    destinationRules: new DestinationRules(all('DestinationRule') as DestinationRule[], meshConfig),
+    gateways: new Gateways(all('Gateway') as Gateway[]),
     credentials,
-    sidecars: new Sidecars(ofKind('Sidecar') as Sidecar[]),
-    rateLimits: indexRateLimits(ofKind('RateLimit') as RateLimit[]),
-    telemetries: buildTelemetries(ofKind('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),
+    sidecars: new Sidecars(all('Sidecar') as Sidecar[]),
+    rateLimits: indexRateLimits(all('RateLimit') as RateLimit[]),
+    telemetries: buildTelemetries(all('Telemetry') as Telemetry[], meshConfig, previous?.telemetries),
     meshConfig,
   };
+}
+
+function ofKind(resources: readonly Resource[], kind: string): Resource[] {
+  return resources.filter((resource) => resource.kind === kind);
 }
 
 /** As they were declared, whatever their kind; those that only workloads name come last. */

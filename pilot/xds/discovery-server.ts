@@ -9,10 +9,12 @@ import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import type { Node } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
+import { type ListValues, noListValues } from '../model/check-rules.ts';
 import { noCredentials } from '../model/credentials.ts';
 import { compareContexts, type PushContext } from '../model/push-context.ts';
 import { localClusterOf } from '../networking/local-cluster.ts';
 import { type Discovered, discover } from '../registry/service-discovery.ts';
+import type { CheckLists } from '../registry/check-lists.ts';
 import type { CredentialFolder } from '../registry/credential-folder.ts';
 import type { WorkloadRegistry } from '../registry/workload-registry.ts';
 import { AdsStream } from './ads-stream.ts';
@@ -30,6 +32,8 @@ export interface DiscoveryServerOptions {
   readonly meshConfig?: MeshConfig;
   /** Default none. */
   readonly credentials?: Pick<CredentialFolder, 'current' | 'onChange'>;
+  /** Default none is read. */
+  readonly lists?: ListValues & Pick<CheckLists, 'onChange'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -57,7 +61,8 @@ export class DiscoveryServer {
 
   /** The store must be open. */
   start(): void {
-    const { store, registry, credentials } = this.#options;
+    const { store, registry, credentials, lists } = this.#options;
+    lists?.onChange(() => this.#schedulePush());
     credentials?.onChange(() => this.#schedulePush());
     this.#context = this.#discover();
     this.#unsubscribe.push(
@@ -177,12 +182,13 @@ export class DiscoveryServer {
   }
 
   #discover(previous?: Discovered): Discovered {
-    const { store, registry, meshConfig, credentials } = this.#options;
+    const { store, registry, meshConfig, credentials, lists = noListValues } = this.#options;
     const input = {
       revision: store.revision,
       resources: store.list(),
       workloads: registry.workloads(),
       credentials: credentials?.current ?? noCredentials,
+      lists,
     };
     return discover(meshConfig === undefined ? input : { ...input, meshConfig }, previous);
   }

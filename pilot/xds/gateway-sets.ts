@@ -4,12 +4,14 @@ import { resourceTypes } from '../../proxy/api/resource-types.ts';
 import type { Client } from '../model/client.ts';
 import type { GatewayListener } from '../model/gateways.ts';
 import { memoize } from '../model/memoize.ts';
-import type { PushConfig } from '../model/push-context.ts';
+import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { placeOf } from '../model/workload.ts';
 import { askForLimits } from '../networking/asked-rate-limits.ts';
+import { buildCheckFilters } from '../networking/check-rules.ts';
 import { buildGatewayListener } from '../networking/gateway-listeners.ts';
 import { buildGatewaySecrets } from '../networking/gateway-secrets.ts';
 import { buildGatewayHosts } from '../networking/gateway-routes.ts';
+import { enforcerOf } from './enforcers.ts';
 import { listenerClient, reportsOf, withMetricRules } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor, type SharedRoutes } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -71,14 +73,16 @@ export function createGatewaySets(encoder: ResourceEncoder, onCredentialFault: (
       return (name: string): EncodedResource | undefined => secrets.get(name);
     },
     listeners: (node: NodeMetadata, config: PushConfig) => encodedListeners(config, null)(node, null),
-    routes: (node: NodeMetadata, config: PushConfig, name: string): EncodedResource | undefined => {
+    routes: (node: NodeMetadata, { config, checks }: PushContext, name: string): EncodedResource | undefined => {
       const { client, listeners, routes } = viewOf(node, config);
       if (!routes.has(name)) {
         const hosts = buildGatewayHosts(listeners, name, { config, client });
         routes.set(name, hosts && encodeSharedRoutes(hosts));
       }
       const shared = routes.get(name);
-      return shared && outboundRoutesFor(shared, node, name);
+      const rules = checks.for(enforcerOf(node, { config, checks }));
+      const port = listeners.find(({ servers }) => servers.some(({ routeName }) => routeName === name))?.port ?? 0;
+      return shared && outboundRoutesFor(shared, node, { name, ...buildCheckFilters(rules, port) });
     },
   };
 }

@@ -1,4 +1,5 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
+import { isAuthorizationService } from '../../crds/authorization-provider.ts';
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
@@ -10,6 +11,7 @@ import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
 import { askForLimits } from '../networking/asked-rate-limits.ts';
+import { parseOutboundClusterName } from '../networking/cluster-name.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -19,11 +21,13 @@ import {
 } from '../networking/endpoints.ts';
 import type { InboundInterception } from '../networking/intercepted-inbound.ts';
 import { buildInterceptedInboundClusters } from '../networking/intercepted-inbound.ts';
+import { withHttp2 } from '../networking/http2-options.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import { buildLocalAssignment, type LocalCluster, localClusterOf } from '../networking/local-cluster.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildInterceptedHosts, buildOutboundHosts } from '../networking/virtual-hosts.ts';
 import { createGatewaySets, type CredentialFault } from './gateway-sets.ts';
+import { createInboundRoutes } from './inbound-routes.ts';
 import { createListenerSets, hasInbound, inboundInterceptionOf } from './listener-sets.ts';
 import { encodeSharedRoutes, outboundRoutesFor } from './outbound-routes.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
@@ -61,8 +65,8 @@ export function createGenerators(
   const clusters = createClusterSets(encoder);
   const ownListeners = createListenerSets(encoder);
   const envoyListeners = createListenerSets(encoder, askForLimits);
-  const sidecarListeners: typeof ownListeners = (node, config) =>
-    (node.isEnvoy === true ? envoyListeners : ownListeners)(node, config);
+  const sidecarListeners: typeof ownListeners = (node, push) =>
+    (node.isEnvoy === true ? envoyListeners : ownListeners)(node, push);
   const gateways = createGatewaySets(encoder, onCredentialFault);
   const sharedRoutes = memoize((config: PushConfig, key: Client) =>
     encodeSharedRoutes(buildOutboundHosts(config, key)),
@@ -71,6 +75,7 @@ export function createGenerators(
     const hosts = buildInterceptedHosts(config, client, name);
     return { shared: hosts && encodeSharedRoutes(hosts) };
   });
+  const inboundRoutes = createInboundRoutes(encoder);
   const assignments = createAssignments(encoder, mixerAddress);
   const localAssignments = memoize((push: PushContext, cluster: LocalCluster | undefined) =>
     encodeAssignment(encoder, buildLocalAssignment(push, cluster)),
@@ -91,20 +96,26 @@ export function createGenerators(
       all: () => none,
       lookup: (node, { config }) => (isGateway(node) ? gateways.secrets(node, config) : () => undefined),
     },
-    LDS: ofSet((node, { config }) => setOf((isGateway(node) ? gateways.listeners : sidecarListeners)(node, config))),
+    LDS: ofSet((node, push) =>
+      setOf(isGateway(node) ? gateways.listeners(node, push.config) : sidecarListeners(node, push)),
+    ),
     RDS: {
       all: () => none,
-      lookup: (node, { config }) => {
-        if (isGateway(node)) return (name) => gateways.routes(node, config, name);
+      lookup: (node, push) => {
+        const { config } = push;
+        if (isGateway(node)) return (name) => gateways.routes(node, push, name);
         const client = clientOf(node, sourceLabelKeys(config));
         if (isIntercepted(node)) {
           return (name) => {
+            const inbound = inboundRoutes(node, push, name);
+            if (inbound !== undefined) return inbound;
             const { shared } = interceptedRoutes(config, { client, name });
-            return shared && outboundRoutesFor(shared, node, name);
+            return shared && outboundRoutesFor(shared, node, { name });
           };
         }
         const shared = sharedRoutes(config, client);
-        return (name) => (name === outboundRouteName ? outboundRoutesFor(shared, node) : undefined);
+        return (name) =>
+          name === outboundRouteName ? outboundRoutesFor(shared, node) : inboundRoutes(node, push, name);
       },
     },
   };
@@ -137,7 +148,9 @@ function createClusterSets(encoder: ResourceEncoder) {
     needsEndpoints: cluster.type === 'EDS',
   });
   const outbound = memoize((config: PushConfig, key: Client | LocatedClient) =>
-    buildOutboundClusters(config, key).map(encode),
+    buildOutboundClusters(config, key)
+      .map((cluster) => (isAsked(cluster, config) ? withHttp2(cluster) : cluster))
+      .map(encode),
   );
   const hasNames = memoize((config: PushConfig, _key: null) => config.services.all.some(isLookedUp));
   const inbound = memoize((node: NodeMetadata, _key: null) =>
@@ -154,6 +167,11 @@ function createClusterSets(encoder: ResourceEncoder) {
     const own = isIntercepted(node) ? intercepted(config, inboundInterceptionOf(node, config)) : inbound(node, null);
     return setOf([...outbound(config, client), ...own]);
   };
+}
+
+function isAsked({ name = '' }: Cluster, { meshConfig }: PushConfig): boolean {
+  const parsed = parseOutboundClusterName(name);
+  return parsed !== undefined && isAuthorizationService(meshConfig, parsed);
 }
 
 function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {

@@ -8,10 +8,10 @@ import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
 import { metricRulesOf } from '../model/metric-rules.ts';
-import type { PushConfig } from '../model/push-context.ts';
-import { clusterHostname } from '../model/service.ts';
+import type { PushConfig, PushContext } from '../model/push-context.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
+import { buildAuthorizationFilters } from '../networking/authorization.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
 import { buildDnsListener, type DnsInterception } from '../networking/dns-listener.ts';
 import { buildInterceptedInboundListener, type InboundInterception } from '../networking/intercepted-inbound.ts';
@@ -19,6 +19,7 @@ import { buildInterceptedOutboundListeners, type OutboundInterception } from '..
 import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildTracing, isTracing } from '../networking/tracing.ts';
+import { isChecked } from './enforcers.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 /**
@@ -41,8 +42,9 @@ export function createListenerSets(encoder: ResourceEncoder, adapt = (listener: 
   );
   const intercepted = createInterceptedListeners(encode);
   const dns = createDnsListeners(encode);
-  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
-    if (isIntercepted(node)) return [...intercepted(node, config), ...dns(node, config)];
+  return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
+    const { config } = push;
+    if (isIntercepted(node)) return [...intercepted(node, push), ...dns(node, config)];
     const { telemetries } = config;
     const { outboundPort } = node;
     const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
@@ -85,20 +87,24 @@ function createInterceptedListeners(encode: (listener: Listener) => EncodedResou
     }),
   );
   const inbound = memoize((config: PushConfig, _key: null) =>
-    memoize((node: NodeMetadata, _node: null) => {
+    memoize((node: NodeMetadata, isChecked: boolean) => {
       const reports = reportsOf(node, config.telemetries, 'SERVER');
-      const listener = buildInterceptedInboundListener(inboundInterceptionOf(node, config), reports);
+      const interception = { ...inboundInterceptionOf(node, config), isChecked };
+      const listener = buildInterceptedInboundListener(interception, reports);
       return encode(withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)));
     }),
   );
-  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+  return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
+    const { config } = push;
     const { telemetries } = config;
     const outbound = isTracing(telemetries.meshConfig)
       ? traced(config, null)(node, null)
       : shared(config, { ...outboundInterceptionOf(node, config), logging: listenerClient(node, telemetries) });
-    return [...outbound, inbound(config, null)(node, null)];
+    return [...outbound, inbound(config, null)(node, isChecked(node, push))];
   };
 }
+
+type Rules = Pick<PushContext, 'config' | 'checks'>;
 
 interface SharedInterception extends OutboundInterception {
   /** As far as access logs depend on it. */
@@ -119,6 +125,7 @@ export function reportsOf(node: NodeMetadata, telemetries: Telemetries, mode: Wo
   return {
     ...buildAccessLogs(telemetries, listenerClient(node, telemetries), mode),
     ...buildTracing(node, telemetries.meshConfig),
+    authorization: buildAuthorizationFilters(telemetries.meshConfig),
   };
 }
 
@@ -130,11 +137,10 @@ export function withMetricRules(listener: Listener, telemetries: Telemetries, cl
 
 /** Those that other nodes cannot share: spans tell about the node itself. */
 function buildNodeListeners(node: NodeMetadata, telemetries: Telemetries): Listener[] {
-  const hostname = node.service === '' ? undefined : clusterHostname(node.service, node.namespace);
   const isTraced = node.outboundPort !== 0 && isTracing(telemetries.meshConfig);
   return [
     ...(isTraced ? [buildOutboundListener(node, reportsOf(node, telemetries, 'CLIENT'))] : []),
-    ...(hasInbound(node) ? [buildInboundListener({ ...node, hostname }, reportsOf(node, telemetries, 'SERVER'))] : []),
+    ...(hasInbound(node) ? [buildInboundListener(node, reportsOf(node, telemetries, 'SERVER'))] : []),
   ];
 }
 

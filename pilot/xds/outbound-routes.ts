@@ -17,12 +17,15 @@ import { contentHash, type EncodedResource } from './resource-encoder.ts';
 const routeConfigurationName = 'envoy.config.route.v3.RouteConfiguration';
 const virtualHostName = 'envoy.config.route.v3.VirtualHost';
 
-function routeConfigurationHead(name: string, caller: NodeMetadata): RouteConfiguration {
-  const head = { name, max_direct_response_body_size_bytes: maxDirectResponseBytes };
+function routeConfigurationHead(own: OwnRoutes, caller: NodeMetadata): RouteConfiguration {
+  const head = { ...own, max_direct_response_body_size_bytes: maxDirectResponseBytes };
   if (!isGateway(caller)) return head;
   // Strangers write the port that they know, and are not told what went wrong inside.
   return { ...head, ignore_port_in_host_matching: true, response_headers_to_remove: ['x-heddle-reason'] };
 }
+
+/** What a route configuration has for itself. */
+export type OwnRoutes = Pick<RouteConfiguration, 'typed_per_filter_config'> & { readonly name: string };
 
 /** The virtual hosts as all sidecars of a namespace share them. */
 export interface SharedRoutes {
@@ -39,17 +42,17 @@ export function encodeSharedRoutes(hosts: readonly OutboundHost[]): SharedRoutes
   return { version: contentHash(parts), hosts: encoded };
 }
 
-/** `name`: of the route configuration. The pieces are only put together when they are sent, and not kept. */
+/** The pieces are only put together when they are sent, and not kept. */
 export function outboundRoutesFor(
   shared: SharedRoutes,
   caller: NodeMetadata,
-  name: string = outboundRouteName,
+  own: OwnRoutes = { name: outboundRouteName },
 ): EncodedResource {
   const value = encodePeerMetadata(caller);
-  const head = encode(routeConfigurationName, routeConfigurationHead(name, caller));
+  const head = encode(routeConfigurationName, routeConfigurationHead(own, caller));
   return {
-    name,
-    version: contentHash([shared.version, value]),
+    name: own.name,
+    version: contentHash([shared.version, value, head]),
     parts: () => wrapParts(routeConfigurationName, [head, ...spliceHeader(shared, value)]),
   };
 }

@@ -20,12 +20,16 @@ export interface RootMessages {
   'envoy.extensions.filters.http.cors.v3.Cors': Cors;
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': ExtAuthz;
+  'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute': ExtAuthzPerRoute;
   'envoy.extensions.filters.http.fault.v3.HTTPFault': HTTPFault;
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': LocalRateLimit;
   'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings': RateLimitQuotaBucketSettings;
   'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig': RateLimitQuotaFilterConfig;
   'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaOverride': RateLimitQuotaOverride;
   'envoy.extensions.filters.http.ratelimit.v3.RateLimit': envoy_extensions_filters_http_ratelimit_v3_RateLimit;
+  'envoy.extensions.filters.http.rbac.v3.RBAC': envoy_extensions_filters_http_rbac_v3_RBAC;
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': RBACPerRoute;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': HttpInspector;
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst': OriginalDst;
@@ -51,6 +55,8 @@ export interface RootMessages {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': envoy_extensions_upstreams_http_v3_HttpProtocolOptions;
   'envoy.service.accesslog.v3.StreamAccessLogsMessage': StreamAccessLogsMessage;
   'envoy.service.accesslog.v3.StreamAccessLogsResponse': StreamAccessLogsResponse;
+  'envoy.service.auth.v3.CheckRequest': CheckRequest;
+  'envoy.service.auth.v3.CheckResponse': CheckResponse;
   'envoy.service.discovery.v3.DiscoveryRequest': DiscoveryRequest;
   'envoy.service.discovery.v3.DiscoveryResponse': DiscoveryResponse;
   'envoy.service.metrics.v3.StreamMetricsMessage': StreamMetricsMessage;
@@ -595,6 +601,16 @@ export interface MatchPredicate {
 export interface MatchPredicate_MatchSet {
   rules?: MatchPredicate[];
 }
+/** envoy.config.common.mutation_rules.v3.HeaderMutationRules */
+export interface HeaderMutationRules {
+  allow_all_routing?: boolean;
+  allow_envoy?: boolean;
+  disallow_system?: boolean;
+  disallow_all?: boolean;
+  allow_expression?: envoy_type_matcher_v3_RegexMatcher;
+  disallow_expression?: envoy_type_matcher_v3_RegexMatcher;
+  disallow_is_error?: boolean;
+}
 /** envoy.config.core.v3.Address */
 export interface Address {
   socket_address?: SocketAddress;
@@ -806,6 +822,10 @@ export interface GrpcService_GoogleGrpc_SslCredentials {
   private_key?: DataSource;
   cert_chain?: DataSource;
 }
+/** envoy.config.core.v3.HeaderMap */
+export interface HeaderMap {
+  headers?: HeaderValue[];
+}
 /** envoy.config.core.v3.HeaderValue */
 export interface HeaderValue {
   key?: string;
@@ -959,7 +979,7 @@ export interface envoy_config_core_v3_HttpProtocolOptions {
 /** envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction */
 export type HttpProtocolOptions_HeadersWithUnderscoresAction = 'ALLOW' | 'REJECT_REQUEST' | 'DROP_HEADER';
 /** envoy.config.core.v3.HttpService */
-export interface HttpService {
+export interface envoy_config_core_v3_HttpService {
   http_uri?: HttpUri;
   request_headers_to_add?: HeaderValueOption[];
 }
@@ -1029,6 +1049,11 @@ export interface ProxyProtocolPassThroughTLVs {
 }
 /** envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType */
 export type ProxyProtocolPassThroughTLVs_PassTLVsMatchType = 'INCLUDE_ALL' | 'INCLUDE';
+/** envoy.config.core.v3.QueryParameter */
+export interface QueryParameter {
+  key?: string;
+  value?: string;
+}
 /** envoy.config.core.v3.QuicKeepAliveSettings */
 export interface QuicKeepAliveSettings {
   max_interval?: string;
@@ -1458,6 +1483,76 @@ export interface Trigger {
 export interface RateLimitServiceConfig {
   grpc_service?: GrpcService;
   transport_api_version?: ApiVersion;
+}
+/** envoy.config.rbac.v3.Permission */
+export interface Permission {
+  and_rules?: Permission_Set;
+  or_rules?: Permission_Set;
+  any?: boolean;
+  header?: HeaderMatcher;
+  url_path?: PathMatcher;
+  destination_ip?: CidrRange;
+  destination_port?: number;
+  destination_port_range?: Int32Range;
+  metadata?: MetadataMatcher;
+  not_rule?: Permission;
+  requested_server_name?: envoy_type_matcher_v3_StringMatcher;
+  matcher?: envoy_config_core_v3_TypedExtensionConfig;
+  uri_template?: envoy_config_core_v3_TypedExtensionConfig;
+}
+/** envoy.config.rbac.v3.Permission.Set */
+export interface Permission_Set {
+  rules?: Permission[];
+}
+/** envoy.config.rbac.v3.Policy */
+export interface Policy {
+  permissions?: Permission[];
+  principals?: Principal[];
+  condition?: Expr;
+  checked_condition?: CheckedExpr;
+}
+/** envoy.config.rbac.v3.Principal */
+export interface Principal {
+  and_ids?: Principal_Set;
+  or_ids?: Principal_Set;
+  any?: boolean;
+  authenticated?: Principal_Authenticated;
+  source_ip?: CidrRange;
+  direct_remote_ip?: CidrRange;
+  remote_ip?: CidrRange;
+  header?: HeaderMatcher;
+  url_path?: PathMatcher;
+  metadata?: MetadataMatcher;
+  filter_state?: FilterStateMatcher;
+  not_id?: Principal;
+}
+/** envoy.config.rbac.v3.Principal.Authenticated */
+export interface Principal_Authenticated {
+  principal_name?: envoy_type_matcher_v3_StringMatcher;
+}
+/** envoy.config.rbac.v3.Principal.Set */
+export interface Principal_Set {
+  ids?: Principal[];
+}
+/** envoy.config.rbac.v3.RBAC */
+export interface envoy_config_rbac_v3_RBAC {
+  action?: RBAC_Action;
+  policies?: Record<string, Policy>;
+  audit_logging_options?: RBAC_AuditLoggingOptions;
+}
+/** envoy.config.rbac.v3.RBAC.Action */
+export type RBAC_Action = 'ALLOW' | 'DENY' | 'LOG';
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions */
+export interface RBAC_AuditLoggingOptions {
+  audit_condition?: RBAC_AuditLoggingOptions_AuditCondition;
+  logger_configs?: RBAC_AuditLoggingOptions_AuditLoggerConfig[];
+}
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition */
+export type RBAC_AuditLoggingOptions_AuditCondition = 'NONE' | 'ON_DENY' | 'ON_ALLOW' | 'ON_DENY_AND_ALLOW';
+/** envoy.config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig */
+export interface RBAC_AuditLoggingOptions_AuditLoggerConfig {
+  audit_logger?: envoy_config_core_v3_TypedExtensionConfig;
+  is_optional?: boolean;
 }
 /** envoy.config.route.v3.ClusterSpecifierPlugin */
 export interface ClusterSpecifierPlugin {
@@ -1917,7 +2012,7 @@ export interface WeightedCluster_ClusterWeight {
 /** envoy.config.trace.v3.OpenTelemetryConfig */
 export interface OpenTelemetryConfig {
   grpc_service?: GrpcService;
-  http_service?: HttpService;
+  http_service?: envoy_config_core_v3_HttpService;
   service_name?: string;
   resource_detectors?: envoy_config_core_v3_TypedExtensionConfig[];
   sampler?: envoy_config_core_v3_TypedExtensionConfig;
@@ -2267,6 +2362,72 @@ export interface FilterConfig {
 export interface SubClusterConfig {
   cluster_init_timeout?: string;
 }
+/** envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest */
+export interface AuthorizationRequest {
+  allowed_headers?: ListStringMatcher;
+  headers_to_add?: HeaderValue[];
+}
+/** envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse */
+export interface AuthorizationResponse {
+  allowed_upstream_headers?: ListStringMatcher;
+  allowed_upstream_headers_to_append?: ListStringMatcher;
+  allowed_client_headers?: ListStringMatcher;
+  allowed_client_headers_on_success?: ListStringMatcher;
+  dynamic_metadata_from_headers?: ListStringMatcher;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.BufferSettings */
+export interface BufferSettings {
+  max_request_bytes?: number;
+  allow_partial_message?: boolean;
+  pack_as_bytes?: boolean;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.CheckSettings */
+export interface CheckSettings {
+  context_extensions?: Record<string, string>;
+  disable_request_body_buffering?: boolean;
+  with_request_body?: BufferSettings;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthz */
+export interface ExtAuthz {
+  grpc_service?: GrpcService;
+  http_service?: envoy_extensions_filters_http_ext_authz_v3_HttpService;
+  transport_api_version?: ApiVersion;
+  failure_mode_allow?: boolean;
+  failure_mode_allow_header_add?: boolean;
+  with_request_body?: BufferSettings;
+  clear_route_cache?: boolean;
+  status_on_error?: HttpStatus;
+  validate_mutations?: boolean;
+  metadata_context_namespaces?: string[];
+  typed_metadata_context_namespaces?: string[];
+  route_metadata_context_namespaces?: string[];
+  route_typed_metadata_context_namespaces?: string[];
+  filter_enabled?: RuntimeFractionalPercent;
+  filter_enabled_metadata?: MetadataMatcher;
+  deny_at_disable?: RuntimeFeatureFlag;
+  include_peer_certificate?: boolean;
+  stat_prefix?: string;
+  bootstrap_metadata_labels_key?: string;
+  allowed_headers?: ListStringMatcher;
+  disallowed_headers?: ListStringMatcher;
+  include_tls_session?: boolean;
+  charge_cluster_response_stats?: boolean;
+  encode_raw_headers?: boolean;
+  decoder_header_mutation_rules?: HeaderMutationRules;
+  enable_dynamic_metadata_ingestion?: boolean;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute */
+export interface ExtAuthzPerRoute {
+  disabled?: boolean;
+  check_settings?: CheckSettings;
+}
+/** envoy.extensions.filters.http.ext_authz.v3.HttpService */
+export interface envoy_extensions_filters_http_ext_authz_v3_HttpService {
+  server_uri?: HttpUri;
+  path_prefix?: string;
+  authorization_request?: AuthorizationRequest;
+  authorization_response?: AuthorizationResponse;
+}
 /** envoy.extensions.filters.http.fault.v3.FaultAbort */
 export interface FaultAbort {
   http_status?: number;
@@ -2381,6 +2542,20 @@ export interface envoy_extensions_filters_http_ratelimit_v3_RateLimit {
 }
 /** envoy.extensions.filters.http.ratelimit.v3.RateLimit.XRateLimitHeadersRFCVersion */
 export type RateLimit_XRateLimitHeadersRFCVersion = 'OFF' | 'DRAFT_VERSION_03';
+/** envoy.extensions.filters.http.rbac.v3.RBAC */
+export interface envoy_extensions_filters_http_rbac_v3_RBAC {
+  rules?: envoy_config_rbac_v3_RBAC;
+  rules_stat_prefix?: string;
+  matcher?: Matcher;
+  shadow_rules?: envoy_config_rbac_v3_RBAC;
+  shadow_matcher?: Matcher;
+  shadow_rules_stat_prefix?: string;
+  track_per_rule_stats?: boolean;
+}
+/** envoy.extensions.filters.http.rbac.v3.RBACPerRoute */
+export interface RBACPerRoute {
+  rbac?: envoy_extensions_filters_http_rbac_v3_RBAC;
+}
 /** envoy.extensions.filters.http.router.v3.Router */
 export interface Router {
   dynamic_stats?: boolean;
@@ -2962,6 +3137,75 @@ export interface StreamAccessLogsMessage_TCPAccessLogEntries {
 }
 /** envoy.service.accesslog.v3.StreamAccessLogsResponse */
 export type StreamAccessLogsResponse = Record<string, never>;
+/** envoy.service.auth.v3.AttributeContext */
+export interface AttributeContext {
+  source?: AttributeContext_Peer;
+  destination?: AttributeContext_Peer;
+  request?: AttributeContext_Request;
+  context_extensions?: Record<string, string>;
+  metadata_context?: Metadata;
+  route_metadata_context?: Metadata;
+  tls_session?: AttributeContext_TLSSession;
+}
+/** envoy.service.auth.v3.AttributeContext.HttpRequest */
+export interface AttributeContext_HttpRequest {
+  id?: string;
+  method?: string;
+  headers?: Record<string, string>;
+  header_map?: HeaderMap;
+  path?: string;
+  host?: string;
+  scheme?: string;
+  query?: string;
+  fragment?: string;
+  size?: number;
+  protocol?: string;
+  body?: string;
+  raw_body?: string;
+}
+/** envoy.service.auth.v3.AttributeContext.Peer */
+export interface AttributeContext_Peer {
+  address?: Address;
+  service?: string;
+  labels?: Record<string, string>;
+  principal?: string;
+  certificate?: string;
+}
+/** envoy.service.auth.v3.AttributeContext.Request */
+export interface AttributeContext_Request {
+  time?: string;
+  http?: AttributeContext_HttpRequest;
+}
+/** envoy.service.auth.v3.AttributeContext.TLSSession */
+export interface AttributeContext_TLSSession {
+  sni?: string;
+}
+/** envoy.service.auth.v3.CheckRequest */
+export interface CheckRequest {
+  attributes?: AttributeContext;
+}
+/** envoy.service.auth.v3.CheckResponse */
+export interface CheckResponse {
+  status?: Status;
+  denied_response?: DeniedHttpResponse;
+  ok_response?: OkHttpResponse;
+  dynamic_metadata?: Record<string, unknown>;
+}
+/** envoy.service.auth.v3.DeniedHttpResponse */
+export interface DeniedHttpResponse {
+  status?: HttpStatus;
+  headers?: HeaderValueOption[];
+  body?: string;
+}
+/** envoy.service.auth.v3.OkHttpResponse */
+export interface OkHttpResponse {
+  headers?: HeaderValueOption[];
+  headers_to_remove?: string[];
+  dynamic_metadata?: Record<string, unknown>;
+  response_headers_to_add?: HeaderValueOption[];
+  query_parameters_to_set?: QueryParameter[];
+  query_parameters_to_remove?: string[];
+}
 /** envoy.service.discovery.v3.DiscoveryRequest */
 export interface DiscoveryRequest {
   version_info?: string;
@@ -3088,6 +3332,11 @@ export interface DoubleMatcher {
   range?: DoubleRange;
   exact?: number;
 }
+/** envoy.type.matcher.v3.FilterStateMatcher */
+export interface FilterStateMatcher {
+  key?: string;
+  string_match?: envoy_type_matcher_v3_StringMatcher;
+}
 /** envoy.type.matcher.v3.HttpRequestHeaderMatchInput */
 export interface HttpRequestHeaderMatchInput {
   header_name?: string;
@@ -3114,6 +3363,10 @@ export interface MetadataMatcher_PathSegment {
 /** envoy.type.matcher.v3.OrMatcher */
 export interface OrMatcher {
   value_matchers?: ValueMatcher[];
+}
+/** envoy.type.matcher.v3.PathMatcher */
+export interface PathMatcher {
+  path?: envoy_type_matcher_v3_StringMatcher;
 }
 /** envoy.type.matcher.v3.RegexMatchAndSubstitute */
 export interface RegexMatchAndSubstitute {
@@ -3275,6 +3528,131 @@ export interface TokenBucket {
   tokens_per_fill?: number;
   fill_interval?: string;
 }
+/** google.api.expr.v1alpha1.CheckedExpr */
+export interface CheckedExpr {
+  reference_map?: Record<string, Reference>;
+  type_map?: Record<string, Type>;
+  source_info?: SourceInfo;
+  expr?: Expr;
+}
+/** google.api.expr.v1alpha1.Constant */
+export interface Constant {
+  null_value?: null;
+  bool_value?: boolean;
+  int64_value?: number;
+  uint64_value?: number;
+  double_value?: number;
+  string_value?: string;
+  bytes_value?: string;
+  duration_value?: string;
+  timestamp_value?: string;
+}
+/** google.api.expr.v1alpha1.Expr */
+export interface Expr {
+  id?: number;
+  const_expr?: Constant;
+  ident_expr?: Expr_Ident;
+  select_expr?: Expr_Select;
+  call_expr?: Expr_Call;
+  list_expr?: Expr_CreateList;
+  struct_expr?: Expr_CreateStruct;
+  comprehension_expr?: Expr_Comprehension;
+}
+/** google.api.expr.v1alpha1.Expr.Call */
+export interface Expr_Call {
+  target?: Expr;
+  function?: string;
+  args?: Expr[];
+}
+/** google.api.expr.v1alpha1.Expr.Comprehension */
+export interface Expr_Comprehension {
+  iter_var?: string;
+  iter_range?: Expr;
+  accu_var?: string;
+  accu_init?: Expr;
+  loop_condition?: Expr;
+  loop_step?: Expr;
+  result?: Expr;
+}
+/** google.api.expr.v1alpha1.Expr.CreateList */
+export interface Expr_CreateList {
+  elements?: Expr[];
+}
+/** google.api.expr.v1alpha1.Expr.CreateStruct */
+export interface Expr_CreateStruct {
+  message_name?: string;
+  entries?: Expr_CreateStruct_Entry[];
+}
+/** google.api.expr.v1alpha1.Expr.CreateStruct.Entry */
+export interface Expr_CreateStruct_Entry {
+  id?: number;
+  field_key?: string;
+  map_key?: Expr;
+  value?: Expr;
+}
+/** google.api.expr.v1alpha1.Expr.Ident */
+export interface Expr_Ident {
+  name?: string;
+}
+/** google.api.expr.v1alpha1.Expr.Select */
+export interface Expr_Select {
+  operand?: Expr;
+  field?: string;
+  test_only?: boolean;
+}
+/** google.api.expr.v1alpha1.Reference */
+export interface Reference {
+  name?: string;
+  overload_id?: string[];
+  value?: Constant;
+}
+/** google.api.expr.v1alpha1.SourceInfo */
+export interface SourceInfo {
+  syntax_version?: string;
+  location?: string;
+  line_offsets?: number[];
+  positions?: Record<string, number>;
+  macro_calls?: Record<string, Expr>;
+}
+/** google.api.expr.v1alpha1.Type */
+export interface Type {
+  dyn?: Record<string, never>;
+  null?: null;
+  primitive?: Type_PrimitiveType;
+  wrapper?: Type_PrimitiveType;
+  well_known?: Type_WellKnownType;
+  list_type?: Type_ListType;
+  map_type?: Type_MapType;
+  function?: Type_FunctionType;
+  message_type?: string;
+  type_param?: string;
+  type?: Type;
+  error?: Record<string, never>;
+  abstract_type?: Type_AbstractType;
+}
+/** google.api.expr.v1alpha1.Type.AbstractType */
+export interface Type_AbstractType {
+  name?: string;
+  parameter_types?: Type[];
+}
+/** google.api.expr.v1alpha1.Type.FunctionType */
+export interface Type_FunctionType {
+  result_type?: Type;
+  arg_types?: Type[];
+}
+/** google.api.expr.v1alpha1.Type.ListType */
+export interface Type_ListType {
+  elem_type?: Type;
+}
+/** google.api.expr.v1alpha1.Type.MapType */
+export interface Type_MapType {
+  key_type?: Type;
+  value_type?: Type;
+}
+/** google.api.expr.v1alpha1.Type.PrimitiveType */
+export type Type_PrimitiveType = 'PRIMITIVE_TYPE_UNSPECIFIED' | 'BOOL' | 'INT64' | 'UINT64' | 'DOUBLE' | 'STRING' | 'BYTES';
+/** google.api.expr.v1alpha1.Type.WellKnownType */
+export type Type_WellKnownType = 'WELL_KNOWN_TYPE_UNSPECIFIED' | 'ANY' | 'TIMESTAMP' | 'DURATION';
 /** google.rpc.Status */
 export interface Status {
   code?: number;

@@ -50,6 +50,11 @@ export class Fields<T extends object> {
     for (const key of keys) this.#untaken.delete(key);
   }
 
+  /** What is set; of a map, its keys. */
+  keys(): (keyof T & string)[] {
+    return Object.keys(this.#json) as (keyof T & string)[];
+  }
+
   has(key: keyof T & string): boolean {
     return Object.hasOwn(this.#json, key);
   }

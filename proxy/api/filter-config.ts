@@ -1,8 +1,16 @@
 /** Configuration of the HTTP filters in front of the router, as it stands in the filter chain and, by filter, in routes. */
 import type { DnsCacheConfig } from './dns.ts';
+import type { ExtAuthzRouteConfig } from './ext-authz.ts';
+import type { RbacConfig } from './rbac.ts';
 import type { HeaderMatch, StringMatcher } from './route.ts';
 
-export type FilterConfig = FaultConfig | CorsPolicy | LocalRateLimit | RateLimitQuota;
+export type FilterConfig =
+  | FaultConfig
+  | CorsPolicy
+  | LocalRateLimit
+  | RateLimitQuota
+  | RbacConfig
+  | ExtAuthzRouteConfig;
 
 /** By the filter's name, from the innermost level that names the filter. */
 export type FilterConfigs = Readonly<Record<string, FilterConfig>>;

@@ -3,11 +3,13 @@ import { readAccessLog } from './access-log-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
 import { readDnsCacheConfig } from './dns-decoder.ts';
 import type {
+  envoy_extensions_filters_http_rbac_v3_RBAC as RbacJson,
   HTTPFault,
   HttpConnectionManager as HttpConnectionManagerJson,
   HttpFilter as HttpFilterJson,
   LocalRateLimit as LocalRateLimitJson,
 } from './envoy.gen.ts';
+import { readExtAuthz } from './ext-authz-decoder.ts';
 import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
 import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
@@ -21,6 +23,8 @@ import type {
 } from './listener.ts';
 import { readQuotaFilter } from './quota-decoder.ts';
 import { readLocalRateLimit } from './rate-limit-decoder.ts';
+import type { RbacConfig } from './rbac.ts';
+import { readRbac } from './rbac-decoder.ts';
 import { readRouteConfiguration } from './route-decoder.ts';
 import { readTracing } from './tracing-decoder.ts';
 import { readUpgradeConfigs } from './upgrade-decoder.ts';
@@ -124,6 +128,12 @@ function readLocalRateLimitDefault(fields: Fields<LocalRateLimitJson>): LocalRat
   return undefined;
 }
 
+/** Undefined where the filter only waits for what routes say. */
+function readRbacDefault(fields: Fields<RbacJson>): RbacConfig | undefined {
+  const rbac = readRbac(fields);
+  return rbac.rules === undefined && rbac.shadowRules === undefined ? undefined : rbac;
+}
+
 const noMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
 
 function readHttpFilters(fields: Fields<Json>): HttpFilter[] {
@@ -148,11 +158,16 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
       kind: 'dynamic_forward_proxy',
       config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },
     }),
+    'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': (authz) => ({
+      kind: 'ext_authz',
+      config: readExtAuthz(authz, fields.flag('disabled')),
+    }),
     'envoy.extensions.filters.http.fault.v3.HTTPFault': (fault) => ({ kind: 'fault', config: readFaultDefault(fault) }),
     'envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaFilterConfig': (quota) => ({
       kind: 'rate_limit_quota',
       config: readQuotaFilter(quota),
     }),
+    'envoy.extensions.filters.http.rbac.v3.RBAC': (rbac) => ({ kind: 'rbac', config: readRbacDefault(rbac) }),
     'envoy.extensions.filters.http.router.v3.Router': (router) => {
       router.ignore('dynamic_stats');
       router.only('start_child_span', false);

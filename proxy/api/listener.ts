@@ -3,6 +3,7 @@ import type { SocketAddress } from './address-decoder.ts';
 import type { MetricRules } from './metric-rules.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
+import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
 import type { DownstreamTls } from './tls.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
@@ -204,12 +205,15 @@ export interface RequestOriginConfig {
   readonly preservesExternalRequestId: boolean;
 }
 
+/** What stands in filter chains as it does in routes. */
+type ChainFilterConfig = Exclude<FilterConfig, ExtAuthzRouteConfig>;
+
 export interface HttpFilter {
   /** Routes configure the filter under this name. */
   readonly name: string;
   readonly kind: 'router' | NonNullable<HttpFilter['config']>['kind'];
   /** What holds for routes that say nothing; undefined: nothing is done there. */
-  readonly config?: FilterConfig | DynamicForwardProxyConfig | undefined;
+  readonly config?: ChainFilterConfig | DynamicForwardProxyConfig | ExtAuthzConfig | undefined;
 }
 
 export type AccessLog = (LineAccessLog | GrpcAccessLog) & {

@@ -4,7 +4,7 @@ import type {
   Decorator as DecoratorJson,
   HeaderValueOption as HeaderValueOptionJson,
   HttpConnectionManager_Tracing as TracingJson,
-  HttpService as HttpServiceJson,
+  envoy_config_core_v3_HttpService as HttpServiceJson,
   OpenTelemetryConfig as OpenTelemetryConfigJson,
   Percent,
   envoy_config_route_v3_Tracing as RouteTracingJson,

@@ -25,6 +25,8 @@ export type MeshErrorCode =
   | 'duration_limit'
   | 'fault_abort'
   | 'rate_limited'
+  | 'forbidden'
+  | 'unauthorized'
   | 'draining'
   | 'internal';
 
@@ -84,6 +86,9 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
   duration_limit: row(0, 'DT', 'internal', 'never', 'duration_timeout'),
   fault_abort: row(503, 'FI', 'internal', 'never', 'fault_filter_abort'),
   rate_limited: row(429, 'RL', 'internal', 'never', 'local_rate_limited'),
+  // Envoy has no flag for it; its details name the policy.
+  forbidden: row(403, '-', 'internal', 'never', 'rbac_access_denied_matched_policy[none]'),
+  unauthorized: row(403, 'UAEX', 'internal', 'never', 'ext_authz_denied'),
   draining: row(503, 'OM', 'internal', 'never', 'draining'),
   internal: row(500, '-', 'internal', 'never', 'internal_error'),
 };

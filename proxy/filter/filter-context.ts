@@ -54,7 +54,7 @@ export class FilterSlot<K extends FilterConfig['kind'], C> {
   }
 }
 
-type SlotConfig = NonNullable<HttpFilter['config']>;
+type SlotConfig = NonNullable<HttpFilter['config']> | FilterConfig;
 
 function isOfKind<K extends FilterConfig['kind']>(config: SlotConfig, kind: K): config is FilterConfig & { kind: K } {
   return config.kind === kind;

@@ -4,19 +4,23 @@ import type { FilterFactory } from '../http/filter.ts';
 import { createRouterFactory } from '../router/router-filter.ts';
 import { createCorsFactory } from './cors.ts';
 import { createDynamicForwardProxyFactory } from './dynamic-forward-proxy.ts';
+import { createExtAuthzFactory } from './ext-authz.ts';
 import { createFaultFactory } from './fault.ts';
 import type { FilterContext } from './filter-context.ts';
 import { createLocalRateLimitFactory } from './local-ratelimit.ts';
 import { createRateLimitQuotaFactory } from './rate-limit-quota.ts';
+import { createRbacFactory } from './rbac.ts';
 
 type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => FilterFactory;
 
 const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
   cors: createCorsFactory,
   dynamic_forward_proxy: createDynamicForwardProxyFactory,
+  ext_authz: createExtAuthzFactory,
   fault: createFaultFactory,
   local_ratelimit: createLocalRateLimitFactory,
   rate_limit_quota: createRateLimitQuotaFactory,
+  rbac: createRbacFactory,
   router: createRouterFactory,
 };
 

@@ -110,6 +110,21 @@ export class HeaderMap {
     return value;
   }
 
+  /** Whether `holds` of one of the values, each by itself; undefined when absent. */
+  some(name: HeaderName, holds: (value: string) => boolean): boolean | undefined {
+    let answer: boolean | undefined = undefined;
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+      if (holds(this.valueAt(i))) return true;
+      answer = false;
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      if (this.addedNames[i]?.text !== name.text) continue;
+      if (holds(this.addedValues[i] ?? '')) return true;
+      answer = false;
+    }
+    return answer;
+  }
+
   /** Whether `get` returns `expected`; what came once, as most headers do, is compared where it stands. */
   isExactly(name: HeaderName, expected: string): boolean {
     const { fields, count } = this;

@@ -95,7 +95,7 @@ function peerAddressOf({ codec }: HttpStream): string {
 }
 
 /** The address that `skipped` proxies have added theirs behind. */
-function addressFromRight(forwardedFor: string, skipped: number): string | undefined {
+export function addressFromRight(forwardedFor: string, skipped: number): string | undefined {
   let end = forwardedFor.length;
   for (let i = 0; i < skipped; i++) {
     end = forwardedFor.lastIndexOf(',', end - 1);

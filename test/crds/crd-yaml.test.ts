@@ -40,6 +40,7 @@ describe('the committed CustomResourceDefinitions', () => {
       ...ofIstio.map((plural) => `${plural}.networking.istio.io`),
       'ratelimits.networking.heddle.dev',
       'canaries.networking.heddle.dev',
+      'checkrules.networking.heddle.dev',
       'telemetries.telemetry.istio.io',
     ]);
     for (const { crd } of crds) expect(crd.metadata.name).toBe(`${crd.spec.names.plural}.${crd.spec.group}`);

@@ -135,12 +135,12 @@ accessLogFormat: '{"a": [1, "%NOBODY%"]}'`,
     [
       'a provider without a log',
       'extensionProviders: [{ name: a }]',
-      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls',
+      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls and envoyExtAuthzGrpc',
     ],
     [
       'a provider of two kinds',
       'extensionProviders: [{ name: a, envoyHttpAls: { service: a.b, port: 1 }, envoyFileAccessLog: {} }]',
-      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls and envoyTcpAls',
+      'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls and envoyExtAuthzGrpc',
     ],
     [
       'an access-log service without a host',

@@ -39,6 +39,11 @@ export function rateLimit(spec: object): object {
   return { ...limit, apiVersion: 'networking.heddle.dev/v1alpha1' };
 }
 
+export function checkRule(spec: object): object {
+  const rule = resource('CheckRule', { host: 'reviews', action: 'DENY', ...spec });
+  return { ...rule, apiVersion: 'networking.heddle.dev/v1alpha1' };
+}
+
 /** Every error as `path: message`; empty when the resource is valid. */
 export function errorsOf(input: unknown): string[] {
   return linesOf(validateResource(input).errors);

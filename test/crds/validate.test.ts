@@ -21,7 +21,7 @@ describe('what every resource needs', () => {
   it('lists the known kinds when nothing is near', () => {
     const [error] = errorsOf({ apiVersion: 'v1', kind: 'Pod' });
     expect(error).toBe(
-      'kind: unknown kind "Pod", known are VirtualService, DestinationRule, ServiceEntry, Gateway, Sidecar, WorkloadEntry, RateLimit, Canary, Telemetry, Service',
+      'kind: unknown kind "Pod", known are VirtualService, DestinationRule, ServiceEntry, Gateway, Sidecar, WorkloadEntry, RateLimit, Canary, CheckRule, Telemetry, Service',
     );
   });
 

@@ -48,7 +48,20 @@ function describeFilter(config: FilterConfig, happened: Pick<Trace, 'response' |
       const isShadow = config.enforcedProbability === 0;
       return { what: 'rate limit', how: `${limits.join('; ')}${isShadow ? ' (only counted)' : ''}` };
     }
+    case 'ext_authz_per_route':
+      return { what: 'authorization', how: config.isDisabled ? 'nobody is asked' : 'a service is asked' };
+    case 'rbac':
+      return { what: 'check rules', how: describeRbac(config) };
   }
+}
+
+function describeRbac({ rules, shadowRules }: FilterConfig & { kind: 'rbac' }): string {
+  const parts = [rules, shadowRules].flatMap((each) => {
+    if (each === undefined) return [];
+    const names = each.policies.map(({ name }) => name).join(', ');
+    return [`${each.action} ${names || 'nothing'}${each === shadowRules ? ' (only counted)' : ''}`];
+  });
+  return parts.join('; ') || 'none';
 }
 
 function describeFault(

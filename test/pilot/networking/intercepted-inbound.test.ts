@@ -69,6 +69,26 @@ describe('the listener for intercepted connections to a workload', () => {
     ]);
   });
 
+  test('under a rule that is in force lets in nothing but requests where nobody declared the protocol', () => {
+    const rule = (mode: string) => `
+---
+apiVersion: networking.heddle.dev/v1alpha1
+kind: CheckRule
+metadata: { name: rule, namespace: default }
+spec: { host: reviews, action: DENY, mode: ${mode}, match: [{ paths: [{ exact: /admin }] }] }
+`;
+    const node = nodeOf({ appPorts: [9999, 3306] });
+    expect(inbound(seenBy(node, rule('ENFORCE')))).toEqual([
+      ends[0],
+      'port 3306 -> inbound|3306||',
+      'port 9999, http -> routes inbound|9999||',
+      'port 9999 -> BlackHoleCluster',
+      'port 9999 -> BlackHoleCluster',
+      ends[1],
+    ]);
+    expect(inbound(seenBy(node, rule('SHADOW')))).toContain('port 9999 -> inbound|9999||');
+  });
+
   test('looks at connections to ports that nobody declared; where a server may speak first nobody waits for that', () => {
     const inspectorOf = (ports: string) => {
       const resources = seenBy(nodeOf({ appPorts: [9998, 9999] }), serviceYaml('reviews', { ports }));
@@ -132,8 +152,10 @@ describe('the listener for intercepted connections to a workload', () => {
 
   test("keeps the peer's metadata from the application", () => {
     const yaml = serviceYaml('reviews', { ports: '[{ name: http, port: 80 }]' });
-    const chain = listenerOf(seenBy(nodeOf(), yaml), 'virtualInbound').filter_chains?.[1] ?? {};
-    expect(managerOf(chain)?.route_config?.request_headers_to_remove).toEqual(['x-envoy-peer-metadata']);
+    const resources = seenBy(nodeOf(), yaml);
+    const chain = listenerOf(resources, 'virtualInbound').filter_chains?.[1] ?? {};
+    const routes = resources.routes.find(({ name }) => name === managerOf(chain)?.rds?.route_config_name);
+    expect(routes?.request_headers_to_remove).toEqual(['x-envoy-peer-metadata']);
   });
 
   test('never leads back to itself, whatever a service says', () => {

@@ -298,7 +298,7 @@ describe('a sidecar that is addressed openly', () => {
   test('has two listeners, one route configuration and clusters of HTTP ports only', () => {
     const resources = resourcesOfNode(metadataOf(), contextOf(yaml));
     expect(namesOf(resources)).toEqual(['virtualOutbound', 'virtualInbound']);
-    expect(resources.routes.map(({ name }) => name)).toEqual(['http_proxy']);
+    expect(resources.routes.map(({ name }) => name)).toEqual(['http_proxy', 'inbound|8080||']);
     expect(resources.clusters.map(({ name }) => name)).toEqual([
       'outbound|80||reviews.default.svc.cluster.local',
       'outbound|9000||reviews.default.svc.cluster.local',

@@ -1,7 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { inboundRetryPolicy } from '../../../pilot/networking/retry-policy.ts';
 import type { HttpConnectionManager, Listener } from '../../../proxy/api/envoy.gen.ts';
-import { buildInboundListener, buildOutboundListener } from '../../../pilot/networking/listeners.ts';
+import {
+  buildInboundListener,
+  buildInboundRoutes,
+  buildOutboundListener,
+} from '../../../pilot/networking/listeners.ts';
 
 const managerOf = ({ filter_chains = [] }: Listener): HttpConnectionManager =>
   (filter_chains[0]?.filters?.[0]?.typed_config ?? {}) as HttpConnectionManager;
@@ -23,7 +27,8 @@ describe('listeners', () => {
     expect(listener.name).toBe('virtualInbound');
     expect(listener.traffic_direction).toBe('INBOUND');
     expect(listener.address?.socket_address).toEqual({ address: '10.0.0.1', port_value: 15006 });
-    expect(managerOf(listener).route_config).toEqual({
+    expect(managerOf(listener).rds?.route_config_name).toBe('inbound|8080||');
+    expect(buildInboundRoutes({ appPort: 8080 }, false)).toEqual({
       name: 'inbound|8080||',
       virtual_hosts: [
         {

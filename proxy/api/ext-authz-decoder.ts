@@ -1,0 +1,53 @@
+/** Decodes `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`, for gRPC services. */
+import type {
+  ExtAuthz as ExtAuthzJson,
+  ExtAuthzPerRoute as PerRouteJson,
+  HttpStatus,
+  ListStringMatcher,
+} from './envoy.gen.ts';
+import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
+import type { Fields } from './fields.ts';
+import { statusOfName } from './http-status.ts';
+import type { StringMatcher } from './route.ts';
+import { readStringMatcher } from './route-match-decoder.ts';
+
+export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean): ExtAuthzConfig {
+  const service = fields.required('grpc_service');
+  const cluster = service.required('envoy_grpc');
+  const timeoutMs = service.durationMs('timeout', 200);
+  fields.choice('transport_api_version', ['AUTO', 'V3']);
+  return {
+    kind: 'ext_authz',
+    isDisabled,
+    clusterName: cluster.name('cluster_name'),
+    authority: cluster.text('authority'),
+    timeoutMs,
+    failureModeAllow: fields.flag('failure_mode_allow'),
+    failureModeAllowHeaderAdd: fields.flag('failure_mode_allow_header_add'),
+    statusOnError: readStatus(fields.message('status_on_error'), 403),
+    allowedHeaders: readNames(fields.message('allowed_headers')),
+    disallowedHeaders: readNames(fields.message('disallowed_headers')) ?? [],
+    statPrefix: fields.text('stat_prefix'),
+  };
+}
+
+function readNames(fields: Fields<ListStringMatcher> | undefined): StringMatcher[] | undefined {
+  return fields?.list('patterns', readStringMatcher);
+}
+
+function readStatus(fields: Fields<HttpStatus> | undefined, unset: number): number {
+  const name = fields?.take('code');
+  if (fields === undefined || name === undefined) return unset;
+  const status = statusOfName(name);
+  if (status === undefined) fields.fail('code', `must be the name of an HTTP status, got ${name}`);
+  return status ?? unset;
+}
+
+export function readExtAuthzPerRoute(fields: Fields<PerRouteJson>): ExtAuthzRouteConfig {
+  const isDisabled = fields.flag('disabled');
+  const settings = fields.message('check_settings');
+  if (isDisabled === (settings !== undefined)) fields.failHere('must have one of disabled and check_settings');
+  settings?.only('disable_request_body_buffering', false);
+  const contextExtensions = settings?.take('context_extensions') ?? {};
+  return { kind: 'ext_authz_per_route', isDisabled, contextExtensions };
+}

@@ -1,0 +1,44 @@
+/** Configuration of Envoy's RBAC filter: which requests are let through, and which only would not be. */
+import type { CidrRange } from './listener.ts';
+import type { HeaderMatch, StringMatcher } from './route.ts';
+
+/** `envoy.extensions.filters.http.rbac.v3.RBAC`, or what a route says in its place. */
+export interface RbacConfig {
+  readonly kind: 'rbac';
+  /** In force; undefined: every request passes. */
+  readonly rules: RbacRules | undefined;
+  /** Only counted. */
+  readonly shadowRules: RbacRules | undefined;
+  /** Stand in front of the names of statistics, with a dot behind; default empty. */
+  readonly rulesStatPrefix: string;
+  readonly shadowRulesStatPrefix: string;
+  /** Counts verdicts by policy too; default false. */
+  readonly tracksPolicies: boolean;
+}
+
+/** `envoy.config.rbac.v3.RBAC`. */
+export interface RbacRules {
+  /** What becomes of requests that a policy matches; all others get the contrary. */
+  readonly action: 'ALLOW' | 'DENY';
+  /** In the order in which they are asked: that of their names. */
+  readonly policies: readonly RbacPolicy[];
+}
+
+/** Matches what one of its permissions and one of its principals match. */
+export interface RbacPolicy {
+  readonly name: string;
+  readonly permissions: readonly RbacCondition[];
+  readonly principals: readonly RbacCondition[];
+}
+
+/** A Permission or a Principal: both are conditions on a request, and share most of their words. */
+export type RbacCondition =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'and' | 'or'; readonly conditions: readonly RbacCondition[] }
+  | { readonly kind: 'not'; readonly condition: RbacCondition }
+  | { readonly kind: 'header'; readonly match: HeaderMatch }
+  /** Without the query. */
+  | { readonly kind: 'url_path'; readonly matcher: StringMatcher }
+  | { readonly kind: 'destination_port'; readonly port: number }
+  /** `direct_remote_ip`: who connected. `remote_ip`: the client as far as it is known, behind trusted proxies. */
+  | { readonly kind: 'destination_ip' | 'direct_remote_ip' | 'remote_ip'; readonly range: CidrRange };

@@ -1,0 +1,69 @@
+/** What an authorization service is told about a request (Envoy's `envoy.service.auth.v3.AttributeContext`). */
+import type { AttributeContext, AttributeContext_Peer } from '../api/envoy.gen.ts';
+import type { ExtAuthzConfig } from '../api/ext-authz.ts';
+import type { RequestHead } from '../http/message-head.ts';
+import type { HttpStream } from '../http/stream.ts';
+import { compileStringMatcher, type StringPredicate } from '../router/route-match.ts';
+
+export type AttributeReader = (stream: HttpStream, extensions: Readonly<Record<string, string>>) => AttributeContext;
+
+export function createAttributeReader({ allowedHeaders, disallowedHeaders }: ExtAuthzConfig): AttributeReader {
+  const allowed = allowedHeaders?.map(compileStringMatcher);
+  const disallowed = disallowedHeaders.map(compileStringMatcher);
+  const isTold: StringPredicate = (name) =>
+    !disallowed.some((matches) => matches(name)) && (allowed === undefined || allowed.some((matches) => matches(name)));
+  return (stream, context_extensions) => {
+    const { codec, request, startMs, timeSource } = stream;
+    const scheme = codec?.isSecure === true ? 'https' : 'http';
+    return {
+      source: peerOf(codec?.remoteAddress),
+      destination: peerOf(codec?.localAddress),
+      request: {
+        time: new Date(timeSource.wallTimeMs(startMs)).toISOString(),
+        http: {
+          method: request.method,
+          path: request.path,
+          host: request.authority,
+          scheme,
+          protocol: codec?.protocol ?? '',
+          headers: headersOf(request, scheme, isTold),
+        },
+      },
+      context_extensions: { ...context_extensions },
+    };
+  };
+}
+
+function peerOf(endpoint = ''): AttributeContext_Peer {
+  const colon = endpoint.lastIndexOf(':');
+  const address = endpoint.slice(0, Math.max(colon, 0)).replace(/^::ffff:(?=\d+\.)/, '');
+  return { address: { socket_address: { address, port_value: Number(endpoint.slice(colon + 1)) || 0 } } };
+}
+
+/** Of several values one text, as in Envoy; the parts of the start line are headers too. */
+function headersOf(
+  { method, path, authority, headers }: RequestHead,
+  scheme: string,
+  isTold: StringPredicate,
+): Record<string, string> {
+  const told = new Map<string, string>();
+  const add = (name: string, value: string): void => {
+    if (!isTold(name)) return;
+    const before = told.get(name);
+    told.set(name, before === undefined ? value : `${before},${value}`);
+  };
+  for (const [name, value] of Object.entries({
+    ':method': method,
+    ':path': path,
+    ':authority': authority,
+    ':scheme': scheme,
+  })) {
+    add(name, value);
+  }
+  for (let i = 0; i < headers.count; i++) {
+    const name = headers.isRemovedAt(i) ? 'host' : headers.nameAt(i).toLowerCase();
+    if (name !== 'host') add(name, headers.valueAt(i));
+  }
+  for (let i = 0; i < headers.addedCount; i++) add(headers.addedNames[i]?.text ?? '', headers.addedValues[i] ?? '');
+  return Object.fromEntries(told);
+}

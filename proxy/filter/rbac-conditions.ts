@@ -1,0 +1,160 @@
+/** Pure: compiled conditions of RBAC policies, evaluated on a request and its connection (Envoy docs `rbac.proto`). */
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import type { CidrRange } from '../api/listener.ts';
+import type { HeaderMatch } from '../api/route.ts';
+import type { RbacCondition } from '../api/rbac.ts';
+import { HeaderName, Known } from '../http/header-name.ts';
+import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
+import { addressFromRight } from '../http/request-origin.ts';
+import type { HttpStream } from '../http/stream.ts';
+import { compileHeaderMatch, compileStringMatcher } from '../router/route-match.ts';
+import { withoutQuery } from '../router/request-path.ts';
+import { exactValueOf } from '../router/route-candidates.ts';
+
+export type StreamPredicate = (stream: HttpStream) => boolean;
+
+type AddressKind = 'destination_ip' | 'direct_remote_ip' | 'remote_ip';
+
+export function compileCondition(condition: RbacCondition): StreamPredicate {
+  switch (condition.kind) {
+    case 'any':
+      return () => true;
+    case 'and':
+      return everyOf(condition.conditions.map(compileCondition));
+    case 'or':
+      return someOf(condition.conditions);
+    case 'not': {
+      const holds = compileCondition(condition.condition);
+      return (stream) => !holds(stream);
+    }
+    case 'header':
+      return compileHeader(condition.match);
+    case 'url_path': {
+      const matches = compileStringMatcher(condition.matcher);
+      return ({ request }) => matches(withoutQuery(request.path));
+    }
+    case 'destination_port': {
+      const suffix = `:${condition.port}`;
+      return ({ codec }) => codec?.localAddress.endsWith(suffix) === true;
+    }
+    default:
+      return isWithin(condition.kind, [condition.range]);
+  }
+}
+
+function everyOf(predicates: readonly StreamPredicate[]): StreamPredicate {
+  const [first, second] = predicates;
+  if (first === undefined) return () => true;
+  return second === undefined ? first : (stream) => predicates.every((holds) => holds(stream));
+}
+
+/** One of several. Long lists of values and addresses are looked up, not gone through. */
+export function someOf(conditions: readonly RbacCondition[]): StreamPredicate {
+  const values = new Map<string, Set<string>>();
+  const ranges = new Map<AddressKind, CidrRange[]>();
+  const predicates: StreamPredicate[] = [];
+  for (const condition of conditions) {
+    const exact = condition.kind === 'header' ? exactValueOf(condition.match) : undefined;
+    if (condition.kind === 'any') return () => true;
+    if (condition.kind === 'header' && exact !== undefined) group(values, condition.match.name, new Set()).add(exact);
+    else if ('range' in condition) group(ranges, condition.kind, []).push(condition.range);
+    else predicates.push(compileCondition(condition));
+  }
+  for (const [name, known] of values) predicates.unshift(hasValueOf(name, known));
+  for (const [kind, known] of ranges) predicates.push(isWithin(kind, known));
+  const [first, second] = predicates;
+  if (first === undefined) return () => false;
+  return second === undefined ? first : (stream) => predicates.some((holds) => holds(stream));
+}
+
+function group<K, V>(groups: Map<K, V>, key: K, empty: V): V {
+  const known = groups.get(key);
+  if (known !== undefined) return known;
+  groups.set(key, empty);
+  return empty;
+}
+
+/**
+ * Unlike routes, rules look at each value of a header by itself: who is kept out for one value does not come in by sending
+ * another beside it (Envoy's `rbac_match_headers_individually`).
+ */
+function compileHeader(match: HeaderMatch): StreamPredicate {
+  const { name, condition, invertMatch, treatMissingHeaderAsEmpty } = match;
+  if (condition.kind === 'present' || isStartLineHeader(name)) {
+    const holds = compileHeaderMatch(match);
+    return ({ request }) => holds(request);
+  }
+  const matches = compileStringMatcher(condition.matcher);
+  const whenMissing = treatMissingHeaderAsEmpty && matches('') !== invertMatch;
+  const header = new HeaderName(name);
+  return ({ request }) => {
+    const holds = request.headers.some(header, matches);
+    return holds === undefined ? whenMissing : holds !== invertMatch;
+  };
+}
+
+function hasValueOf(name: string, known: ReadonlySet<string>): StreamPredicate {
+  const isKnown = (value: string): boolean => known.has(value);
+  if (isStartLineHeader(name)) {
+    const read = requestHeaderReader(name);
+    return ({ request }) => isKnown(read(request) ?? '');
+  }
+  const header = new HeaderName(name);
+  return ({ request }) => request.headers.some(header, isKnown) === true;
+}
+
+function isWithin(kind: AddressKind, ranges: readonly CidrRange[]): StreamPredicate {
+  const set = new AddressSet(ranges);
+  switch (kind) {
+    case 'destination_ip':
+      return ({ codec }) => set.has(codec?.localAddress);
+    case 'direct_remote_ip':
+      return ({ codec }) => set.has(codec?.remoteAddress);
+    case 'remote_ip':
+      return (stream) => set.has(clientOf(stream));
+  }
+}
+
+/** Where nothing else is configured the last address in `x-forwarded-for` is believed, as in Envoy. */
+function clientOf(stream: HttpStream): string | undefined {
+  const { usesRemoteAddress, xffNumTrustedHops } = stream.manager.config.origin;
+  if (usesRemoteAddress || xffNumTrustedHops > 0) return stream.remoteAddress;
+  const forwardedFor = stream.request.headers.knownValues(Known.forwardedFor);
+  const address = forwardedFor === undefined ? undefined : addressFromRight(forwardedFor, 0);
+  return address === undefined ? stream.codec?.remoteAddress : `${address}:0`;
+}
+
+/** Whole IPv4 addresses, of which workloads have one each, are found by their text; the rest are ranges. */
+class AddressSet {
+  readonly #addresses = new Set<string>();
+  readonly #ranges: BlockList | undefined;
+
+  constructor(ranges: readonly CidrRange[]) {
+    const list = new BlockList();
+    let hasRanges = false;
+    for (const { address, prefixLength } of ranges) {
+      const isWhole = isIPv4(address) && prefixLength === 32;
+      if (isWhole) this.#addresses.add(address);
+      else list.addSubnet(address, prefixLength, isIPv6(address) ? 'ipv6' : 'ipv4');
+      hasRanges ||= !isWhole;
+    }
+    this.#ranges = hasRanges ? list : undefined;
+  }
+
+  /** `endpoint`: `ip:port`. */
+  has(endpoint: string | undefined): boolean {
+    if (endpoint === undefined) return false;
+    const address = plainAddress(endpoint);
+    if (this.#addresses.has(address)) return true;
+    return this.#ranges !== undefined && this.#ranges.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+  }
+}
+
+/** A socket of both families writes IPv4 addresses as IPv6 ones. */
+const mappedPrefix = '::ffff:';
+
+function plainAddress(endpoint: string): string {
+  const start = endpoint.startsWith('[') ? 1 : 0;
+  const address = endpoint.slice(start, endpoint.lastIndexOf(':') - start);
+  return address.startsWith(mappedPrefix) && address.includes('.') ? address.slice(mappedPrefix.length) : address;
+}
