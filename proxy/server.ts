@@ -3,18 +3,9 @@
  * reverse.
  */
 import type { Bootstrap } from './bootstrap.ts';
-import { type AccessLogObserver, AccessLogs } from './access-logs.ts';
+import { AccessLogs } from './access-logs.ts';
 import { AdminServer } from './admin.ts';
-import type { SocketAddress } from './api/address-decoder.ts';
-import type { DnsFilterConfig } from './api/dns-filter.ts';
-import {
-  type AccessLog,
-  type FilterChain,
-  type HttpConnectionManager,
-  httpConnectionManagersOf,
-  type Listener,
-  type TcpProxyConfig,
-} from './api/listener.ts';
+import type { Listener } from './api/listener.ts';
 import { Backoff } from './common/backoff.ts';
 import { type Clock, systemClock } from './common/clock.ts';
 import type { Lifecycle } from './common/lifecycle.ts';
@@ -23,30 +14,19 @@ import { type Logger, createLogger } from './common/log.ts';
 import { onSocketFault } from './common/socket.ts';
 import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
-import { createHttpFilter } from './filter/http-filters.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { leaveRotation } from './leave-rotation.ts';
-import { DnsFilter } from './dns/dns-filter.ts';
+import { ListenerComponents, routeConfigNames } from './listener-components.ts';
 import { ConnectionLimit } from './listener/connection-limit.ts';
-import { DnsListener } from './dns/dns-listener.ts';
 import { readSystemResolvers, type SystemResolvers } from './dns/system-resolvers.ts';
-import { ConnectionManager } from './http/connection-manager.ts';
-import { HttpNetworkFilter } from './listener/http-network-filter.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
-import type { ActiveNetworkFilter } from './listener/network-filter.ts';
 import { Quotas } from './quota/quotas.ts';
 import { RouteConfigs } from './router/route-configs.ts';
-import { RouteTable } from './router/route-table.ts';
-import { TcpProxy } from './tcp/tcp-proxy.ts';
 import { IstioMetrics } from './telemetry/istio-metrics.ts';
 import { MetricsSink } from './telemetry/metrics-sink.ts';
 import { SeriesExpiry } from './telemetry/series-expiry.ts';
-import { createStreamRecorder } from './telemetry/stream-recorder.ts';
-import { createTcpRecorder } from './telemetry/tcp-recorder.ts';
 import type { MetricRules } from './api/metric-rules.ts';
-import type { DownstreamTls } from './api/tls.ts';
 import { CertificateStore } from './tls/certificate-store.ts';
-import { DownstreamTlsContext } from './tls/downstream-tls.ts';
 import { Tracers } from './tracing/tracers.ts';
 import { ClusterManager, type ClusterManagerContext } from './upstream/cluster-manager.ts';
 import { AdsClient } from './xds/ads-client.ts';
@@ -125,20 +105,7 @@ export class ProxyServer implements Lifecycle {
       stats: this.stats,
       logger: this.#logger.child('quota'),
     });
-    this.listeners = new ListenerManager(bootstrap.staticListeners, {
-      createFilter: (listener, chain) => this.#createFilter(listener, chain),
-      connectionLimit:
-        bootstrap.maxDownstreamConnections === undefined
-          ? undefined
-          : new ConnectionLimit(bootstrap.maxDownstreamConnections),
-      createTls: (listener, tls) => this.#createDownstreamTls(listener, tls),
-      createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter),
-      createAccessLogs: ({ accessLogs }) => this.#createAccessLogs(accessLogs),
-      hasRoutes: (listener) => [...routeConfigNames([listener])].every((name) => this.#routes.get(name) !== undefined),
-      clock,
-      stats: this.stats,
-      logger: this.#logger.child('listener'),
-    });
+    this.listeners = this.#createListeners(bootstrap);
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
     this.#healthReporter = this.#createHealthReporter(bootstrap);
     this.#metricsSinks = bootstrap.metricsServices.map(({ clusterName }) => this.#createMetricsSink(clusterName));
@@ -231,84 +198,34 @@ export class ProxyServer implements Lifecycle {
     this.#timers.close();
   }
 
-  #createFilter(listener: Listener, { filter }: FilterChain): ActiveNetworkFilter {
-    if (filter.kind === 'tcp_proxy') return this.#createTcpProxy(listener, filter.config);
-    return new HttpNetworkFilter(this.#createConnectionManager(listener, filter.config));
-  }
-
-  #createDownstreamTls({ address, port }: Listener, tls: DownstreamTls): DownstreamTlsContext {
-    const context = new DownstreamTlsContext(tls, {
-      store: this.certificates,
-      stats: this.stats,
-      timers: this.#timers,
-      listenerAddress: `${address}_${port}`,
-    });
-    context.start();
-    return context;
-  }
-
-  #createDnsListener(listener: Listener, filter: DnsFilterConfig): DnsListener {
-    const isOwnAddress = (server: SocketAddress): boolean =>
-      server.port === listener.port && isLocalAddress(server.address);
-    const dependencies = { clock: this.#clock, stats: this.stats, random: this.#random, isOwnAddress };
-    return new DnsListener(listener, filter, {
-      createFilter: (config) => new DnsFilter(config, { ...dependencies, system: this.#systemResolvers }),
-      timers: this.#timers,
-      onFault: (cause) => this.#logFault(cause),
-    });
-  }
-
-  #createTcpProxy({ trafficDirection }: Listener, config: TcpProxyConfig): TcpProxy {
-    return new TcpProxy(config, {
-      clusters: this.clusters,
-      clock: this.#clock,
-      random: this.#random,
-      stats: this.stats,
-      observers: [createTcpRecorder(this.metrics, trafficDirection), ...this.#createAccessLogs(config.accessLogs)],
-    });
-  }
-
-  #createAccessLogs(logs: readonly AccessLog[]): AccessLogObserver[] {
-    return logs.map((log) => this.#accessLogs.create(log));
-  }
-
-  #createConnectionManager(listener: Listener, config: HttpConnectionManager): ConnectionManager {
-    const context = {
-      routes: this.#routesOf(config),
-      clusters: this.clusters,
-      timers: this.#timers,
-      random: this.#random,
-      clock: this.#clock,
-      stats: this.stats,
-      quotas: this.#quotas,
-      statPrefix: config.statPrefix,
-      isInternal: listener.trafficDirection === 'OUTBOUND',
-    };
-    return new ConnectionManager(config, {
-      clock: this.#clock,
-      stats: this.stats,
-      filters: config.httpFilters.map((filter) => createHttpFilter(filter, context)),
-      observers: [
-        createStreamRecorder(this.metrics, listener.trafficDirection),
-        ...this.#createAccessLogs(config.accessLogs),
-      ],
-      tracer: this.#tracers.create(config, listener.trafficDirection, context.routes),
-    });
-  }
-
-  /** The table that a request reads. A listener on its way out keeps the last one it had. */
-  #routesOf({ routes }: HttpConnectionManager): () => RouteTable | undefined {
-    if (routes.kind === 'static') {
-      const table = new RouteTable(routes.routeConfig, this.stats);
-      return () => table;
-    }
-    let last: RouteTable | undefined = undefined;
-    return () => (last = this.#routes.get(routes.routeConfigName) ?? last);
-  }
-
   /** For the rotation of logs: files are opened anew under their paths. */
   reopenAccessLogs(): void {
     this.#accessLogs.reopen();
+  }
+
+  #createListeners({ staticListeners, maxDownstreamConnections: limit }: Bootstrap): ListenerManager {
+    const components = new ListenerComponents({
+      clusters: this.clusters,
+      certificates: this.certificates,
+      routes: this.#routes,
+      metrics: this.metrics,
+      accessLogs: this.#accessLogs,
+      tracers: this.#tracers,
+      quotas: this.#quotas,
+      timers: this.#timers,
+      random: this.#random,
+      clock: this.#clock,
+      stats: this.stats,
+      systemResolvers: () => this.#systemResolvers,
+      onFault: (cause) => this.#logFault(cause),
+    });
+    return new ListenerManager(staticListeners, {
+      components,
+      connectionLimit: limit === undefined ? undefined : new ConnectionLimit(limit),
+      clock: this.#clock,
+      stats: this.stats,
+      logger: this.#logger.child('listener'),
+    });
   }
 
   #createMetricsSink(clusterName: string): MetricsSink {
@@ -379,14 +296,6 @@ export class ProxyServer implements Lifecycle {
       },
     };
   }
-}
-
-function routeConfigNames(listeners: readonly Listener[]): Set<string> {
-  const names = new Set<string>();
-  for (const { routes } of listeners.flatMap(httpConnectionManagersOf)) {
-    if (routes.kind === 'rds') names.add(routes.routeConfigName);
-  }
-  return names;
 }
 
 function stackOf(cause: unknown): unknown {

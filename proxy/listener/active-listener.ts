@@ -6,7 +6,6 @@ import type net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { SocketAddress } from '../api/address-decoder.ts';
 import { type FilterChain, type Inspector, type Listener, listenerAddressesOf } from '../api/listener.ts';
-import type { DownstreamTls } from '../api/tls.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
@@ -19,6 +18,7 @@ import type { ListenerStats } from './listener-stats.ts';
 import { type ConnectionObserver, LoggedConnection } from './logged-connection.ts';
 import type { AcceptedConnection, ActiveNetworkFilter, ServedConnection } from './network-filter.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
+import type { ListenerComponentFactory } from './listener-component-factory.ts';
 import { compilePortPredicate } from './port-predicate.ts';
 import { TlsConnection } from './tls-connection.ts';
 import type { Opened, ServingListener } from './serving-listener.ts';
@@ -27,10 +27,7 @@ import { ServerFirstDestinations } from './server-first-destinations.ts';
 export interface ActiveListenerDependencies {
   readonly clock: Clock;
   readonly stats: ListenerStats;
-  readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
-  readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
-  /** The listener's own, which hear of every connection that it had. */
-  readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
+  readonly components: Pick<ListenerComponentFactory, 'createFilter' | 'createTls' | 'createAccessLogs'>;
   /** Undefined: as many connections as come. */
   readonly connectionLimit?: ConnectionLimit | undefined;
   /** The listener for connections to this address; undefined when they are nobody's. */
@@ -69,7 +66,7 @@ export class ActiveListener implements ServingListener {
     this.#timeSource = timeSourceOf(dependencies.clock);
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
-    this.#accessLogs = dependencies.createAccessLogs(config);
+    this.#accessLogs = dependencies.components.createAccessLogs(config);
     this.#sockets = new ListenerSockets(config);
   }
 
@@ -183,8 +180,8 @@ export class ActiveListener implements ServingListener {
       const tls = known.find((each) => isDeepStrictEqual(each.config.tls, chain.tls))?.tls;
       const served = {
         config: chain,
-        filter: filter ?? this.#dependencies.createFilter(config, chain),
-        tls: chain.tls && (tls ?? this.#dependencies.createTls(config, chain.tls)),
+        filter: filter ?? this.#dependencies.components.createFilter(config, chain),
+        tls: chain.tls && (tls ?? this.#dependencies.components.createTls(config, chain.tls)),
       };
       chains.push(served);
       return served;
@@ -213,7 +210,7 @@ export class ActiveListener implements ServingListener {
     const previousTls = this.#chains.flatMap(({ tls }) => tls ?? []);
     this.#matcher = this.#createChains(config);
     this.#inspects = compileInspection(config);
-    this.#accessLogs = this.#dependencies.createAccessLogs(config);
+    this.#accessLogs = this.#dependencies.components.createAccessLogs(config);
     this.#config = config;
     for (const tls of previousTls) if (!this.#chains.some((chain) => chain.tls === tls)) tls.close();
     const current = new Set(this.#filters());

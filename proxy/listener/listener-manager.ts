@@ -2,30 +2,21 @@
 import type { ConnectionLimit } from './connection-limit.ts';
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { DnsFilterConfig } from '../api/dns-filter.ts';
-import { type FilterChain, type Listener, listenerAddressesOf } from '../api/listener.ts';
+import { type Listener, listenerAddressesOf } from '../api/listener.ts';
 import { type Decoded, type FieldError, formatFieldErrors } from '../common/decoded.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
-import type { DownstreamTls } from '../api/tls.ts';
-import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { ActiveListener } from './active-listener.ts';
+import type { ListenerComponentFactory } from './listener-component-factory.ts';
 import { findListenerFault } from './listener-sockets.ts';
 import { ListenerStats, readActiveConnections } from './listener-stats.ts';
-import type { ConnectionObserver } from './logged-connection.ts';
-import type { ActiveNetworkFilter } from './network-filter.ts';
 import type { ServingListener } from './serving-listener.ts';
 
 export interface ListenerManagerDependencies {
-  readonly createFilter: (listener: Listener, chain: FilterChain) => ActiveNetworkFilter;
-  readonly createTls: (listener: Listener, tls: DownstreamTls) => DownstreamTlsContext;
+  readonly components: ListenerComponentFactory;
   readonly connectionLimit?: ConnectionLimit | undefined;
-  readonly createDnsListener: (listener: Listener, filter: DnsFilterConfig) => ServingListener;
-  readonly createAccessLogs: (listener: Listener) => readonly ConnectionObserver[];
-  /** Whether everything that a listener refers to has arrived. */
-  readonly hasRoutes: (listener: Listener) => boolean;
   readonly clock: Clock;
   readonly stats: StatsStore;
   readonly logger: Logger;
@@ -63,7 +54,7 @@ export class ListenerManager implements Lifecycle {
   /** Routes have arrived: listeners that have all of theirs now begin to serve. */
   warmListeners(): void {
     for (const listener of this.#active.values()) {
-      if (!listener.isWarm && this.#dependencies.hasRoutes(listener.config)) listener.warm();
+      if (!listener.isWarm && this.#dependencies.components.hasRoutes(listener.config)) listener.warm();
     }
   }
 
@@ -138,16 +129,13 @@ export class ListenerManager implements Lifecycle {
   }
 
   #create(config: Listener): ServingListener {
-    const { createFilter, createTls, createAccessLogs, createDnsListener, clock, stats, connectionLimit } =
-      this.#dependencies;
-    if (config.dnsFilter !== undefined) return createDnsListener(config, config.dnsFilter);
+    const { components, clock, stats, connectionLimit } = this.#dependencies;
+    if (config.dnsFilter !== undefined) return components.createDnsListener(config, config.dnsFilter);
     readActiveConnections(stats, config, () => this.#connectionCount(config));
     return new ActiveListener(config, {
       clock,
       stats: new ListenerStats(stats, config),
-      createFilter,
-      createTls,
-      createAccessLogs,
+      components,
       connectionLimit,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });
@@ -179,12 +167,12 @@ export class ListenerManager implements Lifecycle {
 
   /** Takes the place of a listener of its name, which drains. */
   #activate(listener: ServingListener): void {
-    const { hasRoutes, clock, logger } = this.#dependencies;
+    const { components, clock, logger } = this.#dependencies;
     const { config } = listener;
     const previous = this.#active.get(config.name);
     this.#active.set(config.name, listener);
     if (previous !== undefined) this.#startDraining(previous);
-    if (hasRoutes(config)) listener.warm();
+    if (components.hasRoutes(config)) listener.warm();
     else clock.setTimer(() => listener.warm(), warmingTimeoutMs);
     if (!config.bindsToPort) return;
     for (const { address, port } of listener.addresses)

@@ -112,12 +112,14 @@ export class ProxyParts {
     this.listeners = new ListenerManager(
       listeners.map((listener) => requireValue(decodeListener(listener), 'listener')),
       {
-        hasRoutes: () => this.hasRoutes,
-        createFilter: (_listener, { filter }) => this.#createFilter(filter),
-        createTls: (listener, tls) => this.#createTls(listener, tls),
-        createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter, rest.searchDomains ?? []),
+        components: {
+          hasRoutes: () => this.hasRoutes,
+          createFilter: (_listener, { filter }) => this.#createFilter(filter),
+          createTls: (listener, tls) => this.#createTls(listener, tls),
+          createDnsListener: (listener, filter) => this.#createDnsListener(listener, filter, rest.searchDomains ?? []),
+          createAccessLogs: () => [],
+        },
         connectionLimit: rest.maxConnections === undefined ? undefined : new ConnectionLimit(rest.maxConnections),
-        createAccessLogs: () => [],
         stats,
         clock,
         logger: silentLogger,
