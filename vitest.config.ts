@@ -7,7 +7,8 @@ const apart = [
   'test/mesh/**/*.test.ts',
   'test/proxy/listener/socket-options-fault.test.ts',
 ];
-const bench = ['test/bench/**/*.test.ts'];
+/** What drives the benchmark, or its load, as whole programs. */
+const bench = ['test/bench/{bench,load,series}.test.ts'];
 /** What compares latencies with each other. */
 const latencies = ['test/bench/latencies.test.ts'];
 
@@ -15,7 +16,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/build.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    // More than the two cores that there are at least: what tests of whole processes do most is to wait for these.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // Of one group the projects run in the order of their names: the long files come first.
@@ -26,14 +28,14 @@ export default defineConfig({
         test: {
           name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: [...apart, ...bench],
-          // Loading the sources takes longer than most of these files: two processes load them once each.
+          exclude: [...apart, ...bench, ...latencies],
+          // Loading the sources takes longer than most of these files: three processes load them once each.
           isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
       // The benchmark fills every core: it runs when nobody else measures time, and what judges times runs alone.
-      { extends: true, test: { name: 'bench', include: bench, exclude: latencies, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'bench', include: bench, maxWorkers: 2, sequence: { groupOrder: 1 } } },
       { extends: true, test: { name: 'latencies', include: latencies, sequence: { groupOrder: 2 } } },
     ],
   },

@@ -12,7 +12,7 @@ export interface RunOptions {
   readonly rounds: number;
   /** Length of one measured series. */
   readonly seconds: number;
-  /** Load before each measured series, not counted. */
+  /** Load before each measured series, not counted; 0: none. */
   readonly warmupSeconds: number;
   /** Connections that the load generator keeps open. */
   readonly connections: number;
@@ -139,7 +139,7 @@ export function benchCommand(series: SeriesCommands): Command {
       .command(name, { isDefault: name === 'hop' })
       .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : 5)
       .option('--seconds <s>', 'length of one measured series', positiveInteger, 3)
-      .option('--warmup-seconds <s>', 'load before each measured series', positiveInteger, 2)
+      .option('--warmup-seconds <s>', 'load before each measured series, 0 for none', wholeNumber, 2)
       .option('--connections <n>', 'open connections of the load generator', positiveInteger, 64)
       .addOption(
         new Option('--only <peer,…>', `measure only these of ${peerNames.join(', ')}`).argParser(peerList(peerNames)),
@@ -163,6 +163,10 @@ function positiveInteger(text: string): number {
     throw new InvalidArgumentError(`expected a whole number > 0, got ${text}`);
   }
   return value;
+}
+
+function wholeNumber(text: string): number {
+  return text === '0' ? 0 : positiveInteger(text);
 }
 
 function percent(text: string): number {

@@ -96,7 +96,7 @@ function openScene({ directory, backend, processes }: Stage, port: number): Scen
 
 async function measureSeries(load: Load, proxy: Child, plan: LoadPlan, warmupSeconds: number): Promise<Measurement> {
   await load.check(plan);
-  await load.run({ ...plan, seconds: warmupSeconds });
+  if (warmupSeconds > 0) await load.run({ ...plan, seconds: warmupSeconds });
   const cpuBefore = readCpuMicros(proxy.pid);
   const result = await load.run(plan);
   const cpuMicros = readCpuMicros(proxy.pid) - cpuBefore;

@@ -1,7 +1,8 @@
 /** A typebox validator whose faults read as users write: `spec.http[0].route[1].weight: must be >= 0, got -1`. */
 import type { TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
+// Not `typebox/compile`, which loads 150 more files for conversions of values: every command would wait for them.
+import { Compile, type Validator } from 'typebox/schema';
 import { Settings } from 'typebox/system';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, didYouMean, show } from './findings.ts';
@@ -38,7 +39,7 @@ export class SchemaValidator {
   /** Every fault of `value`, which the user knows as `rootPath`. */
   check(value: unknown, rootPath: string): SchemaFaults {
     if (this.#validator.Check(value)) return { errors: [], isTyped: true };
-    const all = this.#validator.Errors(value);
+    const [, all] = this.#validator.Errors(value);
     // An unknown field is reported twice: once by itself, which is the one to keep, and once by the object around it.
     const faults = all.filter(({ keyword }) => keyword !== 'additionalProperties');
     const errors = faults.flatMap((fault) => this.#explain(fault, value, rootPath));

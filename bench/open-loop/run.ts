@@ -84,7 +84,7 @@ export async function measureOpenLoop(stage: Stage, peer: Peer, options: Measure
   try {
     return await whileRunning(stage, peer, async ({ port }) => {
       const plan = { port, request, bodyBytes: openLoopBodyBytes, connections, ratePerSecond, seconds };
-      await generate({ ...plan, seconds: warmupSeconds }, abort);
+      if (warmupSeconds > 0) await generate({ ...plan, seconds: warmupSeconds }, abort);
       return { result: await generate(plan, abort) };
     });
   } catch (error) {

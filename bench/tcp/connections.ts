@@ -29,7 +29,7 @@ export async function measureConnections(
   const bodyBytes = connectionBodyBytes;
   const plan: LoadPlan = { ...target, bodyBytes, connections, seconds, headers: ['Connection: close'] };
   await load.check(plan);
-  await load.run({ ...plan, seconds: warmupSeconds });
+  if (warmupSeconds > 0) await load.run({ ...plan, seconds: warmupSeconds });
   const cpuBefore = readCpuMicros(proxy.pid);
   const { requests, durationUs } = await load.run(plan);
   return {

@@ -43,10 +43,10 @@ type Bulk = Pick<TcpMeasurement, 'one' | 'many'>;
 
 async function measureBulk(stage: Stage, peer: Peer, options: TcpOptions, abort: AbortSignal): Promise<Bulk> {
   const server = await startBulkServer(stage.processes);
-  const { seconds, connections } = options;
+  const { seconds, warmupSeconds, connections } = options;
   return whileRunning({ ...stage, backend: { ports: [server, server] } }, peer, async ({ proxy, port }) => {
     const measure = async (parallel: number) => {
-      await runBulk({ port, connections: parallel, seconds: options.warmupSeconds, abort });
+      if (warmupSeconds > 0) await runBulk({ port, connections: parallel, seconds: warmupSeconds, abort });
       const cpuBefore = readCpuMicros(proxy.pid);
       const bytes = await runBulk({ port, connections: parallel, seconds, abort });
       const cpuMicros = readCpuMicros(proxy.pid) - cpuBefore;

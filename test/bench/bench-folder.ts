@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest';
 const program = fileURLToPath(new URL('../../dist/bench/main.js', import.meta.url));
 
 /** One short round: the numbers are not judged. */
-export const shortest = ['--rounds=1', '--seconds=1', '--warmup-seconds=1'];
+export const shortest = ['--rounds=1', '--seconds=1', '--warmup-seconds=0'];
 
 export interface Bench {
   /** Everything on stderr so far. */

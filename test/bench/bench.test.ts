@@ -36,7 +36,7 @@ describe('npm run bench', () => {
   it('ends everything it has started when it is interrupted', async (context) => {
     requirePeers(context, 'nginx', 'haproxy', 'wrk');
     const folder = await BenchFolder.make();
-    const bench = folder.start('--rounds=1000', '--seconds=1', '--warmup-seconds=1', '--bodies=100', '--only=haproxy');
+    const bench = folder.start('--rounds=1000', '--seconds=1', '--warmup-seconds=0', '--bodies=100', '--only=haproxy');
     await expect.poll(bench.progress, { timeout: 20_000 }).toContain('round 1 haproxy');
     bench.interrupt();
     expect((await bench.ended).code).toBe(1);

@@ -87,11 +87,13 @@ describe('bench options', () => {
       rate: 900,
       loadPercent: 70,
     });
+    expect(await parse('tls', '--warmup-seconds', '0')).toMatchObject({ warmupSeconds: 0 });
     expect(await parse('memory', '--soak-requests', '1000')).toMatchObject({ soakRequests: 1_000 });
   });
 
   it.each([
     [['--rounds', '0'], 'expected a whole number > 0, got 0'],
+    [['--warmup-seconds', '-1'], 'expected a whole number > 0, got -1'],
     [['--seconds', '1.5'], 'expected a whole number > 0, got 1.5'],
     [['--bodies', '100,many'], 'expected a whole number > 0, got many'],
     [['features', '--bodies', '100'], "unknown option '--bodies'"],

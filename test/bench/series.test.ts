@@ -66,7 +66,7 @@ describe('npm run bench', () => {
     requirePods(context);
     requirePeers(context, 'nginx', 'haproxy', 'wrk');
     const folder = await BenchFolder.make();
-    const options = ['--rounds=1000', '--seconds=1', '--warmup-seconds=1', '--only=haproxy'];
+    const options = ['--rounds=1000', '--seconds=1', '--warmup-seconds=0', '--only=haproxy'];
     const bench = folder.start('original-destination', ...options);
     await expect.poll(bench.progress, { timeout: 20_000 }).toContain('round 1 haproxy');
     bench.interrupt();

@@ -193,13 +193,13 @@ test('random bytes and random cuts of a good message never bring the mixer down'
   await expectHonestPeerIsServed();
 });
 
-test('a million series from one peer fill its own share and nothing else', async () => {
+test('a hundred thousand series from one peer fill its own share and nothing else', async () => {
   const before = await rejected('series_limit');
-  for (let message = 0; message < 100; message += 1) {
+  for (let message = 0; message < 10; message += 1) {
     const metrics = Array.from({ length: 10_000 }, (_, i) => label('source_app', `${message}-${i}`));
     await send(from('flood', requests(...metrics)));
   }
-  expect(await rejected('series_limit')).toBe(before + 1_000_000 - 100);
+  expect(await rejected('series_limit')).toBe(before + 100_000 - 100);
   const families = await scrape(mixer);
   expect(families.get('istio_requests_total')?.samples.length).toBeLessThanOrEqual(53);
   const overflow = sumSamples(families, 'istio_requests_total', { source_app: 'overflow' });

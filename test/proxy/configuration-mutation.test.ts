@@ -54,8 +54,8 @@ function faultCollector(faults: string[]): Logger {
   return logger;
 }
 
-/** Serves every request once, and lets an hour pass. Returns how many were answered. */
-async function serve(server: ProxyServer, clock: ManualClock): Promise<number> {
+/** Serves every request once, and lets this time pass. Returns how many were answered. */
+async function serve(server: ProxyServer, clock: ManualClock, afterwardsMs: number): Promise<number> {
   const port = server.listeners.list()[0]?.port ?? 0;
   let answered = 0;
   for (const request of requests) {
@@ -68,7 +68,7 @@ async function serve(server: ProxyServer, clock: ManualClock): Promise<number> {
     answered += client.receivedBytes > 0 ? 1 : 0;
     client.destroy();
   }
-  clock.advance(3_600_000);
+  clock.advance(afterwardsMs);
   await turns(2);
   return answered;
 }
@@ -94,7 +94,8 @@ describe('R3: a configuration that is damaged at random', () => {
       const server = new ProxyServer(value, { clock, logger: faultCollector(faults), random: dice.random });
       try {
         await server.start();
-        answered += await serve(server, clock);
+        // Files are looked at every second and hosts are judged: an hour takes longer than all the rest.
+        answered += await serve(server, clock, accepted % 10 === 0 ? 3_600_000 : 60_000);
       } catch (error) {
         throw new Error(where, { cause: error });
       } finally {

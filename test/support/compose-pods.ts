@@ -15,6 +15,8 @@ import type { PodProcess, Ran } from './pods/pod-process.ts';
 /** Who runs in images that are not ours, when the file does not say. */
 const nobody = '65534:65534';
 const startTimeoutMs = 40_000;
+/** Each check is a program: the one that is waited for needs the processor too. */
+const healthCheckPauseMs = 200;
 /** The first that a network gives; the bridge has the one before it. */
 const firstHost = 2;
 
@@ -107,6 +109,7 @@ export class ComposePods {
     const contained = this.#contain(name, this.#withPrograms(name, check));
     while ((await this.pod(name).run(contained)).code !== 0) {
       if (performance.now() > endMs) throw new Error(`${name} is not healthy\n${this.#program(name).output}`);
+      await new Promise((resolve) => setTimeout(resolve, healthCheckPauseMs));
     }
   }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { load, YAML11_SCHEMA } from 'js-yaml';
 import { type Static, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 
 const closed = { additionalProperties: false };
 const words = Type.Array(Type.String());
@@ -65,7 +65,8 @@ const compiledSchema = Compile(composeSchema);
 export function readCompose(file: string): Compose {
   const read = load(readFileSync(file, 'utf8'), { schema: YAML11_SCHEMA });
   if (!compiledSchema.Check(read)) {
-    const faults = compiledSchema.Errors(read).map(({ instancePath, message }) => `${instancePath} ${message}`);
+    const [, errors] = compiledSchema.Errors(read);
+    const faults = errors.map(({ instancePath, message }) => `${instancePath} ${message}`);
     throw new Error(`${file}: ${faults.join('; ')}`);
   }
   return { folder: dirname(file), services: new Map(Object.entries(read.services)) };

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loadAll } from 'js-yaml';
 import { request } from 'undici';
 import { Child } from '../../examples/ftgo-canary/child.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
@@ -54,6 +55,7 @@ export class Mesh {
   readonly dir: string;
   readonly ports: ControlPlanePorts;
   readonly #children: Child[] = [];
+  readonly #controlPlanes: Child[] = [];
   readonly #clients: Client[] = [];
   readonly #applicationPids = new Set<number>();
 
@@ -87,6 +89,7 @@ export class Mesh {
       String,
     );
     const child = this.start('heddle up', [heddle, 'up', '--data-dir', this.dataDir, ...ports, ...options]);
+    this.#controlPlanes.push(child);
     await child.waitForLine(/^heddle is up:/);
     return child;
   }
@@ -138,11 +141,16 @@ export class Mesh {
     return { code, output: child.output };
   }
 
-  /** Applies YAML text, as a file of this mesh's directory; rejects when it is refused. */
+  /** What `heddle apply` asks pilot for, without a process; rejects when it is refused. */
   async apply(...manifests: string[]): Promise<void> {
-    const text = manifests.join('\n---\n');
-    const { code, output } = await this.heddle('apply', '-f', await this.writeFile('applied.yaml', text));
-    if (code !== 0) throw new Error(`heddle apply ended with ${code}:\n${output}`);
+    const resources = manifests.flatMap((text) => loadAll(text));
+    const { statusCode, body } = await request(`${this.apiUrl}/apply`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(resources),
+    });
+    const answer = await body.text();
+    if (statusCode !== 200) throw new Error(`pilot answered with HTTP status ${statusCode}:\n${answer}`);
   }
 
   async applyExample(...files: string[]): Promise<void> {
@@ -176,7 +184,11 @@ export class Mesh {
   /** Ends every process and removes the directory; rejects when an application has outlived its sidecar. */
   async close(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.close()));
-    await Promise.all(this.#children.map((child) => child.end()));
+    // Without a control plane a sidecar waits two seconds for it to hear that it leaves.
+    await Promise.all(
+      this.#children.filter((child) => !this.#controlPlanes.includes(child)).map((child) => child.end()),
+    );
+    await Promise.all(this.#controlPlanes.map((child) => child.end()));
     await rm(this.dir, { recursive: true, force: true });
     const leaked = [...this.#applicationPids].filter(isAlive);
     for (const pid of leaked) process.kill(pid, 'SIGKILL');

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadAll } from 'js-yaml';
 import { compiled } from './mesh.ts';
 import { type Pod, PodNetwork } from './pods.ts';
 
@@ -50,9 +51,12 @@ export class PodMesh {
     return mesh;
   }
 
+  /** What `heddle apply` asks pilot for; curl starts much faster. */
   async apply(yaml: string): Promise<void> {
-    const server = `http://${this.pilot.address}:${restPort}`;
-    await this.pilot.require([...heddle, 'apply', '--server', server, '-f', '-'], { stdin: yaml });
+    const url = `http://${this.pilot.address}:${restPort}/apply`;
+    const post = ['--header', 'content-type: application/json', '--data-binary', '@-', url];
+    const curl = ['curl', '--silent', '--show-error', '--fail-with-body', ...post];
+    await this.pilot.require(curl, { stdin: JSON.stringify(loadAll(yaml)) });
   }
 
   /** A pod with its program and its sidecar, when both are ready and captured. */

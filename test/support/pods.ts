@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 import { skipOrFail, requirePeers } from './peers.ts';
-import { addNamespace, deleteNamespace, ip, removeLeftOvers } from './pods/namespace.ts';
+import { addNamespace, deleteNamespace, ip, listeningPorts, removeLeftOvers } from './pods/namespace.ts';
 import { PodProcess, type ProgramOptions, type Ran } from './pods/pod-process.ts';
 
 const bridge = 'bridge0';
@@ -16,6 +16,9 @@ const ipv6Prefix = '2001:db8::';
 
 /** For `expect.poll`: a program takes longer to start than vitest waits by itself. */
 export const patience = { timeout: 10_000 };
+
+/** A machine that does a lot of other things takes its time. */
+const startTimeoutMs = 30_000;
 
 /** A program that is run to its end has this long, unless the test says otherwise. */
 const runTimeoutMs = 20_000;
@@ -131,10 +134,10 @@ export class Pod {
     return stdout;
   }
 
-  /** Resolves when something listens on the TCP port, on whatever address. */
-  async listens(port: number, timeoutMs: number = 10_000): Promise<void> {
+  /** Resolves when something that the pod goes on running listens on the TCP port, on whatever address. */
+  async listens(port: number, timeoutMs: number = startTimeoutMs): Promise<void> {
     const endMs = performance.now() + timeoutMs;
-    while ((await this.require(['ss', '-Htln', `sport = :${port}`])) === '') {
+    while (!listeningPorts(this.namespace, this.#processes).has(port)) {
       if (performance.now() > endMs) throw new Error(`${this.name}: nothing listens on port ${port}\n${this.output}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }

@@ -1,6 +1,7 @@
 /** Network namespaces with names that tell whose they are. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 
 const folder = '/run/netns';
 const prefix = 'heddle-test';
@@ -43,4 +44,41 @@ export function removeLeftOvers(): void {
     }
     rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
   }
+}
+
+/**
+ * TCP ports on which somebody listens in a namespace, as one of the processes that were started in it sees them: no
+ * program has to be run to ask, while others start. Empty before the first of them is in the namespace.
+ */
+export function listeningPorts(name: string, processes: readonly { readonly pid: number }[]): Set<number> {
+  const inside = processes.find(({ pid }) => isInside(pid, name));
+  if (inside === undefined) return new Set();
+  const tables = ['tcp', 'tcp6'].map((table) => readProcess(inside.pid, `net/${table}`));
+  return new Set(tables.flatMap(readListeningPorts));
+}
+
+/** A process is outside until `ip netns exec` has moved it. */
+function isInside(pid: number, name: string): boolean {
+  try {
+    return statSync(`/proc/${pid}/ns/net`).ino === statSync(join(folder, name)).ino;
+  } catch {
+    // It has ended.
+    return false;
+  }
+}
+
+function readProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    // It has just ended, or the machine has no IPv6.
+    return '';
+  }
+}
+
+/** proc(5): `sl local_address rem_address st …`, addresses and states in hexadecimal. */
+function readListeningPorts(table: string): number[] {
+  const sockets = table.split('\n').map((line) => line.trim().split(/\s+/));
+  const listening = sockets.filter(([, , , state]) => state === '0A');
+  return listening.map(([, local = '']) => Number.parseInt(local.slice(local.lastIndexOf(':') + 1), 16));
 }
