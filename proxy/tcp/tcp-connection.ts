@@ -50,6 +50,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
   readonly #facts: ConnectionFacts;
+  readonly #isLogged: boolean;
   readonly #onServerFirst: (() => void) | undefined;
   /** Came before the upstream was there. */
   readonly #early = new ByteBuffer();
@@ -61,10 +62,11 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   #isActiveSinceSweep = true;
   #activeMs: number;
 
-  constructor({ socket, facts, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
+  constructor({ socket, facts, isLogged, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
     super();
     this.#socket = socket;
     this.#proxy = proxy;
+    this.#isLogged = isLogged === true || proxy.isLogged;
     this.#onServerFirst = onServerFirst;
     this.#writer = new SocketWriter(socket, proxy.stats.sentBytes);
     this.#reading = new ReadGate(socket);
@@ -137,7 +139,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     this.#isConnected = true;
     const upstream = this.#upstream;
     if (upstream === undefined) return;
-    if (this.#proxy.isObserved) upstream.keepLocalAddress();
+    if (this.#isLogged) upstream.keepLocalAddress();
     if (this.#early.length > 0) {
       this.#countReceived(this.#early.length);
       upstream.write(this.#early.bytes, this.#early.length);
