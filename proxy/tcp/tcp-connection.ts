@@ -4,8 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
+import { atEndOfTurn, type TurnEnd } from '../common/end-of-turn.ts';
 import { MeshError } from '../common/errors.ts';
-import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { endSocket, guard, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -27,7 +28,10 @@ import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
  */
 const maxEarlyBytes = 65_536;
 
-export class TcpConnection extends ConnectionInfo implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
+export class TcpConnection
+  extends ConnectionInfo
+  implements ServedConnection, TcpUpstreamCallbacks, StreamInfo, TurnEnd
+{
   readonly localReplyDetails = undefined;
   readonly codec: NonNullable<StreamInfo['codec']> & DownstreamConnection;
   readonly requestedServerName: string;
@@ -174,7 +178,14 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
-    endSocket(this.#socket, this.#isDownstreamDone);
+    if (this.#isDownstreamDone) endSocket(this.#socket, true);
+    else atEndOfTurn(this);
+  }
+
+  /** A client that has got all it wanted is often done in the same turn: what is closed as a whole need not be halved before. */
+  onEndOfTurn(): void {
+    const socket = this.#socket;
+    if (!socket.destroyed) guard(socket, () => endSocket(socket, this.#isDownstreamDone));
   }
 
   onUpstreamClosed(error: MeshError | undefined): void {
