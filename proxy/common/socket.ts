@@ -208,7 +208,7 @@ function onSocketError(this: AttachedSocket, cause: Error): void {
 
 function onSocketEnd(this: AttachedSocket): void {
   try {
-    const reset = findReset(this);
+    const reset = lastRead === this ? findReset(this) : undefined;
     if (reset === undefined) this[handlerOf].onEnd();
     else this.destroy(reset);
   } catch (cause) {
@@ -244,6 +244,9 @@ function onSocketConnect(this: AttachedSocket): void {
 
 const probe = Buffer.alloc(1);
 
+/** Whose bytes came last: an end that comes right behind bytes may be no end, and only then is it worth a system call. */
+let lastRead: net.Socket | undefined = undefined;
+
 /**
  * Of a RST that libuv gave out for FIN: behind bytes that it read in the same turn it sees only that the peer hung up, and
  * asks no further. The kernel still knows; at the end of a stream there is nothing else to read.
@@ -262,6 +265,7 @@ export function findReset(socket: net.Socket): Error | undefined {
 
 /** The result tells whether to go on reading. */
 export function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, length: number): boolean {
+  lastRead = socket;
   try {
     return handler.onBytes(bytes, length);
   } catch (cause) {

@@ -7,28 +7,33 @@ import { latin1 } from '../common/latin1.ts';
 import type { Stat } from '../common/stats.ts';
 import type { DataRun } from '../http/filter.ts';
 
-/** Up to here body bytes join the text of the head; beyond, they are written as a buffer of their own. */
+/** Up to here body bytes join the text of the head; beyond, they are written as a buffer. */
 const maxJoinedBytes = 8_192;
+/** More text than this does not wait. */
+const maxTextBytes = 2 * maxJoinedBytes;
 const slabBytes = 131_072;
 
 /** Waiting bytes per socket beyond which the other side is paused. */
 export const highWaterMarkBytes = 262_144;
 
 /**
- * Where large runs are copied before they are written, because the read buffer they stand in is about to be reused.
- * Nearly always the kernel takes the whole write at once and the slab is free again.
+ * Where what is written is put together, because the read buffer it stands in is about to be reused. Nearly always the
+ * kernel, or TLS, takes the whole write at once and the slab is free again.
  */
+const noBytes = Buffer.alloc(0);
 let slab = Buffer.allocUnsafeSlow(slabBytes);
 
 export class SocketWriter {
   readonly #socket: Socket;
   readonly #sentBytes: Stat;
+  readonly #isEncrypted: boolean;
   #text = '';
 
   /** `sentBytes` counts what is handed to the kernel, or waits for it. */
   constructor(socket: Socket, sentBytes: Stat) {
     this.#socket = socket;
     this.#sentBytes = sentBytes;
+    this.#isEncrypted = 'encrypted' in socket;
   }
 
   /** latin1 text, one character per byte. */
@@ -40,10 +45,16 @@ export class SocketWriter {
     const length = end - start;
     if (length <= maxJoinedBytes) {
       this.#text += latin1(bytes, start, end);
-      if (this.#text.length > 2 * maxJoinedBytes) this.flush();
+      if (this.#text.length > maxTextBytes) this.flush();
       return;
     }
-    for (let at = start; at < end; at += slabBytes) this.#writeSlab(bytes, at, Math.min(at + slabBytes, end));
+    if (this.#text.length > maxTextBytes) this.flush();
+    // The text so far goes along: a write more, or a buffer gathered from two, costs more than copying it.
+    for (let at = start; at < end;) {
+      const next = Math.min(end, at + slabBytes - this.#text.length);
+      this.#write(bytes, at, next);
+      at = next;
+    }
   }
 
   /** A run of a body, framed as a chunk when `isChunked` (RFC 9112 §7.1); `endStream` adds the last chunk. */
@@ -60,26 +71,27 @@ export class SocketWriter {
     if (endStream) this.#text += '0\r\n\r\n';
   }
 
-  #writeSlab(bytes: Buffer, start: number, end: number): void {
+  /** Of the text and a run of bytes, in one. */
+  #write(bytes: Buffer, start: number, end: number): void {
     const socket = this.#socket;
-    bytes.copy(slab, 0, start, end);
-    const view = slab.subarray(0, end - start);
-    this.#sentBytes.value += this.#text.length + view.length;
-    if (this.#text === '') {
-      socket.write(view);
-    } else {
-      socket.cork();
-      socket.write(this.#text, 'latin1');
-      socket.write(view);
-      socket.uncork();
-      this.#text = '';
-    }
-    if (socket.writableLength > 0) slab = Buffer.allocUnsafeSlow(slabBytes);
+    const text = this.#text;
+    const length = text.length + end - start;
+    const isNext = socket.writableLength === 0 && length <= slabBytes;
+    // What has to wait has a buffer of its own.
+    const target = isNext ? slab : Buffer.allocUnsafeSlow(length);
+    this.#text = '';
+    this.#sentBytes.value += length;
+    if (text !== '') target.write(text, 'latin1');
+    bytes.copy(target, text.length, start, end);
+    socket.write(target.length === length ? target : target.subarray(0, length));
+    // Of what it is given next TLS keeps nothing, it is encrypted at once, although it is said to be written only later.
+    if (isNext && socket.writableLength > 0 && !this.#isEncrypted) slab = Buffer.allocUnsafeSlow(slabBytes);
   }
 
   flush(): void {
-    if (this.#text === '') return;
     const text = this.#text;
+    if (text === '') return;
+    if (this.#isEncrypted) return this.#write(noBytes, 0, 0);
     this.#text = '';
     this.#sentBytes.value += text.length;
     this.#socket.write(text, 'latin1');

@@ -109,7 +109,7 @@ export class ActiveListener implements ServingListener {
     const timeSource = this.#timeSource;
     const log = observers.length === 0 ? undefined : new LoggedConnection(socket, facts, { observers, timeSource });
     const plan = this.#planInspection(facts);
-    const connection = { socket, facts };
+    const connection = { socket, facts, isLogged: log !== undefined };
     const handler = plan === undefined ? this.#hand(connection, log) : this.#inspect(connection, plan, log);
     if (handler === undefined) {
       log?.finish();
@@ -133,11 +133,8 @@ export class ActiveListener implements ServingListener {
     return { tls, http, timeoutMs, continuesOnTimeout };
   }
 
-  #inspect(
-    { socket, facts }: AcceptedConnection,
-    plan: InspectionPlan,
-    log: LoggedConnection | undefined,
-  ): SocketHandler {
+  #inspect(connection: AcceptedConnection, plan: InspectionPlan, log: LoggedConnection | undefined): SocketHandler {
+    const { socket, facts } = connection;
     const { clock, stats } = this.#dependencies;
     stats.preConnectionsActive.value += 1;
     const onGone = (): void => void (stats.preConnectionsActive.value -= 1);
@@ -146,7 +143,7 @@ export class ActiveListener implements ServingListener {
       if (plan.http) (found.applicationProtocols.length > 0 ? stats.httpFound : stats.httpNotFound).value += 1;
       if (isSilent) stats.inspectionTimeouts.value += 1;
       const onServerFirst = isSilent ? () => this.#serverFirst.add(facts) : undefined;
-      const handler = this.#hand({ socket, facts: { ...facts, ...found }, onServerFirst }, log);
+      const handler = this.#hand({ ...connection, facts: { ...facts, ...found }, onServerFirst }, log);
       if (handler === undefined) socket.destroy();
       return handler;
     };

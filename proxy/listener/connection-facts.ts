@@ -9,7 +9,8 @@ import { localDestinationOf, originalDestinationOf } from './original-destinatio
 export function factsOf(socket: Socket, listener: Listener): ConnectionFacts {
   // Transparent listeners get redirected connections too: TPROXY is for what arrives from elsewhere.
   const destination =
-    (listener.inspection.originalDestination ? originalDestinationOf(socket) : undefined) ?? localDestinationOf(socket);
+    (listener.inspection.originalDestination ? originalDestinationOf(socket, ownPortOf(listener)) : undefined) ??
+    localDestinationOf(socket);
   const facts = {
     destinationAddress: destination?.address ?? '',
     destinationPort: destination?.port ?? 0,
@@ -20,6 +21,12 @@ export function factsOf(socket: Socket, listener: Listener): ConnectionFacts {
     applicationProtocols: [],
   } as const;
   return inNameOfClient(facts, listener);
+}
+
+/** The port that every connection of the listener arrives at, where that is known without asking its socket. */
+function ownPortOf({ port, additionalAddresses, isTransparent }: Listener): number | undefined {
+  const isOnlyPort = port !== 0 && additionalAddresses.every((additional) => additional.port === port);
+  return isOnlyPort && !isTransparent ? port : undefined;
 }
 
 /** What goes upstream does so in the name of the client, where the listener that accepted the connection or this one says so. */

@@ -19,6 +19,8 @@ export interface AcceptedConnection {
   readonly facts: ConnectionFacts;
   /** The certificates of both ends; undefined where the client has shown none. */
   readonly tlsPeer?: TlsPeer | undefined;
+  /** Its listener keeps a log of connections. */
+  readonly isLogged?: boolean | undefined;
   /** Told when the server speaks before its client; undefined when nobody wants to know. */
   readonly onServerFirst?: (() => void) | undefined;
 }

@@ -29,16 +29,19 @@ const mappedPrefix = '::ffff:';
 
 /**
  * Of a connection that REDIRECT brought here. Undefined when it was addressed to this socket, or when the kernel keeps
- * no such record (`findSocketOptionsFault` tells beforehand whether it can be asked).
+ * no such record (`findSocketOptionsFault` tells beforehand whether it can be asked). `ownPort`: of a listener that only gets
+ * connections to its own port; the socket need not be asked for its address then.
  */
-export function originalDestinationOf(socket: net.Socket): Destination | undefined {
+export function originalDestinationOf(socket: net.Socket, ownPort?: number): Destination | undefined {
   const fd = (socket as SocketWithHandle)._handle?.fd;
   if (fd === undefined || fd < 0) return undefined;
   const { remoteAddress = '' } = socket;
   const isIPv6 = remoteAddress.includes(':') && !remoteAddress.startsWith(mappedPrefix);
   const destination = isIPv6 ? readIPv6Destination(fd) : readIPv4Destination(fd);
   // Tracked but not redirected: the kernel names the address that the connection has anyway.
-  return destination === undefined || isOwnAddress(socket, destination) ? undefined : destination;
+  if (destination === undefined) return undefined;
+  if (ownPort !== undefined && destination.port !== ownPort) return destination;
+  return isOwnAddress(socket, destination) ? undefined : destination;
 }
 
 /** Of a connection that TPROXY brought here: the address its socket has. Undefined once the socket is closed. */

@@ -4,8 +4,9 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
+import { atEndOfTurn, type TurnEnd } from '../common/end-of-turn.ts';
 import { MeshError } from '../common/errors.ts';
-import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { endSocket, guard, nextConnectionId, resetSocket } from '../common/socket.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -27,7 +28,10 @@ import { TcpUpstream, type TcpUpstreamCallbacks } from './tcp-upstream.ts';
  */
 const maxEarlyBytes = 65_536;
 
-export class TcpConnection extends ConnectionInfo implements ServedConnection, TcpUpstreamCallbacks, StreamInfo {
+export class TcpConnection
+  extends ConnectionInfo
+  implements ServedConnection, TcpUpstreamCallbacks, StreamInfo, TurnEnd
+{
   readonly localReplyDetails = undefined;
   readonly codec: NonNullable<StreamInfo['codec']> & DownstreamConnection;
   readonly requestedServerName: string;
@@ -50,6 +54,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
   readonly #facts: ConnectionFacts;
+  readonly #isLogged: boolean;
   readonly #onServerFirst: (() => void) | undefined;
   /** Came before the upstream was there. */
   readonly #early = new ByteBuffer();
@@ -61,10 +66,11 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
   #isActiveSinceSweep = true;
   #activeMs: number;
 
-  constructor({ socket, facts, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
+  constructor({ socket, facts, isLogged, onServerFirst }: AcceptedConnection, proxy: TcpProxy) {
     super();
     this.#socket = socket;
     this.#proxy = proxy;
+    this.#isLogged = isLogged === true || proxy.isLogged;
     this.#onServerFirst = onServerFirst;
     this.#writer = new SocketWriter(socket, proxy.stats.sentBytes);
     this.#reading = new ReadGate(socket);
@@ -137,7 +143,7 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
     this.#isConnected = true;
     const upstream = this.#upstream;
     if (upstream === undefined) return;
-    if (this.#proxy.isObserved) upstream.keepLocalAddress();
+    if (this.#isLogged) upstream.keepLocalAddress();
     if (this.#early.length > 0) {
       this.#countReceived(this.#early.length);
       upstream.write(this.#early.bytes, this.#early.length);
@@ -172,7 +178,14 @@ export class TcpConnection extends ConnectionInfo implements ServedConnection, T
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
-    endSocket(this.#socket, this.#isDownstreamDone);
+    if (this.#isDownstreamDone) endSocket(this.#socket, true);
+    else atEndOfTurn(this);
+  }
+
+  /** A client that has got all it wanted is often done in the same turn: what is closed as a whole need not be halved before. */
+  onEndOfTurn(): void {
+    const socket = this.#socket;
+    if (!socket.destroyed) guard(socket, () => endSocket(socket, this.#isDownstreamDone));
   }
 
   onUpstreamClosed(error: MeshError | undefined): void {

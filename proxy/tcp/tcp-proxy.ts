@@ -17,6 +17,8 @@ import type { TunnelPlan } from './tcp-upstream.ts';
 
 /** Hears of connections: access log, metrics. Must not keep them. */
 export interface TcpObserver {
+  /** It does not look at our end of upstream connections, which takes a system call. Default: it may. */
+  readonly ignoresAddresses?: true;
   /** About once a second for connections that a host has taken: what they carry can be counted before they end. */
   onProgress?(connection: TcpConnection): void;
   onComplete(connection: TcpConnection, durationMs: number): void;
@@ -42,6 +44,8 @@ export class TcpProxy implements ActiveNetworkFilter {
   readonly timeSource: TimeSource;
   /** How hosts are asked for a tunnel; undefined: they are not. */
   readonly tunnel: TunnelPlan | undefined;
+  /** Whether anybody wants to know what both ends of an upstream connection are. */
+  readonly isLogged: boolean;
   readonly #random: Random;
   readonly #observers: readonly TcpObserver[];
   readonly #totalWeight: number;
@@ -51,6 +55,7 @@ export class TcpProxy implements ActiveNetworkFilter {
   constructor(config: TcpProxyConfig, { clusters, clock, random, stats, observers }: TcpProxyDependencies) {
     this.config = config;
     this.tunnel = config.tunneling && { ...config.tunneling, request: tunnelRequest(config.tunneling) };
+    this.isLogged = observers.some(({ ignoresAddresses }) => ignoresAddresses !== true);
     this.clusters = clusters;
     this.clock = clock;
     this.timeSource = timeSourceOf(clock);
@@ -87,11 +92,6 @@ export class TcpProxy implements ActiveNetworkFilter {
   }
 
   // ---- connections ----
-
-  /** Whether anybody hears of connections. */
-  get isObserved(): boolean {
-    return this.#observers.length > 0;
-  }
 
   onProgress(connection: TcpConnection): void {
     for (const observer of this.#observers) observer.onProgress?.(connection);

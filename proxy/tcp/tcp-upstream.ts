@@ -35,7 +35,7 @@ export interface TunnelPlan extends Tunneling {
 
 export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
   readonly id = nextConnectionId();
-  /** Our end, `ip:port`; empty until it is connected, and when nobody wanted it kept. */
+  /** Our end, `ip:port`; empty until it is connected, and where no log wants it kept. */
   localAddress = '';
   readonly writer: SocketWriter;
   readonly reading: ReadGate;

@@ -31,6 +31,7 @@ export function createTcpRecorder(metrics: IstioMetrics, direction: Listener['tr
     return series;
   };
   return {
+    ignoresAddresses: true,
     onProgress: report,
     onComplete: (connection) => {
       report(connection).closedCount += 1;

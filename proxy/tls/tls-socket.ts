@@ -14,6 +14,7 @@ import {
   type SocketHandler,
 } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
+import { deliverReads } from './shared-reads.ts';
 import { type ClientHello, inspectClientHello } from './client-hello.ts';
 import type { DownstreamTlsContext, ServerContext } from './downstream-tls.ts';
 import { chainVerdictOf, missingCertificate, type PeerVerifier } from './peer-verifier.ts';
@@ -46,7 +47,7 @@ export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, h
   };
   const socket = tls.connect(options);
   // Node has no `onread` for TLS over a socket that it is given.
-  if (originalSource !== undefined) deliverData(socket, handler);
+  if (originalSource !== undefined) deliverReads(socket, handler);
   attach(socket, handler, (cause) => describeError(cause, stats));
   if (preamble !== undefined) sendPreamble(socket, preamble);
   socket.once('connect', () => socket.setNoDelay(true));
@@ -198,14 +199,8 @@ class Handshake {
     if (facts.peerCertificate === undefined) stats.noCertificate.value += 1;
     const handler = this.#acceptor.onHandshake(socket, facts);
     attach(socket, handler, (cause) => describeError(cause, stats));
-    deliverData(socket, handler);
+    deliverReads(socket, handler);
   }
-}
-
-function deliverData(socket: tls.TLSSocket, handler: SocketHandler): void {
-  socket.on('data', (bytes: Buffer) => {
-    if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
-  });
 }
 
 function factsOf(socket: tls.TLSSocket, serverName: string): TlsFacts {

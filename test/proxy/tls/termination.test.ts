@@ -7,7 +7,7 @@ import { decodeFields } from '../../../proxy/api/fields.ts';
 import { readDownstreamTls } from '../../../proxy/api/tls-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
 import { TransportFailure } from '../../../proxy/common/errors.ts';
-import { acceptSockets, type SocketHandler } from '../../../proxy/common/socket.ts';
+import { acceptSockets, sharedReadBuffer, type SocketHandler } from '../../../proxy/common/socket.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
 import { CertificateStore } from '../../../proxy/tls/certificate-store.ts';
@@ -58,6 +58,8 @@ class EchoListener {
   readonly facts: TlsFacts[] = [];
   readonly failures: (Error | undefined)[] = [];
   closed = 0;
+  /** How many of the reads after the handshake came in the shared buffer, and how many did not. */
+  readonly reads = { shared: 0, own: 0 };
   readonly #server = net.createServer({ allowHalfOpen: true });
 
   constructor(config: DownstreamTls) {
@@ -97,6 +99,7 @@ class EchoListener {
         this.facts.push(facts);
         return {
           onBytes: (bytes, length) => {
+            this.reads[bytes === sharedReadBuffer ? 'shared' : 'own'] += 1;
             if (bytes.toString('latin1', 0, length) === 'fault') throw new Error('a fault of ours');
             return socket.write(Buffer.from(bytes.subarray(0, length)));
           },
@@ -165,6 +168,8 @@ describe('a listener with TLS', () => {
     expect(listener.stat('no_certificate')).toBe(1);
     expect(listener.stat('connection_error')).toBe(0);
     await until(() => listener.closed === 1);
+    expect(listener.reads).toMatchObject({ own: 0 });
+    expect(listener.reads.shared).toBeGreaterThan(0);
   });
 
   it('does not go below TLS 1.2', async () => {
