@@ -32,6 +32,17 @@ export interface IncreaseListener {
   increased(sample: Sample, from: ArrayLike<number>, offset: number): void;
 }
 
+/** Hears what instances had counted before they were met. */
+export interface PastListener {
+  /** `values` replace what was `reported` before; the series of the totals grows by the difference. */
+  caughtUp(reported: Reported, values: readonly number[]): void;
+}
+
+export interface LedgerListeners {
+  readonly traffic?: IncreaseListener;
+  readonly past?: PastListener;
+}
+
 interface Arrival {
   readonly sample: Sample;
   readonly nowMs: number;
@@ -43,16 +54,16 @@ const firstReportMs = 10_000;
 export class Ledger {
   readonly #totals: Totals;
   readonly #limits: LedgerLimits;
-  readonly #listener: IncreaseListener | undefined;
+  readonly #listeners: LedgerListeners;
   readonly #instances = new Map<string, Instance>();
   /** Folded epochs, oldest first. */
   readonly #folded = new Set<string>();
   #reportedSeries = 0;
 
-  constructor(totals: Totals, limits: LedgerLimits, listener?: IncreaseListener) {
+  constructor(totals: Totals, limits: LedgerLimits, listeners: LedgerListeners = {}) {
     this.#totals = totals;
     this.#limits = limits;
-    this.#listener = listener;
+    this.#listeners = listeners;
   }
 
   get instanceCount(): number {
@@ -126,7 +137,8 @@ export class Ledger {
   #increase(instance: Instance, reported: Reported, { sample, nowMs }: Arrival): boolean {
     const { epoch, offset } = reported;
     if (hasDecreased(epoch.values, offset, sample.values)) return false;
-    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, epoch.values, offset);
+    if (this.#hasMet(instance, nowMs)) this.#listeners.traffic?.increased(sample, epoch.values, offset);
+    else this.#listeners.past?.caughtUp(reported, sample.values);
     increase(reported, sample.values, nowMs);
     return true;
   }
