@@ -101,7 +101,6 @@ export function benchCommand(series: SeriesCommands): Command {
     .command('mixer')
     .description('what telemetry costs the mixer and the sidecars')
     .option('--sidecars <n>', 'each reports once a second', positiveInteger, 2_000)
-    .option('--label-sets <n>', 'in each report; 3 are 201 series of Prometheus', positiveInteger, 3)
     .option('--series <n>', 'label sets that are live in each metric', positiveInteger, 10_000)
     .option('--seconds <s>', 'length of one measurement', positiveInteger, 5)
     .allowExcessArguments(false)

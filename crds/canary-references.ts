@@ -1,10 +1,12 @@
 /** What a Canary refers to: its host, the subsets, and other Canaries. */
+import type { FieldError } from '../proxy/common/decoded.ts';
 import { type CanarySpec, hostOfCanary } from './canary.ts';
+import { canaryBlindness } from './canary-telemetry.ts';
 import type { DestinationRuleSpec, Subset } from './destination-rule.ts';
 import { show } from './findings.ts';
 import { meshGateway, resolveGatewayName } from './gateway-name.ts';
 import { resolveShortName } from './host.ts';
-import type { MeshIndex, ReferenceFindings, SomeResource } from './references.ts';
+import type { MeshIndex, ReferenceFindings, ServingEndpoint, SomeResource } from './references.ts';
 
 export function checkCanaryReferences(
   { spec, metadata }: SomeResource,
@@ -39,7 +41,31 @@ export function checkCanaryReferences(
     if (name === meshGateway || mesh.hasGateway(name)) continue;
     warnings.push({ path: `spec.gateways[${index}]`, message: `no Gateway ${name} is known yet` });
   }
-  errors.push(...versionFaults(subsets, subsetsOf(fullName, mesh)));
+  warnings.push(...canaryBlindness(path, mesh));
+  if (target.gateways !== undefined) {
+    const message = 'the share is in force there alone, the versions are judged on all of their requests';
+    warnings.push({ path: 'spec.gateways', message });
+  }
+  const defined = subsetsOf(fullName, mesh);
+  errors.push(...versionFaults(subsets, defined));
+  if (mesh.isKnown(host, metadata.namespace)) {
+    warnings.push(...missingVersions(subsets, defined, mesh.mesh.endpointsOf?.(fullName)));
+  }
+}
+
+/** A release begins when both have somebody to answer. */
+function missingVersions(
+  subsets: CanarySpec['subsets'],
+  defined: ReadonlyMap<string, Subset>,
+  endpoints: readonly ServingEndpoint[] | undefined,
+): FieldError[] {
+  if (endpoints === undefined) return [];
+  return (['primary', 'canary'] as const).flatMap((name): FieldError[] => {
+    const version = defined.get(subsets[name])?.labels?.['version'];
+    if (version === undefined || endpoints.some(({ labels }) => labels['version'] === version)) return [];
+    const message = `subset ${show(subsets[name])} has no endpoint: none of version ${show(version)} is registered, the release waits for one`;
+    return [{ path: `spec.subsets.${name}`, message }];
+  });
 }
 
 /** By name; of duplicates the first counts, as in the mesh (semantics D2). */

@@ -5,6 +5,7 @@
 import type { AccessLogConfig } from './access-log.ts';
 import { type CanarySpec, hostOfCanary } from './canary.ts';
 import { checkCanaryReferences } from './canary-references.ts';
+import { telemetryBlindness } from './canary-telemetry.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { AuthorizationConfig } from './authorization-provider.ts';
 import { authorizationFaults } from './check-rule-references.ts';
@@ -27,11 +28,18 @@ type User = Named & { readonly kind: 'VirtualService' | 'Canary' };
 /** What a resource is before the store has it, and after. */
 export type SomeResource = Pick<Resource, 'kind' | 'spec'> & { readonly metadata: Named };
 
+/** One that serves a service. */
+export interface ServingEndpoint {
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 export interface Mesh {
   /** Everything as it would be stored, oldest first. */
   readonly resources: readonly SomeResource[];
   /** Whether workloads have registered a service of this full name (lower case), beside those that `resources` define. */
   serviceExists(host: string): boolean;
+  /** What serves a service of this full name now; undefined where nobody can know. */
+  endpointsOf?(host: string): readonly ServingEndpoint[] | undefined;
   /** Of the process; undefined where nobody knows it. */
   readonly meshConfig?: (AccessLogConfig & AuthorizationConfig) | undefined;
 }
@@ -56,7 +64,10 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
     findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
   }
   if (resource.kind === 'Canary') checkCanaryReferences(resource, mesh, findings);
-  if (resource.kind === 'Telemetry') checkTelemetryReferences(resource, mesh.mesh, findings);
+  if (resource.kind === 'Telemetry') {
+    checkTelemetryReferences(resource, mesh.mesh, findings);
+    findings.warnings.push(...telemetryBlindness(resource, mesh));
+  }
   if (resource.kind === 'Gateway') checkGatewayPorts(resource, mesh.gateways, findings);
   if (resource.kind === 'DestinationRule') checkDestinationRule(resource, previous, { mesh, findings });
   return findings;

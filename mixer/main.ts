@@ -1,7 +1,7 @@
 /** Mixer as a process of its own: `node dist/mixer/main.js --help`. On one machine `heddle up` runs it beside pilot. */
 import { Command, InvalidArgumentError } from 'commander';
 import { createLogger } from '../proxy/common/log.ts';
-import { defaultLimits } from './options.ts';
+import { defaultLimits, isRedisUrl } from './options.ts';
 import { MixerServer } from './server.ts';
 
 interface Flags {
@@ -25,7 +25,11 @@ await new Command('mixer')
   .option('--mixer-port <port>', 'where sidecars report to; 0 lets the system choose', parseNumber, 15_030)
   .option('--metrics-port <port>', '/metrics for Prometheus; 0 lets the system choose', parseNumber, 15_014)
   .option('--pilot <url>', "pilot's API; without it no canary is driven", parseUrl)
-  .option('--redis <url>', 'keeps global rate limits for several mixers together, such as redis://127.0.0.1:6379')
+  .option(
+    '--redis <url>',
+    'keeps global rate limits for several mixers together, such as redis://127.0.0.1:6379',
+    parseRedis,
+  )
   .option(
     '--expire-after <seconds>',
     'hide a series that did not change for this long',
@@ -67,4 +71,9 @@ function parseNumber(text: string): number {
 function parseUrl(text: string): string {
   if (/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text;
   throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
+}
+
+function parseRedis(text: string): string {
+  if (isRedisUrl(text)) return text;
+  throw new InvalidArgumentError('A URL of Redis is expected, for example redis://127.0.0.1:6379.');
 }

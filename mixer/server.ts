@@ -54,7 +54,8 @@ export class MixerServer implements Lifecycle {
     this.#sharedTokens =
       redisUrl === undefined ? undefined : new SharedTokens({ url: redisUrl, pools: this.#pools, clock, logger });
     this.#totals = new Totals(limits);
-    this.#ledger = new Ledger(this.#totals, limits, this.#observer);
+    this.#graph = new ServiceGraph(this.#totals, limits);
+    this.#ledger = new Ledger(this.#totals, limits, { traffic: this.#observer, past: this.#graph });
     this.#metrics = new MixerMetrics(() => ({
       instanceCount: this.#ledger.instanceCount,
       seriesCount: this.#totals.seriesCount,
@@ -71,7 +72,6 @@ export class MixerServer implements Lifecycle {
     this.#grpc.addService(rateLimitQuotaService, this.#quotas.implementation);
     this.#grpc.addService(rateLimitService, new RateLimitServer(quotaParts).implementation);
     this.#grpc.addService(accessLogService, this.#logReceiver.implementation);
-    this.#graph = new ServiceGraph(this.#totals, limits);
     this.#page = new MetricsPage({
       text: (format) => this.#text(format),
       graph: (windowSeconds) => this.#graph.show(windowSeconds, clock.nowMs()),

@@ -13,6 +13,7 @@ import { CredentialFolder } from './registry/credential-folder.ts';
 import { findListening } from './registry/listening-workloads.ts';
 import { WorkloadFile } from './registry/workload-file.ts';
 import { WorkloadRegistry } from './registry/workload-registry.ts';
+import { endpointsRoute } from './rest/endpoints-route.ts';
 import { RestServer } from './rest/rest-server.ts';
 import { AdsServer } from './xds/ads-server.ts';
 import { DiscoveryServer } from './xds/discovery-server.ts';
@@ -67,9 +68,14 @@ export class PilotServer implements Lifecycle {
       host,
       logger,
       clock,
-      references: { serviceExists: (hostname) => this.#discovery.hasService(hostname), meshConfig },
+      references: {
+        serviceExists: (hostname) => this.#discovery.hasService(hostname),
+        endpointsOf: (hostname) => this.#discovery.endpointsOf(hostname),
+        meshConfig,
+      },
       routes: [
         { method: 'GET', pattern: '/debug/syncz', handle: () => ({ body: this.#discovery.syncStatus() }) },
+        endpointsRoute((hostname) => this.#discovery.endpointsOf(hostname)),
         { method: 'GET', pattern: '/debug/registryz', handle: () => ({ body: this.#registryAnswer() }) },
       ],
     });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { streamMetrics } from '../../proxy/api/metrics-service.ts';
 import { readCpuMicros } from '../cpu-meter.ts';
 import { startMixerProcess, type MixerProcess } from './mixer-process.ts';
-import { ReportingSidecar } from './reports.ts';
+import { type ReportForm, ReportingSidecar } from './reports.ts';
 
 interface Sender {
   readonly client: Client;
@@ -19,18 +19,24 @@ const ticks = 50;
 export class GrpcLoad {
   readonly #mixer: MixerProcess;
   readonly #senders: readonly Sender[];
-  readonly #labelSets: number;
+  /** One for all instances of a workload: they say the same. */
+  readonly #sidecars: readonly ReportingSidecar[];
+  readonly #createdMs = Date.now() - 60_000;
   #count = 0;
 
-  private constructor(mixer: MixerProcess, senders: readonly Sender[], labelSets: number) {
+  private constructor(mixer: MixerProcess, senders: readonly Sender[], sidecars: readonly ReportingSidecar[]) {
     this.#mixer = mixer;
     this.#senders = senders;
-    this.#labelSets = labelSets;
+    this.#sidecars = sidecars;
   }
 
-  static async start(options: { readonly sidecars: number; readonly labelSets: number }): Promise<GrpcLoad> {
+  static async start(
+    { sidecars, labelSets }: { readonly sidecars: number; readonly labelSets: number },
+    form: ReportForm,
+  ): Promise<GrpcLoad> {
     const mixer = await startMixerProcess();
-    const senders = Array.from({ length: options.sidecars }, (_, i): Sender => {
+    const load = (workload: string) => ({ form, workload, labelSets });
+    const senders = Array.from({ length: sidecars }, (_, i): Sender => {
       // As sidecars do, each has a connection of its own.
       const client = new Client(`127.0.0.1:${mixer.grpcPort}`, credentials.createInsecure(), {
         'grpc.use_local_subchannel_pool': 1,
@@ -39,11 +45,14 @@ export class GrpcLoad {
       const { path, requestSerialize, responseDeserialize } = streamMetrics;
       const call = client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, () => {});
       call.on('error', () => {});
-      call.write(new ReportingSidecar(`sidecar-${i}`, '', 0).next(0, 0));
+      call.write(new ReportingSidecar(`sidecar-${i}`, load('')).introduction());
       return { client, call, workload: i % workloads };
     });
     await sleep(2_000);
-    return new GrpcLoad(mixer, senders, options.labelSets);
+    const reporting = Array.from({ length: workloads }, (_, i) => new ReportingSidecar('', load(`workload-${i}`)));
+    const started = new GrpcLoad(mixer, senders, reporting);
+    await started.#introduce();
+    return started;
   }
 
   /** Share of one core that the mixer takes, and how many of the due reports could be sent in time. */
@@ -55,42 +64,46 @@ export class GrpcLoad {
     for (let i = 0; i < seconds; i += 1) await this.#second();
     const elapsedMs = performance.now() - startMs;
     const share = (readCpuMicros(this.#mixer.pid) - beforeMicros) / 1_000 / elapsedMs;
+    await this.#checkCounts();
     return { share, kept: (seconds * 1_000) / elapsedMs };
+  }
+
+  /** What is refused costs less. The last messages may still be on their way. */
+  async #checkCounts(): Promise<void> {
+    await sleep(500);
+    const { counted, rejected } = await this.#mixer.counts();
+    const sent = this.#count * this.#senders.length * (this.#sidecars[0]?.metricCount ?? 0);
+    if (counted !== sent || rejected > 0)
+      throw new Error(`of ${sent} metrics ${counted} count, ${rejected} are refused`);
+  }
+
+  /** Everything is said in full at first, by a part of the sidecars after the other. */
+  async #introduce(): Promise<void> {
+    this.#count += 1;
+    const messages = this.#sidecars.map((sidecar) => sidecar.whole(this.#count, this.#createdMs));
+    for (let tick = 0; tick < ticks; tick += 1) await this.#send(messages, tick);
   }
 
   async #second(): Promise<void> {
     this.#count += 1;
-    const createdMs = Date.now() - 60_000;
-    // The start time stays that of the first second.
-    this.#createdMs ||= createdMs;
-    const messages = Array.from({ length: workloads }, (_, i) => this.#sidecarOf(i).next(this.#count, this.#createdMs));
+    const messages = this.#sidecars.map((sidecar) => sidecar.next(this.#count, this.#createdMs));
     const startMs = performance.now();
     for (let tick = 0; tick < ticks; tick += 1) {
-      const written: Promise<void>[] = [];
-      for (let i = tick; i < this.#senders.length; i += ticks) {
-        const { call, workload } = this.#senders[i] ?? {};
-        const message = messages[workload ?? 0];
-        if (call !== undefined && message !== undefined) {
-          written.push(new Promise((resolve) => call.write(message, () => resolve())));
-        }
-      }
-      await Promise.all(written);
+      await this.#send(messages, tick);
       await sleep(Math.max(0, startMs + ((tick + 1) * 1_000) / ticks - performance.now()));
     }
   }
 
-  #createdMs = 0;
-  readonly #sidecars = new Map<number, ReportingSidecar>();
-
-  /** Encodes for all instances of a workload: they have introduced themselves. */
-  #sidecarOf(workload: number): ReportingSidecar {
-    let sidecar = this.#sidecars.get(workload);
-    if (sidecar === undefined) {
-      sidecar = new ReportingSidecar('', `workload-${workload}`, this.#labelSets);
-      sidecar.next(0, 0);
-      this.#sidecars.set(workload, sidecar);
+  /** The part of the sidecars whose turn it is. */
+  async #send(messages: readonly Uint8Array[], tick: number): Promise<void> {
+    const written: Promise<void>[] = [];
+    for (let i = tick; i < this.#senders.length; i += ticks) {
+      const { call, workload } = this.#senders[i] ?? {};
+      const message = messages[workload ?? 0];
+      if (call === undefined || message === undefined) continue;
+      written.push(new Promise((resolve) => call.write(message, () => resolve())));
     }
-    return sidecar;
+    await Promise.all(written);
   }
 
   async close(): Promise<void> {

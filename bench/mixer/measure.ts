@@ -1,15 +1,12 @@
-/** The measurements of the series `mixer`: in this process, so that what is counted is the mixer's own work. */
+/** The measurements of the series `mixer`: in this process, so that what is counted is the mixer's own work, but for the streams. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { defaultLimits } from '../../mixer/options.ts';
 import { MixerServer } from '../../mixer/server.ts';
-import { Ledger } from '../../mixer/telemetry/ledger.ts';
 import { LogCounts } from '../../mixer/telemetry/log-counts.ts';
-import { familyRejection, readSample } from '../../mixer/telemetry/sample.ts';
 import { Totals } from '../../mixer/telemetry/totals.ts';
 import { decodeAccessLogs, type LogEntry } from '../../proxy/api/log-entry-decoder.ts';
-import { MetricsDecoder } from '../../proxy/api/metrics-decoder.ts';
 import { decodeNode } from '../../proxy/api/node.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { exposeInSlices } from '../../proxy/common/exposition.ts';
@@ -18,53 +15,21 @@ import { IstioMetrics } from '../../proxy/telemetry/istio-metrics.ts';
 import { GrpcLoad } from './grpc-load.ts';
 import { HeldLoop } from './held-loop.ts';
 import { identifier, logMessages } from './log-messages.ts';
-import { ReportingSidecar } from './reports.ts';
+import type { ReportForm } from './reports.ts';
 
 export interface MixerBenchOptions {
   readonly sidecars: number;
-  /** Of each sidecar; metrics are a counter and three histograms for each label set. */
-  readonly labelSets: number;
   readonly seconds: number;
   /** Label sets that are live while entries are counted and pages are written. */
   readonly series: number;
 }
 
-/** Seconds of processor time per second of reports: the share of one core. */
-export async function measureReports({ sidecars, labelSets, seconds }: MixerBenchOptions): Promise<number> {
-  const all = { ...defaultLimits, maxReportedSeries: Number.MAX_SAFE_INTEGER };
-  const ledger = new Ledger(new Totals(all), all);
-  const nowMs = Date.now();
-  const senders = Array.from({ length: sidecars }, (_, i) => {
-    const sidecar = new ReportingSidecar(`sidecar-${i}`, `workload-${i % 100}`, labelSets);
-    return { sidecar, decoder: new MetricsDecoder(), instance: ledger.openStream(`sidecar-${i}`, nowMs) };
-  });
-  let micros = 0;
-  for (let second = 0; second <= seconds; second += 1) {
-    for (const { sidecar, decoder, instance } of senders) {
-      const bytes = sidecar.next(second + 1, nowMs - 1_000);
-      const before = process.cpuUsage();
-      const { families } = requireValue(decoder.decode(bytes), 'report');
-      for (const family of families) {
-        if (familyRejection(family) !== undefined) throw new Error(`${family.name} was refused`);
-        for (const metric of family.metrics) {
-          const sample = readSample(family, metric, nowMs);
-          if (typeof sample === 'string' || instance === undefined)
-            throw new Error(`a sample of ${family.name} was refused`);
-          ledger.apply(instance, sample, nowMs);
-        }
-      }
-      const { user, system } = process.cpuUsage(before);
-      // The first second is when all series are new.
-      if (second > 0) micros += user + system;
-    }
-    await turn();
-  }
-  return micros / 1e6 / seconds;
-}
-
-/** The same over gRPC, to a mixer that is a process of its own. */
-export async function measureStreams(options: MixerBenchOptions): Promise<{ share: number; kept: number }> {
-  const load = await GrpcLoad.start(options);
+/** Sidecars that report over gRPC to a mixer that is a process of its own: how much of a core it takes. */
+export async function measureStreams(
+  options: MixerBenchOptions & { readonly labelSets: number },
+  form: ReportForm,
+): Promise<{ share: number; kept: number }> {
+  const load = await GrpcLoad.start(options, form);
   try {
     return await load.run(options.seconds);
   } finally {

@@ -1,6 +1,6 @@
 /** What sidecars report once a second, encoded as they encode it. */
 import { encodeStreamMetrics } from '../../proxy/api/metrics-encoder.ts';
-import type { MetricFamily } from '../../proxy/api/metrics-service.ts';
+import type { Metric, MetricFamily } from '../../proxy/api/metrics-service.ts';
 import {
   requestsTotal,
   standardHistograms,
@@ -29,35 +29,64 @@ function valueOf(name: string, workload: string, index: number): string {
   return name === 'request_protocol' ? 'http' : '-';
 }
 
+/** `references`: as our sidecars report to our mixer; `whole`: with all labels each time, as to anybody else. */
+export type ReportForm = 'references' | 'whole';
+
 /** The same every second, but for the numbers, which have grown by one. */
 export class ReportingSidecar {
   readonly #id: string;
+  readonly #form: ReportForm;
   readonly #labels: readonly (readonly Label[])[];
-  #isIntroduced = false;
 
   /** Sidecars of one workload report the same label sets. */
-  constructor(id: string, workload: string, labelSets: number) {
+  constructor(id: string, { form, workload, labelSets }: ReportedLoad) {
     this.#id = id;
+    this.#form = form;
     this.#labels = Array.from({ length: labelSets }, (_, i) => labelSet(workload, i));
   }
 
-  /** `count`: requests so far in each series. */
-  next(count: number, createdMs: number): Uint8Array {
-    const node = this.#isIntroduced ? undefined : { id: this.#id };
-    this.#isIntroduced = true;
+  get metricCount(): number {
+    return this.#labels.length * metricsPerLabelSet;
+  }
+
+  /** What a stream begins with. */
+  introduction(): Uint8Array {
+    return encodeStreamMetrics({ node: { id: this.#id }, families: [], updates: [] });
+  }
+
+  /** Everything in full. `count`: requests so far in each series. */
+  whole(count: number, createdMs: number): Uint8Array {
+    let next = 0;
+    const metric = (labels: readonly Label[]): Metric => {
+      const reference = this.#form === 'references' ? { reference: next++ } : {};
+      return { labels, createdMs, value: count, histogram: undefined, ...reference };
+    };
     const buckets = standardUpperBounds.map((_, i) => (i < 3 ? 0 : count));
     const histogram = { count, sum: count * 7, buckets, upperBounds: standardUpperBounds };
-    const base = { createdMs, value: 0, histogram };
     const families: MetricFamily[] = [
-      {
-        ...requestsTotal,
-        metrics: this.#labels.map((labels) => ({ labels, createdMs, value: count, histogram: undefined })),
-      },
+      { ...requestsTotal, metrics: this.#labels.map(metric) },
       ...standardHistograms.map((family) => ({
         ...family,
-        metrics: this.#labels.map((labels) => ({ ...base, labels })),
+        metrics: this.#labels.map((labels) => ({ ...metric(labels), value: 0, histogram })),
       })),
     ];
-    return encodeStreamMetrics({ node, families });
+    return encodeStreamMetrics({ node: undefined, families, updates: [] });
   }
+
+  /** What follows. */
+  next(count: number, createdMs: number): Uint8Array {
+    if (this.#form === 'whole') return this.whole(count, createdMs);
+    const counts = Array.from({ length: standardUpperBounds.length + 1 }, (_, i) => (i === 3 ? count : 0));
+    const sets = this.#labels.length;
+    const updates = Array.from({ length: sets * metricsPerLabelSet }, (_, reference) =>
+      reference < sets ? { reference, value: count, counts: [] } : { reference, value: count * 7, counts },
+    );
+    return encodeStreamMetrics({ node: undefined, families: [], updates });
+  }
+}
+
+export interface ReportedLoad {
+  readonly form: ReportForm;
+  readonly workload: string;
+  readonly labelSets: number;
 }

@@ -88,7 +88,7 @@ function fail(situation: Situation, reason: Reason): Decision {
   return change(situation, 'rollback', reason, { phase: 'Failed', routing: noCanary, pause: undefined });
 }
 
-function obeyRequest(situation: Situation): Decision | undefined {
+function obeyRequest(situation: Situation): Ruling {
   const { request, pause } = situation;
   if (request === 'pause') {
     const message = 'paused on request; evidence against the canary still rolls it back';
@@ -107,9 +107,11 @@ function obeyRequest(situation: Situation): Decision | undefined {
 }
 
 /** Opens the gate that the release stands at; it is no way around the analysis. */
-function obeyPromote(situation: Situation): Decision {
-  const { phase, pause } = situation;
+function obeyPromote(situation: Situation): Ruling {
+  const { phase, pause, gates } = situation;
   const reason = { rule: 'request', message: 'promoted on request' };
+  // The request is kept until there is somebody to send requests to.
+  if (phase === 'Waiting' && !gates.endpoints.isOpen) return 'stay';
   if (phase === 'Waiting') return enterStep(situation, 0, { rule: 'request', message: 'let go on request' });
   if (phase === 'WaitingPromotion' || (phase === 'Progressing' && pause === 'Timeout'))
     return promote(situation, reason);
@@ -154,7 +156,7 @@ function makeProgress(situation: Situation): Decision | undefined {
     case 'Initialized':
       return gates.preRollout.isOpen ? leaveInitialized(situation) : undefined;
     case 'Waiting':
-      return !plan.manualGates.rollout && gates.confirmRollout.isOpen
+      return !plan.manualGates.rollout && gates.confirmRollout.isOpen && gates.endpoints.isOpen
         ? enterStep(situation, 0, { rule: 'confirm-rollout', message: gates.confirmRollout.message })
         : undefined;
     case 'Progressing':
@@ -181,8 +183,13 @@ function makeProgress(situation: Situation): Decision | undefined {
   }
 }
 
-function leaveInitialized(situation: Situation): Decision {
-  if (!situation.plan.hasRolloutGate) return enterStep(situation, 0, { rule: 'start', message: 'the release starts' });
+/** Nobody is sent to a version that nobody answers for. */
+function leaveInitialized(situation: Situation): Decision | undefined {
+  const { plan, gates } = situation;
+  if (!plan.hasRolloutGate) {
+    const reason = { rule: 'start', message: 'the release starts' };
+    return gates.endpoints.isOpen ? enterStep(situation, 0, reason) : undefined;
+  }
   const message = 'waits to be let go before the first request';
   return change(situation, 'wait', { rule: 'gate', message }, { phase: 'Waiting' });
 }

@@ -90,15 +90,17 @@ const settleMs = 5000;
 
 /**
  * The canary's share of the requests that the weights promise. Unknown while test users are sent to it whatever the
- * weights say, where users stay with their version, and until a new weight is in force everywhere.
+ * weights say, where users stay with their version, where the weights are for some of the clients only, and until a new
+ * weight is in force everywhere.
  */
 function expectedShare(
   { stepElapsedMs }: Evidence,
-  { isSticky }: ReleasePlan,
+  { isSticky, isEverywhere }: ReleasePlan,
   { phase, routing }: Position,
 ): { readonly expectedShare?: number } {
   const { weight, toMatched } = routing;
-  const isKnown = phase === 'Progressing' && weight > 0 && !toMatched && !isSticky && stepElapsedMs >= settleMs;
+  const isPromised = weight > 0 && !toMatched && !isSticky && isEverywhere;
+  const isKnown = phase === 'Progressing' && isPromised && stepElapsedMs >= settleMs;
   return isKnown ? { expectedShare: weight / 100 } : {};
 }
 

@@ -7,6 +7,7 @@ import type { Gate, Gates } from './situation.ts';
 import { queryPrometheus } from './prometheus-query.ts';
 import type { ExtraMetric, ReleasePlan, Webhook, WebhookType } from './release-plan.ts';
 import type { Phase } from './release-status.ts';
+import type { PilotApi } from './pilot-client.ts';
 import { callWebhook, type WebhookParts, type WebhookPayload } from './webhook.ts';
 
 /** Where a release stands; with another place all answers are forgotten. */
@@ -38,13 +39,22 @@ const asked: Readonly<Partial<Record<Phase, readonly WebhookType[]>>> = {
   Finalising: ['post-rollout'],
 };
 
+const endpointsCheck = 'the control plane';
+
+/** What is not there yet may come at any time. */
+const endpointsIntervalMs = 2_000;
+
+export interface GateParts extends WebhookParts {
+  readonly pilot: Pick<PilotApi, 'versionsOf'>;
+}
+
 export class GateRunner {
-  readonly #parts: WebhookParts;
+  readonly #parts: GateParts;
   readonly #clock: Clock;
   #place = '';
   #checks = new Map<string, Check>();
 
-  constructor(parts: WebhookParts) {
+  constructor(parts: GateParts) {
     this.#parts = parts;
     this.#clock = parts.clock;
   }
@@ -57,6 +67,9 @@ export class GateRunner {
       if (asked[phase]?.includes(hook.type) === true)
         this.#ask(keyOf(hook), plan.intervalMs, () => this.#call(hook, place));
     }
+    if (phase === 'Initialized' || phase === 'Waiting') {
+      this.#ask(endpointsCheck, endpointsIntervalMs, () => this.#findEndpoints(plan));
+    }
     if (phase !== 'Progressing' && phase !== 'WaitingPromotion') return;
     for (const metric of plan.metrics) this.#ask(`metric ${metric.name}`, metric.intervalMs, () => this.#query(metric));
   }
@@ -68,6 +81,7 @@ export class GateRunner {
     const hooks = (type: WebhookType): Webhook[] => plan.webhooks.filter((hook) => hook.type === type);
     const allPass = (type: WebhookType): Gate => this.#all(hooks(type).map(keyOf));
     return {
+      endpoints: this.#all([endpointsCheck]),
       preRollout: allPass('pre-rollout'),
       confirmRollout: allPass('confirm-rollout'),
       rollout: allPass('rollout'),
@@ -110,6 +124,15 @@ export class GateRunner {
 
   async #call(hook: Webhook, { plan, phase }: GatePlace): Promise<{ isPassed: boolean; message: string }> {
     return await callWebhook(hook, payloadOf(plan, phase), this.#parts);
+  }
+
+  async #findEndpoints({ primary, canary }: ReleasePlan): Promise<{ isPassed: boolean; message: string }> {
+    const versions = await this.#parts.pilot.versionsOf(canary.host);
+    const missing = versions && [canary, primary].find(({ version }) => !versions.includes(version));
+    if (missing === undefined) return { isPassed: true, message: 'both versions have endpoints' };
+    const { host, subset, version } = missing;
+    const message = `waits for an endpoint of subset ${subset}: none of ${host} has version ${version}`;
+    return { isPassed: false, message };
   }
 
   /** Undefined without a number: that is neither a pass nor a breach. */

@@ -32,6 +32,11 @@ export interface PilotApi {
   get(kind: string, namespace: string, name: string): Promise<Resource>;
   /** Writes `status` alone, if the resource still has the version that it names; 409 otherwise. */
   putStatus(resource: Resource): Promise<Resource>;
+  /**
+   * Versions (the label) of what serves a service of this full name now, one for each; undefined where nobody can know: a
+   * request itself says where it goes, or the control plane does not tell.
+   */
+  versionsOf(host: string): Promise<readonly string[] | undefined>;
   /** A core/v1 Event. */
   postEvent(namespace: string, event: object): Promise<void>;
 }
@@ -82,6 +87,18 @@ export class PilotClient implements PilotApi {
   async putStatus(resource: Resource): Promise<Resource> {
     const { namespace, name } = resource.metadata;
     return (await this.#call('PUT', `${pathOf(resource.kind, namespace, name)}/status`, resource)) as Resource;
+  }
+
+  async versionsOf(host: string): Promise<readonly string[] | undefined> {
+    const path = `/debug/endpointz?service=${encodeURIComponent(host)}`;
+    const answer = await this.#call('GET', path).catch((error: unknown) => {
+      if (error instanceof PilotError && error.status === 404) return {};
+      throw error;
+    });
+    const { endpoints } = answer as {
+      readonly endpoints?: readonly { readonly labels?: { readonly version?: string } }[];
+    };
+    return endpoints?.map(({ labels }) => labels?.version ?? '');
   }
 
   async postEvent(namespace: string, event: object): Promise<void> {

@@ -59,6 +59,8 @@ export interface ReleasePlan {
   readonly isPaused: boolean;
   /** Users stay with the version that they had. */
   readonly isSticky: boolean;
+  /** The weights are those of all requests to the host. */
+  readonly isEverywhere: boolean;
   /** Opened by a person. */
   readonly manualGates: { readonly rollout: boolean; readonly promotion: boolean };
   /** By a person or by a webhook. */
@@ -102,6 +104,7 @@ export function planRelease({ metadata, spec }: CanaryResource, rules: Iterable<
     onTimeout: analysis.onTimeout ?? 'pause',
     isPaused: spec.paused ?? false,
     isSticky: spec.sticky !== undefined,
+    isEverywhere: spec.gateways === undefined,
     manualGates,
     hasRolloutGate: manualGates.rollout || hasHook('confirm-rollout'),
     hasPromotionGate: manualGates.promotion || hasHook('confirm-promotion'),

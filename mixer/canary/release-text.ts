@@ -9,16 +9,18 @@ export function describeStep({ kind, routing }: ReleaseStep): string {
 }
 
 /** What the release waits for, in one sentence. */
-export function describeWait({ plan, phase, step, pause, verdict, gates }: Situation): string {
+export function describeWait({ plan, phase, step, pause, request, verdict, gates }: Situation): string {
   if (pause !== undefined) return `paused (${pause})`;
   if (plan.fault !== undefined && !isFinal(phase)) return plan.fault;
   const gate = { Initialized: gates.preRollout, Waiting: gates.confirmRollout, Finalising: gates.postRollout }[
     phase as string
   ];
-  if (phase === 'Waiting' && plan.manualGates.rollout)
+  const needsEndpoints = (phase === 'Initialized' && !plan.hasRolloutGate) || phase === 'Waiting';
+  if (phase === 'Waiting' && plan.manualGates.rollout && request !== 'promote')
     return 'waits for "heddle canary promote" before the first request';
   if (phase === 'WaitingPromotion' && plan.manualGates.promotion) return 'waits for "heddle canary promote"';
   if (gate?.isOpen === false) return gate.message;
+  if (needsEndpoints && !gates.endpoints.isOpen) return gates.endpoints.message;
   if (phase !== 'Progressing') return phase;
   const shut = [gates.rollout, gates.metrics].find(({ isOpen }) => !isOpen);
   const collected = shut?.message ?? verdict?.message ?? 'no requests yet';

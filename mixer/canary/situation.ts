@@ -12,6 +12,8 @@ export interface Gate {
 
 /** Answers of webhooks and queries that were asked in this phase and step; what has not answered is not open. */
 export interface Gates {
+  /** Both versions have somebody to answer. */
+  readonly endpoints: Gate;
   readonly preRollout: Gate;
   readonly confirmRollout: Gate;
   readonly rollout: Gate;

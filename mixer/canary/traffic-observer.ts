@@ -46,7 +46,7 @@ const maxWatchedVersions = 4000;
 
 export class TrafficObserver implements IncreaseListener, RequestListener {
   readonly #watched = new Map<string, Watched>();
-  /** By the array that the decoder of a stream keeps for a series. */
+  /** By the array of labels that streams keep for a series, most of them the same. */
   #bindings = new WeakMap<readonly Label[], Binding>();
 
   /** Starts counting a version from zero, or goes on where others watch it too. Undefined when too many are watched. */
@@ -72,14 +72,14 @@ export class TrafficObserver implements IncreaseListener, RequestListener {
     return { requests, errors, buckets: [...buckets] };
   }
 
-  increased(sample: Sample, from: readonly number[]): void {
+  increased(sample: Sample, from: ArrayLike<number>, offset = 0): void {
     if (this.#watched.size === 0) return;
     const isDuration = sample.name === durationName;
     if (!isDuration && sample.name !== requestsTotal.name) return;
     const { tallies, isFailure } = this.#bindings.get(sample.labels) ?? this.#bind(sample.labels);
     for (const tally of tallies) {
-      if (!isDuration) addRequests(tally, increaseAt(0, sample.values, from), isFailure);
-      else if (!isFailure) addDurations(tally.buckets, sample.values, from);
+      if (!isDuration) addRequests(tally, increaseOf(sample.values[0], from[offset]), isFailure);
+      else if (!isFailure) addDurations(tally.buckets, sample.values, { values: from, offset });
     }
   }
 
@@ -121,7 +121,7 @@ export function latencyHistory(totals: Totals, { host, version }: ObservedVersio
   for (const { labelValues, values } of totals.family(durationName)?.series.values() ?? []) {
     const request = readRequestLabels(labelValues);
     if (request.host !== host || request.version !== version || request.outcome !== 'succeeded') continue;
-    if (vantagesOf(request).includes('client')) addDurations(buckets, [...values], []);
+    if (vantagesOf(request).includes('client')) addDurations(buckets, values, nothing);
   }
   return buckets;
 }
@@ -145,17 +145,25 @@ function addRequests(tally: Tally, count: number, isFailure: boolean): void {
   if (isFailure) tally.errors += count;
 }
 
-/** `to` and `from`: cumulative buckets, the count and the sum. */
-function addDurations(buckets: number[], to: readonly number[], from: readonly number[]): void {
+/** What was counted before, beginning at `offset`. */
+interface Before {
+  readonly values: ArrayLike<number>;
+  readonly offset: number;
+}
+
+const nothing: Before = { values: [], offset: 0 };
+
+/** Of cumulative buckets, with the count and the sum behind them. */
+function addDurations(buckets: number[], to: ArrayLike<number>, { values: from, offset }: Before): void {
   let below = 0;
   for (let i = 0; i < buckets.length; i += 1) {
-    const upTo = Math.max(below, increaseAt(i, to, from));
+    const upTo = Math.max(below, increaseOf(to[i], from[offset + i]));
     buckets[i] = (buckets[i] ?? 0) + upTo - below;
     below = upTo;
   }
 }
 
-function increaseAt(index: number, to: readonly number[], from: readonly number[]): number {
-  const added = (to[index] ?? 0) - (from[index] ?? 0);
+function increaseOf(to = 0, from = 0): number {
+  const added = to - from;
   return added > 0 && Number.isSafeInteger(added) ? added : 0;
 }

@@ -1,14 +1,17 @@
 /** What one reporting process said last, series by series. */
 import { createHash } from 'node:crypto';
-import type { Label } from '../../proxy/common/exposition.ts';
-import type { Sample } from './sample.ts';
-import { seriesKey, type Series } from './totals.ts';
+import type { Series } from './totals.ts';
 
-/** The cumulative values of a series as last reported, and the series of the totals that they were added to. */
+/** A series as one start of an instance reports it, and the series of the totals that it adds to. */
 export interface Reported {
   readonly series: Series;
-  readonly values: number[];
+  readonly epoch: Epoch;
+  /** Where its cumulative values, as last reported, stand among those of the epoch. */
+  readonly offset: number;
 }
+
+/** Of a counter or two. */
+const initialValues = 16;
 
 /** The reports of one start of an instance. */
 export class Epoch {
@@ -16,11 +19,14 @@ export class Epoch {
   /** Came back after folding: the first report of a series only says where to count on. */
   readonly isResumed: boolean;
   lastSeenMs = 0;
+  /** Nobody may add to it any more. */
+  isFolded = false;
+  /** Of all its series, one behind the other: hundreds of them are gone through in one message. */
+  values = new Float64Array(initialValues);
+  #usedValues = 0;
   readonly #reported = new Map<string, Reported>();
   /** Series that are part of an overflow series; known by a hash, because their long keys are shared with nobody. */
   readonly #overflowed = new Map<string, Reported>();
-  /** The way around building a key: a stream's decoder keeps the label array of a series. */
-  readonly #byLabels = new WeakMap<readonly Label[], Reported>();
 
   constructor(createdMs: number, isResumed: boolean) {
     this.createdMs = createdMs;
@@ -31,30 +37,32 @@ export class Epoch {
     return this.#reported.size + this.#overflowed.size;
   }
 
-  find(sample: Sample): Reported | undefined {
-    const known = this.#byLabels.get(sample.labels);
-    if (known?.series.family.name === sample.name) return known;
-    const reported = this.#findByKey(seriesKey(sample));
-    if (reported !== undefined) this.#byLabels.set(sample.labels, reported);
-    return reported;
-  }
-
-  add(key: string, reported: Reported): void {
-    reported.series.holders += 1;
-    if (reported.series.key === key) this.#reported.set(reported.series.key, reported);
-    else this.#overflowed.set(hashOf(key), reported);
-  }
-
-  /** Lets go of all series: nothing will change them from here any more. */
-  release(): void {
-    for (const { series } of this.#reported.values()) series.holders -= 1;
-    for (const { series } of this.#overflowed.values()) series.holders -= 1;
-  }
-
-  #findByKey(key: string): Reported | undefined {
+  find(key: string): Reported | undefined {
     const reported = this.#reported.get(key);
     if (reported !== undefined || this.#overflowed.size === 0) return reported;
     return this.#overflowed.get(hashOf(key));
+  }
+
+  /** With all values zero. */
+  add(key: string, series: Series): Reported {
+    const reported: Reported = { series, epoch: this, offset: this.#usedValues };
+    this.#usedValues += series.values.length;
+    if (this.#usedValues > this.values.length) {
+      const grown = new Float64Array(Math.max(this.#usedValues, this.values.length * 2));
+      grown.set(this.values);
+      this.values = grown;
+    }
+    series.holders += 1;
+    if (series.key === key) this.#reported.set(series.key, reported);
+    else this.#overflowed.set(hashOf(key), reported);
+    return reported;
+  }
+
+  /** Lets go of all series: nothing will change them from here any more. */
+  fold(): void {
+    this.isFolded = true;
+    for (const { series } of this.#reported.values()) series.holders -= 1;
+    for (const { series } of this.#overflowed.values()) series.holders -= 1;
   }
 }
 

@@ -3,6 +3,7 @@
  * since the start of the instance. So a lost message is healed by the next one, a repeated or late one adds nothing,
  * and a restart (another start time) adds to what was counted before. The totals never decrease.
  */
+import type { Label } from '../../proxy/common/exposition.ts';
 import { Epoch, Instance, type Reported } from './instance.ts';
 import type { RejectionReason } from './rejection.ts';
 import type { Sample } from './sample.ts';
@@ -27,8 +28,24 @@ export interface LedgerLimits {
  * totals, but is no traffic of now: the whole first report of an instance is left out.
  */
 export interface IncreaseListener {
-  /** `from`: the values reported before; empty for a series that is new. */
-  increased(sample: Sample, from: readonly number[]): void;
+  /** The values reported before stand in `from`, beginning at `offset`; zero for a series that is new. */
+  increased(sample: Sample, from: ArrayLike<number>, offset: number): void;
+}
+
+/** Hears what instances had counted before they were met. */
+export interface PastListener {
+  /** `values` replace what was `reported` before; the series of the totals grows by the difference. */
+  caughtUp(reported: Reported, values: readonly number[]): void;
+}
+
+export interface LedgerListeners {
+  readonly traffic?: IncreaseListener;
+  readonly past?: PastListener;
+}
+
+interface Arrival {
+  readonly sample: Sample;
+  readonly nowMs: number;
 }
 
 /** The first report of an instance that says nothing twice is over after this time at the latest. */
@@ -37,16 +54,16 @@ const firstReportMs = 10_000;
 export class Ledger {
   readonly #totals: Totals;
   readonly #limits: LedgerLimits;
-  readonly #listener: IncreaseListener | undefined;
+  readonly #listeners: LedgerListeners;
   readonly #instances = new Map<string, Instance>();
   /** Folded epochs, oldest first. */
   readonly #folded = new Set<string>();
   #reportedSeries = 0;
 
-  constructor(totals: Totals, limits: LedgerLimits, listener?: IncreaseListener) {
+  constructor(totals: Totals, limits: LedgerLimits, listeners: LedgerListeners = {}) {
     this.#totals = totals;
     this.#limits = limits;
-    this.#listener = listener;
+    this.#listeners = listeners;
   }
 
   get instanceCount(): number {
@@ -75,10 +92,19 @@ export class Ledger {
 
   /** Adds to the totals what `sample` says that is new, or tells why not. */
   apply(instance: Instance, sample: Sample, nowMs: number): RejectionReason | undefined {
-    const epoch = instance.epochs.get(sample.createdMs) ?? this.#addEpoch(instance, sample.createdMs);
-    epoch.lastSeenMs = nowMs;
-    const reported = epoch.find(sample);
-    if (reported === undefined) return this.#applyFirst({ instance, epoch }, sample, nowMs);
+    const memo = sample.series?.memo;
+    if (memo !== undefined && memo.epoch.createdMs === sample.createdMs && !memo.epoch.isFolded) {
+      return this.#applyNext(instance, memo, { sample, nowMs });
+    }
+    const key = seriesKey(sample);
+    const reported = instance.epochs.get(sample.createdMs)?.find(key);
+    if (reported === undefined) return this.#applyFirst(instance, key, { sample, nowMs });
+    remember(sample, reported);
+    return this.#applyNext(instance, reported, { sample, nowMs });
+  }
+
+  #applyNext(instance: Instance, reported: Reported, { sample, nowMs }: Arrival): RejectionReason | undefined {
+    reported.epoch.lastSeenMs = nowMs;
     // A report says a series once: said again, it is the next report. A second stream begins with everything anew.
     if (instance.streamCount === 1) instance.isMet = true;
     return this.#increase(instance, reported, { sample, nowMs }) ? undefined : 'decreased';
@@ -92,28 +118,27 @@ export class Ledger {
     }
   }
 
-  #applyFirst(
-    { instance, epoch }: { instance: Instance; epoch: Epoch },
-    sample: Sample,
-    nowMs: number,
-  ): RejectionReason | undefined {
-    const key = seriesKey(sample);
+  #applyFirst(instance: Instance, key: string, { sample, nowMs }: Arrival): RejectionReason | undefined {
+    const epoch = instance.epochs.get(sample.createdMs) ?? this.#addEpoch(instance, sample.createdMs);
+    epoch.lastSeenMs = nowMs;
     const { maxSeriesPerInstance, maxReportedSeries } = this.#limits;
     const isFull = instance.reportedSeries >= maxSeriesPerInstance || this.#reportedSeries >= maxReportedSeries;
     const series = isFull ? undefined : this.#totals.findOrAdd(sample, key, nowMs);
     if (series === undefined) return 'series_limit';
-    const reported = { series, values: sample.values.map((value) => (epoch.isResumed ? value : 0)) };
-    epoch.add(key, reported);
+    const reported = epoch.add(key, series);
+    remember(sample, reported);
     this.#reportedSeries += 1;
-    if (epoch.isResumed) return undefined;
-    this.#increase(instance, reported, { sample, nowMs });
+    if (epoch.isResumed) epoch.values.set(sample.values, reported.offset);
+    else this.#increase(instance, reported, { sample, nowMs });
     return undefined;
   }
 
   /** False for what says less than was said before. */
-  #increase(instance: Instance, reported: Reported, { sample, nowMs }: { sample: Sample; nowMs: number }): boolean {
-    if (hasDecreased(reported.values, sample.values)) return false;
-    if (this.#hasMet(instance, nowMs)) this.#listener?.increased(sample, reported.values);
+  #increase(instance: Instance, reported: Reported, { sample, nowMs }: Arrival): boolean {
+    const { epoch, offset } = reported;
+    if (hasDecreased(epoch.values, offset, sample.values)) return false;
+    if (this.#hasMet(instance, nowMs)) this.#listeners.traffic?.increased(sample, epoch.values, offset);
+    else this.#listeners.past?.caughtUp(reported, sample.values);
     increase(reported, sample.values, nowMs);
     return true;
   }
@@ -160,7 +185,7 @@ export class Ledger {
   }
 
   #foldEpoch(instance: Instance, epoch: Epoch): void {
-    epoch.release();
+    epoch.fold();
     this.#reportedSeries -= epoch.size;
     instance.epochs.delete(epoch.createdMs);
     this.#folded.add(epochKey(instance, epoch.createdMs));
@@ -174,20 +199,32 @@ function epochKey({ nodeId }: Instance, createdMs: number): string {
   return `${createdMs} ${nodeId}`;
 }
 
-function hasDecreased(reported: readonly number[], values: readonly number[]): boolean {
-  for (let i = 0; i < reported.length; i += 1) if ((values[i] ?? 0) < (reported[i] ?? 0)) return true;
+/** The next report of the series needs no key; and its stream shares the labels of the totals, where they are the same. */
+function remember({ series, labels }: Sample, reported: Reported): void {
+  if (series === undefined) return;
+  series.memo = reported;
+  if (areSame(labels, reported.series.labelValues)) series.labels = reported.series.labelValues;
+}
+
+function areSame(a: readonly Label[], b: readonly Label[]): boolean {
+  return a.length === b.length && a.every(({ name, value }, i) => name === b[i]?.name && value === b[i]?.value);
+}
+
+function hasDecreased(reported: Float64Array, offset: number, values: readonly number[]): boolean {
+  for (let i = 0; i < values.length; i += 1) if ((values[i] ?? 0) < (reported[offset + i] ?? 0)) return true;
   return false;
 }
 
 /** Adds what is new in `values`, none of which is below what was reported before. */
-function increase({ series, values: reported }: Reported, values: readonly number[], nowMs: number): void {
+function increase({ series, epoch, offset }: Reported, values: readonly number[], nowMs: number): void {
+  const reported = epoch.values;
   const totals = series.values;
-  for (let i = 0; i < reported.length; i += 1) {
+  for (let i = 0; i < totals.length; i += 1) {
     const value = values[i] ?? 0;
-    const added = value - (reported[i] ?? 0);
+    const added = value - (reported[offset + i] ?? 0);
     if (added === 0) continue;
     totals[i] = (totals[i] ?? 0) + added;
-    reported[i] = value;
+    reported[offset + i] = value;
     series.lastChangedMs = nowMs;
   }
 }

@@ -1,10 +1,16 @@
 /** The server side of `StreamMetrics`: one report stream per instance, each message checked and put into the ledger. */
-import { status, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { MetricsDecoder } from '../../proxy/api/metrics-decoder.ts';
-import type { MetricFamily } from '../../proxy/api/metrics-service.ts';
+import { Metadata, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Node } from '../../proxy/api/envoy.gen.ts';
+import {
+  type FamilyHead,
+  MetricsDecoder,
+  type MetricsVisitor,
+  type StreamMetric,
+} from '../../proxy/api/metrics-decoder.ts';
+import { referencesMetadata } from '../../proxy/api/metrics-service.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
-import type { Instance } from './instance.ts';
+import type { Instance, Reported } from './instance.ts';
 import type { Ledger } from './ledger.ts';
 import type { MixerMetrics } from './mixer-metrics.ts';
 import { encodingFault, nodeFault, ReportStreams, type StreamFault, type StreamReader } from './report-streams.ts';
@@ -21,7 +27,9 @@ export class MetricsReceiver {
   readonly #streams: ReportStreams;
 
   constructor(parts: ReceiverParts) {
-    this.#streams = new ReportStreams(parts, () => new MetricsStreamReader(parts));
+    const metadata = new Metadata();
+    metadata.set(referencesMetadata.key, referencesMetadata.value);
+    this.#streams = new ReportStreams({ ...parts, metadata }, () => new MetricsStreamReader(parts));
   }
 
   /** For grpc-js' `addService`. */
@@ -34,30 +42,27 @@ export class MetricsReceiver {
   }
 }
 
-class MetricsStreamReader implements StreamReader {
+class MetricsStreamReader implements StreamReader, MetricsVisitor<Reported> {
   readonly #parts: ReceiverParts;
-  readonly #decoder = new MetricsDecoder();
+  readonly #decoder = new MetricsDecoder<Reported>();
   #instance: Instance | undefined;
+  #fault: StreamFault | undefined;
+  /** When the message at hand came, and what it brought. */
+  #nowMs = 0;
+  #countedSamples = 0;
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
   }
 
   receive(bytes: Uint8Array): StreamFault | undefined {
-    const { ledger, clock } = this.#parts;
-    const decoded = this.#decoder.decode(bytes);
-    if (decoded.errors !== undefined) return encodingFault(decoded.errors);
-    const { node, families } = decoded.value;
-    if (this.#instance === undefined) {
-      const fault = nodeFault(node);
-      if (fault !== undefined) return fault;
-      this.#instance = ledger.openStream(node?.id ?? '', clock.nowMs());
-    }
-    if (this.#instance === undefined) {
-      return { reason: 'instance_limit', code: status.RESOURCE_EXHAUSTED, details: 'mixer holds no more instances' };
-    }
-    for (const family of families) this.#applyFamily(this.#instance, family);
-    return undefined;
+    const { metrics, clock } = this.#parts;
+    this.#nowMs = clock.nowMs();
+    this.#countedSamples = 0;
+    const { errors } = this.#decoder.decode(bytes, this);
+    metrics.samples.inc(this.#countedSamples);
+    if (errors !== undefined) return encodingFault(errors);
+    return this.#fault ?? (this.#instance === undefined ? nodeFault(undefined) : undefined);
   }
 
   onEnd(): void {
@@ -65,18 +70,33 @@ class MetricsStreamReader implements StreamReader {
     if (this.#instance !== undefined) ledger.closeStream(this.#instance, clock.nowMs());
   }
 
-  #applyFamily(instance: Instance, family: MetricFamily): void {
-    const { ledger, metrics, clock } = this.#parts;
+  onNode(node: Node): void {
+    if (this.#instance !== undefined) return;
+    this.#fault = nodeFault(node);
+    if (this.#fault !== undefined) return;
+    this.#instance = this.#parts.ledger.openStream(node.id ?? '', this.#nowMs);
+    if (this.#instance !== undefined) return;
+    const details = 'mixer holds no more instances';
+    this.#fault = { reason: 'instance_limit', code: status.RESOURCE_EXHAUSTED, details };
+  }
+
+  onFamily(family: FamilyHead, metricCount: number): boolean {
+    // Who does not say first who they are is not listened to.
+    if (this.#instance === undefined) return false;
     const rejection = familyRejection(family);
-    if (rejection !== undefined) return metrics.reject(rejection, family.metrics.length);
-    const nowMs = clock.nowMs();
-    let counted = 0;
-    for (const metric of family.metrics) {
-      const sample = readSample(family, metric, nowMs);
-      const reason = typeof sample === 'string' ? sample : ledger.apply(instance, sample, nowMs);
-      if (reason === undefined) counted += 1;
-      else metrics.reject(reason);
-    }
-    metrics.samples.inc(counted);
+    if (rejection !== undefined) this.#parts.metrics.reject(rejection, metricCount);
+    return rejection === undefined;
+  }
+
+  onMetric(metric: StreamMetric<Reported>): void {
+    if (this.#instance === undefined) return;
+    const sample = readSample(metric, this.#nowMs);
+    const reason = typeof sample === 'string' ? sample : this.#parts.ledger.apply(this.#instance, sample, this.#nowMs);
+    if (reason === undefined) this.#countedSamples += 1;
+    else this.#parts.metrics.reject(reason);
+  }
+
+  onUnknownReference(): void {
+    this.#parts.metrics.reject('reference');
   }
 }

@@ -18,6 +18,8 @@ export type RejectionReason =
   | 'created_timestamp'
   /** Less than this instance reported before: a late or duplicate message, nothing is missing. */
   | 'decreased'
+  /** The number of a series that its stream did not say in full, or that was refused then. */
+  | 'reference'
   /** Of an access log: when its request began is not said, or cannot be. */
   | 'start_time'
   /** Of an access log: a cluster that is not named as Istio names them says nothing of where a request went. */
@@ -47,6 +49,7 @@ export const rejectionReasons: readonly RejectionReason[] = [
   'buckets',
   'created_timestamp',
   'decreased',
+  'reference',
   'start_time',
   'cluster',
   'intermediate',

@@ -1,5 +1,5 @@
 /** The streams of one service on which instances report: each message is given to a reader, faults end a stream alone. */
-import { type sendUnaryData, type ServerReadableStream, status } from '@grpc/grpc-js';
+import { type Metadata, type sendUnaryData, type ServerReadableStream, status } from '@grpc/grpc-js';
 import type { Node as NodeJson } from '../../proxy/api/envoy.gen.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import type { MixerMetrics } from './mixer-metrics.ts';
@@ -22,6 +22,8 @@ export interface StreamReader {
 export interface ReportStreamsParts {
   readonly metrics: MixerMetrics;
   readonly logger: Logger;
+  /** What each stream is told at its beginning; default: nothing, until its end. */
+  readonly metadata?: Metadata;
 }
 
 const empty = new Uint8Array(0);
@@ -38,7 +40,8 @@ export class ReportStreams {
 
   /** Handles a call of a method with a stream of requests and one empty answer. */
   readonly handle = (call: ServerReadableStream<Uint8Array, Uint8Array>, answer: sendUnaryData<Uint8Array>): void => {
-    const { metrics, logger } = this.#parts;
+    const { metrics, logger, metadata } = this.#parts;
+    if (metadata !== undefined) call.sendMetadata(metadata);
     const reader = this.#createReader();
     let isEnded = false;
     const end = (fault?: StreamFault): void => {

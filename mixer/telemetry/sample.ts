@@ -5,9 +5,12 @@
  * A real Envoy sends its own statistics over the same service, under dotted names and without a start time: those are
  * dropped and counted, Envoy's own admin endpoint serves them.
  */
-import type { MetricFamily, Metric, MetricHistogram } from '../../proxy/api/metrics-service.ts';
+import type { StreamSeries } from '../../proxy/api/metric-labels-reader.ts';
+import type { FamilyHead, StreamMetric } from '../../proxy/api/metrics-decoder.ts';
+import type { MetricHistogram } from '../../proxy/api/metrics-service.ts';
 import { standardMetrics, standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
 import type { Label } from '../../proxy/common/exposition.ts';
+import type { Reported } from './instance.ts';
 import type { RejectionReason } from './rejection.ts';
 
 /** One series of one report. */
@@ -22,6 +25,8 @@ export interface Sample {
    * returns the next sample has the same array: copy what stays.
    */
   readonly values: readonly number[];
+  /** Where the stream remembers who this is. */
+  readonly series?: StreamSeries<Reported>;
 }
 
 const maxNameLength = 128;
@@ -38,7 +43,7 @@ export function isPlausibleStart(startMs: number, nowMs: number): boolean {
 }
 
 /** Why no metric of this family is taken; undefined when they are. */
-export function familyRejection({ name, type }: MetricFamily): RejectionReason | undefined {
+export function familyRejection({ name, type }: FamilyHead): RejectionReason | undefined {
   const standard = standardMetrics.find((metric) => metric.name === name);
   if (standard !== undefined) return type === standard.type ? undefined : 'type';
   if (name.length > maxNameLength || !/^envoy_[a-zA-Z0-9_]+$/.test(name)) return 'family_name';
@@ -46,26 +51,20 @@ export function familyRejection({ name, type }: MetricFamily): RejectionReason |
 }
 
 /** The sample of one metric of an accepted family, or why there is none. */
-export function readSample(family: MetricFamily, metric: Metric, nowMs: number): Sample | RejectionReason {
-  const { labels, createdMs } = metric;
-  if (!areLabelsValid(labels)) return 'labels';
+export function readSample(metric: StreamMetric<Reported>, nowMs: number): Sample | RejectionReason {
+  const { family, series, createdMs } = metric;
+  // What was counted before has been looked at.
+  if (series.memo === undefined && !areLabelsValid(series.labels)) return 'labels';
   if (!isPlausibleStart(createdMs, nowMs)) return 'created_timestamp';
   const values = family.type === 'counter' ? counterValues(metric.value) : histogramValues(metric.histogram);
   if (typeof values === 'string') return values;
-  return { name: family.name, help: family.help.slice(0, maxLabelValueLength), labels, createdMs, values };
+  const { name, help } = family;
+  return { name, help: help.slice(0, maxLabelValueLength), labels: series.labels, createdMs, values, series };
 }
 
-/** The decoder of a stream hands out the same array for a series again and again. */
-const checkedLabels = new WeakMap<readonly Label[], boolean>();
-
 function areLabelsValid(labels: readonly Label[]): boolean {
-  let isValid = checkedLabels.get(labels);
-  if (isValid === undefined) {
-    const names = new Set(labels.map(({ name }) => name));
-    isValid = labels.length <= maxLabels && names.size === labels.length && labels.every(isLabelValid);
-    checkedLabels.set(labels, isValid);
-  }
-  return isValid;
+  const names = new Set(labels.map(({ name }) => name));
+  return labels.length <= maxLabels && names.size === labels.length && labels.every(isLabelValid);
 }
 
 /** `le` belongs to the buckets of a histogram and `__…` to Prometheus. */
@@ -108,6 +107,7 @@ function histogramValues(histogram: MetricHistogram | undefined): readonly numbe
 function hasStandardBounds({ upperBounds, buckets }: MetricHistogram): boolean {
   const finiteCount = standardUpperBounds.length;
   if (buckets.length !== upperBounds.length) return false;
+  if (upperBounds === standardUpperBounds) return true;
   const isLengthRight = upperBounds.length === finiteCount || upperBounds[finiteCount] === Infinity;
   if (!isLengthRight || upperBounds.length > finiteCount + 1) return false;
   for (let i = 0; i < finiteCount; i += 1) if (upperBounds[i] !== standardUpperBounds[i]) return false;

@@ -6,6 +6,8 @@
 import { requestsTotal, standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
 import type { Label } from '../../proxy/common/exposition.ts';
 import { Edge, type EdgeIdentity, edgeWidth, quantile, requestCounts } from './graph-edge.ts';
+import type { Reported } from './instance.ts';
+import type { PastListener } from './ledger.ts';
 import type { Series, Totals } from './totals.ts';
 
 export interface ServiceGraphLimits {
@@ -19,16 +21,21 @@ export const maxWindowSeconds = 300;
 const slotCount = (maxWindowSeconds * 1_000) / slotMs;
 
 const durations = 'istio_request_duration_milliseconds';
-const families = [requestsTotal.name, durations, 'istio_tcp_connections_opened_total', 'istio_tcp_sent_bytes_total'];
+const families: readonly string[] = [
+  requestsTotal.name,
+  durations,
+  'istio_tcp_connections_opened_total',
+  'istio_tcp_sent_bytes_total',
+];
 
-/** What is known of a series: what it said at the last look, and where it counts. */
+/** What is known of a series: how much of what it says has been looked at, or is no traffic, and where it counts. */
 interface Seen {
   readonly values: Float64Array;
   /** Undefined until it grows. */
   edge: Edge | undefined;
 }
 
-export class ServiceGraph {
+export class ServiceGraph implements PastListener {
   readonly #totals: Totals;
   readonly #limits: ServiceGraphLimits;
   readonly #edges = new Map<string, Edge>();
@@ -42,7 +49,16 @@ export class ServiceGraph {
     this.#limits = limits;
   }
 
-  /** Takes what was counted since the last look. What a series counted before its first one is its past. */
+  /** What a sidecar had counted before this process met it is no traffic of the window. */
+  caughtUp({ series, epoch, offset }: Reported, values: readonly number[]): void {
+    if (!families.includes(series.family.name)) return;
+    const { values: seen } = this.#seenOf(series);
+    for (let i = 0; i < seen.length; i += 1) {
+      seen[i] = (seen[i] ?? 0) + (values[i] ?? 0) - (epoch.values[offset + i] ?? 0);
+    }
+  }
+
+  /** Takes what was counted since the last look. */
   look(nowMs: number): void {
     if (this.#firstLookMs === 0) this.#firstLookMs = nowMs;
     this.#slot = (this.#slot + 1) % slotCount;
@@ -74,12 +90,17 @@ export class ServiceGraph {
     };
   }
 
-  #lookAt(series: Series): void {
-    const seen = this.#seen.get(series);
+  #seenOf(series: Series): Seen {
+    let seen = this.#seen.get(series);
     if (seen === undefined) {
-      this.#seen.set(series, { values: series.values.slice(), edge: undefined });
-      return;
+      seen = { values: new Float64Array(series.values.length), edge: undefined };
+      this.#seen.set(series, seen);
     }
+    return seen;
+  }
+
+  #lookAt(series: Series): void {
+    const seen = this.#seenOf(series);
     // The value of a counter, or a histogram's count: there are ten thousands of series to look at.
     const countAt = Math.max(0, seen.values.length - 2);
     if (seen.values[countAt] === series.values[countAt]) return;

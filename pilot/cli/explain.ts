@@ -51,7 +51,7 @@ export function registerExplain(program: Command, context: CommandContext): void
     .option('--seed <number>', 'decides what is drawn by lot', parseSeed, 1)
     .option(
       '--assert <key=value>',
-      'fail unless it is so: subset, cluster, host, port, route, rule, outcome, status, flag, location, path, authority, timeout, header.NAME; repeatable',
+      'fail unless it is so: subset, cluster, host, port, route, rule, canary, weight (of the canary, in percent), outcome, status, flag, location, path, authority, timeout, header.NAME; repeatable',
       collect,
     )
     .option('--requests <file>', 'YAML list of requests {url, method, headers, expect}')

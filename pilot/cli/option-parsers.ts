@@ -1,6 +1,7 @@
 /** Parsers of option values. A wrong value is a usage error that says what was expected and what came. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import { isRedisUrl } from '../../mixer/options.ts';
 import type { NodeLocality } from '../../proxy/api/node.ts';
 
 export interface HostPort {
@@ -106,4 +107,10 @@ export function parseServer(text: string): string {
     throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
   }
   return url.href.replace(/\/+$/, '');
+}
+
+/** Where the tokens of shared limits are kept. */
+export function parseRedis(text: string): string {
+  if (isRedisUrl(text)) return text;
+  throw new InvalidArgumentError('A URL of Redis is expected, for example redis://127.0.0.1:6379.');
 }

@@ -22,6 +22,7 @@ interface UpOptions {
   readonly mixerPort: number;
   /** Where sidecars reach the mixer, when that is not where it listens. */
   readonly mixerAddress?: parse.HostPort;
+  readonly redis?: string;
   readonly meshConfig?: string;
   readonly secretsDir?: string;
   /** Milliseconds. */
@@ -52,6 +53,11 @@ export function registerUp(program: Command, context: CommandContext): void {
       'where sidecars are told to report to (default: --host, or 127.0.0.1 for a wildcard, and --mixer-port)',
       parse.parseHostPort,
     )
+    .option(
+      '--redis <url>',
+      'keeps the tokens of global rate limits together with those of other mixers, such as redis://127.0.0.1:6379',
+      parse.parseRedis,
+    )
     .addOption(secondsOption('--keepalive-interval <seconds>', 'between pings to a sidecar', 3))
     .addOption(secondsOption('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', 2))
     .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
@@ -77,7 +83,13 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
   /** Whoever is in here is closed, whether its start succeeded or not. */
   const started: Lifecycle[] = [];
   try {
-    const mixer = new MixerServer({ host, grpcPort: options.mixerPort, metricsPort: options.metricsPort, logger });
+    const mixer = new MixerServer({
+      host,
+      grpcPort: options.mixerPort,
+      metricsPort: options.metricsPort,
+      ...(options.redis === undefined ? {} : { redisUrl: options.redis }),
+      logger,
+    });
     started.push(mixer);
     await startServer(mixer);
     const pilot = new PilotServer({

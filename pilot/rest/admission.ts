@@ -3,7 +3,7 @@ import type { FieldError } from '../../proxy/common/decoded.ts';
 import type { NewResource } from '../../crds/config-store.ts';
 import type { Kind } from '../../crds/kinds.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
-import { checkReferences, MeshIndex } from '../../crds/references.ts';
+import { checkReferences, MeshIndex, type ServingEndpoint } from '../../crds/references.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { byAge, isUnchanged, keyOf, keyText } from '../../crds/resource-table.ts';
 import { findUnsupported, validateResource } from '../../crds/validate.ts';
@@ -34,6 +34,8 @@ export interface AdmissionContext {
   /** Everything that is stored. */
   readonly stored: readonly Resource[];
   serviceExists(host: string): boolean;
+  /** What serves a service of this full name now; undefined where nobody can know. */
+  endpointsOf?(host: string): readonly ServingEndpoint[] | undefined;
   /** Of the process; undefined where nobody knows it. */
   readonly meshConfig?: MeshConfig | undefined;
   /** creationTimestamp of what is new. */
@@ -97,6 +99,7 @@ function checkAllReferences(
   const mesh = new MeshIndex({
     resources: [...kept, ...coming].sort(byAge),
     serviceExists: (host) => context.serviceExists(host),
+    endpointsOf: (host) => context.endpointsOf?.(host),
     meshConfig: context.meshConfig,
   });
   const found = admitted.map(({ resource, previous }) => checkReferences(resource, mesh, previous));

@@ -1,6 +1,7 @@
 /** Writes one call at a time: what was judged is what is stored, since nothing changes in between. */
 import { type Change, ConflictError, type ConfigStore } from '../../crds/config-store.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
+import type { ServingEndpoint } from '../../crds/references.ts';
 import type { Resource, ResourceKey } from '../../crds/resource.ts';
 import { keyOf, timestampOf } from '../../crds/resource-table.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
@@ -11,6 +12,8 @@ import { ApiError } from './status.ts';
 export interface References {
   /** Whether workloads have registered a service of this full name, in lower case. */
   serviceExists(host: string): boolean;
+  /** What serves a service of this full name now; undefined where nobody can know. */
+  endpointsOf?(host: string): readonly ServingEndpoint[] | undefined;
   /** Of the process, which knows its providers; undefined: not checked. */
   readonly meshConfig?: MeshConfig | undefined;
 }
@@ -56,6 +59,7 @@ export class Writer {
       const admission = admit(call.inputs, {
         stored: this.#store.list(),
         serviceExists: (host) => this.#references.serviceExists(host),
+        endpointsOf: (host) => this.#references.endpointsOf?.(host),
         meshConfig: this.#references.meshConfig,
         now: timestampOf(this.#clock.nowMs()),
         defaultNamespace: call.defaultNamespace,

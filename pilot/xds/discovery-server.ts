@@ -12,6 +12,8 @@ import type { Logger } from '../../proxy/common/log.ts';
 import { type ListValues, noListValues } from '../model/check-rules.ts';
 import { noCredentials } from '../model/credentials.ts';
 import { compareContexts, type PushContext } from '../model/push-context.ts';
+import { followsRequests } from '../model/service.ts';
+import type { Workload } from '../model/workload.ts';
 import { localClusterOf } from '../networking/local-cluster.ts';
 import { type Discovered, discover } from '../registry/service-discovery.ts';
 import type { CheckLists } from '../registry/check-lists.ts';
@@ -117,6 +119,16 @@ export class DiscoveryServer {
   /** Whether a service of this full name is known, declared or named by a workload. */
   hasService(hostname: string): boolean {
     return this.#context.config.services.find(hostname) !== undefined;
+  }
+
+  /**
+   * What serves a service of this full name now. None for a service that is not known; undefined where a request itself says
+   * where it goes.
+   */
+  endpointsOf(hostname: string): readonly Workload[] | undefined {
+    const service = this.#context.config.services.find(hostname);
+    if (service !== undefined && followsRequests(service)) return undefined;
+    return this.#context.workloads.get(hostname) ?? [];
   }
 
   /** One entry per open stream, sorted by proxy. */

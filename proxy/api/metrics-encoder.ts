@@ -7,11 +7,12 @@ import {
   type MetricLabel,
   metricTags,
   metricTypes,
+  type SeriesUpdate,
   type StreamMetricsMessage,
 } from './metrics-service.ts';
 import { encode } from './protojson.ts';
 
-export function encodeStreamMetrics({ node, families }: StreamMetricsMessage): Uint8Array {
+export function encodeStreamMetrics({ node, families, updates }: StreamMetricsMessage): Uint8Array {
   const writer = protobuf.Writer.create();
   if (node !== undefined) {
     writer.uint32(metricTags.message.identifier).fork();
@@ -19,6 +20,7 @@ export function encodeStreamMetrics({ node, families }: StreamMetricsMessage): U
     writer.ldelim();
   }
   for (const family of families) writeFamily(writer, family);
+  for (const update of updates) writeUpdate(writer, update);
   return writer.finish();
 }
 
@@ -36,7 +38,22 @@ function writeFamily(writer: protobuf.Writer, family: MetricFamily): void {
   writer.ldelim();
 }
 
+function writeUpdate(writer: protobuf.Writer, update: SeriesUpdate): void {
+  const { reference, value, counts } = metricTags.update;
+  writer.uint32(metricTags.message.updates).fork();
+  writer.uint32(reference).uint32(update.reference);
+  writer.uint32(value).double(update.value);
+  if (update.counts.length > 0) {
+    writer.uint32(counts).fork();
+    for (const count of update.counts) writer.uint64(count);
+    writer.ldelim();
+  }
+  writer.ldelim();
+}
+
 function writeMetric(writer: protobuf.Writer, type: MetricFamily['type'], metric: Metric): void {
+  // In front, so that a decoder need not remember the labels of a series that has a number.
+  if (metric.reference !== undefined) writer.uint32(metricTags.metric.reference).uint32(metric.reference);
   for (const label of encodeLabels(metric.labels)) {
     writer.uint32(metricTags.metric.label).bytes(label);
   }

@@ -13,7 +13,7 @@ import { HttpSeries, type HttpSeriesOrigin } from './http-series.ts';
 import { MetricScope, Reporter, scopeKeyOf, unresolvedSlot } from './metric-scope.ts';
 import { PeerCache } from './peer-cache.ts';
 import { SeriesGenerations, type SweepOptions } from './series-generations.ts';
-import { SeriesTable, type SeriesHistogram } from './series-table.ts';
+import { SeriesTable, type SeriesHistogram, type SeriesObservations } from './series-table.ts';
 import { TcpSeriesSet } from './tcp-series-set.ts';
 import { TcpSeries } from './tcp-series.ts';
 import {
@@ -145,6 +145,11 @@ export class IstioMetrics {
   /** `histogram` is an index of `standardHistograms`. */
   histogram({ slot }: HttpSeries, histogram: number): SeriesHistogram {
     return this.#table.histogram(slot, histogram);
+  }
+
+  /** The same, bucket by bucket. */
+  observations({ slot }: HttpSeries, histogram: number): SeriesObservations {
+    return this.#table.observations(slot, histogram);
   }
 
   /**

@@ -1,5 +1,8 @@
-/** What a stream of cumulative reports has to say: at first everything, then only what changed since it was last said. */
-import type { Metric, MetricFamily } from '../api/metrics-service.ts';
+/**
+ * What a stream of cumulative reports has to say: at first everything, then only what changed since it was last said; and
+ * where the receiver takes references, by the numbers under which it was said.
+ */
+import type { Metric, MetricFamily, SeriesUpdate, StreamMetricsMessage } from '../api/metrics-service.ts';
 import { requestsTotal, standardHistograms, standardUpperBounds, tcpMetrics } from '../api/standard-metrics.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
@@ -7,7 +10,10 @@ import { helpOf, prometheusName, type PrometheusName } from './envoy-stats.ts';
 import type { HttpSeries } from './http-series.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
 import type { IstioSeries } from './series-generations.ts';
+import { SeriesReferences } from './series-references.ts';
 import { tcpMetricValue, type TcpSeries } from './tcp-series.ts';
+
+export type ReportPart = Omit<StreamMetricsMessage, 'node'>;
 
 export interface ReportSources {
   readonly metrics: IstioMetrics;
@@ -32,6 +38,7 @@ export class MetricsReport {
   /** Events counted when a series was last said: when this number stands, nothing of it changed. */
   #saidEvents = new WeakMap<IstioSeries, number>();
   readonly #knownStats = new Map<string, KnownStat>();
+  readonly #references = new SeriesReferences();
 
   constructor(sources: ReportSources) {
     this.#sources = sources;
@@ -40,6 +47,7 @@ export class MetricsReport {
   /** A new stream: its receiver may have forgotten everything. */
   restart(): void {
     this.#saidEvents = new WeakMap();
+    this.#references.restart();
     for (const known of this.#knownStats.values()) known.saidValue = 0;
   }
 
@@ -49,15 +57,11 @@ export class MetricsReport {
   }
 
   /** One walk over all series, a message's worth at a time. What it yields counts as said. */
-  *changes(): Generator<readonly MetricFamily[], void, undefined> {
-    yield* this.#istioChanges();
-    yield* this.#statChanges();
-  }
-
-  *#istioChanges(): Generator<readonly MetricFamily[], void, undefined> {
+  *changes(takesReferences = false): Generator<ReportPart, void, undefined> {
     const { metrics } = this.#sources;
-    for (const changed of this.#changedSeries(metrics.series())) yield this.#httpFamilies(changed);
-    for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpFamilies(changed);
+    for (const changed of this.#changedSeries(metrics.series())) yield this.#httpPart(changed, takesReferences);
+    for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpPart(changed, takesReferences);
+    yield* this.#statChanges(takesReferences);
   }
 
   /** A message's worth at a time. */
@@ -74,46 +78,75 @@ export class MetricsReport {
     if (changed.length > 0) yield changed;
   }
 
-  #httpFamilies(changed: readonly HttpSeries[]): readonly MetricFamily[] {
+  #httpPart(changed: readonly HttpSeries[], takesReferences: boolean): ReportPart {
     const { metrics } = this.#sources;
-    const exported = (name: string) => changed.filter(({ labels }) => metrics.exports(name, labels));
-    const requests = exported(requestsTotal.name).map((series) => this.#metric(series, metrics.requestCount(series)));
-    const histograms = standardHistograms.map((family, index): MetricFamily => {
-      const values = exported(family.name).map((series): Metric => {
-        const { buckets, count, sum } = metrics.histogram(series, index);
-        return { ...this.#metric(series, 0), histogram: { buckets, count, sum, upperBounds: standardUpperBounds } };
+    const part = new PartBuilder(this.#references, takesReferences);
+    const families = [requestsTotal, ...standardHistograms].map((family, index) => {
+      const exported = changed.filter(({ labels }) => metrics.exports(family.name, labels));
+      const whole = part.add(exported, index, {
+        update: (series) => this.#httpUpdate(series, index),
+        whole: (series) => this.#httpMetric(series, index),
       });
-      return { ...family, metrics: values };
+      return { ...family, metrics: whole };
     });
-    return [{ ...requestsTotal, metrics: requests }, ...histograms];
+    return part.build(families);
   }
 
-  #tcpFamilies(changed: readonly TcpSeries[]): readonly MetricFamily[] {
-    return tcpMetrics.map((family) => ({
-      ...family,
-      metrics: changed
-        .filter(({ labels }) => this.#sources.metrics.exports(family.name, labels))
-        .map((series) => this.#metric(series, tcpMetricValue(series, family.name))),
-    }));
+  /** `index`: 0 is the number of requests, then come the histograms. */
+  #httpUpdate(series: HttpSeries, index: number): Omit<SeriesUpdate, 'reference'> {
+    const { metrics } = this.#sources;
+    return index === 0
+      ? { value: metrics.requestCount(series), counts: noCounts }
+      : metrics.observations(series, index - 1);
+  }
+
+  #httpMetric(series: HttpSeries, index: number): Metric {
+    const { metrics } = this.#sources;
+    if (index === 0) return this.#metric(series, metrics.requestCount(series));
+    const { buckets, count, sum } = metrics.histogram(series, index - 1);
+    return { ...this.#metric(series, 0), histogram: { buckets, count, sum, upperBounds: standardUpperBounds } };
+  }
+
+  #tcpPart(changed: readonly TcpSeries[], takesReferences: boolean): ReportPart {
+    const { metrics } = this.#sources;
+    const part = new PartBuilder(this.#references, takesReferences);
+    const families = tcpMetrics.map((family, index) => {
+      const exported = changed.filter(({ labels }) => metrics.exports(family.name, labels));
+      const whole = part.add(exported, index, {
+        update: (series) => ({ value: tcpMetricValue(series, family.name), counts: noCounts }),
+        whole: (series) => this.#metric(series, tcpMetricValue(series, family.name)),
+      });
+      return { ...family, metrics: whole };
+    });
+    return part.build(families);
   }
 
   #metric({ labels, createdMs }: IstioSeries, value: number): Metric {
     return { labels, createdMs: createdMs ?? this.#sources.startTimeMs, value, histogram: undefined };
   }
 
-  *#statChanges(): Generator<readonly MetricFamily[], void, undefined> {
-    let families = new Map<string, Metric[]>();
-    let count = 0;
+  *#statChanges(takesReferences: boolean): Generator<ReportPart, void, undefined> {
+    let changed: KnownStat[] = [];
     for (const known of this.#changedStats()) {
-      const metrics = families.get(known.name) ?? [];
-      families.set(known.name, metrics);
-      metrics.push({ labels: known.labels, createdMs: known.createdMs, value: known.stat.value, histogram: undefined });
-      count += 1;
-      if (count % maxSeriesPerMessage > 0) continue;
-      yield counterFamilies(families);
-      families = new Map();
+      changed.push(known);
+      if (changed.length < maxSeriesPerMessage) continue;
+      yield this.#statPart(changed, takesReferences);
+      changed = [];
     }
-    if (families.size > 0) yield counterFamilies(families);
+    if (changed.length > 0) yield this.#statPart(changed, takesReferences);
+  }
+
+  #statPart(changed: readonly KnownStat[], takesReferences: boolean): ReportPart {
+    const part = new PartBuilder(this.#references, takesReferences);
+    const families = [...new Set(changed.map(({ name }) => name))].map((name): MetricFamily => {
+      const ofFamily = changed.filter((known) => known.name === name);
+      const metrics = part.add(ofFamily, 0, {
+        update: ({ stat }) => ({ value: stat.value, counts: noCounts }),
+        whole: ({ labels, createdMs, stat }) => ({ labels, createdMs, value: stat.value, histogram: undefined }),
+      });
+      return { name, help: helpOf(name), type: 'counter', metrics };
+    });
+    return part.build(families);
   }
 
   /** Counters only: the gauges of a process that is gone mean nothing in a sum. */
@@ -139,6 +172,41 @@ export class MetricsReport {
   }
 }
 
-function counterFamilies(families: ReadonlyMap<string, readonly Metric[]>): readonly MetricFamily[] {
-  return [...families].map(([name, metrics]) => ({ name, help: helpOf(name), type: 'counter', metrics }));
+const noCounts: readonly number[] = [];
+
+/** How a series is said. */
+interface Sayings<S> {
+  readonly update: (series: S) => Omit<SeriesUpdate, 'reference'>;
+  readonly whole: (series: S) => Metric;
+}
+
+class PartBuilder {
+  readonly #references: SeriesReferences;
+  readonly #takesReferences: boolean;
+  readonly #updates: SeriesUpdate[] = [];
+
+  constructor(references: SeriesReferences, takesReferences: boolean) {
+    this.#references = references;
+    this.#takesReferences = takesReferences;
+  }
+
+  /** Those to be said in full; of the others what they say now is taken. `metric` is an index among those of a series. */
+  add<S extends object>(all: readonly S[], metric: number, { update, whole }: Sayings<S>): readonly Metric[] {
+    if (!this.#takesReferences) return all.map(whole);
+    const said: Metric[] = [];
+    for (const series of all) {
+      const known = this.#references.find(series, metric);
+      if (known !== undefined) {
+        this.#updates.push({ reference: known, ...update(series) });
+        continue;
+      }
+      const reference = this.#references.give(series, metric);
+      said.push(reference === undefined ? whole(series) : { ...whole(series), reference });
+    }
+    return said;
+  }
+
+  build(families: readonly MetricFamily[]): ReportPart {
+    return { families: families.filter(({ metrics }) => metrics.length > 0), updates: this.#updates };
+  }
 }

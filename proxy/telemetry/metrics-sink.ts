@@ -3,7 +3,7 @@
  * while the last message is not taken yet, and as values are cumulative the next one says it all.
  */
 import { encodeStreamMetrics } from '../api/metrics-encoder.ts';
-import { streamMetrics } from '../api/metrics-service.ts';
+import { referencesMetadata, streamMetrics } from '../api/metrics-service.ts';
 import { encodeNode, type Node } from '../api/node.ts';
 import type { Backoff } from '../common/backoff.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
@@ -94,7 +94,7 @@ export class MetricsSink implements Lifecycle {
     this.#stream = stream;
     void stream.ended.then((error) => this.#onEnded(error));
     this.#report.restart();
-    this.#flush(stream, encodeStreamMetrics({ node: encodeNode(this.#options.node), families: [] }));
+    this.#flush(stream, encodeStreamMetrics({ node: encodeNode(this.#options.node), families: [], updates: [] }));
   }
 
   #openStream(): ReportStream | undefined {
@@ -148,8 +148,9 @@ export class MetricsSink implements Lifecycle {
 
   async #send(stream: ReportStream, opening: Uint8Array | undefined): Promise<void> {
     if (opening !== undefined) await stream.write(opening);
-    for (const families of this.#report.changes()) {
-      const isTaken = await stream.write(encodeStreamMetrics({ node: undefined, families }));
+    const takesReferences = stream.offers(referencesMetadata);
+    for (const part of this.#report.changes(takesReferences)) {
+      const isTaken = await stream.write(encodeStreamMetrics({ node: undefined, ...part }));
       if (!isTaken) return;
     }
   }

@@ -1,5 +1,5 @@
 /** One call on which a sidecar reports, `StreamMetrics` or `StreamAccessLogs`, from connecting to its end. */
-import { Client, credentials, type ClientWritableStream, type MethodDefinition } from '@grpc/grpc-js';
+import { Client, credentials, type ClientWritableStream, type Metadata, type MethodDefinition } from '@grpc/grpc-js';
 
 const channelOptions = {
   // Without a retry buffer a write is only done when the transport took it: that is what makes backpressure felt.
@@ -15,6 +15,8 @@ export class ReportStream {
   readonly #client: Client;
   readonly #call: ClientWritableStream<Uint8Array>;
   #isOpen = true;
+  /** Of the peer's answer, which may begin long before the end. */
+  #metadata: Metadata | undefined;
 
   /** `target` is `host:port`, and whom the call asks for where `authority` says nothing. Throws when it is not one. */
   constructor(target: string, method: MethodDefinition<Uint8Array, Uint8Array>, authority = '') {
@@ -30,12 +32,20 @@ export class ReportStream {
       this.#client.close();
       onEnded(error ?? undefined);
     });
+    this.#call.on('metadata', (metadata) => {
+      this.#metadata = metadata;
+    });
     // The callback above tells the same.
     this.#call.on('error', () => {});
   }
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** Whether the peer has said this of itself by now. */
+  offers({ key, value }: { readonly key: string; readonly value: string }): boolean {
+    return this.#metadata?.get(key).includes(value) === true;
   }
 
   /** Resolves when the transport took the message, or with false when the call is over. One at a time. */

@@ -34,6 +34,13 @@ export interface SeriesHistogram {
   readonly sum: number;
 }
 
+export interface SeriesObservations {
+  /** Not cumulative; the last beyond all bounds. */
+  readonly counts: readonly number[];
+  /** The sum of what was observed. */
+  readonly value: number;
+}
+
 export class SeriesTable {
   #values: Float64Array;
   #size = 0;
@@ -88,6 +95,13 @@ export class SeriesTable {
     }
     count += this.#values[base + bucketCount - 1] ?? 0;
     return { buckets, count, sum: this.#values[base + bucketCount] ?? 0 };
+  }
+
+  /** The same as it is kept. */
+  observations(slot: number, histogram: number): SeriesObservations {
+    const base = slot * seriesStride + 1 + histogram * histogramStride;
+    const counts = Array.from(this.#values.subarray(base, base + bucketCount));
+    return { counts, value: this.#values[base + bucketCount] ?? 0 };
   }
 }
 

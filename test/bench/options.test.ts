@@ -50,7 +50,7 @@ describe('bench options', () => {
   });
 
   it('of the mixer are what reports to it', async () => {
-    const defaults = { series: 10_000, sidecars: 2_000, labelSets: 3, seconds: 5 };
+    const defaults = { series: 10_000, sidecars: 2_000, seconds: 5 };
     expect(await parse('mixer')).toEqual(defaults);
     expect(await parse('mixer', '--sidecars', '10')).toEqual({ ...defaults, sidecars: 10 });
     await expect(parse('mixer', '--series', '0')).rejects.toThrow(/expected a whole number > 0/);

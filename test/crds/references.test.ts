@@ -307,9 +307,66 @@ describe('a Canary', () => {
 
   it('may name gateways that are still to come, and is told so', () => {
     const spec = { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' }, gateways: ['mesh', 'front'] };
-    expect(check([reviews, byVersion, named('Canary', 'a', spec)]).warnings).toBe(
-      'spec.gateways[1]: no Gateway default/front is known yet',
+    const { warnings } = check([reviews, byVersion, named('Canary', 'a', spec)]);
+    expect(warnings).toContain('spec.gateways[1]: no Gateway default/front is known yet');
+    expect(warnings).toContain('spec.gateways: the share is in force there alone, the versions are judged on all');
+  });
+
+  it('is warned about while one of its subsets has no endpoint', () => {
+    const warningsWith = (...versions: readonly string[]): string => {
+      const endpointsOf = (host: string) =>
+        host === 'reviews.default.svc.cluster.local' ? versions.map((version) => ({ labels: { version } })) : [];
+      const mesh = new MeshIndex({
+        resources: [reviews, byVersion, canary('a')],
+        serviceExists: () => false,
+        endpointsOf,
+      });
+      return formatFieldErrors(checkReferences(canary('a'), mesh).warnings);
+    };
+    expect(warningsWith('v1', 'v2')).toBe('');
+    expect(warningsWith('v1')).toBe(
+      'spec.subsets.canary: subset "v2" has no endpoint: none of version "v2" is registered, the release waits for one',
     );
+    expect(warningsWith()).toMatch(/^spec\.subsets\.primary: .*\nspec\.subsets\.canary: /);
+  });
+
+  describe('and Telemetry', () => {
+    const telemetry = (override: object): SomeResource =>
+      named('Telemetry', 'lean', { selector: { matchLabels: { app: 'web' } }, metrics: [{ overrides: [override] }] });
+    const noVersion = telemetry({ tagOverrides: { destination_version: { operation: 'REMOVE' } } });
+    const release = [reviews, byVersion, canary('a')];
+
+    it('that takes away a label by which it is judged: both are warned about', () => {
+      expect(check([...release, noVersion]).warnings).toBe(
+        'spec.metrics[0].overrides[0].tagOverrides.destination_version: a release needs it: with no label "destination_version" of the traffic, Canary default/a does not count requests of these workloads',
+      );
+      expect(check([noVersion, ...release]).warnings).toBe(
+        'spec.host: Telemetry default/lean (spec.metrics[0].overrides[0].tagOverrides.destination_version) leaves the release with no label "destination_version" of the traffic: requests of its workloads are not counted',
+      );
+    });
+
+    it.each([
+      ['the number of requests', { match: { metric: 'REQUEST_COUNT' }, disabled: true }, 'with no REQUEST_COUNT'],
+      ['everything', { disabled: true }, 'with no ALL_METRICS'],
+      ['the code', { tagOverrides: { response_code: { value: '"200"' } } }, 'with no label "response_code"'],
+    ])('that hides %s is warned about', (_, override, warning) => {
+      expect(check([...release, telemetry(override)]).warnings).toContain(warning);
+    });
+
+    it.each([
+      ['sizes', { match: { metric: 'REQUEST_SIZE' }, disabled: true }],
+      ['a label that nobody is judged by', { tagOverrides: { source_principal: { operation: 'REMOVE' } } }],
+      [
+        'a label of sizes',
+        { match: { metric: 'REQUEST_SIZE' }, tagOverrides: { response_code: { operation: 'REMOVE' } } },
+      ],
+    ])('that hides %s is none of its business', (_, override) => {
+      expect(check([...release, telemetry(override)])).toEqual(nothing);
+    });
+
+    it("without a release is nobody's loss", () => {
+      expect(check([noVersion])).toEqual(nothing);
+    });
   });
 
   it('keeps its subsets from being taken away', () => {

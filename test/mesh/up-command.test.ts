@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { fetchText, Mesh } from '../support/mesh.ts';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { compiled, fetchText, Mesh } from '../support/mesh.ts';
+
+const anyPorts = ['--rest-port', '0', '--xds-port', '0', '--metrics-port', '0', '--mixer-port', '0'];
 
 describe('heddle up', () => {
   let mesh: Mesh;
@@ -39,8 +43,7 @@ describe('heddle up', () => {
 
   test('a data directory that another process uses is said in one sentence, exit 1', async () => {
     await mesh.startControlPlane();
-    const free = ['--rest-port', '0', '--xds-port', '0', '--metrics-port', '0', '--mixer-port', '0'];
-    const { code, output } = await mesh.heddle('up', '--data-dir', mesh.dataDir, ...free);
+    const { code, output } = await mesh.heddle('up', '--data-dir', mesh.dataDir, ...anyPorts);
     expect(code).toBe(1);
     expect(output.split('\n')).toHaveLength(1);
     expect(output).toContain(mesh.dataDir);
@@ -64,6 +67,31 @@ describe('heddle up', () => {
     const { adminUrl } = await mesh.startSidecar({ service: 'web', hasApplication: false });
     const expected = options[1] ?? `127.0.0.1:${mesh.ports.mixer}`;
     expect(await fetchText(`${adminUrl}/clusters`)).toContain(`mixer::${expected}::`);
+  });
+
+  test('tokens of shared limits are kept where --redis says, and what is no Redis is refused', async () => {
+    const redis = createServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void redis.close());
+    await once(redis, 'listening');
+    const greeting = (async (): Promise<string> => {
+      const [socket] = (await once(redis, 'connection')) as [Socket];
+      const [bytes] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return bytes.toString();
+    })();
+    mesh.start('heddle up', [
+      compiled('pilot/cli/main.js'),
+      'up',
+      '--data-dir',
+      mesh.dataDir,
+      ...anyPorts,
+      '--redis',
+      `redis://127.0.0.1:${(redis.address() as AddressInfo).port}`,
+    ]);
+    expect(await greeting).toMatch(/^\*\d+\r\n\$\d+\r\n(HELLO|CLIENT)\r\n/);
+    const { code, output } = await mesh.heddle('up', '--redis', 'http://127.0.0.1:6379');
+    expect(code).toBe(2);
+    expect(output).toMatch(/--redis <url>.*A URL of Redis is expected, for example redis:/);
   });
 
   test('what was applied is there after a restart', async () => {

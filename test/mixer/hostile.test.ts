@@ -47,7 +47,7 @@ async function send(...messages: Uint8Array[]): Promise<ServiceError | null> {
 }
 
 function from(id: string, ...families: MetricFamily[]): Uint8Array {
-  return encodeStreamMetrics({ node: { id }, families });
+  return encodeStreamMetrics({ node: { id }, families, updates: [] });
 }
 
 function metric(changes: Partial<Metric> = {}): Metric {
@@ -137,6 +137,34 @@ describe('metrics that are refused and counted, alone', () => {
     });
   }
 
+  test('numbers of series that the stream never said: reference', async () => {
+    const before = await rejected('reference');
+    const updates = [0, 7, 2 ** 31].map((reference) => ({ reference, value: 1, counts: [] }));
+    expect(await send(from('hostile'), encodeStreamMetrics({ node: undefined, families: [], updates }))).toBeNull();
+    expect(await rejected('reference')).toBe(before + 3);
+    await expectHonestPeerIsServed();
+  });
+
+  test('values of a numbered series that cannot be: value, buckets, decreased', async () => {
+    const labels = [{ name: 'case', value: 'numbered' }];
+    const whole = from('hostile', requests(metric({ labels, value: 5, reference: 0 })), {
+      ...bytes(),
+      metrics: bytes().metrics.map((each) => ({ ...each, labels, reference: 1 })),
+    });
+    const update = (reference: number, value: number, counts: readonly number[] = []): Uint8Array =>
+      encodeStreamMetrics({ node: undefined, families: [], updates: [{ reference, value, counts }] });
+    const before = [await rejected('value'), await rejected('buckets'), await rejected('decreased')];
+    const full = standardUpperBounds.map(() => 0);
+    const bad = [update(0, Number.NaN), update(0, 4), update(1, 3), update(1, 3, [1, 2]), update(1, -1, [...full, 1])];
+    expect(await send(whole, ...bad, update(0, 6), update(1, 9, [...full, 3]))).toBeNull();
+    expect([await rejected('value'), await rejected('buckets'), await rejected('decreased')]).toEqual(
+      [3, 1, 1].map((more, i) => (before[i] ?? 0) + more),
+    );
+    const families = await scrape(mixer);
+    expect(findSample(families, 'istio_requests_total', { case: 'numbered' })).toBe(6);
+    expect(findSample(families, 'istio_request_bytes_count', { case: 'numbered' })).toBe(3);
+  });
+
   test('a value that decreases since the same start', async () => {
     const before = await rejected('decreased');
     const labels = [{ name: 'case', value: 'decreasing' }];
@@ -149,7 +177,11 @@ describe('metrics that are refused and counted, alone', () => {
 
 describe('streams that are refused', () => {
   const badStreams: readonly [what: string, reason: string, messages: Uint8Array[]][] = [
-    ['no identifier in the first message', 'identifier', [encodeStreamMetrics({ node: undefined, families: [] })]],
+    [
+      'no identifier in the first message',
+      'identifier',
+      [encodeStreamMetrics({ node: undefined, families: [], updates: [] })],
+    ],
     ['an empty node id', 'identifier', [from('')]],
     ['a node id of 10,000 letters', 'identifier', [from('x'.repeat(10_000))]],
     ['bytes that are no message', 'encoding', [Buffer.from('GET / HTTP/1.1\r\n\r\n')]],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Instance } from '../../mixer/telemetry/instance.ts';
+import type { Instance, Reported } from '../../mixer/telemetry/instance.ts';
 import type { Ledger } from '../../mixer/telemetry/ledger.ts';
+import type { StreamSeries } from '../../proxy/api/metric-labels-reader.ts';
 import { counter, createLedger, histogram, labels, shown, startMs } from './samples.ts';
 
 function open(ledger: Ledger, nodeId: string, nowMs = startMs): Instance {
@@ -156,6 +157,58 @@ describe('instances that are gone', () => {
     for (let i = 0; i < 100; i += 1) ledger.apply(a, counter('v1', 1, startMs + i), startMs + i);
     expect(a.epochs.size).toBe(4);
     expect(read()[shown('v1')]).toBe(100);
+  });
+});
+
+describe('a series that its stream remembers', () => {
+  const streamSeries = (): StreamSeries<Reported> => ({ labels: labels('v1'), memo: undefined });
+
+  test('has the labels of the totals from its first report on, and is counted on without a look at them', () => {
+    const { ledger, totals, read } = createLedger();
+    const a = open(ledger, 'a');
+    const series = streamSeries();
+    ledger.apply(a, { ...counter('v1', 3), series }, startMs);
+    const [shared] = totals.family('istio_requests_total')?.series.values() ?? [];
+    expect(series.labels).toBe(shared?.labelValues);
+    ledger.apply(a, { ...counter('v1', 5), labels: [], series }, startMs);
+    expect(read()).toEqual({ [shown('v1')]: 5 });
+  });
+
+  test('keeps its own labels where they stand in another order', () => {
+    const { ledger } = createLedger();
+    ledger.apply(open(ledger, 'a'), counter('v1', 3), startMs);
+    const reordered = labels('v1').toReversed();
+    const series = { labels: reordered, memo: undefined };
+    ledger.apply(open(ledger, 'b'), { ...counter('v1', 3), labels: reordered, series }, startMs);
+    expect(series.labels).toBe(reordered);
+  });
+
+  test('is looked up again when it begins anew, and when its start was folded', () => {
+    const { ledger, read } = createLedger({ maxEpochsPerInstance: 2 });
+    const a = open(ledger, 'a');
+    const series = streamSeries();
+    for (const [value, createdMs] of [
+      [7, 0],
+      [2, 1],
+      [8, 0],
+      [1, 2],
+      [1, 3],
+      // Folded meanwhile: it only says where to count on.
+      [3, 1],
+      [4, 1],
+    ] as const) {
+      ledger.apply(a, { ...counter('v1', value, startMs + createdMs), series }, startMs);
+    }
+    expect(read()).toEqual({ [shown('v1')]: 8 + 2 + 1 + 1 + 1 });
+  });
+
+  test('has its values to itself, among however many series', () => {
+    const { ledger, read } = createLedger();
+    const a = open(ledger, 'a');
+    for (let i = 0; i < 40; i += 1) ledger.apply(a, histogram(`v${i}`, 1, i), startMs);
+    for (let i = 0; i < 40; i += 1) ledger.apply(a, histogram(`v${i}`, 3, 2 * i), startMs);
+    expect(read('istio_request_bytes')[shown('v39')]).toMatchObject({ count: 3, sum: 78 });
+    expect(read('istio_request_bytes')[shown('v0')]).toMatchObject({ count: 3, sum: 0 });
   });
 });
 

@@ -1,9 +1,14 @@
 import { once } from 'node:events';
+import { Metadata, Server, ServerCredentials, type ServerReadableStream } from '@grpc/grpc-js';
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
 import { createServer, type AddressInfo } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MixerServer } from '../../mixer/server.ts';
+import { metricsService, referencesMetadata } from '../../proxy/api/metrics-service.ts';
+import { decode } from '../../proxy/api/protojson.ts';
+import { standardLabelNames } from '../../proxy/api/standard-metrics.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { findSample, sumSamples } from '../support/prometheus-text.ts';
 import { seededRandom } from '../support/seeded-random.ts';
@@ -107,6 +112,59 @@ describe('from sidecar to Prometheus', () => {
     for (let i = 0; i < 200; i += 1) order.request(1, `v${i}`);
     await order.sink.drain(20_000);
     expect((await scrape(server)).get('istio_requests_total')?.samples).toHaveLength(200);
+  });
+});
+
+describe('what is said of a series', () => {
+  /** Receives as any metrics service would, and keeps what comes. */
+  async function receiver(metadata: Metadata | undefined): Promise<{ target: string; received: Uint8Array[] }> {
+    const received: Uint8Array[] = [];
+    const server = new Server();
+    server.addService(metricsService, {
+      streamMetrics: (call: ServerReadableStream<Uint8Array, Uint8Array>) => {
+        if (metadata !== undefined) call.sendMetadata(metadata);
+        call.on('data', (bytes: Uint8Array) => received.push(bytes)).on('error', () => {});
+      },
+    });
+    const bind = promisify(server.bindAsync.bind(server));
+    const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure());
+    closers.push(async () => server.forceShutdown());
+    return { target: `127.0.0.1:${port}`, received };
+  }
+
+  async function reports(order: Sidecar, { target, received }: { target: string; received: Uint8Array[] }) {
+    order.target = target;
+    order.clock.advance(1_000);
+    for (let count = 2; count < 5; count += 1) {
+      await until(() => received.length >= count, `${count} messages`);
+      order.request(1);
+      order.clock.advance(flushIntervalMs);
+    }
+    await until(() => received.length >= 5, 'five messages');
+    return received.map((bytes) => bytes.length);
+  }
+
+  test('is everything each time to a receiver that offers nothing else, in messages of Envoy alone', async () => {
+    const stranger = await receiver(undefined);
+    const order = await sidecar('order');
+    order.request(1);
+    const [, first = 0, ...later] = await reports(order, stranger);
+    for (const length of later) expect(length).toBeGreaterThan(first * 0.9);
+    for (const bytes of stranger.received) {
+      const { value } = decode('envoy.service.metrics.v3.StreamMetricsMessage', bytes);
+      const metrics = value?.envoy_metrics?.flatMap(({ metric }) => metric ?? []) ?? [];
+      for (const { label } of metrics) expect(label).toHaveLength(standardLabelNames.length);
+    }
+  });
+
+  test('is its number and its values once a receiver that takes numbers knows it', async () => {
+    const metadata = new Metadata();
+    metadata.set(referencesMetadata.key, referencesMetadata.value);
+    const order = await sidecar('order');
+    order.request(1);
+    const lengths = await reports(order, await receiver(metadata));
+    expect(lengths[1]).toBeGreaterThan(4_000);
+    expect(lengths.at(-1)).toBeLessThan(200);
   });
 });
 

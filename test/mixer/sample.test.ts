@@ -14,6 +14,9 @@ function metric(changes: Partial<Metric> = {}): Metric {
   return { labels, createdMs: startMs, value: 1, histogram: undefined, ...changes };
 }
 
+const read = (ofFamily: MetricFamily, { labels: said, ...rest }: Metric): unknown =>
+  readSample({ family: ofFamily, series: { labels: said, memo: undefined }, ...rest }, startMs);
+
 describe('families', () => {
   test.each([
     ['istio_requests_total', 'counter', undefined],
@@ -35,7 +38,7 @@ describe('families', () => {
 
 describe('samples', () => {
   test('a counter becomes one number', () => {
-    expect(readSample(family('istio_requests_total', 'counter'), metric({ value: 7 }), startMs)).toEqual({
+    expect(read(family('istio_requests_total', 'counter'), metric({ value: 7 }))).toMatchObject({
       name: 'istio_requests_total',
       help: 'Help.',
       labels,
@@ -50,30 +53,30 @@ describe('samples', () => {
     const finite = { buckets, upperBounds: standardUpperBounds, count, sum: 2.5 };
     const infinite = { ...finite, buckets: [...buckets, count], upperBounds: [...standardUpperBounds, Infinity] };
     for (const histogram of [finite, infinite]) {
-      const sample = readSample(family('istio_request_bytes', 'histogram'), metric({ histogram }), startMs);
+      const sample = read(family('istio_request_bytes', 'histogram'), metric({ histogram }));
       expect(sample).toMatchObject({ values: [...buckets, count, 2.5] });
     }
   });
 
   test('a histogram without its histogram has no value', () => {
-    expect(readSample(family('istio_request_bytes', 'histogram'), metric(), startMs)).toBe('value');
+    expect(read(family('istio_request_bytes', 'histogram'), metric())).toBe('value');
   });
 
   test('fractional bucket counts, or fewer than bounds, are refused', () => {
     const histogram = { buckets: [1, 2], upperBounds: standardUpperBounds, count: 2, sum: 1 };
-    const read = (buckets: number[]): unknown =>
-      readSample(family('istio_request_bytes', 'histogram'), metric({ histogram: { ...histogram, buckets } }), startMs);
-    expect(read(standardUpperBounds.map(() => 0.5))).toBe('value');
-    expect(read([1, 2])).toBe('buckets');
+    const of = (buckets: number[]): unknown =>
+      read(family('istio_request_bytes', 'histogram'), metric({ histogram: { ...histogram, buckets } }));
+    expect(of(standardUpperBounds.map(() => 0.5))).toBe('value');
+    expect(of([1, 2])).toBe('buckets');
   });
 
   test('a clock that is a few hours off is forgiven, one that is years off is not', () => {
-    const read = (createdMs: number): unknown =>
-      readSample(family('istio_requests_total', 'counter'), metric({ createdMs }), startMs);
-    expect(read(startMs + 5 * 3_600_000)).toMatchObject({ values: [1] });
-    expect(read(startMs - 400 * 86_400_000)).toMatchObject({ values: [1] });
-    expect(read(startMs + 2 * 86_400_000)).toBe('created_timestamp');
-    expect(read(startMs - 11 * 365 * 86_400_000)).toBe('created_timestamp');
-    expect(read(Number.NaN)).toBe('created_timestamp');
+    const since = (createdMs: number): unknown =>
+      read(family('istio_requests_total', 'counter'), metric({ createdMs }));
+    expect(since(startMs + 5 * 3_600_000)).toMatchObject({ values: [1] });
+    expect(since(startMs - 400 * 86_400_000)).toMatchObject({ values: [1] });
+    expect(since(startMs + 2 * 86_400_000)).toBe('created_timestamp');
+    expect(since(startMs - 11 * 365 * 86_400_000)).toBe('created_timestamp');
+    expect(since(Number.NaN)).toBe('created_timestamp');
   });
 });

@@ -1,21 +1,24 @@
 import { standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
 import type { Label } from '../../proxy/common/exposition.ts';
 import { defaultLimits, type MixerLimits } from '../../mixer/options.ts';
-import { Ledger } from '../../mixer/telemetry/ledger.ts';
+import { Ledger, type LedgerListeners } from '../../mixer/telemetry/ledger.ts';
 import type { Sample } from '../../mixer/telemetry/sample.ts';
 import { Totals } from '../../mixer/telemetry/totals.ts';
 
 export const startMs = Date.UTC(2026, 0, 31, 12);
 
 /** A ledger with its totals and a way to read them: series labels → value, of what is exposed at `nowMs`. */
-export function createLedger(limits: Partial<MixerLimits> = {}): {
+export function createLedger(
+  limits: Partial<MixerLimits> = {},
+  listen: (totals: Totals) => LedgerListeners = () => ({}),
+): {
   readonly ledger: Ledger;
   readonly totals: Totals;
   readonly read: (family?: string, nowMs?: number) => Record<string, unknown>;
 } {
   const all = { ...defaultLimits, ...limits };
   const totals = new Totals(all);
-  const ledger = new Ledger(totals, all);
+  const ledger = new Ledger(totals, all, listen(totals));
   const read = (name = 'istio_requests_total', nowMs = startMs): Record<string, unknown> => {
     const values: Record<string, unknown> = {};
     for (const family of totals.exposed(nowMs)) {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../mixer/options.ts';
 import { quantile } from '../../mixer/telemetry/graph-edge.ts';
+import type { Instance } from '../../mixer/telemetry/instance.ts';
+import type { Sample } from '../../mixer/telemetry/sample.ts';
 import { ServiceGraph, slotMs } from '../../mixer/telemetry/service-graph.ts';
 import { type Series, seriesKey, Totals } from '../../mixer/telemetry/totals.ts';
 import { standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
@@ -9,6 +11,7 @@ import { closeAfterTest } from '../support/closing.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { envoyNode, httpEntry, httpLogs, LogClient, message } from './log-messages.ts';
 import { startMixer } from './mesh-of-two.ts';
+import { createLedger } from './samples.ts';
 
 const startMs = Date.UTC(2026, 0, 31, 12);
 
@@ -172,11 +175,11 @@ describe('the service graph', () => {
     ]);
   });
 
-  test('takes what a series counted before it was seen for its past', () => {
+  test('takes the first requests of a series for traffic', () => {
     const scene = new Scene();
-    scene.request(1_000_000);
+    scene.request(10);
     scene.look();
-    expect(scene.show(5).edges).toEqual([]);
+    expect(scene.show(5).edges).toMatchObject([{ requestsPerSecond: 2 }]);
   });
 
   test('is bounded, and says when something is missing', () => {
@@ -187,6 +190,63 @@ describe('the service graph', () => {
     for (const caller of callers) scene.request(1, caller);
     scene.look();
     expect(scene.show(5)).toMatchObject({ isTruncated: true, edges: [{}, {}] });
+  });
+});
+
+describe('sidecars that a mixer meets', () => {
+  const sample = (name: string, values: readonly number[]): Sample => {
+    return { name, help: '', labels: standardLabels(fromWeb), createdMs: startMs - 86_400_000, values };
+  };
+  const requests = (count: number): Sample => sample('istio_requests_total', [count]);
+  /** Of 30 ms. */
+  const times = (count: number): Sample =>
+    sample('istio_request_duration_milliseconds', [
+      ...standardUpperBounds.map((bound) => (bound < 30 ? 0 : count)),
+      count,
+      30 * count,
+    ]);
+
+  function meet(): { report: (id: string, count: number) => void; look: () => Graph } {
+    let graph: ServiceGraph | undefined;
+    const { ledger } = createLedger({}, (totals) => ({ past: (graph = new ServiceGraph(totals, { maxEdges: 10 })) }));
+    const instances = new Map<string, Instance>();
+    let nowMs = startMs;
+    const report = (id: string, count: number): void => {
+      const instance = instances.get(id) ?? ledger.openStream(id, nowMs);
+      if (instance === undefined) throw new Error('refused');
+      instances.set(id, instance);
+      for (const each of [requests(count), times(count)]) ledger.apply(instance, each, nowMs);
+    };
+    const look = (): Graph => {
+      nowMs += slotMs;
+      graph?.look(nowMs);
+      return graph?.show(5, nowMs) as Graph;
+    };
+    graph?.look(nowMs);
+    return { report, look };
+  }
+
+  test('have a past that is no traffic of the window, whichever comes first', () => {
+    const { report, look } = meet();
+    report('one', 1_000_000);
+    expect(look().edges).toEqual([]);
+    report('two', 5_000_000);
+    expect(look().edges).toEqual([]);
+    report('one', 1_000_010);
+    expect(look().edges).toMatchObject([{ requestsPerSecond: 2 }]);
+  });
+
+  test('count from then on, however many are met in the same moment', () => {
+    const { report, look } = meet();
+    report('one', 100);
+    report('one', 105);
+    report('two', 7_000);
+    report('two', 7_005);
+    report('three', 9_000);
+    const [edge] = look().edges;
+    expect(edge).toMatchObject({ requestsPerSecond: 2, errorShare: 0 });
+    expect(edge?.['durationMs']).toMatchObject({ p50: 37.5 });
+    expect(look().edges).toEqual([]);
   });
 });
 
@@ -215,7 +275,7 @@ test('the mixer serves the graph as JSON, and refuses windows that it does not h
   expect(await response.json()).toMatchObject({
     windowSeconds: 10,
     edges: [
-      { source: 'workload/edge/front', destination: 'service/reviews.shop.svc.cluster.local', requestsPerSecond: 0.2 },
+      { source: 'workload/edge/front', destination: 'service/reviews.shop.svc.cluster.local', requestsPerSecond: 0.3 },
     ],
   });
   expect(envoyNode.metadata).toMatchObject({ WORKLOAD_NAME: 'front' });

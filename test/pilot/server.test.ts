@@ -120,6 +120,35 @@ describe('pilot', () => {
     await expect.poll(() => get('/debug/syncz')).toMatchObject(expected);
   });
 
+  test('/debug/endpointz shows what serves a service, and a release is warned about a version that nobody serves', async () => {
+    const service = 'reviews.default.svc.cluster.local';
+    expect(await get(`/debug/endpointz?service=${service}`)).toEqual({ service, endpoints: [] });
+    await connectRegistered();
+    const labels = { app: 'reviews', version: 'v1' };
+    const endpoints = [{ name: 'reviews-v1-1', namespace: 'default', address: '127.0.0.1', labels }];
+    expect(await get(`/debug/endpointz?service=${service.toUpperCase()}`)).toMatchObject({ service, endpoints });
+    expect(await get('/debug/endpointz')).toMatchObject({ code: 400, message: expect.stringContaining('service') });
+    const subsets = ['v1', 'v2'].map((version) => ({ name: version, labels: { version } }));
+    const answer = await apply(
+      {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'DestinationRule',
+        metadata: { name: 'reviews' },
+        spec: { host: 'reviews', subsets },
+      },
+      {
+        apiVersion: 'networking.heddle.dev/v1alpha1',
+        kind: 'Canary',
+        metadata: { name: 'reviews' },
+        spec: { host: 'reviews', subsets: { primary: 'v1', canary: 'v2' } },
+      },
+    );
+    const text = await answer.text();
+    expect(text).toContain('spec.subsets.canary');
+    expect(text).toContain('none of version');
+    expect(text).not.toContain('spec.subsets.primary');
+  });
+
   test('sidecars are told where the mixer is', async () => {
     const sidecar = connect('client', true);
     sidecar.subscribe('EDS', ['mixer']);

@@ -17,6 +17,8 @@ const readers: Readonly<Record<string, (explanation: Explanation) => string | un
   port: ({ destination }) => destination && String(destination.port),
   route: ({ route }) => route,
   rule: (explanation) => ruleOf(explanation),
+  canary: ({ release }) => release?.canary,
+  weight: ({ release }) => release && String(release.weight),
   outcome: ({ outcome }) => outcome.kind,
   status: ({ outcome }) => (outcome.status === undefined ? undefined : String(outcome.status)),
   flag: ({ outcome }) => outcome.flag,
@@ -60,6 +62,8 @@ function isEqual(...[key, value, came, { matches }]: [string, string, string | u
     const taken = matches.find(({ verdict }) => verdict === 'taken');
     return taken !== undefined && (value === taken.ruleName || value === String(taken.rule) || value === nameOf(taken));
   }
+  // As the commands about releases take it: without the namespace it is the default one's.
+  if (key === 'canary' && came !== undefined) return value === came || `default/${value}` === came;
   return (came ?? '') === value;
 }
 

@@ -13,6 +13,7 @@ const plan = (analysis: object = {}, spec: object = {}): ReleasePlan =>
 const open: Gate = { isOpen: true, message: '' };
 const shut: Gate = { isOpen: false, message: 'not yet' };
 const openGates: Gates = {
+  endpoints: open,
   preRollout: open,
   confirmRollout: open,
   rollout: open,
@@ -84,6 +85,32 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
     [
       'not before the pre-rollout checks pass',
       { ...fresh, phase: 'Initialized', gates: { ...openGates, preRollout: shut } },
+      undefined,
+    ],
+    [
+      'not before both versions have endpoints',
+      { ...fresh, phase: 'Initialized', gates: { ...openGates, endpoints: shut } },
+      undefined,
+    ],
+    [
+      'nor when somebody lets it go: that is kept in mind',
+      {
+        ...fresh,
+        phase: 'Waiting',
+        plan: withRolloutGate,
+        request: 'promote',
+        gates: { ...openGates, endpoints: shut },
+      },
+      undefined,
+    ],
+    [
+      'nor when a webhook lets it go',
+      {
+        ...fresh,
+        phase: 'Waiting',
+        plan: plan(hook('confirm-rollout')),
+        gates: { ...openGates, endpoints: shut },
+      },
       undefined,
     ],
     [

@@ -14,6 +14,8 @@ export class FakePilot implements PilotApi {
   readonly events = new Map<string, { readonly reason: string; readonly message: string }>();
   conflicts = 0;
   isDown = false;
+  /** Of what serves. */
+  versions: readonly string[] | undefined = ['v1', 'v2'];
   /** Asked at every write, with its number from 1. */
   fault: (write: number) => WriteFault = () => undefined;
   readonly #resources = new Map<string, Resource>();
@@ -95,6 +97,11 @@ export class FakePilot implements PilotApi {
     const written = this.#store({ ...stored, status });
     if (fault === 'after') throw new Error('connection reset');
     return written;
+  }
+
+  async versionsOf(): Promise<readonly string[] | undefined> {
+    await this.#arrive();
+    return this.versions;
   }
 
   async postEvent(_namespace: string, event: object): Promise<void> {

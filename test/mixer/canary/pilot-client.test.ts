@@ -54,6 +54,19 @@ describe('pilot over HTTP', () => {
     await expect(pilot.list('VirtualService')).rejects.toMatchObject({ status: 502 });
   });
 
+  test('versions are asked for by the full name of the host; a control plane that does not tell is no error', async () => {
+    const endpoints = [{ labels: { version: 'v1' } }, { labels: {} }];
+    server.answer = (response) => void response.end(JSON.stringify({ endpoints }));
+    expect(await pilot.versionsOf('reviews.default.svc.cluster.local')).toEqual(['v1', '']);
+    expect(server.asked[0]?.path).toBe('/debug/endpointz?service=reviews.default.svc.cluster.local');
+    server.answer = (response) => void response.end('{}');
+    expect(await pilot.versionsOf('a')).toBeUndefined();
+    server.answer = (response) => void response.writeHead(404).end('{}');
+    expect(await pilot.versionsOf('a')).toBeUndefined();
+    server.answer = (response) => void response.writeHead(503).end('{}');
+    await expect(pilot.versionsOf('a')).rejects.toMatchObject({ status: 503 });
+  });
+
   test('an answer that is no JSON is an error', async () => {
     server.answer = (response) => response.end('<html>');
     await expect(pilot.list('VirtualService')).rejects.toThrow();

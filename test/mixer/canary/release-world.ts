@@ -14,6 +14,8 @@ export interface Rates {
   /** Failed share of the requests to each version; exact, without chance. */
   readonly primary: number;
   readonly canary: number;
+  /** Requests per second to the primary that no weight is in force for. */
+  readonly elsewhere?: number;
 }
 
 type Carry = Record<'v1' | 'v2' | 'bad1' | 'bad2', number>;
@@ -104,9 +106,9 @@ export class ReleaseWorld {
 
   #sendSecond(): void {
     const weight = this.pilot.status().canaryWeight ?? 0;
-    const { traffic, primary, canary: canaryRate } = this.rates;
+    const { traffic, primary, canary: canaryRate, elsewhere = 0 } = this.rates;
     const sent = {
-      v1: this.#whole('v1', (traffic * (100 - weight)) / 100),
+      v1: this.#whole('v1', (traffic * (100 - weight)) / 100 + elsewhere),
       v2: this.#whole('v2', (traffic * weight) / 100),
     };
     this.#report('v1', sent.v1, this.#whole('bad1', sent.v1 * primary));

@@ -40,6 +40,20 @@ describe('a release driven by one mixer', () => {
     expect(last?.counts?.canary.errors).toBeGreaterThan(0);
   });
 
+  test('of some gateways expects no share of the requests elsewhere, one of all clients does', async () => {
+    const analysis = { interval: '30s' };
+    const [ofGateway, ofAll] = [new ReleaseWorld({ analysis, gateways: ['front'] }), new ReleaseWorld({ analysis })];
+    for (const world of [ofGateway, ofAll]) {
+      world.rates = { traffic: 100, primary: 0, canary: 0, elsewhere: 1_000 };
+      await world.startMixer('a');
+      await world.run(600, isDone(world));
+    }
+    expect(ofGateway.phases).toEqual(wholeWay);
+    const { phase, conditions } = ofAll.pilot.status();
+    expect(phase).toBe('Progressing');
+    expect(conditions?.[0]?.message).toContain('sample ratio mismatch');
+  });
+
   test('S4: without traffic there is no decision, and after maxDuration a pause that asks for one', async () => {
     const world = new ReleaseWorld({ analysis: { maxDuration: '60s' } });
     world.rates = { traffic: 0, primary: 0, canary: 0 };
@@ -52,6 +66,41 @@ describe('a release driven by one mixer', () => {
     world.pilot.request('abort');
     await world.run(5);
     expect(world.pilot.status().phase).toBe('Failed');
+  });
+
+  test('waits for endpoints of both versions and says so; where nobody can know, it begins', async () => {
+    const world = new ReleaseWorld();
+    world.pilot.versions = ['v1'];
+    await world.startMixer('a');
+    await world.run(30);
+    expect(world.weights).toEqual([0]);
+    const { phase, conditions } = world.pilot.status();
+    expect(phase).toBe('Initialized');
+    expect(conditions?.[0]?.message).toBe(
+      'waits for an endpoint of subset v2: none of reviews.default.svc.cluster.local has version v2',
+    );
+    world.pilot.versions = ['v1', 'v2'];
+    await world.run(5);
+    expect(world.pilot.status()).toMatchObject({ phase: 'Progressing', canaryWeight: 5 });
+    const other = new ReleaseWorld();
+    other.pilot.versions = undefined;
+    await other.startMixer('a');
+    await other.run(5);
+    expect(other.pilot.status().phase).toBe('Progressing');
+  });
+
+  test('let go by hand before there is an endpoint begins when one comes', async () => {
+    const world = new ReleaseWorld({ analysis: { manualGate: ['rollout'] } });
+    world.pilot.versions = ['v1'];
+    await world.startMixer('a');
+    await world.run(10);
+    world.pilot.request('promote');
+    await world.run(20);
+    expect(world.pilot.status()).toMatchObject({ phase: 'Waiting', canaryWeight: 0, request: { action: 'promote' } });
+    world.pilot.versions = ['v1', 'v2'];
+    await world.run(5);
+    expect(world.pilot.status()).toMatchObject({ phase: 'Progressing', canaryWeight: 5 });
+    expect(world.pilot.status().request).toBeUndefined();
   });
 
   test('stands at its gates until somebody says so, and forgets no request', async () => {

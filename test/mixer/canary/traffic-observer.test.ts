@@ -11,7 +11,7 @@ import { durations, host, requests, series, type ReportedSeries } from './sample
 function createMixer(limits = {}) {
   const totals = new Totals({ ...defaultLimits, ...limits });
   const observer = new TrafficObserver();
-  const ledger = new Ledger(totals, { ...defaultLimits, ...limits }, observer);
+  const ledger = new Ledger(totals, { ...defaultLimits, ...limits }, { traffic: observer });
   observer.watch({ host, version: 'v2' });
   const open = (id: string, nowMs = startMs): Instance => ledger.openStream(id, nowMs)!;
   const read = (vantage: Vantage = 'client', version = 'v2') => {

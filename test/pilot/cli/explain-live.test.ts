@@ -100,7 +100,9 @@ spec: { address: 10.0.0.1, labels: { app: reviews, version: v2 } }
       ['apply', '-f', '-'],
       `${service}${reviewsSubsets}${written}---\n${JSON.stringify(canary)}`,
     );
-    expect(stderr).toBe('');
+    expect(stderr.split('\n').filter((line) => line !== '')).toEqual(
+      ['primary', 'canary'].map((name) => expect.stringMatching(`spec.subsets.${name}: .* has no endpoint`)),
+    );
     expect((await explained()).release).toMatchObject({ canary: 'default/reviews', phase: 'not begun', weight: 0 });
 
     const routing = { weight: 25, toMatched: true, mirrorPercent: 0 };
@@ -121,6 +123,13 @@ spec: { address: 10.0.0.1, labels: { app: reviews, version: v2 } }
     const tester = await explained('-H', 'x-test: yes');
     expect(tester.release?.why).toBe('test users all go to subset v2 (Progressing)');
     expect(tester.destination).toMatchObject({ subset: 'v2' });
+    const asserted = (...asserts: readonly string[]) =>
+      heddle(['explain', '--url', 'http://reviews/', ...asserts.flatMap((each) => ['--assert', each])]);
+    expect((await asserted('canary=default/reviews', 'canary=reviews', 'weight=25')).code).toBe(0);
+    const failed = await asserted('weight=50');
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('expected weight "50", got "25"')]);
+    const closed = await heddle(['explain', '--url', 'http://reviews/closed', '--assert', 'canary=reviews']);
+    expect(closed.stderr).toContain('expected canary "reviews", got none');
     const { stdout } = await heddle(['explain', '--url', 'http://reviews/', '-H', 'x-test: yes']);
     expect(stdout).toContain('Canary          default/reviews: test users all go to subset v2 (Progressing)');
     expect(stdout).toContain('-> http[1] "rest-canary" match[0], test users of Canary default/reviews');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { MetricFamily } from '../../../proxy/api/metrics-service.ts';
+import { maxReferences, type MetricFamily } from '../../../proxy/api/metrics-service.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { IstioMetrics } from '../../../proxy/telemetry/istio-metrics.ts';
 import { MetricsReport } from '../../../proxy/telemetry/metrics-report.ts';
@@ -13,10 +13,12 @@ function setUp(): { metrics: IstioMetrics; stats: StatsStore; clock: ManualClock
   return { metrics, stats, clock, report: new MetricsReport({ metrics, stats, clock, startTimeMs: 1_000_000 }) };
 }
 
+const familiesOf = (report: MetricsReport): MetricFamily[] => [...report.changes()].flatMap(({ families }) => families);
+
 /** Metrics per family in one walk: `{ istio_requests_total: [3, 1], … }`. */
 function valuesOf(report: MetricsReport): Record<string, number[]> {
   const values: Record<string, number[]> = {};
-  for (const { name, metrics } of [...report.changes()].flat()) {
+  for (const { name, metrics } of familiesOf(report)) {
     (values[name] ??= []).push(...metrics.map(({ value, histogram }) => histogram?.count ?? value));
   }
   return values;
@@ -53,7 +55,7 @@ describe('a walk', () => {
     const scope = metrics.inboundScope('');
     for (let code = 0; code < 150; code += 1) metrics.record(scope, code, '-', 1, 1, 1);
     const [first] = report.changes();
-    expect(first?.[0]?.metrics).toHaveLength(64);
+    expect(first?.families[0]?.metrics).toHaveLength(64);
     expect(valuesOf(report)['istio_requests_total']).toHaveLength(86);
   });
 
@@ -61,8 +63,8 @@ describe('a walk', () => {
     const { metrics, report } = setUp();
     const labelsOf = (): unknown => {
       metrics.record(metrics.inboundScope(''), 200, '-', 1, 1, 1);
-      const [families] = report.changes();
-      return families?.[0]?.metrics[0]?.labels;
+      const [part] = report.changes();
+      return part?.families[0]?.metrics[0]?.labels;
     };
     expect(labelsOf()).toBe(labelsOf());
   });
@@ -71,8 +73,78 @@ describe('a walk', () => {
     const { metrics, stats, report } = setUp();
     metrics.record(metrics.inboundScope(''), 200, '-', 1, 1, 1);
     stats.counter('server.x').value = 1;
-    const all = [...report.changes()].flat().flatMap((family: MetricFamily) => family.metrics);
+    const all = familiesOf(report).flatMap((family: MetricFamily) => family.metrics);
     expect(new Set(all.map(({ createdMs }) => createdMs))).toEqual(new Set([1_000_000]));
+  });
+});
+
+describe('to a receiver that takes references', () => {
+  const walk = (report: MetricsReport) => {
+    const parts = [...report.changes(true)];
+    return {
+      whole: parts.flatMap(({ families }) => families.flatMap(({ metrics }) => metrics.map((m) => m.reference))),
+      updates: parts.flatMap(({ updates }) => updates),
+    };
+  };
+
+  test('a series is said in full once, and then by its numbers', () => {
+    const { metrics, stats, report } = setUp();
+    const scope = metrics.inboundScope('');
+    metrics.record(scope, 200, '-', 1, 10, 100);
+    stats.counter('cluster.a.upstream_rq_total').value = 4;
+    expect(walk(report)).toEqual({ whole: [0, 1, 2, 3, 4], updates: [] });
+    expect(walk(report)).toEqual({ whole: [], updates: [] });
+    metrics.record(scope, 200, '-', 3, 10, 100);
+    stats.counter('cluster.a.upstream_rq_total').value = 5;
+    const { whole, updates } = walk(report);
+    expect(whole).toEqual([]);
+    expect(updates.map(({ reference, value }) => [reference, value])).toEqual([
+      [0, 2],
+      [1, 4],
+      [2, 20],
+      [3, 200],
+      [4, 5],
+    ]);
+    expect(updates.map(({ counts }) => counts.reduce((sum, count) => sum + count, 0))).toEqual([0, 2, 2, 2, 0]);
+    expect(updates[1]?.counts.slice(0, 4)).toEqual([0, 1, 1, 0]);
+  });
+
+  test('a connection too, and another series gets other numbers', () => {
+    const { metrics, report } = setUp();
+    const series = metrics.tcpSeries(metrics.inboundScope(''), '-');
+    series.openedCount = 1;
+    expect(walk(report).whole).toEqual([0, 1, 2, 3]);
+    series.sentBytes = 7;
+    metrics.tcpSeries(metrics.inboundScope(''), 'UF').openedCount = 1;
+    const { whole, updates } = walk(report);
+    expect(whole).toEqual([4, 5, 6, 7]);
+    expect(updates.map(({ value }) => value)).toEqual([1, 0, 7, 0]);
+  });
+
+  test('a new stream begins with everything in full, under numbers of its own', () => {
+    const { metrics, report } = setUp();
+    const scope = metrics.inboundScope('');
+    metrics.record(scope, 200, '-', 1, 1, 1);
+    metrics.record(scope, 404, '-', 1, 1, 1);
+    walk(report);
+    report.restart();
+    expect(walk(report)).toEqual({ whole: [0, 1, 2, 3, 4, 5, 6, 7], updates: [] });
+  });
+
+  test('what is beyond the limit of numbers is said in full each time', () => {
+    const { stats, report } = setUp();
+    const counters = Array.from({ length: maxReferences + 3 }, (_, i) =>
+      stats.counter(`cluster.c${i}.upstream_rq_total`),
+    );
+    const count = (): void => {
+      for (const counter of counters) counter.value += 1;
+    };
+    count();
+    expect(walk(report).whole.filter((reference) => reference === undefined)).toHaveLength(3);
+    count();
+    const { whole, updates } = walk(report);
+    expect(whole).toEqual([undefined, undefined, undefined]);
+    expect(updates).toHaveLength(maxReferences);
   });
 });
 
@@ -91,8 +163,7 @@ describe('statistics of Envoy', () => {
   test('a reset of the counters on the admin pages is not told: sums over time go on', () => {
     const { stats, report } = setUp();
     const requests = stats.counter('cluster.a.upstream_rq_total');
-    const values = (): number[] =>
-      [...report.changes()].flat().flatMap(({ metrics }) => metrics.map(({ value }) => value));
+    const values = (): number[] => familiesOf(report).flatMap(({ metrics }) => metrics.map(({ value }) => value));
     requests.value = 5;
     expect(values()).toEqual([5]);
     stats.resetCounters();
@@ -107,7 +178,7 @@ describe('statistics of Envoy', () => {
     valuesOf(report);
     stats.remove(stats.entries().filter((stat) => stat.name.startsWith('cluster.a.')));
     stats.counter('cluster.a.upstream_rq_total').value = 5;
-    const [again] = [...report.changes()].flat().flatMap((family) => family.metrics);
+    const [again] = familiesOf(report).flatMap((family) => family.metrics);
     expect(again).toMatchObject({ value: 5, createdMs: clock.nowMs() });
     expect(valuesOf(report)).toEqual({});
   });
@@ -115,7 +186,7 @@ describe('statistics of Envoy', () => {
   test('more than fit into one message are split', () => {
     const { stats, report } = setUp();
     for (let i = 0; i < 130; i += 1) stats.counter(`cluster.c${i}.upstream_rq_total`).value = 1;
-    const sizes = [...report.changes()].map((families) =>
+    const sizes = [...report.changes()].map(({ families }) =>
       families.reduce((sum, { metrics }) => sum + metrics.length, 0),
     );
     expect(sizes).toEqual([64, 64, 2]);

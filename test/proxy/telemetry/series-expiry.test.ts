@@ -21,7 +21,8 @@ const codesOf = (metrics: IstioMetrics): (string | undefined)[] =>
   [...metrics.series()].map(({ labels }) => labels.find(({ name }) => name === 'response_code')?.value);
 
 const requestsOf = (report: MetricsReport) =>
-  [...report.changes()].flat().find(({ name }) => name === 'istio_requests_total')?.metrics ?? [];
+  [...report.changes()].flatMap(({ families }) => families).find(({ name }) => name === 'istio_requests_total')
+    ?.metrics ?? [];
 
 describe('B15: a series', () => {
   test('leaves when no request counted in it for a quarter of an hour, and others stay', () => {

@@ -300,7 +300,9 @@ describe('series of connections', () => {
     const report = new MetricsReport({ metrics, stats: undefined, clock, startTimeMs: 7 });
     const values = (): Record<string, number[]> =>
       Object.fromEntries(
-        [...report.changes()].flat().map(({ name, metrics: all }) => [name, all.map(({ value }) => value)]),
+        [...report.changes()]
+          .flatMap(({ families }) => families)
+          .map(({ name, metrics: all }) => [name, all.map(({ value }) => value)]),
       );
     await connect();
     const server = await served();
