@@ -15,6 +15,7 @@ import type { StringMatch } from '../virtual-service.ts';
 import type { Check } from './check.ts';
 import { checkDenyWith, checkTime } from './check-time.ts';
 import { checkLabels, checkSelector } from './labels.ts';
+import { checkMethods, checkPaths } from './request-match.ts';
 import { checkStringMatch, isPresenceMatch } from './string-match.ts';
 
 export const checkCheckRule: Check<CheckRuleSpec> = (spec, _metadata, findings) => {
@@ -48,11 +49,8 @@ function checkMatch(match: CheckMatch, path: string, findings: Findings): void {
   }
   checkTime(time, `${path}.time`, findings);
   checkSource(source, `${path}.source`, findings);
-  for (const [index, method] of methods.entries()) {
-    const isToken = /^[A-Z][A-Z-]*$/.test(method);
-    if (!isToken) findings.error(`${path}.methods[${index}]`, `must be a method such as GET, got ${show(method)}`);
-  }
-  for (const [index, one] of paths.entries()) checkPath(one, `${path}.paths[${index}]`, findings);
+  checkMethods(methods, `${path}.methods`, findings);
+  checkPaths(paths, `${path}.paths`, findings);
   checkHeaders(headers, `${path}.headers`, findings);
   checkHeaders(withoutHeaders, `${path}.withoutHeaders`, findings);
   for (const [index, list] of lists.entries()) checkList(list, `${path}.lists[${index}]`, findings);
@@ -79,15 +77,6 @@ function checkSource(source: CheckSource, path: string, findings: Findings): voi
 
 export function addressBlockFault(block: string): string | undefined {
   return isIpAddress(block) ? undefined : subnetFault(block);
-}
-
-function checkPath(match: StringMatch, path: string, findings: Findings): void {
-  if (Object.keys(match).length === 0) return findings.error(path, 'must have one of exact, prefix and regex');
-  checkStringMatch(match, path, findings);
-  if ((match.exact ?? match.prefix)?.startsWith('/') === false) findings.error(path, 'must begin with /');
-  if ((match.exact ?? match.prefix)?.includes('?') === true) {
-    findings.error(path, 'never matches: a path is compared without its query');
-  }
 }
 
 function checkHeaders(headers: Readonly<Record<string, StringMatch>>, path: string, findings: Findings): void {
