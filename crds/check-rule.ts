@@ -7,6 +7,9 @@ import * as s from './schema.ts';
 
 const stringMatch = s.message({ exact: s.string, prefix: s.string, regex: s.string });
 
+/** In the order of CEL, where Sunday is 0. */
+export const weekdays = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'] as const;
+
 function strings(description: string) {
   return Type.Array(Type.String(), { description });
 }
@@ -38,14 +41,37 @@ const list = s.record({
 });
 
 /** All that are given hold at once. */
+const time = s.message({
+  notBefore: Type.String({ description: 'From this moment on, such as 2026-01-31T18:00:00+01:00.' }),
+  notAfter: Type.String({ description: 'Up to this moment.' }),
+  days: Type.Array(s.oneOf(...weekdays), {
+    description: 'On these days of the week.',
+  }),
+  from: Type.String({ description: 'From this time of the day on, HH:MM; default 00:00.' }),
+  to: Type.String({
+    description: 'Up to this time of the day; default 24:00. Before from: of the next day, whichever that is.',
+  }),
+  timeZone: Type.String({ description: 'Of days, from and to, such as Europe/Berlin; default UTC.' }),
+});
+
+/** All that are given hold at once. */
 const match = s.message({
   source,
+  time,
   ports: Type.Array(s.port, { description: "The application's ports, or the gateway's." }),
   methods: strings('GET, POST and so on.'),
   paths: Type.Array(stringMatch, { description: 'Without the query.' }),
   headers: s.mapOf(stringMatch),
   withoutHeaders: s.mapOf(stringMatch),
   lists: s.listOf(list),
+});
+
+const denyWith = s.message({
+  status: Type.Integer({ minimum: 300, maximum: 599, description: 'Default 403.' }),
+  message: Type.String({ description: 'Body of the answer, in gRPC the message of its status; default empty.' }),
+  headers: Type.Record(Type.String(), Type.String(), {
+    description: 'Of the answer, such as content-type or location.',
+  }),
 });
 
 export const checkRuleSchema = Type.Object(
@@ -57,6 +83,7 @@ export const checkRuleSchema = Type.Object(
         'CUSTOM asks a provider after the others; DENY rules come first; where there are ALLOW rules one of them must match.',
     }),
     match: s.optional(Type.Array(match, { description: 'One of these must hold; default every request.' })),
+    denyWith: s.optional(denyWith),
     provider: s.optional(
       Type.String({ description: "Of CUSTOM: the name of one of the mesh configuration's extensionProviders." }),
     ),
@@ -67,6 +94,8 @@ export const checkRuleSchema = Type.Object(
 
 export type CheckRuleSpec = Static<typeof checkRuleSchema>;
 export type CheckMatch = Static<typeof match>;
+export type CheckTime = Static<typeof time>;
+export type DenyWith = Static<typeof denyWith>;
 export type CheckSource = Static<typeof source>;
 export type CheckList = Static<typeof list>;
 

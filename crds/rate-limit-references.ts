@@ -1,6 +1,6 @@
 /** What RateLimits of one host are to each other. */
 import { resolveShortName } from './host.ts';
-import { maxConditionalLimits, type RateLimitSpec } from './rate-limit.ts';
+import { maxConditionalLimits, type RateLimitSpec, requestConditions } from './rate-limit.ts';
 import type { ReferenceFindings, SomeResource } from './references.ts';
 
 /** A request counts towards all global limits that are about it, of which there may not be too many combinations. */
@@ -20,7 +20,8 @@ export function checkRateLimitReferences(
 /** Host and mode of a global limit that headers choose; undefined for others. */
 function conditionalGroup({ kind, spec, metadata: { namespace } }: SomeResource): string | undefined {
   if (kind !== 'RateLimit') return undefined;
-  const { host, scope, headers = {}, mode = 'ENFORCE' } = spec as RateLimitSpec;
-  if (scope !== 'GLOBAL' || Object.keys(headers).length === 0) return undefined;
+  const limit = spec as RateLimitSpec;
+  const { host, scope, mode = 'ENFORCE' } = limit;
+  if (scope !== 'GLOBAL' || requestConditions(limit).length === 0) return undefined;
   return `${mode} ${resolveShortName(host, namespace).toLowerCase()}`;
 }

@@ -13,7 +13,9 @@ import { childPath, type Findings, show } from '../findings.ts';
 import { dnsLabelFault, domainFault, headerNameFault, isIpAddress, subnetFault } from '../names.ts';
 import type { StringMatch } from '../virtual-service.ts';
 import type { Check } from './check.ts';
+import { checkDenyWith, checkTime } from './check-time.ts';
 import { checkLabels, checkSelector } from './labels.ts';
+import { checkMethods, checkPaths } from './request-match.ts';
 import { checkStringMatch, isPresenceMatch } from './string-match.ts';
 
 export const checkCheckRule: Check<CheckRuleSpec> = (spec, _metadata, findings) => {
@@ -24,37 +26,31 @@ export const checkCheckRule: Check<CheckRuleSpec> = (spec, _metadata, findings) 
   if (host !== undefined) findings.expect('spec.host', domainFault(host));
   if (selector !== undefined) checkSelector(selector.matchLabels, 'spec.selector.matchLabels', findings);
   checkProvider(spec, findings);
+  checkDenyWith(spec, findings);
   for (const [index, one] of match.entries()) checkMatch(one, `spec.match[${index}]`, findings);
 };
 
-/** What is asked is up to routes, which know nothing of who asks: only a port says where a provider is asked. */
-function checkProvider({ action, provider, match = [], mode }: CheckRuleSpec, findings: Findings): void {
+/** Envoy's filter asks or does not: there is no asking only to count the answers. */
+function checkProvider({ action, provider, mode }: CheckRuleSpec, findings: Findings): void {
   if (action !== 'CUSTOM') {
     if (provider !== undefined) findings.error('spec.provider', `has no effect on ${action}`);
     return;
   }
   if (!provider) findings.error('spec.provider', 'must be set where action is CUSTOM');
   if (mode === 'SHADOW') findings.error('spec.mode', 'must be ENFORCE where action is CUSTOM');
-  for (const [index, one] of match.entries()) {
-    for (const key of Object.keys(one).filter((each) => each !== 'ports')) {
-      findings.error(`spec.match[${index}].${key}`, 'is not supported where action is CUSTOM, only ports');
-    }
-  }
 }
 
 function checkMatch(match: CheckMatch, path: string, findings: Findings): void {
-  const { source = {}, methods = [], paths = [], headers = {}, withoutHeaders = {}, lists = [] } = match;
+  const { source = {}, time = {}, methods = [], paths = [], headers = {}, withoutHeaders = {}, lists = [] } = match;
   if (Object.keys(match).length === 0)
     findings.error(path, 'must have a condition: without match every request is meant');
   for (const [key, value] of Object.entries(match)) {
-    if (Array.isArray(value) && value.length === 0) findings.error(`${path}.${key}`, 'must have at least one');
+    if (Object.keys(value).length === 0) findings.error(`${path}.${key}`, 'must have at least one');
   }
+  checkTime(time, `${path}.time`, findings);
   checkSource(source, `${path}.source`, findings);
-  for (const [index, method] of methods.entries()) {
-    const isToken = /^[A-Z][A-Z-]*$/.test(method);
-    if (!isToken) findings.error(`${path}.methods[${index}]`, `must be a method such as GET, got ${show(method)}`);
-  }
-  for (const [index, one] of paths.entries()) checkPath(one, `${path}.paths[${index}]`, findings);
+  checkMethods(methods, `${path}.methods`, findings);
+  checkPaths(paths, `${path}.paths`, findings);
   checkHeaders(headers, `${path}.headers`, findings);
   checkHeaders(withoutHeaders, `${path}.withoutHeaders`, findings);
   for (const [index, list] of lists.entries()) checkList(list, `${path}.lists[${index}]`, findings);
@@ -81,15 +77,6 @@ function checkSource(source: CheckSource, path: string, findings: Findings): voi
 
 export function addressBlockFault(block: string): string | undefined {
   return isIpAddress(block) ? undefined : subnetFault(block);
-}
-
-function checkPath(match: StringMatch, path: string, findings: Findings): void {
-  if (Object.keys(match).length === 0) return findings.error(path, 'must have one of exact, prefix and regex');
-  checkStringMatch(match, path, findings);
-  if ((match.exact ?? match.prefix)?.startsWith('/') === false) findings.error(path, 'must begin with /');
-  if ((match.exact ?? match.prefix)?.includes('?') === true) {
-    findings.error(path, 'never matches: a path is compared without its query');
-  }
 }
 
 function checkHeaders(headers: Readonly<Record<string, StringMatch>>, path: string, findings: Findings): void {

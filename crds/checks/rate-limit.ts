@@ -5,6 +5,7 @@ import { domainFault, headerNameFault } from '../names.ts';
 import type { RateLimitSpec } from '../rate-limit.ts';
 import type { Check } from './check.ts';
 import { checkLabels } from './labels.ts';
+import { checkMethods, checkPaths } from './request-match.ts';
 import { checkStringMatch } from './string-match.ts';
 
 /** Envoy's lower bound of a token bucket's `fill_interval`. */
@@ -28,6 +29,12 @@ export const checkRateLimit: Check<RateLimitSpec> = (spec, _metadata, findings) 
   for (const [index, name] of (spec.routes ?? []).entries()) {
     if (name === '') findings.error(`spec.routes[${index}]`, 'must be the name of a route, got ""');
   }
+  const { methods, paths } = spec;
+  for (const [key, list] of Object.entries({ methods, paths })) {
+    if (list?.length === 0) findings.error(`spec.${key}`, 'must have at least one');
+  }
+  checkMethods(methods ?? [], 'spec.methods', findings);
+  checkPaths(paths ?? [], 'spec.paths', findings);
   for (const [name, match] of Object.entries(spec.headers ?? {})) {
     const path = childPath('spec.headers', name);
     findings.expect(path, name === name.toLowerCase() ? headerNameFault(name) : 'must be lower case');

@@ -35,6 +35,8 @@ export interface ResolvedRule {
   readonly hostname: string | undefined;
   readonly selector: Labels;
   readonly action: CheckRuleSpec['action'];
+  /** What is answered to whom it denies; undefined: a plain 403. */
+  readonly denyWith: CheckRuleSpec['denyWith'];
   /** Of CUSTOM, and known. */
   readonly provider: string | undefined;
   readonly isShadow: boolean;
@@ -101,7 +103,7 @@ export function resolveCheckRules(input: CheckRuleInput, previous: CheckRules = 
 }
 
 function resolveRule({ spec, metadata: { namespace, name } }: CheckRule, input: CheckRuleInput): ResolvedRule {
-  const { host, selector, match = [], mode, provider } = spec;
+  const { host, selector, match = [], mode, provider, denyWith } = spec;
   const isLost = spec.action === 'CUSTOM' && !input.providers.includes(provider ?? '');
   // Its provider was there when it was applied: what nobody can be asked for is not let in.
   const action = isLost ? 'DENY' : spec.action;
@@ -111,6 +113,7 @@ function resolveRule({ spec, metadata: { namespace, name } }: CheckRule, input: 
     hostname: host && fullName(host, namespace),
     selector: selector?.matchLabels ?? {},
     action,
+    denyWith,
     provider,
     isShadow: mode === 'SHADOW',
     matches: match.map((one) => ({

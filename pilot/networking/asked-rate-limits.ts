@@ -2,6 +2,7 @@
  * RateLimits of scope GLOBAL for real Envoys, whose quota filter takes nothing from routes (1.40): they ask the rate limit
  * service about each request. What does not fail open has a filter of its own, because Envoy sets that per filter.
  */
+import { requestConditions } from '../../crds/rate-limit.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   envoy_config_listener_v3_Filter as Filter,
@@ -35,9 +36,9 @@ export function addAskedLimits(route: Route, limits: readonly RateLimit[]): Rout
 }
 
 function buildRouteLimit(limit: RateLimit): RouteRateLimit {
-  const { mode, onUnavailable = 'failOpen', headers = {} } = limit.spec;
+  const { mode, onUnavailable = 'failOpen' } = limit.spec;
   const name = { descriptor_key: limitKeys.name, descriptor_value: idOf(limit) };
-  const matchers = Object.entries(headers).map(([header, match]) => buildHeaderMatcher(header, match));
+  const matchers = requestConditions(limit.spec).map(([header, match]) => buildHeaderMatcher(header, match));
   const actions: RateLimit_Action[] = [
     matchers.length === 0 ? { generic_key: name } : { header_value_match: { ...name, headers: matchers } },
     { generic_key: { descriptor_key: limitKeys.numbers, descriptor_value: limitText(limit) } },

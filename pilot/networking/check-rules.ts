@@ -3,25 +3,27 @@
  * requests arrive, in the workload's own sidecar or the gateway: what a client's sidecar would check, a client without one
  * would not be checked for.
  */
-import { isIPv6 } from 'node:net';
-import { isListOfAddresses, listedHeader, type CheckList } from '../../crds/check-rule.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
-  CidrRange,
   envoy_config_rbac_v3_RBAC as RbacRules,
-  Permission,
-  Policy,
-  Principal,
   RBACPerRoute,
   RouteConfiguration,
 } from '../../proxy/api/envoy.gen.ts';
-import type { ResolvedMatch, ResolvedRule } from '../model/check-rules.ts';
-import { authorizationFilterName } from './authorization.ts';
-import { allowFilterName, allowStatPrefix, denyFilterName, denyStatPrefix } from './http-filters.ts';
-import { buildAbsenceMatcher, buildHeaderMatcher } from './route-match.ts';
+import type { ResolvedRule } from '../model/check-rules.ts';
+import { askedStatPrefix, askingFilterName, authorizationFilterName } from './authorization.ts';
+import { buildPolicies } from './check-policies.ts';
+import { buildDenials } from './denials.ts';
+import {
+  allowFilterName,
+  allowStatPrefix,
+  customResponseFilterName,
+  denyFilterName,
+  denyStatPrefix,
+} from './http-filters.ts';
 
 type FilterConfigs = NonNullable<RouteConfiguration['typed_per_filter_config']>;
 
+const customResponseType = typeUrlOf('envoy.extensions.filters.http.custom_response.v3.CustomResponse');
 const extAuthzPerRouteType = typeUrlOf('envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute');
 const rbacPerRouteType = typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBACPerRoute');
 
@@ -39,11 +41,9 @@ export function buildCheckFilters(
     );
     if (config !== undefined) configs[filterName] = { '@type': rbacPerRouteType, ...config };
   }
-  for (const rule of rules) {
-    if (rule.action !== 'CUSTOM' || rule.provider === undefined || buildPolicies(rule, port).length === 0) continue;
-    const check_settings = { context_extensions: { rule: rule.name } };
-    configs[authorizationFilterName(rule.provider)] ??= { '@type': extAuthzPerRouteType, check_settings };
-  }
+  const denials = buildDenials(rules, port);
+  if (denials !== undefined) configs[customResponseFilterName] = { '@type': customResponseType, ...denials };
+  Object.assign(configs, buildQuestions(rules, port));
   return Object.keys(configs).length === 0 ? {} : { typed_per_filter_config: configs };
 }
 
@@ -76,96 +76,21 @@ function buildRules(rules: readonly ResolvedRule[], action: Action, port: number
   return { action, policies: Object.fromEntries(rules.flatMap((rule) => buildPolicies(rule, port))) };
 }
 
-/** Each match is a policy: only so permissions and principals go together. */
-function buildPolicies({ name, matches }: ResolvedRule, port: number): [string, Policy][] {
-  if (matches.length === 0) return [[name, { permissions: [{ any: true }], principals: [{ any: true }] }]];
-  return matches.flatMap((match, index): [string, Policy][] => {
-    const { ports } = match.match;
-    if (ports !== undefined && !ports.includes(port)) return [];
-    const policy = { permissions: [allPermissions(match)], principals: [allPrincipals(match)] };
-    return [[matches.length === 1 ? name : `${name}.${index}`, policy]];
-  });
-}
-
-function allPermissions({ match, listValues }: ResolvedMatch): Permission {
-  const { methods, paths, headers = {}, withoutHeaders = {}, lists = [] } = match;
-  const rules: Permission[] = [
-    ...(methods === undefined ? [] : [anyPermission(methods.map(methodPermission))]),
-    ...(paths === undefined ? [] : [anyPermission(paths.map(pathPermission))]),
-    ...Object.entries(headers).map(([name, value]) => ({ header: buildHeaderMatcher(name, value) })),
-    ...Object.entries(withoutHeaders).map(([name, value]) => ({ header: buildAbsenceMatcher(name, value) })),
-    ...lists.flatMap((list, i) => (isListOfAddresses(list) ? [] : [listPermission(list, listValues[i] ?? [])])),
-  ];
-  const [first, second] = rules;
-  if (first === undefined) return { any: true };
-  return second === undefined ? first : { and_rules: { rules } };
-}
-
-/** None of none: nothing is in an empty list. */
-function anyPermission(rules: Permission[]): Permission {
-  const [first, second] = rules;
-  if (first === undefined) return { not_rule: { any: true } };
-  return second === undefined ? first : { or_rules: { rules } };
-}
-
-function methodPermission(method: string): Permission {
-  return { header: buildHeaderMatcher(':method', { exact: method }) };
-}
-
-function pathPermission({
-  exact,
-  prefix,
-  regex = '',
-}: {
-  exact?: string;
-  prefix?: string;
-  regex?: string;
-}): Permission {
-  if (exact !== undefined) return { url_path: { path: { exact } } };
-  return { url_path: { path: prefix === undefined ? { safe_regex: { regex } } : { prefix } } };
-}
-
-function listPermission(list: CheckList, values: readonly string[]): Permission {
-  const header = listedHeader(list);
-  const listed = anyPermission(
-    values.map((value) => {
-      if (header !== undefined) return { header: buildHeaderMatcher(header, { exact: value }) };
-      return list.attribute === 'path' ? pathPermission({ exact: value }) : methodPermission(value);
-    }),
-  );
-  return list.not === true ? { not_rule: listed } : listed;
-}
-
-function allPrincipals({ match, workloadAddresses, listValues }: ResolvedMatch): Principal {
-  const { source = {}, lists = [] } = match;
-  const { ipBlocks, notIpBlocks, remoteIpBlocks, notRemoteIpBlocks } = source;
-  const ids: Principal[] = [
-    ...(workloadAddresses === undefined ? [] : [anyAddress('direct_remote_ip', workloadAddresses)]),
-    ...(ipBlocks === undefined ? [] : [anyAddress('direct_remote_ip', ipBlocks)]),
-    ...(notIpBlocks === undefined ? [] : [{ not_id: anyAddress('direct_remote_ip', notIpBlocks) }]),
-    ...(remoteIpBlocks === undefined ? [] : [anyAddress('remote_ip', remoteIpBlocks)]),
-    ...(notRemoteIpBlocks === undefined ? [] : [{ not_id: anyAddress('remote_ip', notRemoteIpBlocks) }]),
-    ...lists.flatMap((list, i) => (isListOfAddresses(list) ? [listPrincipal(list, listValues[i] ?? [])] : [])),
-  ];
-  const [first, second] = ids;
-  if (first === undefined) return { any: true };
-  return second === undefined ? first : { and_ids: { ids } };
-}
-
-function listPrincipal({ attribute, not }: CheckList, values: readonly string[]): Principal {
-  const listed = anyAddress(attribute === 'source.ip' ? 'direct_remote_ip' : 'remote_ip', values);
-  return not === true ? { not_id: listed } : listed;
-}
-
-function anyAddress(kind: 'direct_remote_ip' | 'remote_ip', blocks: readonly string[]): Principal {
-  const ids = blocks.map((block): Principal => ({ [kind]: rangeOf(block) }));
-  const [first, second] = ids;
-  if (first === undefined) return { not_id: { any: true } };
-  return second === undefined ? first : { or_ids: { ids } };
-}
-
-function rangeOf(block: string): CidrRange {
-  const [address_prefix = '', length] = block.split('/');
-  const whole = isIPv6(address_prefix) ? 128 : 32;
-  return { address_prefix, prefix_len: length === undefined ? whole : Number(length) };
+/** For each provider the requests that it is asked about: shadow rules find them, and its filter looks at what they say. */
+function buildQuestions(rules: readonly ResolvedRule[], port: number): FilterConfigs {
+  const configs: FilterConfigs = {};
+  const asking = rules.filter((rule) => rule.action === 'CUSTOM' && buildPolicies(rule, port).length > 0);
+  for (const provider of new Set(asking.flatMap((rule) => rule.provider ?? []))) {
+    const about = asking.filter((rule) => rule.provider === provider);
+    const prefix = askedStatPrefix(provider);
+    const rbac = {
+      shadow_rules: buildRules(about, 'DENY', port),
+      shadow_rules_stat_prefix: prefix,
+      track_per_rule_stats: true,
+    };
+    configs[askingFilterName(provider)] = { '@type': rbacPerRouteType, rbac };
+    const check_settings = { context_extensions: { rule: about.map(({ name }) => name).join(',') } };
+    configs[authorizationFilterName(provider)] = { '@type': extAuthzPerRouteType, check_settings };
+  }
+  return configs;
 }

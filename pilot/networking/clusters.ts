@@ -3,7 +3,7 @@ import { takesAccessLogs } from '../../crds/access-log.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { ServiceIdentity } from '../../proxy/api/cluster.ts';
-import type { Cluster, Metadata } from '../../proxy/api/envoy.gen.ts';
+import type { Cluster, envoy_config_core_v3_Metadata as Metadata } from '../../proxy/api/envoy.gen.ts';
 import { serviceMetadata } from '../../proxy/api/istio-metadata.ts';
 import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';

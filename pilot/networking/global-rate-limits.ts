@@ -4,7 +4,7 @@
  * nothing else. Only one bucket can be chosen for a request: limits that headers choose are combined with each other.
  */
 import { parseDurationMs } from '../../crds/duration.ts';
-import { maxConditionalLimits } from '../../crds/rate-limit.ts';
+import { maxConditionalLimits, requestConditions } from '../../crds/rate-limit.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   Matcher,
@@ -69,8 +69,8 @@ function subsetsOf<T>(elements: readonly T[]): readonly (readonly T[])[] {
 
 type Condition = readonly [name: string, match: StringMatcher];
 
-function conditionsOf({ headers = {} }: RateLimit['spec']): Condition[] {
-  return Object.entries(headers).map(([name, { exact, prefix, regex }]) => {
+function conditionsOf(spec: RateLimit['spec']): Condition[] {
+  return requestConditions(spec).map(([name, { exact, prefix, regex }]) => {
     if (exact !== undefined) return [name, { exact }];
     if (prefix !== undefined) return [name, { prefix }];
     // Whatever the value is: the header is there.

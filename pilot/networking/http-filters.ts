@@ -21,8 +21,11 @@ export const shadowQuotaFilterName = 'envoy.filters.http.rate_limit_quota.shadow
 /** Envoy's RBAC filter twice: what DENY rules let through is up to ALLOW rules. */
 export const denyFilterName = 'envoy.filters.http.rbac.deny';
 export const allowFilterName = 'envoy.filters.http.rbac.allow';
-export const denyStatPrefix = 'deny_rules';
-export const allowStatPrefix = 'allow_rules';
+/** Of their statistics, and of the keys of their metadata. */
+export const denyStatPrefix = 'deny_rules.';
+export const allowStatPrefix = 'allow_rules.';
+/** Says what is answered to who is denied. */
+export const customResponseFilterName = 'envoy.filters.http.custom_response';
 
 const localRateLimitType = 'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit';
 
@@ -34,6 +37,7 @@ const cors: HttpFilter = filter(corsFilterName, 'envoy.extensions.filters.http.c
 
 /** Without rules, which routes bring, they let everything through. */
 const checks: readonly HttpFilter[] = [
+  filter(customResponseFilterName, 'envoy.extensions.filters.http.custom_response.v3.CustomResponse'),
   checkFilter(denyFilterName, denyStatPrefix),
   checkFilter(allowFilterName, allowStatPrefix),
 ];

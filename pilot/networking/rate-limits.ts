@@ -3,6 +3,7 @@
  * the virtual host, so that the routes that it is about share the bucket; the routes' actions say who is meant.
  */
 import { parseDurationMs } from '../../crds/duration.ts';
+import { requestConditions } from '../../crds/rate-limit.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   LocalRateLimit,
@@ -100,7 +101,7 @@ const limitKey = 'rate_limit';
 
 function buildRouteRateLimit(limit: RateLimit): RouteRateLimit {
   const value = { descriptor_key: limitKey, descriptor_value: idOf(limit) };
-  const headers = Object.entries(limit.spec.headers ?? {}).map(([name, match]) => buildHeaderMatcher(name, match));
+  const headers = requestConditions(limit.spec).map(([name, match]) => buildHeaderMatcher(name, match));
   const action = headers.length === 0 ? { generic_key: value } : { header_value_match: { ...value, headers } };
   return { stage: modeOf(limit).stage, actions: [action] };
 }

@@ -19,6 +19,7 @@ export interface RootMessages {
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': ClusterConfig;
   'envoy.extensions.filters.http.cors.v3.Cors': Cors;
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': envoy_extensions_filters_http_cors_v3_CorsPolicy;
+  'envoy.extensions.filters.http.custom_response.v3.CustomResponse': CustomResponse;
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': FilterConfig;
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz': ExtAuthz;
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute': ExtAuthzPerRoute;
@@ -38,12 +39,15 @@ export interface RootMessages {
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
   'envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig': DnsFilterConfig;
+  'envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy': LocalResponsePolicy;
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest': LeastRequest;
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma': PeakEwma;
   'envoy.extensions.load_balancing_policies.random.v3.Random': Random;
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash': RingHash;
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin': RoundRobin;
+  'envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput': DynamicMetadataInput;
+  'envoy.extensions.matching.input_matchers.metadata.v3.Metadata': envoy_extensions_matching_input_matchers_metadata_v3_Metadata;
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig': CaresDnsResolverConfig;
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': PreviousHostsPredicate;
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig': PreviousPrioritiesConfig;
@@ -373,7 +377,7 @@ export interface Cluster {
   round_robin_lb_config?: Cluster_RoundRobinLbConfig;
   common_lb_config?: Cluster_CommonLbConfig;
   transport_socket?: TransportSocket;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   protocol_selection?: Cluster_ClusterProtocolSelection;
   upstream_connection_options?: UpstreamConnectionOptions;
   close_connections_on_host_health_failure?: boolean;
@@ -1007,7 +1011,7 @@ export interface Locality {
   sub_zone?: string;
 }
 /** envoy.config.core.v3.Metadata */
-export interface Metadata {
+export interface envoy_config_core_v3_Metadata {
   filter_metadata?: Record<string, Record<string, unknown>>;
   typed_filter_metadata?: Record<string, { '@type': string; [field: string]: unknown }>;
 }
@@ -1238,7 +1242,7 @@ export interface LbEndpoint {
   endpoint?: Endpoint;
   endpoint_name?: string;
   health_status?: HealthStatus;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   load_balancing_weight?: number;
 }
 /** envoy.config.endpoint.v3.LedsClusterLocalityConfig */
@@ -1249,7 +1253,7 @@ export interface LedsClusterLocalityConfig {
 /** envoy.config.endpoint.v3.LocalityLbEndpoints */
 export interface LocalityLbEndpoints {
   locality?: Locality;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   lb_endpoints?: LbEndpoint[];
   load_balancer_endpoints?: LocalityLbEndpoints_LbEndpointList;
   leds_cluster_locality_config?: LedsClusterLocalityConfig;
@@ -1281,7 +1285,7 @@ export interface FilterChain {
   filter_chain_match?: FilterChainMatch;
   filters?: envoy_config_listener_v3_Filter[];
   use_proxy_proto?: boolean;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   transport_socket?: TransportSocket;
   transport_socket_connect_timeout?: string;
   name?: string;
@@ -1318,7 +1322,7 @@ export interface Listener {
   use_original_dst?: boolean;
   default_filter_chain?: FilterChain;
   per_connection_buffer_limit_bytes?: number;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   deprecated_v1?: Listener_DeprecatedV1;
   drain_type?: Listener_DrainType;
   listener_filters?: ListenerFilter[];
@@ -1769,7 +1773,7 @@ export interface Route {
   direct_response?: DirectResponseAction;
   filter_action?: FilterAction;
   non_forwarding_action?: NonForwardingAction;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   decorator?: Decorator;
   typed_per_filter_config?: Record<string, { '@type': string; [field: string]: unknown }>;
   request_headers_to_add?: HeaderValueOption[];
@@ -1788,7 +1792,7 @@ export interface RouteAction {
   cluster_specifier_plugin?: string;
   inline_cluster_specifier_plugin?: ClusterSpecifierPlugin;
   cluster_not_found_response_code?: RouteAction_ClusterNotFoundResponseCode;
-  metadata_match?: Metadata;
+  metadata_match?: envoy_config_core_v3_Metadata;
   prefix_rewrite?: string;
   regex_rewrite?: RegexMatchAndSubstitute;
   path_rewrite_policy?: envoy_config_core_v3_TypedExtensionConfig;
@@ -1902,7 +1906,7 @@ export interface RouteConfiguration {
   ignore_port_in_host_matching?: boolean;
   ignore_path_parameters_in_path_matching?: boolean;
   typed_per_filter_config?: Record<string, { '@type': string; [field: string]: unknown }>;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
 }
 /** envoy.config.route.v3.RouteMatch */
 export interface RouteMatch {
@@ -1984,7 +1988,7 @@ export interface VirtualHost {
   include_is_timeout_retry_header?: boolean;
   per_request_buffer_limit_bytes?: number;
   request_mirror_policies?: RouteAction_RequestMirrorPolicy[];
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
 }
 /** envoy.config.route.v3.VirtualHost.TlsRequirementType */
 export type VirtualHost_TlsRequirementType = 'NONE' | 'EXTERNAL_ONLY' | 'ALL';
@@ -2001,7 +2005,7 @@ export interface WeightedCluster_ClusterWeight {
   name?: string;
   cluster_header?: string;
   weight?: number;
-  metadata_match?: Metadata;
+  metadata_match?: envoy_config_core_v3_Metadata;
   request_headers_to_add?: HeaderValueOption[];
   request_headers_to_remove?: string[];
   response_headers_to_add?: HeaderValueOption[];
@@ -2044,7 +2048,7 @@ export interface AccessLogCommon {
   upstream_local_address?: Address;
   upstream_cluster?: string;
   response_flags?: ResponseFlags;
-  metadata?: Metadata;
+  metadata?: envoy_config_core_v3_Metadata;
   upstream_transport_failure_reason?: string;
   route_name?: string;
   downstream_direct_remote_address?: Address;
@@ -2351,6 +2355,10 @@ export interface envoy_extensions_filters_http_cors_v3_CorsPolicy {
   shadow_enabled?: RuntimeFractionalPercent;
   allow_private_network_access?: boolean;
   forward_not_matching_preflights?: boolean;
+}
+/** envoy.extensions.filters.http.custom_response.v3.CustomResponse */
+export interface CustomResponse {
+  custom_response_matcher?: Matcher;
 }
 /** envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig */
 export interface FilterConfig {
@@ -2776,7 +2784,7 @@ export interface TcpProxy {
   cluster?: string;
   weighted_clusters?: TcpProxy_WeightedCluster;
   on_demand?: TcpProxy_OnDemand;
-  metadata_match?: Metadata;
+  metadata_match?: envoy_config_core_v3_Metadata;
   idle_timeout?: string;
   downstream_idle_timeout?: string;
   upstream_idle_timeout?: string;
@@ -2817,7 +2825,7 @@ export interface TcpProxy_WeightedCluster {
 export interface TcpProxy_WeightedCluster_ClusterWeight {
   name?: string;
   weight?: number;
-  metadata_match?: Metadata;
+  metadata_match?: envoy_config_core_v3_Metadata;
 }
 /** envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig */
 export interface DnsFilterConfig {
@@ -2837,6 +2845,13 @@ export interface DnsFilterConfig_ClientContextConfig {
 export interface DnsFilterConfig_ServerContextConfig {
   inline_dns_table?: DnsTable;
   external_dns_table?: DataSource;
+}
+/** envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy */
+export interface LocalResponsePolicy {
+  body?: DataSource;
+  body_format?: SubstitutionFormatString;
+  status_code?: number;
+  response_headers_to_add?: HeaderValueOption[];
 }
 /** envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig */
 export interface ConsistentHashingLbConfig {
@@ -2907,6 +2922,20 @@ export type RingHash_HashFunction = 'DEFAULT_HASH' | 'XX_HASH' | 'MURMUR_HASH_2'
 export interface RoundRobin {
   slow_start_config?: SlowStartConfig;
   locality_lb_config?: LocalityLbConfig;
+}
+/** envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput */
+export interface DynamicMetadataInput {
+  filter?: string;
+  path?: DynamicMetadataInput_PathSegment[];
+}
+/** envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput.PathSegment */
+export interface DynamicMetadataInput_PathSegment {
+  key?: string;
+}
+/** envoy.extensions.matching.input_matchers.metadata.v3.Metadata */
+export interface envoy_extensions_matching_input_matchers_metadata_v3_Metadata {
+  value?: ValueMatcher;
+  invert?: boolean;
 }
 /** envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig */
 export interface CaresDnsResolverConfig {
@@ -3143,8 +3172,8 @@ export interface AttributeContext {
   destination?: AttributeContext_Peer;
   request?: AttributeContext_Request;
   context_extensions?: Record<string, string>;
-  metadata_context?: Metadata;
-  route_metadata_context?: Metadata;
+  metadata_context?: envoy_config_core_v3_Metadata;
+  route_metadata_context?: envoy_config_core_v3_Metadata;
   tls_session?: AttributeContext_TLSSession;
 }
 /** envoy.service.auth.v3.AttributeContext.HttpRequest */

@@ -4,7 +4,10 @@ import type {
   ExtAuthzPerRoute as PerRouteJson,
   HttpStatus,
   ListStringMatcher,
+  MetadataMatcher,
 } from './envoy.gen.ts';
+import { readMetadataPlace, readExactValue } from './custom-response-decoder.ts';
+import type { MetadataCondition } from './custom-response.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
 import type { Fields } from './fields.ts';
 import { statusOfName } from './http-status.ts';
@@ -14,11 +17,14 @@ import { readStringMatcher } from './route-match-decoder.ts';
 export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean): ExtAuthzConfig {
   const service = fields.required('grpc_service');
   const cluster = service.required('envoy_grpc');
+  const enabled = fields.message('filter_enabled_metadata');
   const timeoutMs = service.durationMs('timeout', 200);
   fields.choice('transport_api_version', ['AUTO', 'V3']);
   return {
     kind: 'ext_authz',
     isDisabled,
+    enabledMetadata: enabled && readMetadataMatcher(enabled),
+    metadataNamespaces: fields.take('metadata_context_namespaces') ?? [],
     clusterName: cluster.name('cluster_name'),
     authority: cluster.text('authority'),
     timeoutMs,
@@ -29,6 +35,10 @@ export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean):
     disallowedHeaders: readNames(fields.message('disallowed_headers')) ?? [],
     statPrefix: fields.text('stat_prefix'),
   };
+}
+
+function readMetadataMatcher(fields: Fields<MetadataMatcher>): MetadataCondition {
+  return { ...readMetadataPlace(fields), value: readExactValue(fields) };
 }
 
 function readNames(fields: Fields<ListStringMatcher> | undefined): StringMatcher[] | undefined {

@@ -1,4 +1,5 @@
 /** Configuration of Envoy's external authorization filter. */
+import type { MetadataCondition } from './custom-response.ts';
 import type { StringMatcher } from './route.ts';
 
 /** `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`, as it stands in the filter chain. */
@@ -6,6 +7,10 @@ export interface ExtAuthzConfig {
   readonly kind: 'ext_authz';
   /** Only routes that configure the filter ask (`HttpFilter.disabled`); default false. */
   readonly isDisabled: boolean;
+  /** What metadata must say for the service to be asked; undefined: it is always asked. */
+  readonly enabledMetadata: MetadataCondition | undefined;
+  /** Of the metadata that the service is told. */
+  readonly metadataNamespaces: readonly string[];
   /** Of the service that is asked, `envoy.service.auth.v3.Authorization`. */
   readonly clusterName: string;
   /** What the service is called by; empty: by its address. */

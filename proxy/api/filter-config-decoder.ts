@@ -1,5 +1,6 @@
 /** The one table of the filters that routes configure: type of the message → decoder. */
 import { readCorsPolicy } from './cors-decoder.ts';
+import { readCustomResponsePerRoute } from './custom-response-decoder.ts';
 import type { Route as RouteJson } from './envoy.gen.ts';
 import { readExtAuthzPerRoute } from './ext-authz-decoder.ts';
 import { readFault } from './fault-decoder.ts';
@@ -11,6 +12,7 @@ import { readRbacPerRoute } from './rbac-decoder.ts';
 
 const filterConfigTypes: TypeTable<FilterConfig> = {
   'envoy.extensions.filters.http.cors.v3.CorsPolicy': readCorsPolicy,
+  'envoy.extensions.filters.http.custom_response.v3.CustomResponse': readCustomResponsePerRoute,
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute': readExtAuthzPerRoute,
   'envoy.extensions.filters.http.fault.v3.HTTPFault': readFault,
   'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': readLocalRateLimit,

@@ -1,4 +1,5 @@
 /** Configuration of the HTTP filters in front of the router, as it stands in the filter chain and, by filter, in routes. */
+import type { CustomResponseConfig } from './custom-response.ts';
 import type { DnsCacheConfig } from './dns.ts';
 import type { ExtAuthzRouteConfig } from './ext-authz.ts';
 import type { RbacConfig } from './rbac.ts';
@@ -7,6 +8,7 @@ import type { HeaderMatch, StringMatcher } from './route.ts';
 export type FilterConfig =
   | FaultConfig
   | CorsPolicy
+  | CustomResponseConfig
   | LocalRateLimit
   | RateLimitQuota
   | RbacConfig

@@ -10,7 +10,15 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { newerFields, newerMessages, peakEwmaProto, prometheusProto, rootMessages, wireFiles } from './messages.ts';
+import {
+  metadataMatchingProtos,
+  newerFields,
+  newerMessages,
+  peakEwmaProto,
+  prometheusProto,
+  rootMessages,
+  wireFiles,
+} from './messages.ts';
 import { renderTypes } from './render-types.ts';
 
 /** The text of both generated files, by file name. */
@@ -31,7 +39,8 @@ function loadProtos(): protobuf.Root {
     dirname(require.resolve('protobufjs/package.json')),
   ];
   const root = new protobuf.Root();
-  for (const proto of [prometheusProto, peakEwmaProto]) protobuf.parse(proto, root, { keepCase: true });
+  for (const proto of [prometheusProto, peakEwmaProto, ...metadataMatchingProtos])
+    protobuf.parse(proto, root, { keepCase: true });
   root.resolvePath = (_origin, target) => {
     if (target === 'io/prometheus/client/metrics.proto') return null;
     return includes.map((dir) => join(dir, target)).find((path) => existsSync(path)) ?? target;

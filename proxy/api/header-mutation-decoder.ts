@@ -24,7 +24,7 @@ export function readHeaderMutations(fields: Fields<MutationFields>): HeaderMutat
 }
 
 /** No entry at all for an empty value, unless it is to be kept: as in Envoy. */
-function readHeader(fields: Fields<HeaderValueOptionJson>): HeaderValueOption[] {
+export function readHeader(fields: Fields<HeaderValueOptionJson>): HeaderValueOption[] {
   const header = fields.required('header');
   const option = {
     name: headerName(header.name('key'), (message) => header.fail('key', message)),

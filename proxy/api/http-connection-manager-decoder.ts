@@ -1,14 +1,17 @@
 /** Decodes `envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`. */
 import { readAccessLog } from './access-log-decoder.ts';
 import { requireAds } from './config-source-decoder.ts';
+import { readCustomResponse } from './custom-response-decoder.ts';
 import { readDnsCacheConfig } from './dns-decoder.ts';
 import type {
+  CustomResponse as CustomResponseJson,
   envoy_extensions_filters_http_rbac_v3_RBAC as RbacJson,
   HTTPFault,
   HttpConnectionManager as HttpConnectionManagerJson,
   HttpFilter as HttpFilterJson,
   LocalRateLimit as LocalRateLimitJson,
 } from './envoy.gen.ts';
+import type { CustomResponseConfig } from './custom-response.ts';
 import { readExtAuthz } from './ext-authz-decoder.ts';
 import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
@@ -129,6 +132,12 @@ function readLocalRateLimitDefault(fields: Fields<LocalRateLimitJson>): LocalRat
 }
 
 /** Undefined where the filter only waits for what routes say. */
+function readCustomResponseDefault(fields: Fields<CustomResponseJson>): CustomResponseConfig | undefined {
+  const config = readCustomResponse(fields);
+  return config.responses.length === 0 ? undefined : config;
+}
+
+/** Undefined where the filter only waits for what routes say. */
 function readRbacDefault(fields: Fields<RbacJson>): RbacConfig | undefined {
   const rbac = readRbac(fields);
   return rbac.rules === undefined && rbac.shadowRules === undefined ? undefined : rbac;
@@ -141,6 +150,11 @@ function readHttpFilters(fields: Fields<Json>): HttpFilter[] {
   const isRouterLast = filters.findIndex(({ kind }) => kind === 'router') === filters.length - 1;
   if (filters.length === 0 || !isRouterLast)
     fields.fail('http_filters', 'must have the router as its last filter only');
+  const kinds = filters.map(({ kind }) => kind);
+  const isAhead = kinds.lastIndexOf('custom_response') < kinds.indexOf('rbac');
+  if (kinds.includes('custom_response') && kinds.includes('rbac') && !isAhead) {
+    fields.fail('http_filters', 'must have custom_response in front of the RBAC filters whose refusals it replaces');
+  }
   return filters;
 }
 
@@ -154,6 +168,10 @@ function readHttpFilter(fields: Fields<HttpFilterJson>): HttpFilter {
     }),
     // Has no fields: what is allowed stands in the routes.
     'envoy.extensions.filters.http.cors.v3.Cors': () => ({ kind: 'cors' }),
+    'envoy.extensions.filters.http.custom_response.v3.CustomResponse': (response) => ({
+      kind: 'custom_response',
+      config: readCustomResponseDefault(response),
+    }),
     'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig': (proxy) => ({
       kind: 'dynamic_forward_proxy',
       config: { kind: 'dynamic_forward_proxy', cache: readDnsCacheConfig(proxy.required('dns_cache_config')) },

@@ -3,7 +3,7 @@
  * workload that listens there. Telemetry takes the destination's labels from here.
  */
 import type { ServiceIdentity, WorkloadIdentity } from './cluster.ts';
-import type { Metadata } from './envoy.gen.ts';
+import type { envoy_config_core_v3_Metadata as Metadata } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { show } from './field-path.ts';
 

@@ -11,6 +11,7 @@ export const wireFiles: readonly string[] = [
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
   'envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.proto',
   'envoy/extensions/filters/http/cors/v3/cors.proto',
+  'envoy/extensions/filters/http/custom_response/v3/custom_response.proto',
   'envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy.proto',
   'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
@@ -26,6 +27,7 @@ export const wireFiles: readonly string[] = [
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
   'envoy/extensions/filters/udp/dns_filter/v3/dns_filter.proto',
+  'envoy/extensions/http/custom_response/local_response_policy/v3/local_response_policy.proto',
   'envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.proto',
   'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
   'envoy/extensions/load_balancing_policies/maglev/v3/maglev.proto',
@@ -68,6 +70,7 @@ export const rootMessages: readonly string[] = [
   'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig',
   'envoy.extensions.filters.http.cors.v3.Cors',
   'envoy.extensions.filters.http.cors.v3.CorsPolicy',
+  'envoy.extensions.filters.http.custom_response.v3.CustomResponse',
   'envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig',
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
   'envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute',
@@ -87,12 +90,15 @@ export const rootMessages: readonly string[] = [
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
   'envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig',
+  'envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy',
   'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest',
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev',
   'envoy.extensions.load_balancing_policies.peak_ewma.v3alpha.PeakEwma',
   'envoy.extensions.load_balancing_policies.random.v3.Random',
   'envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash',
   'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin',
+  'envoy.extensions.matching.common_inputs.network.v3.DynamicMetadataInput',
+  'envoy.extensions.matching.input_matchers.metadata.v3.Metadata',
   'envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
   'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
   'envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
@@ -206,3 +212,21 @@ message PeakEwma {
   google.protobuf.DoubleValue penalty_value = 5;
 }
 `;
+
+/** Matching on dynamic metadata, for which the .proto files of the development dependency are too old. */
+export const metadataMatchingProtos = [
+  `
+syntax = "proto3";
+package envoy.extensions.matching.common_inputs.network.v3;
+message DynamicMetadataInput {
+  message PathSegment { oneof segment { string key = 1; } }
+  string filter = 1; repeated PathSegment path = 2;
+}
+`,
+  `
+syntax = "proto3";
+package envoy.extensions.matching.input_matchers.metadata.v3;
+import "envoy/type/matcher/v3/value.proto";
+message Metadata { envoy.type.matcher.v3.ValueMatcher value = 1; bool invert = 4; }
+`,
+];

@@ -2,7 +2,7 @@
  * What a listener's metrics are without, or have otherwise than Istio's: in the listener's metadata under `istio.stats`,
  * with the field names of Istio's stats filter (`stats.PluginConfig`), which Envoy itself does not have.
  */
-import type { Metadata } from './envoy.gen.ts';
+import type { envoy_config_core_v3_Metadata as Metadata } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { show } from './field-path.ts';
 

@@ -11,6 +11,7 @@ import type { Fields } from './fields.ts';
 import { readRange } from './filter-chain-match-decoder.ts';
 import type { RbacCondition, RbacConfig, RbacPolicy, RbacRules } from './rbac.ts';
 import { readHeaderMatch, readStringMatcher } from './route-match-decoder.ts';
+import { readTimeCondition } from './time-condition-decoder.ts';
 
 export function readRbac(fields: Fields<RbacJson>): RbacConfig {
   const rules = fields.message('rules');
@@ -56,7 +57,8 @@ function readPolicies(fields: Fields<Record<string, PolicyJson>>): RbacPolicy[] 
       const principals = policy.list('principals', readPrincipal);
       if (permissions.length === 0) policy.fail('permissions', 'must have at least one');
       if (principals.length === 0) policy.fail('principals', 'must have at least one');
-      return { name, permissions, principals };
+      const condition = policy.message('condition');
+      return { name, permissions, principals, condition: condition && readTimeCondition(condition) };
     })
     .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }

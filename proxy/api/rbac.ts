@@ -24,12 +24,30 @@ export interface RbacRules {
   readonly policies: readonly RbacPolicy[];
 }
 
-/** Matches what one of its permissions and one of its principals match. */
+/** Matches what one of its permissions and one of its principals match while its condition holds. */
 export interface RbacPolicy {
   readonly name: string;
   readonly permissions: readonly RbacCondition[];
   readonly principals: readonly RbacCondition[];
+  /** Must hold too; undefined: at any time. */
+  readonly condition: TimeCondition | undefined;
 }
+
+/** What part of the time of a request is looked at; days of the week begin with 0, a Sunday. */
+export type TimeField = 'day_of_week' | 'hours' | 'minutes';
+
+/** When a request must have come. */
+export type TimeCondition =
+  | { readonly kind: 'and' | 'or'; readonly conditions: readonly TimeCondition[] }
+  /** Unix milliseconds. */
+  | { readonly kind: 'time'; readonly op: '<' | '>='; readonly timeMs: number }
+  | {
+      readonly kind: 'field';
+      readonly field: TimeField;
+      readonly timeZone: string;
+      readonly op: '==' | '<' | '>' | '>=';
+      readonly value: number;
+    };
 
 /** A Permission or a Principal: both are conditions on a request, and share most of their words. */
 export type RbacCondition =

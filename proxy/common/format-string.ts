@@ -7,7 +7,7 @@ import { parseTimeFormat } from './time-format.ts';
 
 /**
  * What stands in the parentheses of each variable. `header`: `NAME` or `NAME?ALTERNATIVE`, read when NAME is absent;
- * `name`: any name; `time`: nothing, or what `parseTimeFormat` takes; `grpc`: nothing, or how a gRPC status is written.
+ * `metadata`: `NAMESPACE:KEY`; `name`: any name; `time`: nothing, or what `parseTimeFormat` takes; `grpc`: nothing, or how a gRPC status is written.
  */
 const variables = {
   BYTES_RECEIVED: 'nothing',
@@ -24,6 +24,7 @@ const variables = {
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: 'nothing',
   DOWNSTREAM_DIRECT_REMOTE_PORT: 'nothing',
   DURATION: 'nothing',
+  DYNAMIC_METADATA: 'metadata',
   ENVIRONMENT: 'name',
   GRPC_STATUS: 'grpc',
   GRPC_STATUS_NUMBER: 'nothing',
@@ -100,8 +101,10 @@ function readCommand(name: string, argument = '', maxLength?: string): Decoded<F
   const kind = variables[name];
   const message = argumentFaults[kind](name, argument);
   if (message !== undefined) return fault(message);
-  if (maxLength !== undefined && kind !== 'header' && kind !== 'name') {
-    return fault(`has %${name}% with a maximal length, which only REQ, RESP, TRAILER and ENVIRONMENT may have`);
+  if (maxLength !== undefined && (kind === 'nothing' || kind === 'time' || kind === 'grpc')) {
+    return fault(
+      `has %${name}% with a maximal length, which only REQ, RESP, TRAILER, DYNAMIC_METADATA and ENVIRONMENT may have`,
+    );
   }
   const headerNames = kind === 'header' ? argument.toLowerCase().split('?') : [];
   const limit = maxLength === undefined ? undefined : Number(maxLength);
@@ -124,6 +127,10 @@ const argumentFaults: Readonly<
     const areNames = names.length <= 2 && names.every((header) => /^:?[\w!#$&'*+.^`|~-]+$/.test(header));
     return areNames ? undefined : `must name one or two headers in %${name}(NAME?ALTERNATIVE)%, got "${argument}"`;
   },
+  metadata: (name, argument) =>
+    /^[^:]+:[^:]+$/.test(argument)
+      ? undefined
+      : `must have a namespace and one key in %${name}(NAMESPACE:KEY)%, got "${argument}"`,
   time: (name, argument) => {
     const [error] = parseTimeFormat(argument).errors ?? [];
     return error && `has %${name}(${argument})%, which ${error.message}`;

@@ -1,5 +1,9 @@
 /** What an authorization service is told about a request (Envoy's `envoy.service.auth.v3.AttributeContext`). */
-import type { AttributeContext, AttributeContext_Peer } from '../api/envoy.gen.ts';
+import type {
+  AttributeContext,
+  AttributeContext_Peer,
+  envoy_config_core_v3_Metadata as Metadata,
+} from '../api/envoy.gen.ts';
 import type { ExtAuthzConfig } from '../api/ext-authz.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
@@ -7,7 +11,11 @@ import { compileStringMatcher, type StringPredicate } from '../router/route-matc
 
 export type AttributeReader = (stream: HttpStream, extensions: Readonly<Record<string, string>>) => AttributeContext;
 
-export function createAttributeReader({ allowedHeaders, disallowedHeaders }: ExtAuthzConfig): AttributeReader {
+export function createAttributeReader({
+  allowedHeaders,
+  disallowedHeaders,
+  metadataNamespaces,
+}: ExtAuthzConfig): AttributeReader {
   const allowed = allowedHeaders?.map(compileStringMatcher);
   const disallowed = disallowedHeaders.map(compileStringMatcher);
   const isTold: StringPredicate = (name) =>
@@ -30,8 +38,15 @@ export function createAttributeReader({ allowedHeaders, disallowedHeaders }: Ext
         },
       },
       context_extensions: { ...context_extensions },
+      metadata_context: metadataOf(stream, metadataNamespaces),
     };
   };
+}
+
+/** Namespaces of which nothing is known are left out. */
+function metadataOf({ metadata }: HttpStream, namespaces: readonly string[]): Metadata {
+  const told = namespaces.map((namespace) => [namespace, metadata.valuesOf(namespace)] as const);
+  return { filter_metadata: Object.fromEntries(told.filter(([, values]) => Object.keys(values).length > 0)) };
 }
 
 function peerOf(endpoint = ''): AttributeContext_Peer {

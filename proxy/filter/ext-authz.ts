@@ -21,6 +21,7 @@ import { currentRoute } from '../router/current-route.ts';
 import { AuthorizationClient, type CheckResult } from './authorization-client.ts';
 import { type AttributeReader, createAttributeReader } from './check-attributes.ts';
 import type { FilterContext } from './filter-context.ts';
+import { refuse } from './refusal.ts';
 
 interface AuthorizationScope {
   readonly name: string;
@@ -66,6 +67,10 @@ class ExtAuthzFilter implements HttpFilter {
     const ofRoute = currentRoute(this.#stream, context.routes)?.filterConfigs?.[name];
     const route = ofRoute?.kind === 'ext_authz_per_route' ? ofRoute : undefined;
     if (route === undefined ? config.isDisabled : route.isDisabled) return 'continue';
+    const { enabledMetadata: enabled } = config;
+    if (enabled !== undefined && this.#stream.metadata.get(enabled.namespace, enabled.key) !== enabled.value) {
+      return 'continue';
+    }
     const attributes = readAttributes(this.#stream, route?.contextExtensions ?? noExtensions);
     const question = (this.#question += 1);
     this.#cancel = client.check(encodeCheckRequest({ attributes }), (result) => {
@@ -112,8 +117,7 @@ class ExtAuthzFilter implements HttpFilter {
   }
 
   #refuse(status: number, body: string, error: MeshError): void {
-    this.#stream.error = error;
-    this.#stream.sendDirectResponse(status, body, error);
+    refuse(this.#stream, { status, body, error });
   }
 
   /** The refusal passes here too. */

@@ -118,7 +118,7 @@ const abortBody = 'fault filter abort';
 function sendAbort(stream: HttpStream, error: FaultAbort['error']): void {
   stream.error = new MeshError('fault_abort', 'the route injects this error');
   if (error.kind === 'http') stream.sendDirectResponse(error.status, abortBody, stream.error);
-  else if (isGrpcRequest(stream.request)) sendGrpcStatus(stream, error.status, abortBody);
+  else if (isGrpcRequest(stream.request)) sendGrpcStatus(stream, { status: error.status, message: abortBody });
   else stream.sendDirectResponse(httpStatusOfGrpc(error.status), abortBody, stream.error);
 }
 

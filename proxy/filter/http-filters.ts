@@ -3,6 +3,7 @@ import type { HttpFilter as HttpFilterConfig } from '../api/listener.ts';
 import type { FilterFactory } from '../http/filter.ts';
 import { createRouterFactory } from '../router/router-filter.ts';
 import { createCorsFactory } from './cors.ts';
+import { createCustomResponseFactory } from './custom-response.ts';
 import { createDynamicForwardProxyFactory } from './dynamic-forward-proxy.ts';
 import { createExtAuthzFactory } from './ext-authz.ts';
 import { createFaultFactory } from './fault.ts';
@@ -15,6 +16,7 @@ type FilterBuilder = (context: FilterContext, filter: HttpFilterConfig) => Filte
 
 const httpFilters: Readonly<Record<HttpFilterConfig['kind'], FilterBuilder>> = {
   cors: createCorsFactory,
+  custom_response: createCustomResponseFactory,
   dynamic_forward_proxy: createDynamicForwardProxyFactory,
   ext_authz: createExtAuthzFactory,
   fault: createFaultFactory,

@@ -26,6 +26,10 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.remoteAddress),
   DOWNSTREAM_DIRECT_REMOTE_PORT: () => (stream) => portOf(stream.codec?.remoteAddress),
   DURATION: () => (stream) => elapsed(stream.startMs, endOrNow(stream)),
+  DYNAMIC_METADATA: ({ argument }) => {
+    const [namespace = '', key = ''] = argument.split(':');
+    return ({ metadata }) => metadata?.get(namespace, key);
+  },
   ENVIRONMENT: ({ argument }) => {
     // Envoy's word for a variable that is not set, in JSON too.
     const value = process.env[argument] ?? '-';

@@ -10,6 +10,7 @@ export abstract class ConnectionInfo {
   readonly responseStartMs = -1;
   readonly routeName = '';
   readonly traceId = '';
+  readonly metadata = undefined;
   abstract readonly codec: NonNullable<StreamInfo['codec']>;
 
   get remoteAddress(): string {

@@ -2,7 +2,7 @@
 import { grpcStatuses } from '../common/grpc-statuses.ts';
 import { HeaderName } from './header-name.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
-import type { HttpStream } from './stream.ts';
+import type { HttpStream, LocalResponse } from './stream.ts';
 
 const contentType = new HeaderName('content-type');
 const grpcStatus = new HeaderName('grpc-status');
@@ -14,13 +14,28 @@ export function isGrpcRequest({ headers }: RequestHead): boolean {
   return type === 'application/grpc' || type.startsWith('application/grpc+');
 }
 
-/** A response without messages: status and message stand in its head. `message` is printable ASCII without `%`. */
-export function sendGrpcStatus(stream: HttpStream, status: number, message: string): void {
+export interface GrpcStatus {
+  readonly status: number;
+  readonly message: string;
+  /** For the other headers. */
+  readonly rules?: LocalResponse['rules'];
+}
+
+/** A response without messages: status and message stand in its head. */
+export function sendGrpcStatus(stream: HttpStream, { status, message, rules = [] }: GrpcStatus): void {
   const { headers } = stream.prepareLocalReply(200);
-  headers.add(contentType, 'application/grpc');
+  for (const rule of rules) rule(headers, stream);
+  headers.set(contentType, 'application/grpc');
   headers.add(grpcStatus, String(status));
-  headers.add(grpcMessage, message);
+  headers.add(grpcMessage, percentEncoded(message));
   stream.encodeHeaders(true);
+}
+
+/** grpc/grpc doc/PROTOCOL-HTTP2.md, "Percent-Encoded": all but printable ASCII, and the percent sign. */
+function percentEncoded(message: string): string {
+  return message.replaceAll(/[^ -$&-~]+/gu, (text) =>
+    Buffer.from(text).toString('hex').toUpperCase().replaceAll(/../g, '%$&'),
+  );
 }
 
 export function httpStatusOfGrpc(status: number): number {
@@ -34,7 +49,11 @@ export function httpStatusOfGrpc(status: number): number {
 export function grpcStatusOf({ headers, status }: ResponseHead): number | undefined {
   const text = headers.get(grpcStatus);
   if (text !== undefined) return /^\d{1,2}$/.test(text) && Number(text) < grpcStatuses.length ? Number(text) : -1;
-  return status === 0 ? undefined : (grpcStatusesOfHttp[status] ?? 2);
+  return status === 0 ? undefined : grpcStatusOfHttp(status);
+}
+
+export function grpcStatusOfHttp(status: number): number {
+  return grpcStatusesOfHttp[status] ?? 2;
 }
 
 const grpcStatusesOfHttp: Readonly<Record<number, number>> = {

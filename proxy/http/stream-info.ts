@@ -2,6 +2,7 @@
 import type { Endpoint } from '../api/cluster.ts';
 import type { Clock } from '../common/clock.ts';
 import type { MeshError } from '../common/errors.ts';
+import type { DynamicMetadata } from './dynamic-metadata.ts';
 import type { RequestHead, ResponseHead } from './message-head.ts';
 
 /** Monotonic milliseconds, and the time of day at one of them. */
@@ -43,6 +44,8 @@ export interface StreamInfo {
   readonly cluster: { readonly config: { readonly name: string } } | undefined;
   readonly host: { readonly address: string; readonly endpoint?: Pick<Endpoint, 'workload'> } | undefined;
   readonly upstream: { readonly connection: UpstreamInfo | undefined } | undefined;
+  /** Undefined where no filter tells anything. */
+  readonly metadata: DynamicMetadata | undefined;
   readonly attemptCount: number;
   readonly error: MeshError | undefined;
   readonly localReplyDetails: string | undefined;

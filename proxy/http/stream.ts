@@ -10,7 +10,9 @@ import type { UpstreamRequest } from '../router/upstream-request.ts';
 import type { Span } from '../tracing/span.ts';
 import type { Host } from '../upstream/host.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
+import type { HeaderRule } from '../router/header-rules.ts';
 import type { ConnectionManager } from './connection-manager.ts';
+import { DynamicMetadata } from './dynamic-metadata.ts';
 import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
 import { RequestHead, ResponseHead } from './message-head.ts';
 import type { StreamInfo } from './stream-info.ts';
@@ -53,6 +55,14 @@ export interface ServerCodec {
   onStreamDone(stream: HttpStream): void;
 }
 
+/** What the proxy answers in place of something else. */
+export interface LocalResponse {
+  /** Default: that of what it replaces. */
+  readonly status: number | undefined;
+  readonly body: string;
+  readonly rules: readonly HeaderRule[];
+}
+
 export class HttpStream implements StreamInfo {
   readonly manager: ConnectionManager;
   readonly request = new RequestHead();
@@ -93,6 +103,9 @@ export class HttpStream implements StreamInfo {
   span: Span | undefined = undefined;
   /** Where the request wants to go by its authority, set by the forward proxy filter in front of clusters that follow it. */
   destination: string | undefined = undefined;
+  readonly metadata = new DynamicMetadata();
+  /** What is answered to who is refused; undefined where refusals are plain. */
+  refusals: { find(stream: HttpStream): LocalResponse | undefined } | undefined = undefined;
   /** The attempt that answered, or the last one. */
   upstream: UpstreamRequest | undefined = undefined;
   /** Attempts so far, the one that found no host included. */
@@ -256,9 +269,15 @@ export class HttpStream implements StreamInfo {
   }
 
   /** Answers with `status` and `body`, as a `direct_response` route does. */
-  sendDirectResponse(status: number, body: string | Uint8Array, error?: MeshError): void {
+  sendDirectResponse(
+    status: number,
+    body: string | Uint8Array,
+    error?: MeshError,
+    rules: readonly HeaderRule[] = noRules,
+  ): void {
     this.localReplyDetails ??= error?.details ?? 'direct_response';
     const bytes = this.#prepareReply(status, body, error);
+    for (const rule of rules) rule(this.response.headers, this);
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';
     this.encodeHeaders(!hasBody);
     if (hasBody) this.encodeData({ bytes, start: 0, end: bytes.length }, true);
@@ -301,6 +320,8 @@ export class HttpStream implements StreamInfo {
     this.traceId = '';
     this.span = undefined;
     this.destination = undefined;
+    this.metadata.reset();
+    this.refusals = undefined;
     this.upstream = undefined;
     this.attemptCount = 0;
     this.localReplyDetails = undefined;
@@ -311,3 +332,5 @@ export class HttpStream implements StreamInfo {
     if (this.#isBodyHeld) this.#takeHeld();
   }
 }
+
+const noRules: readonly HeaderRule[] = [];

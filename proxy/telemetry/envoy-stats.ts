@@ -27,7 +27,19 @@ const tagRules: readonly TagRule[] = [
   { label: 'envoy_virtual_host', pattern: /^vhost\.(?<tag>.+?\.)(?:route\..+|[^.]+)$/d },
   { label: 'envoy_route', pattern: /^vhost\.route\.(?<tag>.+\.)[^.]+$/d },
   { label: 'envoy_listener_address', pattern: /^listener\.(?<tag>(?:\[[^\]]*\]|[\d.]+)_\d+\.)/d },
-  { label: 'envoy_http_conn_manager_prefix', pattern: /^(?:listener\.)?http\.(?<tag>.+?\.)(?:rds\..+|[^.]+)$/d },
+  {
+    label: 'envoy_rbac_policy_name',
+    pattern: /^http\..+?\.rbac\.(?:.+?\.)?policy\.(?<tag>.+\.)(?:shadow_)?(?:allowed|denied)$/d,
+  },
+  {
+    label: 'envoy_rbac_http_prefix',
+    pattern: /^http\..+?\.rbac\.(?<tag>(?!policy\.[^.]+$).+?\.)(?:policy\.)?(?:shadow_)?(?:allowed|denied)$/d,
+  },
+  { label: 'envoy_ext_authz_prefix', pattern: /^http\..+?\.ext_authz\.(?<tag>.+\.)[^.]+$/d },
+  {
+    label: 'envoy_http_conn_manager_prefix',
+    pattern: /^(?:listener\.)?http\.(?<tag>.+?\.)(?:(?:rds|rbac|ext_authz)\..+|[^.]+)$/d,
+  },
   {
     label: 'envoy_cluster_name',
     pattern: new RegExp(`^cluster\\.(?<tag>.+?\\.)(?:(?:${clusterGroups})\\.)?[^.]+$`, 'd'),

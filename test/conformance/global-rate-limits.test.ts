@@ -61,6 +61,18 @@ besideEachSidecar(() => {
       expect(await statuses(mesh, 3, { 'x-tenant': 'small' })).toEqual([200, 200, 200]);
     });
 
+    test('of methods and paths is about requests with one of each', async () => {
+      const of = 'methods: [POST, PUT], paths: [{ exact: /buy }, { regex: "/orders/[0-9]+" }]';
+      const limit = `{ host: reviews, ${of}, requests: 1, interval: 1h, scope: GLOBAL }`;
+      const mesh = await startMesh(await startMixer(), limit);
+      const statusOf = async (method: string, path: string) =>
+        (await mesh.call({ host: 'reviews', method, path })).status;
+      expect(await statusOf('POST', '/buy')).toBe(200);
+      await settled(mesh);
+      expect([await statusOf('POST', '/buy?a=/'), await statusOf('PUT', '/orders/7')]).toEqual([429, 429]);
+      expect([await statusOf('GET', '/buy'), await statusOf('PUT', '/orders/a')]).toEqual([200, 200]);
+    });
+
     test('in SHADOW mode lets everything pass', async () => {
       const limit = '{ host: reviews, requests: 1, interval: 1h, scope: GLOBAL, mode: SHADOW }';
       const mesh = await startMesh(await startMixer(), limit);

@@ -68,6 +68,16 @@ async function startFedMixer(): Promise<{ readonly mixer: MixerServer; readonly 
     tcp.sentBytes += 10;
     tcp.receivedBytes += 10;
     stats.counter('cluster.reviews.upstream_rq_retry').value += 1;
+    for (const stat of [
+      'rbac.deny_rules.policy.shop/a.denied',
+      'rbac.deny_rules.policy.shop/b.shadow_denied',
+      'rbac.allow_rules.denied',
+      'rbac.allow_rules.shadow_denied',
+      'ext_authz.authz.denied',
+      'ext_authz.authz.error',
+    ]) {
+      stats.counter(`http.inbound_0.0.0.0_80.${stat}`).value += 1;
+    }
     sidecar.clock.advance(flushIntervalMs);
     const start_time = new Date().toISOString();
     await client.send(
@@ -138,7 +148,7 @@ describe('what is shipped', () => {
     requirePeers(context, 'promtool');
     expect(await run('promtool', ['check', 'config', join(folder, 'prometheus.yaml')])).toMatchObject({
       code: 0,
-      output: expect.stringContaining('9 rules found') as string,
+      output: expect.stringContaining('10 rules found') as string,
     });
     const { mixer } = await startFedMixer();
     const { output } = await run('promtool', ['check', 'metrics'], await page(mixer));

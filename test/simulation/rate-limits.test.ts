@@ -45,6 +45,25 @@ describe('B14: a RateLimit', () => {
     expect(mesh.share(10, { host: 'reviews' })).toEqual({ v1: 5, RL: 5 });
   });
 
+  test.each(['', ', scope: GLOBAL, onUnavailable: failClosed'])(
+    'is about methods and paths, whatever the query is%s',
+    async (rest) => {
+      const paths = 'paths: [{ exact: /a.b }, { prefix: /find/ }, { regex: "/[0-9]+" }], methods: [POST, PUT]';
+      const mesh = await start(rateLimit(`{ host: reviews, ${paths}, requests: 1, interval: 60s${rest} }`));
+      const flagOf = (path: string, method = 'POST') => mesh.call({ host: 'reviews', path, method }).flag;
+      // Without a mixer the first request of a global limit is one too many.
+      const first = rest === '' ? '-' : 'RL';
+      expect([flagOf('/a.b?x'), flagOf('/a.b'), flagOf('/find/x', 'PUT'), flagOf('/7?x=/y')]).toEqual([
+        first,
+        'RL',
+        'RL',
+        'RL',
+      ]);
+      expect(['/aXb', '/a.b/', '/find', '/7x', '/'].map((path) => flagOf(path))).toEqual(['-', '-', '-', '-', '-']);
+      expect(flagOf('/a.b', 'GET')).toBe('-');
+    },
+  );
+
   test('tells every client how much is left, and when there is more', async () => {
     const mesh = await start(rateLimit('{ host: reviews, requests: 2, interval: 30s }'));
     const headers = [1, 2, 3].map(() => {

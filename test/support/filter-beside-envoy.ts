@@ -16,7 +16,7 @@ import { requirePeers } from './peers.ts';
 import { unusedPort } from './unused-port.ts';
 
 export interface FilterInput {
-  readonly filter: HttpFilter;
+  readonly filters: readonly HttpFilter[];
   /** Default everything goes to the cluster `application`. */
   readonly routes?: RouteConfiguration;
   readonly clusters?: readonly Cluster[];
@@ -70,14 +70,14 @@ const startInEnvoy: StartFilter = async (input) => {
 };
 
 async function resourcesOf(
-  { filter, routes = routeConfiguration([routeTo('application')]), clusters = [] }: FilterInput,
+  { filters, routes = routeConfiguration([routeTo('application')]), clusters = [] }: FilterInput,
   port: number,
 ): Promise<{ listener: Listener; clusters: Cluster[] }> {
   const backend = closeAfterTest(await Backend.start());
   const router = { '@type': typeUrlOf('envoy.extensions.filters.http.router.v3.Router') };
   const manager = {
     normalize_path: true,
-    http_filters: [filter, { name: 'envoy.filters.http.router', typed_config: router }],
+    http_filters: [...filters, { name: 'envoy.filters.http.router', typed_config: router }],
   };
   const listener = httpListener({ port, routes, manager, direction: 'INBOUND' });
   return { listener, clusters: [staticCluster('application', [backend.port]), ...clusters] };

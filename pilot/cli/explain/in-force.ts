@@ -50,9 +50,19 @@ function describeFilter(config: FilterConfig, happened: Pick<Trace, 'response' |
     }
     case 'ext_authz_per_route':
       return { what: 'authorization', how: config.isDisabled ? 'nobody is asked' : 'a service is asked' };
+    case 'custom_response':
+      return { what: 'refusals', how: describeResponses(config) };
     case 'rbac':
       return { what: 'check rules', how: describeRbac(config) };
   }
+}
+
+function describeResponses({ responses }: FilterConfig & { kind: 'custom_response' }): string {
+  const parts = responses.map(({ conditions, status }) => {
+    const policy = conditions.find(({ key }) => key.endsWith('effective_policy_id'))?.value ?? 'whom no rule allows';
+    return `${policy}: ${status ?? 403}`;
+  });
+  return parts.join('; ');
 }
 
 function describeRbac({ rules, shadowRules }: FilterConfig & { kind: 'rbac' }): string {

@@ -3,6 +3,7 @@ import { checkReferences, MeshIndex } from '../../../crds/references.ts';
 import { checkRule, errorsOf, unsupportedOf, warningsOf } from '../support.ts';
 
 const ofMatch = (match: object): object => checkRule({ match: [match] });
+const ofTime = (time: object): object => ofMatch({ time });
 const ofList = (list: object): object => ofMatch({ lists: [{ attribute: 'source.ip', ...list }] });
 
 describe('a CheckRule', () => {
@@ -12,7 +13,10 @@ describe('a CheckRule', () => {
       'for workloads with labels',
       checkRule({ host: undefined, selector: { matchLabels: { app: 'a' } }, action: 'ALLOW' }),
     ],
-    ['that asks a provider', checkRule({ action: 'CUSTOM', provider: 'a', match: [{ ports: [8080] }] })],
+    [
+      'that asks a provider',
+      checkRule({ action: 'CUSTOM', provider: 'a', match: [{ ports: [8080], methods: ['GET'] }] }),
+    ],
     ['that only counts', checkRule({ mode: 'SHADOW' })],
     [
       'of sources',
@@ -38,6 +42,22 @@ describe('a CheckRule', () => {
         withoutHeaders: { 'x-debug': {} },
       }),
     ],
+    [
+      'with an answer of its own',
+      checkRule({ denyWith: { status: 302, message: 'a'.repeat(4096), headers: { Location: '/login?a=%20b' } } }),
+    ],
+    [
+      'of a time',
+      ofTime({
+        notBefore: '2026-01-31T18:00:00+01:00',
+        notAfter: '2026-02-01T00:00:00.25Z',
+        days: ['MON', 'SUN'],
+        from: '22:00',
+        to: '06:30',
+        timeZone: 'Europe/Berlin',
+      }),
+    ],
+    ['to the end of the day', ofTime({ from: '00:00', to: '24:00' })],
     ['of listed addresses', ofList({ values: ['10.0.0.1', '10.1.0.0/16'] })],
     ['of a file', ofList({ attribute: 'header:x-user', file: 'users.txt', refreshInterval: '5s', not: true })],
     ['of a URL', ofList({ attribute: 'path', url: 'https://lists.example.com/paths' })],
@@ -56,12 +76,72 @@ describe('a CheckRule', () => {
       checkRule({ action: 'CUSTOM', provider: 'a', mode: 'SHADOW' }),
       'spec.mode: must be ENFORCE where action is CUSTOM',
     ],
-    [
-      'that asks about some requests',
-      checkRule({ action: 'CUSTOM', provider: 'a', match: [{ ports: [80], methods: ['GET'] }] }),
-      'spec.match[0].methods: is not supported where action is CUSTOM, only ports',
-    ],
     ['with another status', checkRule({ status: 429 }), expect.stringContaining('spec.status: ')],
+    [
+      'with an answer that is none',
+      checkRule({ denyWith: { status: 200 } }),
+      expect.stringContaining('spec.denyWith.status: '),
+    ],
+    [
+      'with an empty answer',
+      checkRule({ denyWith: {} }),
+      'spec.denyWith: must have one of status, message and headers',
+    ],
+    [
+      'with an answer where the provider has one',
+      checkRule({ action: 'CUSTOM', provider: 'a', denyWith: { status: 404 } }),
+      'spec.denyWith: has no effect on CUSTOM: the provider says what is answered',
+    ],
+    [
+      'with a long answer',
+      checkRule({ denyWith: { message: '\u00fc'.repeat(2049) } }),
+      'spec.denyWith.message: must have at most 4096 bytes, got 4098',
+    ],
+    [
+      'with an answer in two lines of head',
+      checkRule({ denyWith: { headers: { link: 'a\r\nb' } } }),
+      'spec.denyWith.headers.link: must be one line of text',
+    ],
+    [
+      'with a length of its own',
+      checkRule({ denyWith: { headers: { 'Content-Length': '1' } } }),
+      'spec.denyWith.headers.Content-Length: is not up to a rule',
+    ],
+    ['of no time', ofTime({}), 'spec.match[0].time: must have at least one'],
+    ['of no day', ofTime({ days: [] }), 'spec.match[0].time.days: must have at least one'],
+    ['of a day that is none', ofTime({ days: ['MONDAY'] }), expect.stringContaining('spec.match[0].time.days[0]: ')],
+    [
+      'of a moment that is none',
+      ofTime({ notBefore: '2026-02-30T00:00:00Z' }),
+      expect.stringContaining('spec.match[0].time.notBefore: must be a moment such as'),
+    ],
+    [
+      'of a day without a zone',
+      ofTime({ notAfter: '2026-02-03' }),
+      expect.stringContaining('must be a moment such as'),
+    ],
+    [
+      'of a time that is over before it begins',
+      ofTime({ notBefore: '2026-02-02T00:00:00Z', notAfter: '2026-02-02T01:00:00+01:00' }),
+      'spec.match[0].time.notAfter: must be after notBefore',
+    ],
+    ['from an hour that is none', ofTime({ from: '24:00' }), expect.stringContaining('from 00:00 to 23:59')],
+    ['to an hour that is none', ofTime({ to: '9:00' }), expect.stringContaining('from 00:00 to 24:00')],
+    [
+      'of a moment of the day',
+      ofTime({ from: '09:00', to: '09:00' }),
+      'spec.match[0].time.to: must be another time than from',
+    ],
+    [
+      'of an unknown zone',
+      ofTime({ from: '09:00', timeZone: 'Mars/Olympus' }),
+      expect.stringContaining('spec.match[0].time.timeZone: must be a time zone such as Europe/Berlin'),
+    ],
+    [
+      'of a zone for nothing',
+      ofTime({ notAfter: '2026-02-02T00:00:00Z', timeZone: 'UTC' }),
+      'spec.match[0].time.timeZone: has no effect without days, from and to',
+    ],
     ['for nobody', checkRule({ host: undefined }), 'spec: must have one of host and selector'],
     ['for two', checkRule({ selector: { matchLabels: { a: 'b' } } }), 'spec: must have one of host and selector'],
     ['for a wildcard', checkRule({ host: '*.a.com' }), expect.stringContaining('spec.host: must be a domain name')],

@@ -7,6 +7,7 @@ describe('a RateLimit', () => {
     ['of a host', {}],
     ['of routes', { routes: ['search', 'find'] }],
     ['of header values', { headers: { 'x-tenant': { exact: 'a' }, 'x-any': {}, 'x-re': { regex: 'a.*' } } }],
+    ['of methods and paths', { methods: ['POST'], paths: [{ exact: '/a' }, { prefix: '/b' }, { regex: '/c/\\d+' }] }],
     ['of a source workload', { sourceLabels: { app: 'web', version: 'v1' } }],
     ['with a burst, that only counts', { burst: 20, mode: 'SHADOW' }],
     ['of the finest interval', { interval: '50ms' }],
@@ -37,6 +38,10 @@ describe('a RateLimit', () => {
     ['of an interval that is none', { interval: 'soon' }, expect.stringContaining('spec.interval: ')],
     ['with a burst below its requests', { burst: 9 }, 'spec.burst: must be at least requests, 10, got 9'],
     ['of a route without a name', { routes: [''] }, 'spec.routes[0]: must be the name of a route, got ""'],
+    ['of no method', { methods: [] }, 'spec.methods: must have at least one'],
+    ['of a method that is none', { methods: ['get'] }, 'spec.methods[0]: must be a method such as GET, got "get"'],
+    ['of a path without a slash', { paths: [{ exact: 'a' }] }, 'spec.paths[0]: must begin with /'],
+    ['of a query', { paths: [{ prefix: '/a?b' }] }, expect.stringContaining('without its query')],
     ['of a header in upper case', { headers: { 'X-A': {} } }, 'spec.headers.X-A: must be lower case'],
     [
       'of two values of a header',

@@ -25,7 +25,10 @@ describe('a format string', () => {
       ],
     ],
     ['%NOBODY%', ['has the variable %NOBODY%, which is not supported']],
-    ['%DYNAMIC_METADATA(a:b)%', ['has the variable %DYNAMIC_METADATA%, which is not supported']],
+    ...['', 'a', 'a:', ':b', 'a:b:c'].map((argument): [string, string[]] => [
+      `%DYNAMIC_METADATA(${argument})%`,
+      [`must have a namespace and one key in %DYNAMIC_METADATA(NAMESPACE:KEY)%, got "${argument}"`],
+    ]),
     ['%__PROTO__%', ['has the variable %__PROTO__%, which is not supported']],
     ['%REQ%', ['must name one or two headers in %REQ(NAME?ALTERNATIVE)%, got ""']],
     ['%REQ()%', ['must name one or two headers in %REQ(NAME?ALTERNATIVE)%, got ""']],
@@ -45,7 +48,7 @@ describe('a format string', () => {
       (variable): [string, string[]] => [
         `%${variable}:3%`,
         [
-          `has %${variable.split('(')[0]}% with a maximal length, which only REQ, RESP, TRAILER and ENVIRONMENT may have`,
+          `has %${variable.split('(')[0]}% with a maximal length, which only REQ, RESP, TRAILER, DYNAMIC_METADATA and ENVIRONMENT may have`,
         ],
       ],
     ),

@@ -49,7 +49,7 @@ function startFilter(start: StartFilter, { config = {}, port, cluster = {} }: Gi
     ...config,
   };
   return start({
-    filter: { name, typed_config },
+    filters: [{ name, typed_config }],
     routes,
     clusters: [staticCluster('authz', [port], { ...http2, ...cluster })],
   });

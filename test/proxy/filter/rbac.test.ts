@@ -33,7 +33,7 @@ interface Setting {
 
 async function startRbac(start: StartFilter, rbac: Rbac): Promise<Setting> {
   const typed_config = { '@type': typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBAC'), ...rbac };
-  const { ask, stats } = await start({ filter: { name, typed_config }, routes });
+  const { ask, stats } = await start({ filters: [{ name, typed_config }], routes });
   return { ask, stats: () => stats('http.test.rbac.') };
 }
 

@@ -100,6 +100,32 @@ describe('statistics of Envoy', () => {
       { envoy_http_conn_manager_prefix: 'outbound_0.0.0.0_15001' },
     ],
     [
+      'http.inbound_0.0.0.0_80.rbac.deny_rules.policy.shop/a.policy.b.0.shadow_denied',
+      'envoy_http_rbac_policy_shadow_denied',
+      {
+        envoy_rbac_policy_name: 'shop/a.policy.b.0',
+        envoy_rbac_http_prefix: 'deny_rules',
+        envoy_http_conn_manager_prefix: 'inbound_0.0.0.0_80',
+      },
+    ],
+    [
+      'http.inbound_0.0.0.0_80.rbac.custom_rules.authz.denied',
+      'envoy_http_rbac_denied',
+      { envoy_rbac_http_prefix: 'custom_rules.authz', envoy_http_conn_manager_prefix: 'inbound_0.0.0.0_80' },
+    ],
+    [
+      'http.x.rbac.policy.a.allowed',
+      'envoy_http_rbac_policy_allowed',
+      { envoy_rbac_policy_name: 'a', envoy_http_conn_manager_prefix: 'x' },
+    ],
+    ['http.x.rbac.allowed', 'envoy_http_rbac_allowed', { envoy_http_conn_manager_prefix: 'x' }],
+    [
+      'http.x.ext_authz.my.authz.failure_mode_allowed',
+      'envoy_http_ext_authz_failure_mode_allowed',
+      { envoy_ext_authz_prefix: 'my.authz', envoy_http_conn_manager_prefix: 'x' },
+    ],
+    ['http.x.ext_authz.ok', 'envoy_http_ext_authz_ok', { envoy_http_conn_manager_prefix: 'x' }],
+    [
       'http.ingress.rds.local_route.update_success',
       'envoy_http_rds_local_route_update_success',
       { envoy_http_conn_manager_prefix: 'ingress' },

@@ -1,0 +1,38 @@
+/**
+ * Envoy's dynamic metadata of one request or connection: what filters found out, for other filters and for access logs.
+ * What is set was made with the configuration and is only referred to here.
+ */
+export interface MetadataEntry {
+  /** As a rule the name of a kind of filter. */
+  readonly namespace: string;
+  readonly values: ReadonlyMap<string, string>;
+}
+
+export class DynamicMetadata {
+  readonly #entries: MetadataEntry[] = [];
+
+  /** Of two values for one key the later one holds. */
+  set(entry: MetadataEntry): void {
+    this.#entries.push(entry);
+  }
+
+  get(namespace: string, key: string): string | undefined {
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const entry = this.#entries[i];
+      const value = entry?.namespace === namespace ? entry.values.get(key) : undefined;
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  }
+
+  /** All of a namespace. */
+  valuesOf(namespace: string): Record<string, string> {
+    const entries = this.#entries.filter((entry) => entry.namespace === namespace);
+    return Object.fromEntries(entries.flatMap(({ values }) => [...values]));
+  }
+
+  /** Makes it as new. */
+  reset(): void {
+    if (this.#entries.length > 0) this.#entries.length = 0;
+  }
+}
