@@ -28,12 +28,17 @@ export interface SchemaFaults {
 const harmlessKeywords: ReadonlySet<string> = new Set(['boolean', 'minimum', 'maximum', 'exclusiveMinimum']);
 
 export class SchemaValidator {
-  readonly #schema: unknown;
-  readonly #validator: Validator;
+  readonly #schema: TSchema;
+  #compiled: Validator | undefined = undefined;
 
   constructor(schema: TSchema) {
     this.#schema = schema;
-    this.#validator = Compile(schema);
+  }
+
+  /** Compiled when it is first asked: a command meets two or three of the kinds. */
+  get #validator(): Validator {
+    this.#compiled ??= Compile(this.#schema);
+    return this.#compiled;
   }
 
   /** Every fault of `value`, which the user knows as `rootPath`. */
