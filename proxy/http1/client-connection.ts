@@ -357,6 +357,9 @@ export class ClientConnection implements SocketHandler {
       head.minorVersion === 1 ? !connectionHas(headers, 'close') : connectionHas(headers, 'keep-alive');
     // 204 has no body (RFC 9110 §15.3.5): one that comes all the same must not be read as the next response.
     if (head.status === 204 && announcesBody(headers)) this.#isKeptAlive = false;
+    // Behind a protocol that they did not grant not all servers read on: node:http leaves a request whose method it does
+    // not know unanswered, for ever. Envoy does not use such a connection again either.
+    if (this.#upgrade !== '') this.#isKeptAlive = false;
     if (headers.hasKnown(Known.keepAlive)) this.#readKeepAlive(headers.knownValue(Known.keepAlive) ?? '');
     removeHopByHop(headers);
     this.#body.begin(head.contentLength);

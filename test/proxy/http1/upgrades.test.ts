@@ -1,3 +1,4 @@
+import http from 'node:http';
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
@@ -102,17 +103,41 @@ describe('a request that asks for another protocol', () => {
     expect(client.text).toContain(' 101 ');
   });
 
-  test('and gets another status has an ordinary response, and the connection goes on', async () => {
+  test('and gets another status has an ordinary response, and the client’s connection goes on', async () => {
+    const { client, nextPeer, proxy } = await start();
+    client.send(request);
+    (await nextPeer()).send(okResponse);
+    expect((await client.untilResponses(1))[0]?.startLine).toBe('HTTP/1.1 200 OK');
+    client.send('GET /next HTTP/1.1\r\nhost: a\r\n\r\n');
+    (await nextPeer(1)).send(okResponse);
+    expect(await client.untilResponses(2)).toHaveLength(2);
+    expect(proxy.stat(upgradesActive)).toBe(0);
+  });
+
+  test.each([
+    ['a body', okResponse],
+    ['none', 'HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n'],
+  ])('and gets another status, with %s, is the last on its upstream connection', async (_, answer) => {
     const { client, nextPeer, proxy } = await start();
     client.send(request);
     const peer = await nextPeer();
-    peer.send(okResponse);
-    expect((await client.untilResponses(1))[0]?.startLine).toBe('HTTP/1.1 200 OK');
-    client.send('GET /next HTTP/1.1\r\nhost: a\r\n\r\n');
-    await until(() => peer.received.includes('GET /next'));
-    peer.send(okResponse);
-    expect(await client.untilResponses(2)).toHaveLength(2);
-    expect(proxy.stat(upgradesActive)).toBe(0);
+    peer.send(answer);
+    await client.untilResponses(1);
+    await until(() => peer.isEnded);
+    expect(peer.raw).toBe('');
+    client.destroy();
+    await proxy.untilQuiet();
+  });
+
+  test('leaves no server behind that does not read on: what comes next is answered by node:http too', async () => {
+    const server = http.createServer((_, response) => response.end('ok'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closeAfterTest({ close: () => (server.closeAllConnections(), server.close()) });
+    const { port } = server.address() as net.AddressInfo;
+    const { client } = await start({ upstreamPorts: [port] });
+    client.send(`${request}UNKNOWN / HTTP/1.1\r\nhost: a\r\n\r\n`);
+    const responses = await client.untilResponses(2);
+    expect(responses.map(({ startLine }) => startLine)).toEqual(['HTTP/1.1 200 OK', 'HTTP/1.1 400 Bad Request']);
   });
 
   test.each([
@@ -170,8 +195,9 @@ describe('bytes that a client sends before the 101', () => {
     await turns(5);
     expect(peer.raw).toBe('');
     peer.send(okResponse);
-    await until(() => peer.raw !== '');
-    expect(peer.raw).toBe('GET /smuggled HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: http\r\n\r\n');
+    const { received } = await nextPeer(1);
+    expect(received).toBe('GET /smuggled HTTP/1.1\r\nhost: a\r\nx-forwarded-proto: http\r\n\r\n');
+    expect(peer.raw).toBe('');
   });
 });
 

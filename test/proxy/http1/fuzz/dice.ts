@@ -1,3 +1,5 @@
+import type { FuzzInput } from './fuzz-run.ts';
+
 /** Choices at random, the same for the same source. */
 export class Dice {
   /** Uniform in [0, 1). */
@@ -21,6 +23,10 @@ export class Dice {
     const value = values[this.below(values.length)];
     if (value === undefined) throw new Error('nothing to choose from');
     return value;
+  }
+
+  cut(text: string): FuzzInput {
+    return { text, pieces: this.pieces(text) };
   }
 
   /** Cuts a message: whole, in two anywhere, in a few pieces, or, when it is short, byte by byte. */

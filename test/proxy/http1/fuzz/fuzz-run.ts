@@ -4,6 +4,8 @@ export interface FuzzPlan {
   readonly inputs: number;
   /** The same seed gives the same inputs. */
   readonly seed: number;
+  /** The first input that is tried; default 0. Those before it are made, but not sent. */
+  readonly from?: number;
   /** Called after every input. */
   readonly onInput?: (done: number) => void;
 }
@@ -22,21 +24,26 @@ export interface Verdict {
   readonly forwarded: number;
   /** Undefined when all readers agree. */
   readonly finding: string | undefined;
-  /** Why nothing can be compared, where it is known what another reader does. */
-  readonly excuse?: string;
+}
+
+/** What is sent, and the pieces in which it is sent. */
+export interface FuzzInput {
+  readonly text: string;
+  readonly pieces: readonly string[];
 }
 
 /** Tries one input after the other. What throws is a finding too, and the last: whatever hung, hangs still. */
 export async function runInputs(
-  { inputs, seed, onInput }: FuzzPlan,
-  next: () => string,
-  judge: (input: string) => Promise<Verdict>,
+  { inputs, seed, from = 0, onInput }: FuzzPlan,
+  next: () => FuzzInput,
+  judge: (input: FuzzInput) => Promise<Verdict>,
 ): Promise<FuzzResult> {
   const findings: string[] = [];
   let forwarded = 0;
   for (let i = 0; i < inputs && findings.length < maxFindings; i++) {
     const input = next();
-    const where = `input ${i} of seed ${seed}, ${JSON.stringify(input)}`;
+    if (i < from) continue;
+    const where = `input ${i} of seed ${seed}, ${JSON.stringify(input.text)}`;
     try {
       const verdict = await judge(input);
       forwarded += verdict.forwarded;

@@ -1,7 +1,7 @@
-/** What the fuzzer of requests excuses, and that it excuses nothing else. */
+/** That the fuzzer of requests compares what comes behind upgrades too, and says who waits when nothing comes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { head } from '../request-case.ts';
-import { RequestHarness } from './request-fuzz.ts';
+import { RequestHarness, describeWait } from './request-fuzz.ts';
 
 let harness: RequestHarness;
 
@@ -11,24 +11,21 @@ beforeAll(async () => {
 afterAll(() => harness.close());
 
 const upgrade = head('GET / HTTP/1.1', 'Host: a', 'Connection: upgrade', 'Upgrade: websocket');
+/** node:http, which does not know it, refuses it, but behind an upgrade that it did not grant it ignores it. */
+const unknown = head('get / HTTP/1.1', 'Host: a');
 const judge = (...requests: readonly string[]) => harness.judge(requests.join(''), [requests.join('')]);
 
 describe('behind an upgrade that is not granted', () => {
-  it('a method that node:http does not know is excused by name, and soon', async () => {
-    const startMs = performance.now();
-    const verdict = await judge(upgrade, head('get / HTTP/1.1', 'Host: a'));
-    expect(verdict).toEqual({
+  it.each([1, 5])('%i requests whose method the backend does not know are answered', async (count) => {
+    expect(await judge(upgrade, ...Array.from({ length: count }, () => unknown))).toEqual({
       forwarded: 0,
       finding: undefined,
-      excuse: 'node:http stops reading behind an upgrade that it does not grant',
     });
-    // The proxy gives such a client up after 3 s.
-    expect(performance.now() - startMs).toBeLessThan(2_500);
   });
 
-  it('however many such requests follow', async () => {
-    const unknown = head('get / HTTP/1.1', 'Host: a');
-    expect(await judge(upgrade, unknown, unknown, unknown, unknown)).toMatchObject({ excuse: expect.any(String) });
+  it('so are those of the next client', async () => {
+    expect(await judge(upgrade)).toEqual({ forwarded: 1, finding: undefined });
+    expect(await judge(unknown)).toEqual({ forwarded: 0, finding: undefined });
   });
 
   it('a method that it knows is read and compared', async () => {
@@ -37,7 +34,19 @@ describe('behind an upgrade that is not granted', () => {
   });
 });
 
-it('without an upgrade nothing is excused', async () => {
-  const verdict = await judge(head('GET / HTTP/1.1', 'Host: a'), head('get / HTTP/1.1', 'Host: a'));
-  expect(verdict.excuse).toBeUndefined();
+describe('when a client waits in vain', () => {
+  it.each([
+    [{}, 'the proxy has no request and does not close'],
+    [
+      { 'http.test.downstream_rq_active': 1, 'cluster.backend.upstream_rq_pending_active': 1 },
+      'the proxy waits for a connection to the backend, for 1 requests',
+    ],
+    [
+      { 'http.test.downstream_rq_active': 1, 'cluster.backend.upstream_rq_active': 1 },
+      'the proxy waits for the backend, which read last GET /',
+    ],
+    [{ 'http.test.downstream_rq_active': 1 }, 'the proxy has 1 requests, and none of them waits for the backend'],
+  ])('the finding says who waits for whom: %j', (gauges: Readonly<Record<string, number>>, said) => {
+    expect(describeWait((name) => gauges[name] ?? 0, 'GET /')).toBe(said);
+  });
 });

@@ -3,7 +3,7 @@
  * the bytes that came there, and what llhttp reads from the client's bytes must be the same requests.
  */
 import { METHODS, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { routeConfiguration, routeTo, staticCluster } from '../../../support/envoy-json.ts';
 import { type FinishedStream, ProxyParts } from '../../../support/proxy-parts.ts';
 import { RawClient } from '../../../support/raw-client.ts';
@@ -13,7 +13,7 @@ import { malformedRequests } from '../malformed-requests.ts';
 import { wellFormedRequests } from '../well-formed-requests.ts';
 import { Dice } from './dice.ts';
 import { endToEndHeaders } from './end-to-end-headers.ts';
-import { type FuzzPlan, type FuzzResult, type Verdict, runInputs } from './fuzz-run.ts';
+import { type FuzzInput, type FuzzPlan, type FuzzResult, type Verdict, runInputs } from './fuzz-run.ts';
 import { type ReadRequest, createRecordingServer, readWithLlhttp } from './llhttp-reader.ts';
 import { MessageGrammar } from './message-grammar.ts';
 import { mutatedCorpus } from './message-mutator.ts';
@@ -43,13 +43,8 @@ const framingFaults = new Set([
   'HPE_INVALID_CONTENT_LENGTH',
 ]);
 
-/** Behind these node:http hands the connection over and reads no more requests from it. */
+/** Behind these node:http may hand the connection over and read no more requests from it. */
 const handsOver = /\r\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee][ \t]*:|CONNECT/;
-
-/** node:http reads on behind an upgrade that it does not grant, but not when it does not know the next method. */
-const stopsBehindUpgrade = 'node:http stops reading behind an upgrade that it does not grant';
-/** It reads what is there within a millisecond. */
-const stoppedAfterMs = 500;
 
 /** Half of the inputs are the corpus damaged, half are built from the grammar. */
 export async function fuzzRequests(plan: FuzzPlan): Promise<FuzzResult> {
@@ -57,8 +52,8 @@ export async function fuzzRequests(plan: FuzzPlan): Promise<FuzzResult> {
   const dice = new Dice(seededRandom(plan.seed));
   const grammar = new MessageGrammar(dice);
   try {
-    const next = (): string => (dice.once(2) ? mutatedCorpus(corpus, dice) : grammar.requests());
-    return await runInputs(plan, next, (input) => harness.judge(input, dice.pieces(input)));
+    const next = (): FuzzInput => dice.cut(dice.once(2) ? mutatedCorpus(corpus, dice) : grammar.requests());
+    return await runInputs(plan, next, ({ text, pieces }) => harness.judge(text, pieces));
   } finally {
     await harness.close();
   }
@@ -71,16 +66,15 @@ export class RequestHarness {
   readonly #received: ReadRequest[];
   /** What llhttp refused of them. */
   readonly #refused: string[] = [];
-  /** The backend's connections. */
-  readonly #sockets = new Set<Socket>();
+  /** The request that the backend read last, of whatever input. */
+  #lastRead = 'nothing';
 
   private constructor(backend: Server, proxy: ProxyParts, received: ReadRequest[]) {
     this.#backend = backend;
     this.#proxy = proxy;
     this.#received = received;
-    backend.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
+    backend.on('request', ({ method, url, rawHeaders }) => {
+      this.#lastRead = `${method} ${url} ${JSON.stringify(rawHeaders)}`;
     });
     backend.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       // A request that the proxy itself gave up half-way is not malformed.
@@ -109,8 +103,7 @@ export class RequestHarness {
   }
 
   async judge(input: string, pieces: readonly string[]): Promise<Verdict> {
-    const believed = await this.#send(pieces, handsOver.test(input));
-    if (believed === undefined) return { forwarded: 0, finding: undefined, excuse: stopsBehindUpgrade };
+    const believed = await this.#send(pieces);
     const received = [...this.#received];
     // llhttp knows a list of methods, and a proxy forwards any.
     const isKnown = this.#proxy.finished.every(({ method, host }) => host === undefined || METHODS.includes(method));
@@ -136,46 +129,40 @@ export class RequestHarness {
     return this.#proxy.faults.length > 0 ? `a handler threw (${String(this.#proxy.faults[0])})` : undefined;
   }
 
-  /**
-   * Sends the pieces and FIN, waits for the end, and returns what the proxy believes it forwarded completely; undefined
-   * when the backend stopped reading, which nobody else is to blame for.
-   */
-  async #send(pieces: readonly string[], mayStop: boolean): Promise<FinishedStream[] | undefined> {
+  /** Sends the pieces and FIN, waits for the end, and returns what the proxy believes it forwarded completely. */
+  async #send(pieces: readonly string[]): Promise<FinishedStream[]> {
     this.#received.length = this.#refused.length = this.#proxy.finished.length = 0;
     const client = await RawClient.connect(this.#proxy.port());
     await client.sendPieces(pieces);
     client.end();
-    if (mayStop && (await this.#isStopped(client))) return undefined;
-    await client.untilOver();
+    await until(
+      () => client.isOver,
+      () => `the end of the connection, got ${JSON.stringify(client.text.slice(0, 2_000))}; ${this.#whoWaits()}`,
+    );
     client.destroy();
-    await this.#untilIdle();
+    await until(
+      () => this.#proxy.stat('http.test.downstream_rq_active') === 0,
+      () => `the end of the stream; ${this.#whoWaits()}`,
+    );
     return this.#proxy.finished.filter(
       ({ host, status, flag }) => host !== undefined && status === 200 && flag === '-',
     );
   }
 
-  /** Whether the backend has stopped reading. Then its connections are closed, and nothing is left of the requests. */
-  async #isStopped(client: RawClient): Promise<boolean> {
-    const endMs = performance.now() + stoppedAfterMs;
-    await until(() => client.isOver || performance.now() > endMs);
-    if (client.isOver) return false;
-    const over = this.#proxy.finished.length;
-    // Of a client that has sent FIN a proxy hears nothing more; of the backend it does.
-    await until(() => {
-      for (const socket of this.#sockets) socket.destroy();
-      return client.isOver && this.#proxy.stat('http.test.downstream_rq_active') === 0;
-    });
-    client.destroy();
-    if (!METHODS.includes(this.#proxy.finished[over]?.method ?? 'GET')) return true;
-    throw new Error('waited in vain: the end of the connection');
+  #whoWaits(): string {
+    return describeWait((name) => this.#proxy.stat(name) ?? 0, this.#lastRead);
   }
+}
 
-  #untilIdle(): Promise<void> {
-    return until(
-      () => this.#proxy.stat('http.test.downstream_rq_active') === 0,
-      () => 'the end of the stream',
-    );
-  }
+/** Who waits for whom while a client waits for the end of its connection. */
+export function describeWait(gauge: (name: string) => number, lastRead: string): string {
+  const active = gauge('http.test.downstream_rq_active');
+  const pending = gauge('cluster.backend.upstream_rq_pending_active');
+  const asked = gauge('cluster.backend.upstream_rq_active');
+  if (active === 0) return 'the proxy has no request and does not close';
+  if (pending > 0) return `the proxy waits for a connection to the backend, for ${pending} requests`;
+  if (asked > 0) return `the proxy waits for the backend, which read last ${lastRead}`;
+  return `the proxy has ${active} requests, and none of them waits for the backend`;
 }
 
 /** One request in the words of all readers: the target in origin form. */

@@ -12,7 +12,7 @@ import { head } from '../request-case.ts';
 import { responseCases } from '../response-cases.ts';
 import { Dice } from './dice.ts';
 import { endToEndHeaders } from './end-to-end-headers.ts';
-import { type FuzzPlan, type FuzzResult, type Verdict, runInputs } from './fuzz-run.ts';
+import { type FuzzInput, type FuzzPlan, type FuzzResult, type Verdict, runInputs } from './fuzz-run.ts';
 import { readResponseWithLlhttp } from './llhttp-reader.ts';
 import { MessageGrammar } from './message-grammar.ts';
 import { mutatedCorpus } from './message-mutator.ts';
@@ -30,10 +30,10 @@ export async function fuzzResponses(plan: FuzzPlan): Promise<FuzzResult> {
   const dice = new Dice(seededRandom(plan.seed));
   const grammar = new MessageGrammar(dice);
   try {
-    const next = (): string => (dice.once(2) ? mutatedCorpus(corpus, dice) : grammar.response());
-    const result = await runInputs(plan, next, (input) => {
-      answerWith(backend, dice.pieces(input));
-      return judge(proxy.port, input);
+    const next = (): FuzzInput => dice.cut(dice.once(2) ? mutatedCorpus(corpus, dice) : grammar.response());
+    const result = await runInputs(plan, next, ({ text, pieces }) => {
+      answerWith(backend, pieces);
+      return judge(proxy.port, text);
     });
     await proxy.untilQuiet();
     return result;
