@@ -1,6 +1,6 @@
 /** Four ways to take errors that come together, on the same traffic: what each costs in false alarms and in time. */
 import type { Look } from '../../mixer/canary/judge/counts.ts';
-import { betOnShare, logEValue, startShareBets } from '../../mixer/canary/judge/share-bets.ts';
+import { addErrorBets, logErrorEValue, startErrorBets } from '../../mixer/canary/judge/error-bets.ts';
 import { mean } from './bound.ts';
 import { createTraffic, type Scenario, steady } from './traffic.ts';
 
@@ -13,12 +13,10 @@ export interface Evidence {
 const shareBets: Evidence = {
   name: 'bets on the share (Heddle)',
   start: () => {
-    let bets = startShareBets();
-    return ({ primary, canary }) => {
-      const errors = primary.errors + canary.errors;
-      const share = canary.requests / (primary.requests + canary.requests);
-      if (errors > 0 && share > 0 && share < 1) bets = betOnShare(bets, canary.errors / errors, share);
-      return logEValue(bets);
+    let bets = startErrorBets();
+    return (look) => {
+      if (look.primary.requests > 0 && look.canary.requests > 0) bets = addErrorBets(bets, look, Math.log(100));
+      return logErrorEValue(bets);
     };
   },
 };
@@ -80,7 +78,7 @@ function alarms(scenario: Scenario, { start }: Evidence, releases: number): numb
     const traffic = createTraffic(scenario, seed + 1);
     const take = start();
     let second = 0;
-    while (second < 1800 && take(traffic.errors(second, 0.1)) < Math.log(100)) second++;
+    while (second < 1800 && take(traffic.errors(second, 0.1)) < Math.log(100) - 1e-9) second++;
     return second;
   });
 }

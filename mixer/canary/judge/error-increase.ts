@@ -13,7 +13,7 @@
  * together; the canary's are taken as independent of each other.
  */
 import type { Look } from './counts.ts';
-import { logMeanExp } from './logarithms.ts';
+import { logSumExp } from './logarithms.ts';
 
 export interface IncreaseEvidence {
   /** Per stake, ln of the wealth without the part of delta. */
@@ -23,9 +23,11 @@ export interface IncreaseEvidence {
 }
 
 const stakes: readonly number[] = Array.from({ length: 16 }, (_, i) => 0.98 * 0.02 ** (i / 15));
+/** Half of the wealth bets all it can, which is best where the canary does not err at all. */
+const logParts: readonly number[] = stakes.map((_, i) => Math.log(i === 0 ? 0.5 : 0.5 / (stakes.length - 1)));
 
 export function startIncreaseEvidence(): IncreaseEvidence {
-  return { logWealth: stakes.map(() => 0), canaryRequests: 0 };
+  return { logWealth: logParts, canaryRequests: 0 };
 }
 
 /** Both versions must have had requests. */
@@ -70,5 +72,5 @@ function slopeAt({ logWealth, canaryRequests }: IncreaseEvidence, increase: numb
 
 /** ln E against "the increase is `increase` or more". */
 export function logEAgainstIncrease({ logWealth, canaryRequests }: IncreaseEvidence, increase: number): number {
-  return logMeanExp(logWealth.map((log, i) => log + (stakes[i] ?? 0) * increase * canaryRequests));
+  return logSumExp(logWealth.map((log, i) => log + (stakes[i] ?? 0) * increase * canaryRequests));
 }

@@ -2,17 +2,18 @@
  * The judge of a release: counts in, evidence out. Pure: no clock and no I/O; the state is a small immutable JSON value
  * that survives any restart byte for byte.
  *
- * ONE alpha for the whole release. The evidence for a rollback is one wealth E, of which four fifths bet on errors and a
- * fifth on latency, in equal parts over the edges (all on errors where there is no baseline). A weighted mean of e-values is an e-value: a canary that is no worse in any of them ever sees E >= 1/alpha with probability <= alpha, over
- * all looks, steps and weights. A single metric decides when its own E reaches 1/alpha divided by its part.
+ * ONE alpha for the whole release. The evidence for a rollback is one wealth E, of which 95 % bet on errors and 5 % on
+ * latency, in equal parts over the edges (all on errors where there is no baseline): errors are few, slow requests many. A
+ * weighted mean of e-values is an e-value: a canary that is no worse in any of them ever sees E >= 1/alpha with probability
+ * <= alpha, over all looks, steps and weights. A single metric decides when its own E reaches 1/alpha divided by its part.
  */
 import { addTotals, type BothTotals, isSound, type Look, noTotals } from './counts.ts';
+import { addErrorBets, type ErrorBets, logErrorEValue, startErrorBets, startErrorStep } from './error-bets.ts';
 import { addIncreaseEvidence, type IncreaseEvidence, startIncreaseEvidence } from './error-increase.ts';
 import { addRatioEvidence, type RatioEvidence, startRatioEvidence } from './error-ratio.ts';
-import { addLatencyEvidence, freezeEdges, type LatencyEdge } from './latency.ts';
+import { addLatencyEvidence, freezeEdges, type LatencyEdge, logLatencyEValue, startLatencyStep } from './latency.ts';
 import { logSumExp } from './logarithms.ts';
 import { addSampleRatio, isMismatch, type SampleRatio, startSampleRatio } from './sample-ratio.ts';
-import { betOnShare, logEValue, type ShareBets, startEpoch, startShareBets } from './share-bets.ts';
 
 /** `spec.analysis` of a Canary, with its defaults filled in. */
 export interface JudgeConfig {
@@ -44,7 +45,7 @@ export interface JudgeState {
   /** Of the whole release, and since the last `nextStep`. */
   readonly counts: BothTotals;
   readonly stepCounts: BothTotals;
-  readonly errorBets: ShareBets;
+  readonly errorBets: ErrorBets;
   readonly latency: readonly LatencyEdge[];
   readonly ratio: RatioEvidence;
   readonly increase: IncreaseEvidence;
@@ -53,9 +54,9 @@ export interface JudgeState {
 }
 
 /** Changes when a state of before can no longer be read. */
-export const stateFormat = 1;
+export const stateFormat = 2;
 
-const errorsPart = 0.8;
+const errorsPart = 0.95;
 
 /**
  * `baseline` is the primary's latencies before the canary had requests: counts per bucket like `VersionCounts.buckets`.
@@ -69,7 +70,7 @@ export function createJudge(config: JudgeConfig, baseline: readonly number[] | u
     refusedLooks: 0,
     counts: noTotals,
     stepCounts: noTotals,
-    errorBets: startShareBets(),
+    errorBets: startErrorBets(),
     latency: freezeEdges(baseline ?? []),
     ratio: startRatioEvidence(config.maxErrorRatio),
     increase: startIncreaseEvidence(),
@@ -80,8 +81,9 @@ export function createJudge(config: JudgeConfig, baseline: readonly number[] | u
 
 /**
  * Takes in what came since the last look. Impossible counts (NaN, negative, more errors than requests) are left out as a
- * whole, and counted. Where only one version had requests there is nothing to compare; while the split is wrong, what
- * comes is counted but is no evidence.
+ * whole, and counted. Where only one version had requests there is nothing to compare. While the split is wrong, what comes
+ * may be evidence against the canary, but none for it: the versions then serve different users, and a fault is one for
+ * whoever meets it.
  */
 export function look(state: JudgeState, came: Look): JudgeState {
   if (!isSound(came)) return { ...state, refusedLooks: state.refusedLooks + 1 };
@@ -93,27 +95,34 @@ export function look(state: JudgeState, came: Look): JudgeState {
     sampleRatio: addSampleRatio(state.sampleRatio, came),
   };
   const isComparison = came.primary.requests > 0 && came.canary.requests > 0;
-  return isComparison && !isMismatch(counted.sampleRatio) ? weigh(counted, came) : counted;
+  if (!isComparison) return counted;
+  const suspected = addSuspicion(counted, came);
+  return isMismatch(counted.sampleRatio) ? suspected : addCertainty(suspected, came);
 }
 
-function weigh(state: JudgeState, came: Look): JudgeState {
-  const { maxErrorRatio, maxLatencyRatio } = state.config;
-  const weighed = {
+/** Against the canary. */
+function addSuspicion(state: JudgeState, came: Look): JudgeState {
+  const suspected = {
     ...state,
-    errorBets: betOnErrors(state.errorBets, came),
-    latency: state.latency.map((edge) => addLatencyEvidence(edge, maxLatencyRatio, came)),
-    ratio: addRatioEvidence(state.ratio, maxErrorRatio, came),
+    errorBets: addErrorBets(state.errorBets, came, logGoalOfErrors(state)),
+    latency: state.latency.map((edge) => addLatencyEvidence(edge, state.config.maxLatencyRatio, came)),
+  };
+  const logE = logEvidence(suspected);
+  return logE > state.peak.logE ? { ...suspected, peak: { logE, metric: mainMetric(suspected) } } : suspected;
+}
+
+/** About both, and for the canary. */
+function addCertainty(state: JudgeState, came: Look): JudgeState {
+  return {
+    ...state,
+    ratio: addRatioEvidence(state.ratio, state.config.maxErrorRatio, came),
     increase: addIncreaseEvidence(state.increase, came),
   };
-  const logE = logEvidence(weighed);
-  return logE > state.peak.logE ? { ...weighed, peak: { logE, metric: mainMetric(weighed) } } : weighed;
 }
 
-/** Of the errors of a look the canary's mean share, if it is no worse, is its share of the requests. */
-function betOnErrors(bets: ShareBets, { primary, canary }: Look): ShareBets {
-  const errors = primary.errors + canary.errors;
-  if (errors === 0) return bets;
-  return betOnShare(bets, canary.errors / errors, canary.requests / (primary.requests + canary.requests));
+/** Evidence of errors that decides by itself, a rounding beyond it. */
+function logGoalOfErrors({ config, latency }: JudgeState): number {
+  return -Math.log(config.alpha * (latency.length > 0 ? errorsPart : 1)) + 1e-9;
 }
 
 /** A new step: what a step needs is counted anew, the evidence stays. New weights may bring new faults: new bets begin. */
@@ -121,8 +130,8 @@ export function nextStep(state: JudgeState): JudgeState {
   return {
     ...state,
     stepCounts: noTotals,
-    errorBets: startEpoch(state.errorBets),
-    latency: state.latency.map((edge) => ({ ...edge, bets: startEpoch(edge.bets) })),
+    errorBets: startErrorStep(state.errorBets),
+    latency: state.latency.map(startLatencyStep),
   };
 }
 
@@ -138,10 +147,10 @@ function mainMetric(state: JudgeState): string {
 /** Per metric ln of its part of E. */
 function weightedEvidence({ errorBets, latency }: JudgeState): readonly Peak[] {
   const part = Math.log((1 - errorsPart) / Math.max(1, latency.length));
-  const errors = logEValue(errorBets) + (latency.length > 0 ? Math.log(errorsPart) : 0);
+  const errors = logErrorEValue(errorBets) + (latency.length > 0 ? Math.log(errorsPart) : 0);
   return [
     { metric: 'errors', logE: errors },
-    ...latency.map((edge) => ({ metric: latencyMetric(edge), logE: part + logEValue(edge.bets) })),
+    ...latency.map((edge) => ({ metric: latencyMetric(edge), logE: part + logLatencyEValue(edge) })),
   ];
 }
 

@@ -13,8 +13,9 @@
  * share q; the greater of the frozen share and the one of late is taken. Where all versions get slower, omega grows with them.
  */
 import { standardUpperBounds } from '../../../proxy/api/standard-metrics.ts';
+import { createBettors, stakesOf } from './bettors.ts';
 import type { Look, VersionCounts } from './counts.ts';
-import { betOnShare, type ShareBets, startShareBets } from './share-bets.ts';
+import { betOnShare, logEValue, renewEpoch, type ShareBets, startEpoch, startShareBets } from './share-bets.ts';
 
 export interface AboveEdge {
   readonly requests: number;
@@ -34,6 +35,7 @@ export interface LatencyEdge {
   readonly bets: ShareBets;
 }
 
+const bettors = createBettors([{ part: 1, ratio: 4, spread: 1 }], 0.1);
 const quantiles = [0.5, 0.9, 0.95, 0.99] as const;
 /** How many requests the baseline counts for, and how many of late are remembered. */
 const baselineRequests = 100;
@@ -64,7 +66,7 @@ function startEdge(quantile: number, index: number, baselineShare: number): Late
     primary: none,
     canary: none,
     recent: { requests: baselineRequests, above: baselineRequests * baselineShare },
-    bets: startShareBets(),
+    bets: startShareBets(bettors),
   };
 }
 
@@ -93,9 +95,23 @@ export function addLatencyEvidence(edge: LatencyEdge, maxLatencyRatio: number, l
     recent: remember(edge.recent, primary),
     bets:
       isComparison && odds !== undefined
-        ? betOnShare(edge.bets, canary.above / slow, oddsShare(odds, canary.requests, primary.requests))
+        ? bet(edge.bets, canary.above / slow, { mean: oddsShare(odds, canary.requests, primary.requests), count: slow })
         : edge.bets,
   };
+}
+
+function bet(bets: ShareBets, share: number, law: { readonly mean: number; readonly count: number }): ShareBets {
+  return betOnShare(renewEpoch(bets, bettors), { share, mean: law.mean }, stakesOf(bettors, law, 1));
+}
+
+/** New weights may bring new faults. */
+export function startLatencyStep(edge: LatencyEdge): LatencyEdge {
+  return { ...edge, bets: startEpoch(edge.bets, bettors) };
+}
+
+/** ln E. */
+export function logLatencyEValue({ bets }: LatencyEdge): number {
+  return logEValue(bets, bettors);
 }
 
 /** Undefined where even a canary that is above the edge with every request would be allowed. */

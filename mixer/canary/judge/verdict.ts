@@ -1,7 +1,7 @@
 /**
  * What the evidence allows, and why, in one sentence. In this order:
  *
- * 1. roll back, for good, once E has been >= 1/alpha;
+ * 1. roll back, for good, once E has been >= 1/alpha, whatever the split is;
  * 2. collect while the split is not what the weights say (sample ratio mismatch);
  * 3. collect while a version has had no requests in this step, or the canary fewer than `minRequests`: no data never decides;
  * 4. collect while E >= 1/sqrt(alpha): nothing grows while it is under suspicion;
@@ -14,11 +14,10 @@
 import type { BothTotals, Totals } from './counts.ts';
 import { logEAgainstIncrease, upperIncrease } from './error-increase.ts';
 import { estimateIncrease, estimateRatio, logEAgainstRatio, type RatioEstimate } from './error-ratio.ts';
-import type { AboveEdge, LatencyEdge } from './latency.ts';
+import { type AboveEdge, type LatencyEdge, logLatencyEValue } from './latency.ts';
 import { finiteExp } from './logarithms.ts';
-import { type JudgeState, latencyMetric, logEvidence, type Peak } from './judge.ts';
-import { isMismatch } from './sample-ratio.ts';
-import { logEValue } from './share-bets.ts';
+import { type JudgeState, latencyMetric, logEvidence } from './judge.ts';
+import { isMismatch, type SampleRatio } from './sample-ratio.ts';
 
 export type Rule =
   | 'evidence-against-canary'
@@ -103,14 +102,15 @@ function measure(state: JudgeState): Numbers {
 
 function decide(state: JudgeState, numbers: Numbers, next: NextMove): Reason {
   const { alpha } = state.config;
-  if (state.peak.logE >= Math.log(1 / alpha)) return rollBack(state.peak, numbers);
+  if (state.peak.logE >= Math.log(1 / alpha)) return rollBack(state, numbers);
   if (isMismatch(state.sampleRatio)) return mismatch(state);
   const lack = findLack(state, numbers);
   if (lack !== undefined) return lack;
   return next === 'step' ? step(state, numbers) : promote(state, numbers);
 }
 
-function rollBack({ logE, metric }: Peak, numbers: Numbers): Reason {
+function rollBack({ peak, sampleRatio }: JudgeState, numbers: Numbers): Reason {
+  const { logE, metric } = peak;
   const evidence = `E reached ${short(finiteExp(logE))} >= 1/alpha = ${short(numbers.threshold)}`;
   const slow = numbers.latency.find((edge) => metric === latencyMetric(edge));
   const what = slow === undefined ? describeErrors(numbers) : describeLatency(slow);
@@ -118,19 +118,18 @@ function rollBack({ logE, metric }: Peak, numbers: Numbers): Reason {
     outcome: 'rollback',
     rule: 'evidence-against-canary',
     metric,
-    message: `roll back for ${metric}: ${evidence}; ${what}`,
+    message: `roll back for ${metric}: ${evidence}; ${what}${isMismatch(sampleRatio) ? `; ${describeSplit(sampleRatio)}` : ''}`,
   };
 }
 
 function mismatch({ sampleRatio }: JudgeState): Reason {
-  const { requests, canaryRequests, expectedCanaryRequests } = sampleRatio;
+  return collect('sample-ratio-mismatch', 'requests', `no decision, ${describeSplit(sampleRatio)}`);
+}
+
+function describeSplit({ requests, canaryRequests, expectedCanaryRequests }: SampleRatio): string {
   const got = percent(canaryRequests / requests);
   const expected = percent(expectedCanaryRequests / requests);
-  return collect(
-    'sample-ratio-mismatch',
-    'requests',
-    `no decision, sample ratio mismatch: the canary got ${got} of ${count(requests)} requests where the weights say ${expected}`,
-  );
+  return `sample ratio mismatch: the canary got ${got} of ${count(requests)} requests where the weights say ${expected}`;
 }
 
 function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason | undefined {
@@ -198,11 +197,20 @@ function isRatioCertified({ upper }: RatioEstimate, maxErrorRatio: number): bool
   return upper !== undefined && upper <= maxErrorRatio * (1 + 1e-9);
 }
 
-function estimateLatency({ quantile, edgeMs, baselineShare, primary, canary, bets }: LatencyEdge): LatencyEstimate {
+function estimateLatency(edge: LatencyEdge): LatencyEstimate {
+  const { quantile, edgeMs, baselineShare, primary, canary } = edge;
   const primaryShare = shareAbove(primary);
   const canaryShare = shareAbove(canary);
   const ratio = primaryShare && canaryShare !== undefined ? canaryShare / primaryShare : undefined;
-  return { quantile, edgeMs, baselineShare, primaryShare, canaryShare, ratio, eValue: finiteExp(logEValue(bets)) };
+  return {
+    quantile,
+    edgeMs,
+    baselineShare,
+    primaryShare,
+    canaryShare,
+    ratio,
+    eValue: finiteExp(logLatencyEValue(edge)),
+  };
 }
 
 function shareAbove({ requests, above }: AboveEdge): number | undefined {

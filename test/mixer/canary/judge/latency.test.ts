@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createTraffic, type Scenario, steady } from '../../../../bench/canary/traffic.ts';
 import type { Look } from '../../../../mixer/canary/judge/counts.ts';
 import { createJudge, type JudgeState, look } from '../../../../mixer/canary/judge/judge.ts';
-import { addLatencyEvidence, freezeEdges } from '../../../../mixer/canary/judge/latency.ts';
-import { logEValue } from '../../../../mixer/canary/judge/share-bets.ts';
+import { addLatencyEvidence, freezeEdges, logLatencyEValue } from '../../../../mixer/canary/judge/latency.ts';
 import { judge } from '../../../../mixer/canary/judge/verdict.ts';
 import { config, counts, expectation, latencies } from './looks.ts';
 
@@ -46,7 +45,7 @@ describe('evidence of latency', () => {
     if (edge === undefined) throw new Error('no edge');
     const p0 = edge.baselineShare;
     const mean = expectation({ n1: law.n1, p1: 1.25 * p0, n0: law.n0, p0 }, (c, b) =>
-      Math.exp(logEValue(addLatencyEvidence(edge, 1.25, slowLook([law.n0 - b, b], [law.n1 - c, c])).bets)),
+      Math.exp(logLatencyEValue(addLatencyEvidence(edge, 1.25, slowLook([law.n0 - b, b], [law.n1 - c, c])))),
     );
     expect(mean).toBeLessThanOrEqual(1 + 1e-9);
   });
@@ -56,7 +55,7 @@ describe('evidence of latency', () => {
     if (edge === undefined) throw new Error('no edge');
     const slower = { ...edge, recent: { requests: 10_000, above: 4000 } };
     const mean = expectation({ n1: 1, p1: 0.5, n0: 1, p0: 0.4 }, (c, b) =>
-      Math.exp(logEValue(addLatencyEvidence(slower, 1.25, slowLook([1 - b, b], [1 - c, c])).bets)),
+      Math.exp(logLatencyEValue(addLatencyEvidence(slower, 1.25, slowLook([1 - b, b], [1 - c, c])))),
     );
     expect(mean).toBeLessThanOrEqual(1 + 1e-9);
     expect(addLatencyEvidence(slower, 1.25, slowLook([100, 100], [0, 0])).recent.above).toBeGreaterThan(4000);

@@ -57,10 +57,10 @@ describe('a state as JSON', () => {
     unknown
   >;
   it.each([
-    [null, 'format: must be 1, got null'],
-    ['text', 'format: must be 1, got text'],
-    [{}, 'format: must be 1, got undefined'],
-    [{ ...good, format: 2 }, 'format: must be 1, got 2'],
+    [null, 'format: must be 2, got null'],
+    ['text', 'format: must be 2, got text'],
+    [{}, 'format: must be 2, got undefined'],
+    [{ ...good, format: 1 }, 'format: must be 2, got 1'],
     [{ ...good, config: { ...config, alpha: null } }, 'config.alpha: must be a number, got null'],
     [{ ...good, config: { ...config, maxErrorRatio: '2' } }, 'config.maxErrorRatio: must be a number, got "2"'],
     [{ ...good, looks: null }, 'looks: must be a number, got null'],
@@ -69,8 +69,8 @@ describe('a state as JSON', () => {
     [{ ...good, latency: [{}] }, 'latency[0].quantile: must be a number, got undefined'],
     [{ ...good, peak: { logE: 0, metric: 3 } }, 'peak.metric: must be a string, got 3'],
     [
-      { ...good, errorBets: { logWealth: [0], epoch: 0, epochLooks: 0 } },
-      'errorBets.logWealth: must have 20 items, got 1',
+      { ...good, errorBets: { logWealth: [0], epoch: 0, epochLooks: 0, stepLooks: 0 } },
+      'errorBets.logWealth: must have 16 items, got 1',
     ],
   ])('that is not whole is refused by name: %#', (json, message) => {
     const { errors = [] } = restoreJudge(json);
