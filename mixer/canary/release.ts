@@ -44,7 +44,16 @@ interface Drive {
   /** Of the status that it continues: another one in the store was written by somebody else. */
   fingerprint: string;
   writtenMs: number;
+  /** When a request to one of the versions was last heard of. */
+  heardMs: number;
 }
+
+/**
+ * Of several mixers each hears of some sidecars only. One that hears of no request for this long lets another try, for so
+ * long, and counts on meanwhile: when nobody takes its place it goes on.
+ */
+const deafAfterMs = 30_000;
+const standAsideMs = 3_000;
 
 /** Evidence is written this often while a release is judged: what a crash may lose. */
 const writeEvidenceMs = 2000;
@@ -61,6 +70,7 @@ export class Release {
   #isClosed = false;
   /** The outcome of a write is not known, or it was refused. */
   #mustRead = false;
+  #asideUntilMs = 0;
 
   constructor(resource: CanaryResource, parts: ReleaseParts) {
     this.#resource = resource;
@@ -133,15 +143,19 @@ export class Release {
     const { verdict } = situation;
     this.#parts.metrics.observe({ ...plan, phase: position.phase, weight: position.routing.weight, verdict });
     const decision = decide(situation);
+    if (decision === undefined && this.#isDeaf(drive, position)) return this.#standAside(drive);
     if (decision !== undefined || this.#isWriteDue(drive, position)) await this.#write(situation, decision, drive);
   }
 
-  /** Nothing is decided before the lease is held. */
+  /** Nothing is decided before the lease is held. Who stood aside goes on with what was counted meanwhile. */
   async #takeLease(plan: ReleasePlan, position: Position): Promise<void> {
-    this.#stop();
-    const evidence = readEvidence(statusOf(this.#resource));
-    const status = { ...statusOf(this.#resource), lease: this.#lease.renewed(isJudged(position.phase)) };
-    if (await this.#put(status))
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#drive !== undefined && nowMs < this.#asideUntilMs) return;
+    const evidence = this.#drive?.evidence ?? readEvidence(statusOf(this.#resource));
+    if (this.#drive !== undefined) this.#drive.heardMs = nowMs;
+    const lease = this.#lease.renewed(isJudged(position.phase));
+    const kept = this.#drive === undefined ? {} : { analysis: evidence };
+    if (await this.#put({ ...statusOf(this.#resource), lease, ...kept }))
       this.#parts.logger.debug('lease taken', { name: plan.name, requests: evidence.canary.requests });
   }
 
@@ -153,6 +167,7 @@ export class Release {
       gates: new GateRunner(this.#parts),
       fingerprint: fingerprintOf(status),
       writtenMs: clock.monotonicMs(),
+      heardMs: clock.monotonicMs(),
     };
     this.#drive = drive;
     metrics.setDriven(this.#resource.metadata, true);
@@ -163,7 +178,20 @@ export class Release {
   }
 
   #collect(drive: Drive, plan: ReleasePlan, position: Position): void {
-    drive.evidence = drive.collector.collect(drive.evidence, plan, position);
+    const before = drive.evidence;
+    drive.evidence = drive.collector.collect(before, plan, position);
+    if (requestsOf(drive.evidence) > requestsOf(before)) drive.heardMs = this.#parts.clock.monotonicMs();
+  }
+
+  #isDeaf({ heardMs }: Drive, { phase, pause }: Position): boolean {
+    const isAwaitingRequests = phase === 'Progressing' && pause === undefined;
+    return isAwaitingRequests && this.#parts.clock.monotonicMs() - heardMs >= deafAfterMs;
+  }
+
+  async #standAside(drive: Drive): Promise<void> {
+    this.#parts.logger.debug('no request heard of: another mixer may', { name: this.#resource.metadata.name });
+    this.#asideUntilMs = this.#parts.clock.monotonicMs() + standAsideMs;
+    await this.#giveUp(drive);
   }
 
   #situation({ evidence, gates }: Drive, plan: ReleasePlan, position: Position): Situation {
@@ -261,6 +289,10 @@ export class Release {
     this.#drive = undefined;
     this.#parts.metrics.setDriven(this.#resource.metadata, false);
   }
+}
+
+function requestsOf({ primary, canary }: Evidence): number {
+  return primary.requests + canary.requests;
 }
 
 function statusOf({ status }: CanaryResource): CanaryStatus {

@@ -1,4 +1,5 @@
 /** The last changes of the store, for those who watch: bounded in number and size, so that the oldest are forgotten. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Commit, ConfigStore } from '../../crds/config-store.ts';
 import type { Resource } from '../../crds/resource.ts';
 import { keyOf, keyText } from '../../crds/resource-table.ts';
@@ -8,7 +9,12 @@ export interface StoredChange {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   /** What is stored now, or was last; its resourceVersion is the revision of the change. */
   readonly resource: Resource;
+  /** Of what was MODIFIED, where they differ. */
+  readonly labelsBefore?: Labels;
 }
+
+type Labels = Readonly<Record<string, string>>;
+const noLabels: Labels = {};
 
 interface RememberedCommit {
   readonly revision: number;
@@ -26,7 +32,8 @@ export interface HistoryLimits {
 export class ChangeHistory {
   readonly #maxCommits: number;
   readonly #maxChars: number;
-  readonly #present = new Set<string>();
+  /** Labels of all that is there, by key. */
+  readonly #present = new Map<string, Labels>();
   /** Oldest first. */
   readonly #commits: RememberedCommit[] = [];
   #sizeChars = 0;
@@ -41,7 +48,7 @@ export class ChangeHistory {
   /** `store` is open. */
   begin(store: ConfigStore): void {
     this.#since = store.revision;
-    for (const resource of store.list()) this.#present.add(keyText(keyOf(resource)));
+    for (const resource of store.list()) this.#remember(resource);
   }
 
   /** The changes of a commit, the next one after all that came before. */
@@ -52,14 +59,10 @@ export class ChangeHistory {
         type: 'DELETED',
         resource: atRevision(resource, revision),
       })),
-      ...puts.map((resource): StoredChange => ({
-        revision,
-        type: this.#isPresent(resource) ? 'MODIFIED' : 'ADDED',
-        resource,
-      })),
+      ...puts.map((resource) => this.#put(resource, revision)),
     ];
     for (const resource of deletes) this.#present.delete(keyText(keyOf(resource)));
-    for (const resource of puts) this.#present.add(keyText(keyOf(resource)));
+    for (const resource of puts) this.#remember(resource);
     const sizeChars = changes.reduce((sum, { resource }) => sum + JSON.stringify(resource).length, 0);
     this.#commits.push({ revision, changes, sizeChars });
     this.#sizeChars += sizeChars;
@@ -72,18 +75,25 @@ export class ChangeHistory {
    * store. A commit of several such changes is told again to who names it: they have one version, and whoever lost the
    * connection between two of them would miss the second.
    */
-  after(revision: number, isWanted: (change: StoredChange) => boolean): readonly StoredChange[] | undefined {
+  after(revision: number, isWanted: (resource: Resource) => boolean): readonly StoredChange[] | undefined {
     const last = this.#commits.at(-1)?.revision ?? this.#since;
     if (!Number.isSafeInteger(revision) || revision < this.#since || revision > last) return undefined;
     return this.#commits.flatMap((commit) => {
       if (commit.revision < revision) return [];
-      const wanted = commit.changes.filter(isWanted);
+      const wanted = commit.changes.flatMap((change) => seenBy(change, isWanted) ?? []);
       return commit.revision === revision && wanted.length < 2 ? [] : wanted;
     });
   }
 
-  #isPresent(resource: Resource): boolean {
-    return this.#present.has(keyText(keyOf(resource)));
+  #put(resource: Resource, revision: number): StoredChange {
+    const labelsBefore = this.#present.get(keyText(keyOf(resource)));
+    if (labelsBefore === undefined) return { revision, type: 'ADDED', resource };
+    const isSame = isDeepStrictEqual(labelsBefore, labelsOf(resource));
+    return { revision, type: 'MODIFIED', resource, ...(isSame ? {} : { labelsBefore }) };
+  }
+
+  #remember(resource: Resource): void {
+    this.#present.set(keyText(keyOf(resource)), labelsOf(resource));
   }
 
   #forgetOldest(): void {
@@ -92,6 +102,23 @@ export class ChangeHistory {
     this.#sizeChars -= oldest.sizeChars;
     this.#since = oldest.revision;
   }
+}
+
+/**
+ * The change as somebody hears of it who sees only what `isWanted`: what becomes so by its labels is new, and what is so no
+ * more is gone. Undefined: it is none of theirs.
+ */
+export function seenBy(change: StoredChange, isWanted: (resource: Resource) => boolean): StoredChange | undefined {
+  const { resource, labelsBefore: labels } = change;
+  const isSeen = isWanted(resource);
+  if (labels === undefined) return isSeen ? change : undefined;
+  const wasSeen = isWanted({ ...resource, metadata: { ...resource.metadata, labels } });
+  if (isSeen) return wasSeen ? change : { ...change, type: 'ADDED' };
+  return wasSeen ? { ...change, type: 'DELETED' } : undefined;
+}
+
+function labelsOf({ metadata: { labels = noLabels } }: Resource): Labels {
+  return labels;
 }
 
 function atRevision(resource: Resource, revision: number): Resource {

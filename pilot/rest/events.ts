@@ -3,8 +3,10 @@
  * most: what counts stands in the status of the resource.
  */
 import type { Clock } from '../../proxy/common/clock.ts';
-import { parseFieldSelector, refuseUnsupportedQuery, refuseWatch } from './query.ts';
-import type { ApiRequest, ApiResponse, Route } from './router.ts';
+import { EventWatches } from './event-watches.ts';
+import { parseLabelSelector } from './label-selector.ts';
+import { isWatch, parseFieldSelector, refuseUnsupportedQuery } from './query.ts';
+import type { ApiRequest, ApiResponse, ApiStream, Route } from './router.ts';
 import { ApiError } from './status.ts';
 
 const maxEvents = 1_000;
@@ -12,6 +14,8 @@ const maxAgeMs = 3_600_000;
 const maxEventChars = 8_192;
 
 interface StoredEvent {
+  /** Of the order in which they came; events have it as their resourceVersion. */
+  readonly revision: number;
   readonly key: string;
   readonly namespace: string;
   readonly receivedMs: number;
@@ -22,9 +26,19 @@ export class Events {
   readonly #clock: Clock;
   /** Oldest first. */
   #events: StoredEvent[] = [];
+  readonly #watches: EventWatches<StoredEvent>;
+  #revision: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#watches = new EventWatches(clock);
+    // What is not kept over a restart must not be taken for what comes after it.
+    this.#revision = clock.nowMs() * 1_000;
+  }
+
+  /** Ends all watches. */
+  close(): void {
+    this.#watches.close();
   }
 
   /** For the front of the table: events are no kind of the store. */
@@ -37,19 +51,33 @@ export class Events {
     ];
   }
 
-  #list({ params, query }: ApiRequest): ApiResponse {
+  #list({ params, query }: ApiRequest): ApiResponse | ApiStream {
     refuseUnsupportedQuery(query);
-    refuseWatch(query);
     this.#forgetOld();
     const { namespace = '' } = params;
     const wanted = parseFieldSelector(query);
-    const items = this.#events.filter(
-      (stored) =>
-        (namespace === '' || stored.namespace === namespace) &&
-        wanted.every(({ path, value, isEqual }) => (textAt(stored.event, path.split('.')) === value) === isEqual),
-    );
-    const metadata = { resourceVersion: String(this.#events.length) };
+    const hasLabels = parseLabelSelector(query.get('labelSelector') ?? '');
+    const isWanted = ({ namespace: own, event }: StoredEvent): boolean =>
+      (namespace === '' || own === namespace) &&
+      hasLabels(labelsOf(event)) &&
+      wanted.every(({ path, value, isEqual }) => (textAt(event, path.split('.')) === value) === isEqual);
+    if (isWatch(query)) {
+      const past = this.#since(query.get('resourceVersion') ?? '');
+      return { open: (response) => this.#watches.open(response, { query, isWanted, past }) };
+    }
+    const items = this.#events.filter(isWanted);
+    const metadata = { resourceVersion: String(this.#revision) };
     return { body: { kind: 'EventList', apiVersion: 'v1', metadata, items: items.map(({ event }) => event) } };
+  }
+
+  /** Without a version, or from 0, everything that is there. */
+  #since(version: string): readonly StoredEvent[] {
+    if (!/^\d{0,16}$/.test(version)) {
+      throw new ApiError('BadRequest', `resourceVersion must be a number, got ${JSON.stringify(version)}`);
+    }
+    const after = Number(version);
+    if (after <= this.#revision) return this.#events.filter(({ revision }) => revision > after);
+    throw new ApiError('Expired', `resourceVersion ${version} is not known here: list again`);
   }
 
   async #create(request: ApiRequest): Promise<ApiResponse> {
@@ -68,16 +96,25 @@ export class Events {
       throw new ApiError('AlreadyExists', `events "${name}" already exists`);
     }
     const receivedMs = this.#clock.nowMs();
-    const stored = { ...(event as StoredEvent['event']), apiVersion: 'v1', kind: 'Event' };
-    this.#events.push({ key, namespace, receivedMs, event: stored });
+    this.#revision += 1;
+    const metadata = { ...(fieldAt(event, ['metadata']) as object), resourceVersion: String(this.#revision) };
+    const shown = { ...(event as StoredEvent['event']), apiVersion: 'v1', kind: 'Event', metadata };
+    const stored = { revision: this.#revision, key, namespace, receivedMs, event: shown };
+    this.#events.push(stored);
     if (this.#events.length > maxEvents) this.#events.shift();
-    return { status: 201, body: stored };
+    this.#watches.add(stored);
+    return { status: 201, body: shown };
   }
 
   #forgetOld(): void {
     const since = this.#clock.nowMs() - maxAgeMs;
     this.#events = this.#events.filter(({ receivedMs }) => receivedMs >= since);
   }
+}
+
+function labelsOf(event: object): Readonly<Record<string, string>> {
+  const labels = fieldAt(event, ['metadata', 'labels']);
+  return typeof labels === 'object' && labels !== null ? (labels as Record<string, string>) : {};
 }
 
 function textAt(value: object, path: readonly string[]): string {

@@ -1,8 +1,9 @@
 /** Query parameters that Kubernetes knows. What would change the answer and is not there is refused, not ignored. */
 import type { Resource } from '../../crds/resource.ts';
+import { parseLabelSelector } from './label-selector.ts';
 import { ApiError } from './status.ts';
 
-const notYet = ['labelSelector', 'continue'];
+const notYet = ['continue'];
 
 /** For GET of a resource or a list. */
 export function refuseUnsupportedQuery(query: URLSearchParams): void {
@@ -42,8 +43,9 @@ export function parseFieldSelector(query: URLSearchParams): FieldCondition[] {
     });
 }
 
-/** Resources are selected by name and namespace, as Kubernetes selects custom resources. */
+/** Resources are selected by labels, and by name and namespace, as Kubernetes selects custom resources. */
 export function resourceSelector(query: URLSearchParams): (resource: Resource) => boolean {
+  const hasLabels = parseLabelSelector(query.get('labelSelector') ?? '');
   const conditions = parseFieldSelector(query);
   const unknown = conditions.find(({ path }) => path !== 'metadata.name' && path !== 'metadata.namespace');
   if (unknown !== undefined) {
@@ -52,7 +54,8 @@ export function resourceSelector(query: URLSearchParams): (resource: Resource) =
       `fieldSelector: ${unknown.path} is not supported, only metadata.name and metadata.namespace`,
     );
   }
-  return ({ metadata: { name, namespace } }) =>
+  return ({ metadata: { name, namespace, labels } }) =>
+    hasLabels(labels) &&
     conditions.every(
       ({ path, value, isEqual }) => ((path === 'metadata.name' ? name : namespace) === value) === isEqual,
     );

@@ -7,12 +7,13 @@ import { isUnknownField } from '../../crds/schema-errors.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import { formatFieldErrors } from '../../proxy/common/decoded.ts';
 import type { Admission, IndexedError } from './admission.ts';
+import { jsonPatch, jsonPatchType } from './json-patch.ts';
 import { mergePatch, mergePatchType, strategicMergePatch, strategicMergePatchType } from './merge-patch.ts';
 import { describe, detailsOf, expectPlace, keyAt, nameIn, notFound, type Place, placeOf, represent } from './place.ts';
 import { isDryRun, isWatch, refuseUnsupportedQuery, refuseWatch, resourceSelector } from './query.ts';
 import type { ApiRequest, ApiResponse, ApiStream, Route } from './router.ts';
 import { ApiError, causesOf, success } from './status.ts';
-import { patchStatus, putStatus } from './status-route.ts';
+import { patchStatus, putStatus, statusPatchOf } from './status-route.ts';
 import { tableOf, wantsTable } from './table.ts';
 import type { Watches, WatchOptions } from './watches.ts';
 import { writtenVersion, type Writer } from './writer.ts';
@@ -122,7 +123,9 @@ class ResourceApi {
 
   async patchStatus(request: ApiRequest): Promise<ApiResponse> {
     const place = placeOf(request);
-    const resource = await patchStatus(await request.readBody(mergePatchType), keyAt(place), this.#writer);
+    const patch = await request.readBody(mergePatchType, jsonPatchType);
+    const apply = statusPatchOf(request.contentType, patch);
+    const resource = await patchStatus(apply, keyAt(place), this.#writer);
     return { body: represent(resource, place) };
   }
 
@@ -191,13 +194,18 @@ class ResourceApi {
 
 /** kubectl has kinds of the core group built in, and patches them in another way. */
 function patchTypes({ kind }: Place): readonly string[] {
-  return kind.group === '' ? [mergePatchType, strategicMergePatchType] : [mergePatchType];
+  const always = [mergePatchType, jsonPatchType];
+  return kind.group === '' ? [...always, strategicMergePatchType] : always;
 }
 
 /** Lists of a Service, by what tells their items apart. */
 const mergeKeys = { ports: 'port' };
 
 function patchOf(place: Place, type: string, patch: unknown): (current: Resource) => unknown {
+  if (type === jsonPatchType) {
+    if (Array.isArray(patch)) return (current) => jsonPatch(current, patch);
+    throw new ApiError('BadRequest', 'expected a JSON patch, a list of operations');
+  }
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
     throw new ApiError('BadRequest', `expected a patch of a ${place.kind.kind}, an object`);
   }

@@ -39,6 +39,7 @@ export class RestServer implements Lifecycle {
   readonly #options: RestServerOptions;
   readonly #logger: Logger;
   readonly #watches: Watches;
+  readonly #events: Events;
   readonly #router: Router;
   readonly #server: Server;
 
@@ -48,11 +49,12 @@ export class RestServer implements Lifecycle {
     this.#logger = options.logger.child('rest');
     const writer = new Writer(store, references, clock);
     this.#watches = new Watches(store, clock);
+    this.#events = new Events(clock);
     this.#router = new Router([
       { method: 'GET', pattern: '/healthz', handle: () => ({ body: 'ok' }) },
       ...discoveryRoutes(options.version ?? '0.0.0'),
       ...openApiRoutes(options.version ?? '0.0.0'),
-      ...new Events(clock).routes(),
+      ...this.#events.routes(),
       ...resourceRoutes({ store, writer, watches: this.#watches, clock }),
       applyRoute(store, writer),
       ...routes,
@@ -85,6 +87,7 @@ export class RestServer implements Lifecycle {
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.#watches.close();
+    this.#events.close();
     this.#server.closeIdleConnections();
     const cancel = (this.#options.clock ?? systemClock).setTimer(() => this.#server.closeAllConnections(), deadlineMs);
     await closed;
@@ -96,6 +99,7 @@ export class RestServer implements Lifecycle {
     const closed = once(this.#server, 'close');
     this.#server.close();
     this.#watches.close();
+    this.#events.close();
     this.#server.closeAllConnections();
     await closed;
   }

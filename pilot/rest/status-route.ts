@@ -1,5 +1,6 @@
 /** `…/NAME/status`: writes the status of a resource and nothing else of it, as Kubernetes' subresource does. */
 import type { Resource, ResourceKey } from '../../crds/resource.ts';
+import { jsonPatch, jsonPatchType } from './json-patch.ts';
 import { mergePatch } from './merge-patch.ts';
 import { ApiError } from './status.ts';
 import type { Writer } from './writer.ts';
@@ -14,12 +15,31 @@ export async function putStatus(written: unknown, key: ResourceKey, writer: Writ
   return await writer.writeStatus({ key, resourceVersion: versionIn(metadata), statusOf: () => bounded(status) });
 }
 
-/** `patch`: of the resource; what it says beside `status` and `metadata.resourceVersion` is not looked at. */
-export async function patchStatus(patch: unknown, key: ResourceKey, writer: Writer): Promise<Resource> {
+export interface StatusPatch {
+  readonly resourceVersion: string | undefined;
+  readonly statusOf: (current: Resource) => object;
+}
+
+/** Of the resource; what it says beside `status` and `metadata.resourceVersion` is not looked at. */
+export function statusPatchOf(type: string, patch: unknown): StatusPatch {
+  if (type === jsonPatchType) return { resourceVersion: undefined, statusOf: jsonStatusPatch(patch) };
   const { status, metadata } = (patch ?? {}) as Partial<Resource>;
   expectObject(status);
   const statusOf = (current: Resource): object => bounded(mergePatch(current.status, status));
-  return await writer.writeStatus({ key, resourceVersion: versionIn(metadata), statusOf });
+  return { resourceVersion: versionIn(metadata), statusOf };
+}
+
+function jsonStatusPatch(patch: unknown): StatusPatch['statusOf'] {
+  if (!Array.isArray(patch)) throw new ApiError('BadRequest', 'expected a JSON patch, a list of operations');
+  return (current) => {
+    const { status } = jsonPatch({ ...current, status: current.status ?? {} }, patch) as Partial<Resource>;
+    expectObject(status);
+    return bounded(status);
+  };
+}
+
+export async function patchStatus(patch: StatusPatch, key: ResourceKey, writer: Writer): Promise<Resource> {
+  return await writer.writeStatus({ key, ...patch });
 }
 
 function expectObject(status: unknown): void {

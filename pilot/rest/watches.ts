@@ -6,15 +6,14 @@ import type { ServerResponse } from 'node:http';
 import type { ConfigStore } from '../../crds/config-store.ts';
 import type { Resource } from '../../crds/resource.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
-import { ChangeHistory, type HistoryLimits, type StoredChange } from './change-history.ts';
+import { ChangeHistory, type HistoryLimits, seenBy, type StoredChange } from './change-history.ts';
 import { ApiError } from './status.ts';
+import { beginWatch, watchTimeoutMs } from './watch-stream.ts';
 
 /** Of all watchers together. */
 const maxWatches = 256;
 /** What a watcher has not read yet, beside the list that it began with. */
 const maxUnreadBytes = 1024 * 1024;
-const defaultSeconds = 1800;
-const maxSeconds = 3600;
 
 export interface WatchOptions {
   readonly query: URLSearchParams;
@@ -64,7 +63,7 @@ export class Watches {
    * that the watcher names is no longer known.
    */
   open(response: ServerResponse, options: WatchOptions): void {
-    const timeoutMs = secondsOf(options.query) * 1000;
+    const timeoutMs = watchTimeoutMs(options.query);
     const changes = this.#firstChanges(options);
     if (this.#watches.size >= maxWatches) {
       throw new ApiError('TooManyRequests', `there are ${maxWatches} watches already`);
@@ -76,11 +75,7 @@ export class Watches {
       this.#watches.delete(watch);
       cancel();
     });
-    // A connection that was kept would hold up the server's end.
-    const headers = { 'content-type': 'application/json', 'x-content-type-options': 'nosniff', connection: 'close' };
-    response.writeHead(200, headers);
-    // Clients wait for the head before they trust the watch.
-    response.flushHeaders();
+    beginWatch(response);
     write(watch, changes);
   }
 
@@ -94,7 +89,7 @@ export class Watches {
     if (!/^\d{1,16}$/.test(version)) {
       throw new ApiError('BadRequest', `resourceVersion must be a number, got ${JSON.stringify(version)}`);
     }
-    const changes = this.#history.after(Number(version), ({ resource }) => isWanted(resource));
+    const changes = this.#history.after(Number(version), isWanted);
     if (changes !== undefined) return changes;
     throw new ApiError('Expired', `resourceVersion ${version} is no longer known here: list again`);
   }
@@ -108,7 +103,7 @@ export class Watches {
 }
 
 function tell(watch: Watch, changes: readonly StoredChange[]): void {
-  const wanted = changes.filter(({ resource }) => watch.options.isWanted(resource));
+  const wanted = changes.flatMap((change) => seenBy(change, watch.options.isWanted) ?? []);
   if (wanted.length === 0) return;
   if (watch.response.writableLength > maxUnreadBytes) watch.response.destroy();
   else write(watch, wanted);
@@ -119,12 +114,4 @@ function write({ response, options }: Watch, changes: readonly StoredChange[]): 
     ({ type, resource }) => `${JSON.stringify({ type, object: options.represent(resource) })}\n`,
   );
   if (lines.length > 0) response.write(lines.join(''));
-}
-
-function secondsOf(query: URLSearchParams): number {
-  const text = query.get('timeoutSeconds') ?? '';
-  if (text === '') return defaultSeconds;
-  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (seconds > 0) return Math.min(seconds, maxSeconds);
-  throw new ApiError('BadRequest', `timeoutSeconds must be a whole number above 0, got ${JSON.stringify(text)}`);
 }

@@ -38,6 +38,8 @@ export class ReleaseWorld {
   answer: (call: HttpCall) => Promise<HttpAnswer> = () => Promise.resolve({ status: 200, text: '' });
   readonly asked: HttpCall[] = [];
   readonly mixers = new Map<string, Mixer>();
+  /** Mixers to which no sidecar reports. */
+  readonly deaf = new Set<string>();
   readonly #carry: Carry = { v1: 0, v2: 0, bad1: 0, bad2: 0 };
 
   constructor(spec: object = {}) {
@@ -116,7 +118,8 @@ export class ReleaseWorld {
   }
 
   #report(version: 'v1' | 'v2', sent: number, bad: number): void {
-    for (const { observer } of this.mixers.values()) {
+    for (const [holder, { observer }] of this.mixers) {
+      if (this.deaf.has(holder)) continue;
       observer.increased(requests(labels[version].good, sent - bad, 0), []);
       observer.increased(requests(labels[version].bad, bad, 0), []);
     }

@@ -311,6 +311,51 @@ describe('two mixers', () => {
     expect(world.pilot.status().lease?.holder).toBe('b');
   });
 
+  test('the one to which no sidecar reports lets the other try, and the release goes on', async () => {
+    const world = new ReleaseWorld();
+    world.deaf.add('a');
+    await world.startMixer('a');
+    await world.run(10);
+    await world.startMixer('b');
+    await world.run(15);
+    expect(holders(world)).toEqual(['a']);
+    await world.run(600, isDone(world));
+    expect(holders(world)).toEqual(['a', 'b']);
+    expect(world.phases).toEqual(wholeWay);
+    expect(world.weights).toEqual([0, 5, 50, 100]);
+  });
+
+  test('where nobody hears a request they take turns, and nothing is decided', async () => {
+    const world = new ReleaseWorld();
+    for (const holder of ['a', 'b']) {
+      world.deaf.add(holder);
+      await world.startMixer(holder);
+    }
+    await world.run(150);
+    const turns = world.pilot.written.flatMap(({ lease }) => lease?.holder ?? []);
+    expect(turns.filter((holder, i) => holder !== turns[i - 1])).toEqual(['a', 'b', 'a', 'b', 'a']);
+    expect(world.weights).toEqual([0, 5]);
+  });
+
+  test('one alone that stands aside counts on: what came meanwhile is evidence', async () => {
+    const world = new ReleaseWorld({ analysis: { minRequests: 1_000_000 } });
+    await world.startMixer('a');
+    await world.run(20);
+    world.deaf.add('a');
+    await world.run(31);
+    const hasLease = (): boolean => world.pilot.status().lease !== undefined;
+    await world.run(10, () => !hasLease());
+    expect(hasLease()).toBe(false);
+    const before = world.pilot.status().counts?.primary.requests ?? 0;
+    world.deaf.clear();
+    await world.run(20);
+    expect(hasLease()).toBe(true);
+    const counted = (world.pilot.status().counts?.primary.requests ?? 0) - before;
+    // Of the twenty seconds the last one or two may be unwritten.
+    expect(counted).toBeGreaterThanOrEqual(95 * 17);
+    expect(counted).toBeLessThanOrEqual(95 * 20);
+  });
+
   test('a lease that is renewed is respected, whatever time its holder thinks it is', async () => {
     const world = new ReleaseWorld();
     world.pilot.change(() => ({

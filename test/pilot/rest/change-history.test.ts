@@ -56,7 +56,7 @@ describe('the last changes of a store', () => {
     await store.commit([resource('a'), resource('b')]);
     await store.commit([resource('c')]);
     expect(texts(history.after(1, all))).toEqual(['ADDED a@1', 'ADDED b@1', 'ADDED c@2']);
-    expect(texts(history.after(1, ({ resource: { metadata } }) => metadata.name !== 'b'))).toEqual(['ADDED c@2']);
+    expect(texts(history.after(1, ({ metadata }) => metadata.name !== 'b'))).toEqual(['ADDED c@2']);
   });
 
   test('are forgotten when there are too many', async () => {

@@ -69,6 +69,28 @@ describe.skipIf(!hasKubectl)('kubectl', () => {
     expect((await kubectl('apply', '-f', file)).stderr).toContain('unknown field "spec.hots"');
   }, 60_000);
 
+  it('selects by label, patches with operations and watches events', async () => {
+    await kubectl('label', 'virtualservice', 'reviews', 'team=a');
+    expect((await kubectl('get', 'vs', '-l', 'team in (a, b)', '-o', 'name')).stdout).toContain('/reviews');
+    expect((await kubectl('get', 'vs', '-l', 'team!=a', '-o', 'name')).stdout).toBe('');
+    const operations = '[{"op":"replace","path":"/spec/http/0/route/0/weight","value":7}]';
+    const patched = await kubectl('patch', 'vs', 'reviews', '--type=json', '-p', operations);
+    expect(patched.stdout).toContain('patched');
+    expect(JSON.stringify(api.store.list('VirtualService')[0]?.spec)).toContain('"weight":7');
+    const watching = kubectl('get', 'events', '--watch-only', '-o', 'name', '--request-timeout=4s');
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    await api.call('POST', '/api/v1/namespaces/default/events', {
+      metadata: { name: 'seen', namespace: 'default' },
+      involvedObject: { kind: 'VirtualService', name: 'reviews', namespace: 'default' },
+      type: 'Normal',
+      reason: 'Seen',
+      message: 'by a watcher',
+    });
+    expect((await watching).stdout).toContain('event/seen');
+    expect((await kubectl('delete', 'vs', '-l', 'team=a')).stdout).toContain('deleted');
+    expect(api.store.list('VirtualService')).toEqual([]);
+  }, 60_000);
+
   it('shows, waits for, describes and explains a Canary', async () => {
     const status = '{"status":{"phase":"Progressing","canaryWeight":5}}';
     await kubectl('patch', 'canary', 'reviews', '--subresource=status', '--type=merge', '-p', status);

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { startApi, type TestApi } from './support.ts';
@@ -119,6 +122,46 @@ describe('events', () => {
     ['huge', { metadata: { name: 'a' }, message: 'x'.repeat(9_000) }, 413],
   ])('that are %s are refused', async (_, body, status) => {
     expect((await api.call('POST', events, body)).status).toBe(status);
+  });
+
+  describe('are watched', () => {
+    async function watch(query = ''): Promise<{ names: () => string[]; response: IncomingMessage }> {
+      const request = get(`http://127.0.0.1:${api.server.port}${events}?watch=true${query}`);
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      const lines: string[] = [];
+      createInterface({ input: response }).on('line', (line) => lines.push(line));
+      return { names: () => lines.map((line) => /"name":"(\w+)"/.exec(line)?.[1] ?? ''), response };
+    }
+
+    it('from the beginning, or from the version of a list, each once', async () => {
+      await api.call('POST', events, event('a'));
+      const { body } = await api.call('GET', events);
+      const { resourceVersion } = (body as { metadata: { resourceVersion: string } }).metadata;
+      await api.call('POST', events, event('b'));
+      const [all, later] = [await watch(), await watch(`&resourceVersion=${resourceVersion}`)];
+      const about = await watch('&fieldSelector=involvedObject.name%3Dratings');
+      await api.call('POST', events, event('c', 'ratings'));
+      await expect.poll(all.names).toEqual(['a', 'b', 'c']);
+      await expect.poll(later.names).toEqual(['b', 'c']);
+      await expect.poll(about.names).toEqual(['c']);
+    });
+
+    it('until the time is up, or the server ends', async () => {
+      const [short, long] = [await watch('&timeoutSeconds=5'), await watch()];
+      clock.advance(5_001);
+      await once(short.response, 'close');
+      const closed = once(long.response, 'close');
+      await api.close();
+      await closed;
+    });
+
+    it.each([
+      ['resourceVersion=x', 400],
+      ['resourceVersion=9999999999999999', 410],
+      ['timeoutSeconds=0', 400],
+    ])('not with %s', async (query, status) => {
+      expect((await api.call('GET', `${events}?watch=true&${query}`)).status).toBe(status);
+    });
   });
 
   it('a selector that is none is refused', async () => {

@@ -70,6 +70,23 @@ describe('a watch', () => {
     expect(one.events[0]?.object).toMatchObject({ metadata: { namespace: 'default' }, kind: 'VirtualService' });
   });
 
+  it('hears of what begins and ends to have the labels that it asked for', async () => {
+    const labelled = (name: string, labels: object): object => virtualService(name, {}, { labels });
+    await api.call('POST', path, labelled('a', { app: 'web' }));
+    await api.call('POST', path, labelled('b', { app: 'db' }));
+    const { events } = await open(`${path}?watch=true&labelSelector=app%3Dweb`);
+    await until(events, ['ADDED a']);
+    await api.call('PUT', `${path}/b`, labelled('b', { app: 'web' }));
+    await api.call('PUT', `${path}/a`, labelled('a', { app: 'web', tier: '1' }));
+    await api.call('PUT', `${path}/a`, labelled('a', { app: 'db' }));
+    await api.call('PUT', `${path}/a`, labelled('a', { app: 'cache' }));
+    await api.call('DELETE', `${path}/b`);
+    const expected = ['ADDED a', 'ADDED b', 'MODIFIED a', 'DELETED a', 'DELETED b'];
+    await until(events, expected);
+    const again = await open(`${path}?watch=true&labelSelector=app%3Dweb&resourceVersion=2`);
+    await until(again.events, expected.slice(1));
+  });
+
   it('is answered in the version that was asked for, and with rows for kubectl', async () => {
     const old = await open(`${everywhere.replace('v1', 'v1beta1')}?watch=true`);
     const rows = await open(`${path}?watch=true`, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
@@ -118,7 +135,7 @@ describe('a watch', () => {
     ['timeoutSeconds=0', 400],
     ['timeoutSeconds=-1', 400],
     ['fieldSelector=spec.hosts%3Da', 400],
-    ['labelSelector=a%3Db', 400],
+    ['labelSelector=a%3Db%3Dc', 400],
   ])('with %s is refused', async (query, status) => {
     expect((await api.call('GET', `${path}?watch=true&${query}`)).status).toBe(status);
   });
