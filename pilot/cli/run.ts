@@ -19,6 +19,7 @@ import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 interface RunOptions extends DnsOptions {
   readonly service: string;
   readonly namespace: string;
+  readonly name?: string;
   readonly version?: string;
   readonly labels?: Record<string, string>;
   readonly locality?: NodeLocality;
@@ -47,6 +48,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     )
     .requiredOption('--service <name>', 'service that the application is an instance of', parse.parseName)
     .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
+    .option('--name <name>', "name of this very instance in its namespace, a pod's (default: made up)", parse.parseName)
     .option('--version <version>', 'version of the application, a label that subsets select', parse.parseLabelValue)
     .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
     .option('--locality <region/zone/subzone>', 'where it runs, for rules about localities', parse.parseLocality)
@@ -102,11 +104,11 @@ Examples:
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, version, labels = {}, locality } = options;
+  const { service, namespace, name, version, labels = {}, locality } = options;
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
   const pilot = await knownHost(options.pilot, 'pilot');
-  const identity = { service, namespace, version, labels, locality, address, instance: newInstanceId() };
+  const identity = { service, namespace, name, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
   return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
 }

@@ -17,6 +17,8 @@ export interface SidecarIdentity {
   readonly version: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality?: NodeLocality | undefined;
+  /** Of this very instance, unique in its namespace; default: made of the workload's and `instance`. */
+  readonly name?: string | undefined;
   /** Tells the processes of one workload apart. */
   readonly instance: string;
   /** Where other sidecars reach this one: an IP address. */
@@ -97,7 +99,7 @@ function describeNode({ identity, ports, interception = {}, dns = {}, gateway }:
   const workloadName = version === undefined ? service : `${service}-${version}`;
   const metadata: NodeMetadata = {
     ...(gateway === undefined ? {} : ({ type: 'router', ...gateway } as const)),
-    name: `${workloadName}-${identity.instance}`,
+    name: identity.name ?? `${workloadName}-${identity.instance}`,
     namespace,
     // One whose connections are intercepted may serve the ports that its services name.
     service: ports.app === undefined && !isIntercepted(interception) ? '' : service,

@@ -6,7 +6,8 @@ import type { ConfigStore } from '../../crds/config-store.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { reportedHealth } from '../../proxy/api/health.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
-import type { Node } from '../../proxy/api/node.ts';
+import { isIntercepted } from '../../proxy/api/interception.ts';
+import type { Node, NodeMetadata } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import { type ListValues, noListValues } from '../model/check-rules.ts';
@@ -175,9 +176,14 @@ export class DiscoveryServer {
       this.#options.logger.error('push context cannot be built, the last good one stays', { error: String(error) });
       return;
     }
-    const { isConfigChanged, hostnames } = compareContexts(before, this.#context);
-    if (isConfigChanged) for (const stream of this.#streams.keys()) stream.push();
-    else for (const [stream, names] of this.#subscribersOf(hostnames, before)) stream.push(names);
+    const { isConfigChanged, areAddressesChanged, hostnames } = compareContexts(before, this.#context);
+    if (isConfigChanged) {
+      for (const stream of this.#streams.keys()) stream.push();
+      return;
+    }
+    for (const [stream, names] of this.#subscribersOf(hostnames, before)) stream.push(names);
+    if (!areAddressesChanged) return;
+    for (const stream of this.#streams.keys()) if (followsAddresses(stream.node.metadata)) stream.push();
   }
 
   /** Streams → clusters whose endpoints may differ. A workload's own service is known here only, not by a name. */
@@ -204,4 +210,9 @@ export class DiscoveryServer {
     };
     return discover(meshConfig === undefined ? input : { ...input, meshConfig }, previous);
   }
+}
+
+/** Whether its listeners are made of workloads' addresses. */
+function followsAddresses(node: NodeMetadata): boolean {
+  return isIntercepted(node) || node.dnsPort !== undefined;
 }

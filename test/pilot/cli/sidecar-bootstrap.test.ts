@@ -93,6 +93,13 @@ describe('the bootstrap of a sidecar', () => {
     expect(decode({ ...plan, identity })?.node.metadata.labels).toEqual({ app: 'reviews', version: 'canary' });
   });
 
+  test('an instance may be called by its own name, as a pod is', () => {
+    const node = decode({ ...plan, identity: { ...plan.identity, name: 'reviews-0' } })?.node;
+    expect(node?.metadata.name).toBe('reviews-0');
+    expect(node?.id).toBe('sidecar~10.0.0.7~reviews-0.shop~shop.svc.cluster.local');
+    expect(node?.metadata.workloadName).toBe('reviews-v2');
+  });
+
   test('a pure client is an instance of no service and has no inbound port', () => {
     const ports = { ...plan.ports, app: undefined, inbound: undefined };
     expect(decode({ ...plan, ports })?.node.metadata).toMatchObject({
