@@ -10,6 +10,7 @@ import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
 import { buildLocalCluster } from '../networking/local-cluster.ts';
 import type { HostPort } from './option-parsers.ts';
+import { buildPilotTransportSocket } from './pilot-tls.ts';
 
 export interface SidecarIdentity {
   readonly service: string;
@@ -52,16 +53,18 @@ export interface SidecarPlan {
   readonly gateway?: GatewayOptions | undefined;
   /** Pilot's xDS server: an IP address, or a name that is looked up for as long as the sidecar runs. */
   readonly pilot: HostPort;
+  /** An absolute path; default: pilot is spoken to in plain text. */
+  readonly pilotTlsDir?: string | undefined;
 }
 
 const ads: ConfigSource = { ads: {}, resource_api_version: 'V3' };
 
 export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
-  const { ports, pilot } = plan;
+  const { ports } = plan;
   return {
     node: encodeNode(describeNode(plan)),
     admin: buildAdmin(ports.admin),
-    static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster(), buildLocalCluster()] },
+    static_resources: { clusters: [buildXdsCluster(plan), buildMixerCluster(), buildLocalCluster()] },
     cluster_manager: { local_cluster_name: localClusterName },
     dynamic_resources: {
       ads_config: {
@@ -123,10 +126,11 @@ function buildAdmin(port: number): Admin {
   return { address: { socket_address: { address: '127.0.0.1', port_value: port } } };
 }
 
-function buildXdsCluster({ host, port }: HostPort): Cluster {
+function buildXdsCluster({ pilot: { host, port }, pilotTlsDir }: SidecarPlan): Cluster {
   return {
     ...grpcCluster('xds_cluster'),
     ...(isIP(host) === 0 ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
+    ...(pilotTlsDir === undefined ? {} : { transport_socket: buildPilotTransportSocket(pilotTlsDir, host) }),
     load_assignment: {
       cluster_name: 'xds_cluster',
       endpoints: [

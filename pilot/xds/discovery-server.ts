@@ -7,7 +7,7 @@ import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { reportedHealth } from '../../proxy/api/health.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
-import type { Node, NodeMetadata } from '../../proxy/api/node.ts';
+import { isGateway, type Node, type NodeMetadata } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import { type ListValues, noListValues } from '../model/check-rules.ts';
@@ -22,7 +22,8 @@ import type { CredentialFolder } from '../registry/credential-folder.ts';
 import type { WorkloadRegistry } from '../registry/workload-registry.ts';
 import { AdsStream } from './ads-stream.ts';
 import { EndpointSubscribers } from './endpoint-subscribers.ts';
-import { createGenerators, type Generators, type SocketAddress } from './generators.ts';
+import { createGenerators, type Generators, type SocketAddress, withoutSecrets } from './generators.ts';
+import type { Peer } from './peer.ts';
 import type { CredentialFault } from './gateway-sets.ts';
 import { ResourceEncoder } from './resource-encoder.ts';
 import { type ProxySyncStatus, syncStatusOf } from './sync-status.ts';
@@ -81,17 +82,25 @@ export class DiscoveryServer {
     this.#options.logger.warn('a server of a Gateway refuses its connections', { ...fault });
   }
 
+  #warnOfStranger({ id, metadata }: Node, peer: Peer): void {
+    if (!isGateway(metadata) || this.#warnedOf.has(id)) return;
+    this.#warnedOf.add(id);
+    const reason = 'it has shown no certificate: secrets need TLS (--xds-tls-dir), or a gateway on the same machine';
+    this.#options.logger.warn('a gateway is told no secrets', { node: id, peer: peer.name, reason });
+  }
+
   close(): void {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
   /** A sidecar has opened a stream. */
-  connect(node: Node, write: (response: Uint8Array) => boolean): ConnectedStream {
+  connect(node: Node, peer: Peer, write: (response: Uint8Array) => boolean): ConnectedStream {
     const { clock, logger, registry } = this.#options;
+    const strangers = withoutSecrets(this.#generators, () => this.#warnOfStranger(node, peer));
     const registration = new WorkloadRegistration({ node, registry, clock, logger });
     const stream: AdsStream = new AdsStream({
       node,
-      generators: this.#generators,
+      generators: peer.isTrusted ? this.#generators : strangers,
       context: () => this.#context,
       write,
       onListening: () => registration.onListening(),

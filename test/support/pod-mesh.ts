@@ -47,10 +47,11 @@ export class PodMesh {
     this.pilot = this.network.addPod('pilot');
   }
 
-  static async start(): Promise<PodMesh> {
+  /** `optionsOf`: further options of `heddle up`. */
+  static async start(optionsOf: (pilot: Pod) => readonly string[] = () => []): Promise<PodMesh> {
     const mesh = new PodMesh();
     const { pilot } = mesh;
-    pilot.start([...heddle, 'up', '--host', pilot.address, '--data-dir', mesh.#dataDir]);
+    pilot.start([...heddle, 'up', '--host', pilot.address, '--data-dir', mesh.#dataDir, ...optionsOf(pilot)]);
     await pilot.listens(restPort);
     return mesh;
   }

@@ -4,7 +4,7 @@ import { decodeSecret } from '../../../proxy/api/secret-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
 import { type Credential, Credentials } from '../../../pilot/model/credentials.ts';
 import { discover, type Discovered } from '../../../pilot/registry/service-discovery.ts';
-import { createGenerators } from '../../../pilot/xds/generators.ts';
+import { createGenerators, withoutSecrets } from '../../../pilot/xds/generators.ts';
 import type { CredentialFault } from '../../../pilot/xds/gateway-sets.ts';
 import { ResourceEncoder } from '../../../pilot/xds/resource-encoder.ts';
 import { chainsOf, listenerOf, resourcesOfNode, secretsOfNode, tcpProxyOf } from './interception.ts';
@@ -110,5 +110,17 @@ describe('secrets', () => {
     expect(of({ ...edge, labels: { gateway: 'inner' } })).toBe(0);
     expect(of(metadataOf({ labels: { gateway: 'edge' } }))).toBe(0);
     expect(chainOf('shop.example.com', push)?.refuses).toBe(false);
+  });
+
+  test('are known by nobody who is not trusted, and every question is told of', () => {
+    const push = pushOf(shop, admin);
+    const refused: string[] = [];
+    const generators = createGenerators(new ResourceEncoder(), undefined);
+    const strangers = withoutSecrets(generators, () => refused.push('secret'));
+    expect(generators.SDS.lookup(edge, push)('kubernetes://shop')).toBeDefined();
+    expect(strangers.SDS.lookup(edge, push)('kubernetes://shop')).toBeUndefined();
+    expect(strangers.SDS.all(edge, push).size).toBe(0);
+    expect(refused).toEqual(['secret']);
+    expect(strangers.LDS.all(edge, push)).toEqual(generators.LDS.all(edge, push));
   });
 });
