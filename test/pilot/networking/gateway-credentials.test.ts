@@ -74,6 +74,25 @@ describe('a server with a credentialName', () => {
     expect(authorityOf(pushOf(admin, own))).toEqual({ trusted_ca: { inline_string: 'own' } });
   });
 
+  test('may have several secrets, one for each kind of key; the authority is the first one’s', () => {
+    const several = yaml.replace(
+      'mode: MUTUAL, credentialName: admin,',
+      'mode: MUTUAL, credentialNames: [admin, other],',
+    );
+    const of = (...all: Credential[]): Discovered =>
+      discover({ revision: 1, resources: resourcesOf(several), workloads: [], credentials: new Credentials(all) });
+    const other = { ...shop, name: 'other' };
+    const push = of(shop, admin, other);
+    expect(chainOf('admin.example.com', push)?.found.transport_socket?.typed_config).toMatchObject({
+      common_tls_context: {
+        tls_certificate_sds_secret_configs: [{ name: 'kubernetes://admin' }, { name: 'kubernetes://other' }],
+        combined_validation_context: { validation_context_sds_secret_config: { name: 'kubernetes://admin-cacert' } },
+      },
+    });
+    expect(secretsOfNode(edge, push, names).map(({ name }) => name)).toEqual(names);
+    expect(chainOf('admin.example.com', of(shop, admin))?.refuses).toBe(true);
+  });
+
   test('closes connections while the secret is not there, and the others are served', () => {
     const push = pushOf(shop, { ...admin, trustedCa: undefined });
     expect([chainOf('shop.example.com', push)?.refuses, chainOf('admin.example.com', push)?.refuses]).toEqual([
