@@ -52,6 +52,11 @@ export type GatewaySpec = Static<typeof gatewaySchema>;
 export type GatewayServer = Static<typeof server>;
 export type ServerTlsSettings = Static<typeof serverTls>;
 
+/** Secrets with the certificates of a server, one for each kind of key that its clients may know. */
+export function credentialNamesOf({ credentialName = '', credentialNames = [] }: ServerTlsSettings): readonly string[] {
+  return credentialName === '' ? credentialNames : [credentialName];
+}
+
 /** TLS is not ended here, but by whoever the connection is for; protobuf's default. */
 export function isPassthrough({ mode = 'PASSTHROUGH' }: ServerTlsSettings): boolean {
   return mode === 'PASSTHROUGH' || mode === 'AUTO_PASSTHROUGH';

@@ -1,7 +1,7 @@
 /** The part of Gateways that is in force, where it is decided by a value. */
 import type { FieldError } from '../proxy/common/decoded.ts';
 import { show } from './findings.ts';
-import type { ServerTlsSettings } from './gateway.ts';
+import { credentialNamesOf, type ServerTlsSettings } from './gateway.ts';
 
 const serverProtocols: readonly string[] = ['HTTP', 'HTTPS', 'TCP', 'TLS'];
 
@@ -28,7 +28,8 @@ export function unsupportedCredentialName(name: unknown, path: string): FieldErr
 
 /** Istio takes them and reads the secret alone. */
 export function filesBesideCredential(tls: ServerTlsSettings, path: string): FieldError[] {
-  if (!tls.credentialName) return [];
+  const source = tls.credentialName ? 'credentialName' : 'credentialNames';
+  if (credentialNamesOf(tls).length === 0) return [];
   const idle = (['serverCertificate', 'privateKey', 'caCertificates'] as const).filter((field) => tls[field]);
-  return idle.map((field) => ({ path: `${path}.${field}`, message: 'has no effect beside credentialName' }));
+  return idle.map((field) => ({ path: `${path}.${field}`, message: `has no effect beside ${source}` }));
 }

@@ -176,6 +176,8 @@ const serverTls: Supported = {
   privateKey: true,
   caCertificates: true,
   credentialName: unsupportedCredentialName,
+  credentialNames: unsupportedCredentialName,
+  tlsCertificates: { serverCertificate: true, privateKey: true },
   subjectAltNames: true,
   minProtocolVersion: true,
   maxProtocolVersion: true,

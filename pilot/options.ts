@@ -2,7 +2,7 @@
 import type { MeshConfig } from '../crds/mesh-config.ts';
 import { type Clock, systemClock } from '../proxy/common/clock.ts';
 import { createLogger, type Logger } from '../proxy/common/log.ts';
-import type { Keepalive } from './xds/ads-server.ts';
+import type { Keepalive, XdsTls } from './xds/ads-server.ts';
 import type { SocketAddress } from './xds/generators.ts';
 
 export interface PilotOptions {
@@ -14,6 +14,8 @@ export interface PilotOptions {
   readonly restPort?: number;
   /** ADS; 0 lets the system choose. Default 15010. */
   readonly xdsPort?: number;
+  /** ADS with certificates of both sides: the folder that has pilot's, and a port, 0 lets the system choose. Default none. */
+  readonly xdsTls?: XdsTls;
   /** Where sidecars report to; without one they are told of no mixer. */
   readonly mixerAddress?: SocketAddress;
   /** What holds where no resource says otherwise; default nothing. */
@@ -26,8 +28,8 @@ export interface PilotOptions {
   readonly clock?: Clock;
 }
 
-export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress' | 'keepalive' | 'secretsDir'>> &
-  Pick<PilotOptions, 'mixerAddress' | 'secretsDir'> & { readonly keepalive: Keepalive };
+export type ResolvedOptions = Required<Omit<PilotOptions, 'mixerAddress' | 'keepalive' | 'secretsDir' | 'xdsTls'>> &
+  Pick<PilotOptions, 'mixerAddress' | 'secretsDir' | 'xdsTls'> & { readonly keepalive: Keepalive };
 
 export function resolveOptions(options: PilotOptions): ResolvedOptions {
   return {

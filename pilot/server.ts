@@ -61,7 +61,14 @@ export class PilotServer implements Lifecycle {
     };
     const shared = { clock, logger: logger.child('xds') };
     this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, ...shared });
-    this.#ads = new AdsServer({ host, port: xdsPort, discovery: this.#discovery, keepalive, ...shared });
+    this.#ads = new AdsServer({
+      host,
+      port: xdsPort,
+      tls: this.#options.xdsTls,
+      discovery: this.#discovery,
+      keepalive,
+      ...shared,
+    });
     this.#rest = new RestServer({
       store: this.#store,
       port: restPort,
@@ -95,6 +102,11 @@ export class PilotServer implements Lifecycle {
   /** The ADS port; 0 before the start. */
   get xdsPort(): number {
     return this.#ads.port;
+  }
+
+  /** The ADS port with TLS; 0 before the start, and without. */
+  get xdsTlsPort(): number {
+    return this.#ads.tlsPort;
   }
 
   /** Rejects when the data cannot be read, is in use by another pilot, or a port is taken. */

@@ -57,9 +57,12 @@ function checkGrpcServices({ staticClusters, ads, metricsServices }: Bootstrap):
     const cluster = clusters.get(clusterName);
     const message = clusterName === '' ? undefined : faultOfGrpcCluster(clusterName, cluster);
     if (message !== undefined) return [{ path, message }];
+    if (path !== adsPath && cluster?.tls !== undefined) return [{ path, message: tlsMessage }];
     return path === adsPath ? faultsOfAdsCluster(path, cluster) : [];
   });
 }
+
+const tlsMessage = 'must name a cluster without transport_socket: gRPC over TLS is for the control plane alone';
 
 function faultsOfAdsCluster(path: string, cluster: Cluster | undefined): FieldError[] {
   if (cluster === undefined) return [];
@@ -73,7 +76,6 @@ function faultOfGrpcCluster(name: string, cluster: Cluster | undefined): string 
   if (cluster === undefined) return `must name a cluster of static_resources, "${name}" is none`;
   if (cluster.proxyProtocol !== undefined)
     return 'must name a cluster without transport_socket: gRPC speaks no PROXY protocol';
-  if (cluster.tls !== undefined) return `must name a cluster without transport_socket: gRPC over TLS is not supported`;
   if (cluster.sourceAddresses !== undefined) return `must name a cluster without upstream_bind_config: gRPC has none`;
   return cluster.protocol === 'http2'
     ? undefined

@@ -247,6 +247,7 @@ export class ProxyServer implements Lifecycle {
     return new AdsClient({
       bootstrap,
       endpoints: () => this.clusters.find(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
+      tls: () => this.clusters.find(name)?.tls,
       sink: this.#xdsSink(),
       clock: this.#clock,
       random: this.#random,

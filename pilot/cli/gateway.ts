@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import type { CommandContext } from './context.ts';
 import { findFreePorts } from './free-ports.ts';
-import { knownHost } from './host-address.ts';
 import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
-import { pilotOption } from './run.ts';
+import { pilotTlsOption } from './pilot-tls.ts';
+import { pilotOption, planPilot } from './run.ts';
 import { drainOption } from './serving.ts';
 import type { SidecarPlan } from './sidecar-bootstrap.ts';
 
@@ -18,6 +18,7 @@ interface GatewayCommandOptions {
   readonly adminPort?: number;
   readonly address: string;
   readonly pilot: parse.HostPort;
+  readonly pilotTlsDir?: string;
   /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
 }
@@ -38,6 +39,7 @@ export function registerGateway(program: Command, context: CommandContext): void
     .option('--admin-port <port>', 'its admin port on 127.0.0.1 (default: a free one)', parse.parsePort)
     .option('--address <ip>', 'address by which it is known in the mesh', parse.parseAddress, '127.0.0.1')
     .addOption(pilotOption())
+    .addOption(pilotTlsOption())
     .addOption(drainOption())
     .addHelpText('after', examples)
     .action(async (options: GatewayCommandOptions) => {
@@ -68,6 +70,6 @@ async function planGateway(options: GatewayCommandOptions): Promise<SidecarPlan>
     identity: { service: name, namespace, version: undefined, labels: { istio: name, ...label }, address, instance },
     ports: { app: undefined, inbound: undefined, outbound: 0, admin: adminPort ?? admin },
     gateway: { portOffset, trustedProxies },
-    pilot: await knownHost(options.pilot, 'pilot'),
+    ...(await planPilot(options)),
   };
 }

@@ -1,4 +1,5 @@
 /** `heddle run`: one sidecar and, when it is ready, the application next to it. */
+import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import {
   type Interception,
@@ -13,12 +14,14 @@ import { findFreePorts } from './free-ports.ts';
 import { knownHost, ownAddress } from './host-address.ts';
 import { newInstanceId } from './instance-id.ts';
 import * as parse from './option-parsers.ts';
+import { checkPilotTls, pilotTlsOption } from './pilot-tls.ts';
 import { type DnsOptions, dnsOptions, drainOption, interceptionOption, planDnsCapture } from './serving.ts';
 import { formatHostPort, type SidecarPlan } from './sidecar-bootstrap.ts';
 
 interface RunOptions extends DnsOptions {
   readonly service: string;
   readonly namespace: string;
+  readonly name?: string;
   readonly version?: string;
   readonly labels?: Record<string, string>;
   readonly locality?: NodeLocality;
@@ -30,6 +33,7 @@ interface RunOptions extends DnsOptions {
   readonly adminPort?: number;
   readonly address?: string;
   readonly pilot: parse.HostPort;
+  readonly pilotTlsDir?: string;
   /** Milliseconds, given in seconds. */
   readonly drainSeconds: number;
 }
@@ -47,6 +51,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     )
     .requiredOption('--service <name>', 'service that the application is an instance of', parse.parseName)
     .option('--namespace <name>', 'namespace of the service', parse.parseName, 'default')
+    .option('--name <name>', "name of this very instance in its namespace, a pod's (default: made up)", parse.parseName)
     .option('--version <version>', 'version of the application, a label that subsets select', parse.parseLabelValue)
     .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
     .option('--locality <region/zone/subzone>', 'where it runs, for rules about localities', parse.parseLocality)
@@ -78,6 +83,7 @@ export function registerRun(program: Command, context: CommandContext): void {
     .addOption(captureDns)
     .addOption(dnsPort)
     .addOption(pilotOption())
+    .addOption(pilotTlsOption())
     .addOption(drainOption())
     .argument('[command...]', 'the application and its arguments, after --')
     .addHelpText('after', examples)
@@ -95,6 +101,17 @@ export function pilotOption(): Option {
     .default(pilot, formatHostPort(pilot));
 }
 
+/** Where pilot is, and how it is spoken to. */
+export async function planPilot(
+  options: Pick<RunOptions, 'pilot' | 'pilotTlsDir'>,
+): Promise<Pick<SidecarPlan, 'pilot' | 'pilotTlsDir'>> {
+  const pilot = await knownHost(options.pilot, 'pilot');
+  if (options.pilotTlsDir === undefined) return { pilot };
+  const pilotTlsDir = resolve(options.pilotTlsDir);
+  await checkPilotTls(pilotTlsDir);
+  return { pilot, pilotTlsDir };
+}
+
 const examples = `
 Examples:
   heddle run --service reviews --version v2 --port 9080 -- node reviews.js
@@ -102,13 +119,13 @@ Examples:
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, version, labels = {}, locality } = options;
+  const { service, namespace, name, version, labels = {}, locality } = options;
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
-  const pilot = await knownHost(options.pilot, 'pilot');
-  const identity = { service, namespace, version, labels, locality, address, instance: newInstanceId() };
+  const pilot = await planPilot(options);
+  const identity = { service, namespace, name, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
-  return { identity, ports: await planPorts(options, address, interception), interception, dns, pilot };
+  return { identity, ports: await planPorts(options, address, interception), interception, dns, ...pilot };
 }
 
 function planInterception({ interceptionMode, port, appPort }: RunOptions): Interception {

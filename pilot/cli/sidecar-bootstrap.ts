@@ -10,6 +10,7 @@ import { localClusterName } from '../../proxy/api/local-cluster.ts';
 import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
 import { buildLocalCluster } from '../networking/local-cluster.ts';
 import type { HostPort } from './option-parsers.ts';
+import { buildPilotTransportSocket } from './pilot-tls.ts';
 
 export interface SidecarIdentity {
   readonly service: string;
@@ -17,6 +18,8 @@ export interface SidecarIdentity {
   readonly version: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality?: NodeLocality | undefined;
+  /** Of this very instance, unique in its namespace; default: made of the workload's and `instance`. */
+  readonly name?: string | undefined;
   /** Tells the processes of one workload apart. */
   readonly instance: string;
   /** Where other sidecars reach this one: an IP address. */
@@ -50,16 +53,18 @@ export interface SidecarPlan {
   readonly gateway?: GatewayOptions | undefined;
   /** Pilot's xDS server: an IP address, or a name that is looked up for as long as the sidecar runs. */
   readonly pilot: HostPort;
+  /** An absolute path; default: pilot is spoken to in plain text. */
+  readonly pilotTlsDir?: string | undefined;
 }
 
 const ads: ConfigSource = { ads: {}, resource_api_version: 'V3' };
 
 export function buildSidecarBootstrap(plan: SidecarPlan): Bootstrap {
-  const { ports, pilot } = plan;
+  const { ports } = plan;
   return {
     node: encodeNode(describeNode(plan)),
     admin: buildAdmin(ports.admin),
-    static_resources: { clusters: [buildXdsCluster(pilot), buildMixerCluster(), buildLocalCluster()] },
+    static_resources: { clusters: [buildXdsCluster(plan), buildMixerCluster(), buildLocalCluster()] },
     cluster_manager: { local_cluster_name: localClusterName },
     dynamic_resources: {
       ads_config: {
@@ -97,7 +102,7 @@ function describeNode({ identity, ports, interception = {}, dns = {}, gateway }:
   const workloadName = version === undefined ? service : `${service}-${version}`;
   const metadata: NodeMetadata = {
     ...(gateway === undefined ? {} : ({ type: 'router', ...gateway } as const)),
-    name: `${workloadName}-${identity.instance}`,
+    name: identity.name ?? `${workloadName}-${identity.instance}`,
     namespace,
     // One whose connections are intercepted may serve the ports that its services name.
     service: ports.app === undefined && !isIntercepted(interception) ? '' : service,
@@ -121,10 +126,11 @@ function buildAdmin(port: number): Admin {
   return { address: { socket_address: { address: '127.0.0.1', port_value: port } } };
 }
 
-function buildXdsCluster({ host, port }: HostPort): Cluster {
+function buildXdsCluster({ pilot: { host, port }, pilotTlsDir }: SidecarPlan): Cluster {
   return {
     ...grpcCluster('xds_cluster'),
     ...(isIP(host) === 0 ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
+    ...(pilotTlsDir === undefined ? {} : { transport_socket: buildPilotTransportSocket(pilotTlsDir, host) }),
     load_assignment: {
       cluster_name: 'xds_cluster',
       endpoints: [

@@ -6,7 +6,8 @@ import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import { createLogger } from '../../proxy/common/log.ts';
 import type { SocketAddress } from '../xds/generators.ts';
 import type { CommandContext } from './context.ts';
-import { CommandError } from './exit-code.ts';
+import type { PilotOptions } from '../options.ts';
+import { CommandError, exitCodes } from './exit-code.ts';
 import { readTextFile } from './text-file.ts';
 import { reachableHost, resolveHost } from './host-address.ts';
 import * as parse from './option-parsers.ts';
@@ -25,12 +26,16 @@ interface UpOptions {
   readonly redis?: string;
   readonly meshConfig?: string;
   readonly secretsDir?: string;
+  readonly xdsTlsDir?: string;
+  readonly xdsTlsPort?: number;
   /** Milliseconds. */
   readonly keepaliveInterval: number;
   /** Milliseconds. */
   readonly keepaliveTimeout: number;
 }
 
+/** Istio's number for xDS with certificates. */
+const defaultTlsPort = 15_012;
 /** Time for open streams and calls to end after SIGTERM. */
 const drainMs = 2000;
 
@@ -65,6 +70,11 @@ export function registerUp(program: Command, context: CommandContext): void {
       '--secrets-dir <dir>',
       'certificates that Gateways name by credentialName, NAMESPACE/NAME/tls.crt, tls.key, ca.crt; read again as they change',
     )
+    .option(
+      '--xds-tls-dir <dir>',
+      'serve xDS over TLS too: tls.crt, tls.key, and ca.crt that clients must have a certificate of; read again as they change',
+    )
+    .option('--xds-tls-port <port>', `port of --xds-tls-dir (default: ${defaultTlsPort})`, parse.parseListenPort)
     .addHelpText('after', '\nExamples:\n  heddle up\n  heddle up --data-dir /var/lib/heddle --rest-port 8080\n')
     .action(async (options: UpOptions) => {
       await runControlPlane(options, context);
@@ -72,6 +82,7 @@ export function registerUp(program: Command, context: CommandContext): void {
 }
 
 async function runControlPlane(options: UpOptions, context: CommandContext): Promise<void> {
+  const xdsTls = planXdsTls(options);
   const [{ PilotServer }, { MixerServer }] = await Promise.all([
     import('../server.ts'),
     import('../../mixer/server.ts'),
@@ -100,14 +111,16 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       mixerAddress: await advertiseMixer(options, mixer.grpcPort),
       meshConfig,
       ...(options.secretsDir === undefined ? {} : { secretsDir: options.secretsDir }),
+      ...xdsTls,
       keepalive: { intervalMs: options.keepaliveInterval, timeoutMs: options.keepaliveTimeout },
       logger,
     });
     started.push(pilot);
     await startServer(pilot);
     await mixer.followPilot(`http://${bracket(reachableHost(host))}:${pilot.restPort}`);
+    const withTls = pilot.xdsTlsPort === 0 ? '' : `, xDS over TLS ${host}:${pilot.xdsTlsPort}`;
     context.stdout.write(
-      `heddle is up: API http://${host}:${pilot.restPort}, xDS ${host}:${pilot.xdsPort}, ` +
+      `heddle is up: API http://${host}:${pilot.restPort}, xDS ${host}:${pilot.xdsPort}${withTls}, ` +
         `metrics http://${host}:${mixer.metricsPort}/metrics, mixer ${host}:${mixer.grpcPort}, data in ${options.dataDir}\n`,
     );
     await stop.first;
@@ -117,6 +130,12 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     stop.dispose();
     for (const server of started.toReversed()) await server.close();
   }
+}
+
+function planXdsTls({ xdsTlsDir: folder, xdsTlsPort }: UpOptions): Pick<PilotOptions, 'xdsTls'> {
+  if (folder !== undefined) return { xdsTls: { folder, port: xdsTlsPort ?? defaultTlsPort } };
+  if (xdsTlsPort === undefined) return {};
+  throw new CommandError('--xds-tls-port needs --xds-tls-dir', exitCodes.usage);
 }
 
 async function loadMeshConfig(file: string | undefined): Promise<MeshConfig> {

@@ -1,8 +1,8 @@
 /**
- * The certificates that Gateways name by `credentialName`. A gateway gets those of its own namespace, under Istio's names:
+ * The certificates that Gateways name by `credentialName` and `credentialNames`. A gateway gets those of its own namespace, under Istio's names:
  * `kubernetes://NAME`, and `kubernetes://NAME-cacert` for the authorities that clients' certificates are checked against.
  */
-import { isPassthrough, type ServerTlsSettings } from '../../crds/gateway.ts';
+import { credentialNamesOf, isPassthrough, type ServerTlsSettings } from '../../crds/gateway.ts';
 
 /** A secret as Kubernetes' type kubernetes.io/tls has it, all of it text in PEM. */
 export interface Credential {
@@ -44,10 +44,13 @@ export class Credentials {
 
   /** What a server would need and does not have, as one sentence; undefined when it has all. */
   faultOf(tls: ServerTlsSettings, namespace: string): string | undefined {
-    const { mode, credentialName = '' } = tls;
-    if (credentialName === '' || isPassthrough(tls)) return undefined;
+    const { mode } = tls;
+    const names = credentialNamesOf(tls);
+    const [credentialName] = names;
+    if (credentialName === undefined || isPassthrough(tls)) return undefined;
+    const missing = names.find((name) => this.certificateOf(namespace, name) === undefined);
+    if (missing !== undefined) return `secret ${namespace}/${missing} has no tls.crt with its tls.key`;
     const secret = `secret ${namespace}/${credentialName}`;
-    if (this.certificateOf(namespace, credentialName) === undefined) return `${secret} has no tls.crt with its tls.key`;
     const needsAuthority = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
     if (!needsAuthority || this.authorityOf(namespace, credentialName) !== undefined) return undefined;
     return `neither ${secret} nor ${credentialName}${authoritySuffix} has a ca.crt`;

@@ -5,7 +5,7 @@ import type { Credentials } from './credentials.ts';
 import type { DestinationRules } from './destination-rules.ts';
 import type { Gateways } from './gateways.ts';
 import type { RateLimits } from './rate-limits.ts';
-import type { Service } from './service.ts';
+import { isHeadless, type Service, workloadPorts } from './service.ts';
 import type { Services } from './services.ts';
 import type { Sidecars } from './sidecars.ts';
 import type { Telemetries } from './telemetries.ts';
@@ -18,6 +18,26 @@ export interface PushContext {
   readonly checks: CheckRules;
   /** By the service's hostname, sorted by namespace and name. A list keeps its identity while nothing in it changes. */
   readonly workloads: ReadonlyMap<string, readonly Workload[]>;
+  /**
+   * Of `workloads` those of services that are reached at their workloads' own addresses: listeners of intercepted
+   * connections and answers to DNS queries are made of them. Keeps its identity while nothing in it changes.
+   */
+  readonly addressed: AddressedWorkloads;
+}
+
+export type AddressedWorkloads = ReadonlyMap<string, readonly Workload[]>;
+
+/** `previous` where nothing has changed. */
+export function findAddressedWorkloads(
+  services: Services,
+  workloads: PushContext['workloads'],
+  previous: AddressedWorkloads = new Map(),
+): AddressedWorkloads {
+  const found = services.all
+    .filter((service) => isHeadless(service) || workloadPorts(service).length > 0)
+    .map(({ hostname }) => [hostname, workloads.get(hostname) ?? []] as const);
+  const isSame = found.length === previous.size && found.every(([name, members]) => previous.get(name) === members);
+  return isSame ? previous : new Map(found);
 }
 
 /** What clusters, listeners and routes are made of. Keeps its identity while only workloads come and go. */
@@ -47,6 +67,8 @@ export function addressesOf({ hostname, addresses }: Service, { allottedAddresse
 /** What a push has to look at, found by comparing two snapshots. */
 export interface ContextDifference {
   readonly isConfigChanged: boolean;
+  /** Workloads that are reached at their own addresses came or went. */
+  readonly areAddressesChanged: boolean;
   /** Services whose workloads differ. */
   readonly hostnames: readonly string[];
 }
@@ -55,6 +77,7 @@ export function compareContexts(before: PushContext, after: PushContext): Contex
   const hostnames = new Set([...before.workloads.keys(), ...after.workloads.keys()]);
   return {
     isConfigChanged: before.config !== after.config || before.checks !== after.checks,
+    areAddressesChanged: before.addressed !== after.addressed,
     hostnames: [...hostnames].filter((hostname) => before.workloads.get(hostname) !== after.workloads.get(hostname)),
   };
 }

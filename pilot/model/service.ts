@@ -37,6 +37,26 @@ export function followsRequests({ resolution }: Service): boolean {
   return resolution === 'NONE' || resolution === 'DYNAMIC_DNS';
 }
 
+/**
+ * Its clients may find its workloads at their own addresses: none was declared that stands for all of them. Names that are
+ * looked up, and requests that say where they go, lead to addresses that nobody here knows.
+ */
+export function isReachedAtWorkloads(service: Service): boolean {
+  const { addresses = [] } = service;
+  return addresses.length === 0 && !isLookedUp(service) && !followsRequests(service);
+}
+
+/** It has no address on purpose: its name stands for all addresses of its workloads. */
+export function isHeadless(service: Service): boolean {
+  return service.addresses !== undefined && isReachedAtWorkloads(service);
+}
+
+/** Ports that clients reach at the addresses of single workloads. Requests name their service themselves. */
+export function workloadPorts(service: Service): readonly ServicePort[] {
+  if (!isReachedAtWorkloads(service)) return [];
+  return connectionPorts(service).filter((port) => interceptedProtocol(port) !== 'HTTP');
+}
+
 export interface ServicePort {
   /** Empty when the only port has no name. */
   readonly name: string;

@@ -11,6 +11,12 @@ export function outboundClusterName({ port, subset, hostname }: OutboundCluster)
   return `outbound|${port}|${subset}|${hostname}`;
 }
 
+/**
+ * Stands in the place of a subset, whose name no subset can have: each connection goes to the workload that it was made
+ * for, and the service's policy holds for it.
+ */
+export const originalDestinationSubset = '@original_dst';
+
 /** Undefined when `name` is not the name of an outbound cluster. */
 export function parseOutboundClusterName(name: string): OutboundCluster | undefined {
   const match = /^outbound\|(\d{1,5})\|([^|]*)\|([^|]+)$/.exec(name);

@@ -9,14 +9,22 @@ import type { Client, LocatedClient } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { MergedRule } from '../model/namespace-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
-import { connectionPorts, httpPorts, type Service, type ServicePort } from '../model/service.ts';
-import { inboundClusterName, outboundClusterName } from './cluster-name.ts';
+import {
+  connectionPorts,
+  httpPorts,
+  interceptedProtocol,
+  isHeadless,
+  isReachedAtWorkloads,
+  type Service,
+  type ServicePort,
+} from '../model/service.ts';
+import { inboundClusterName, originalDestinationSubset, outboundClusterName } from './cluster-name.ts';
 import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { withErrorStatuses } from './error-statuses.ts';
 import { withHttp2 } from './http2-options.ts';
 import { buildHealthCheck } from './health-check.ts';
-import { buildInterceptionClusters } from './original-destination.ts';
+import { buildInterceptionClusters, originalDestinationDiscovery } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
 import { buildTransportSocket } from './transport-socket.ts';
@@ -26,11 +34,13 @@ export function buildOutboundClusters(config: PushConfig, client: Client | Locat
   const clusters = config.services.visibleTo(client.namespace).all.flatMap((service) => {
     const rule = config.destinationRules.find(service, client);
     const subsets = [undefined, ...(rule?.subsets ?? [])];
-    return portsFor(client, service).flatMap((port) =>
-      subsets.map((subset) =>
-        buildOutboundCluster(service, port, { rule, subset, client, meshConfig: config.meshConfig }),
-      ),
-    );
+    return portsFor(client, service).flatMap((port) => {
+      const context = { rule, client, meshConfig: config.meshConfig };
+      return [
+        ...subsets.map((subset) => buildOutboundCluster(service, port, { ...context, subset })),
+        ...(leadsToWorkloads(client, service, port) ? [buildWorkloadsCluster(service, port, context)] : []),
+      ];
+    });
   });
   return [...clusters, ...undeclaredClusters(config, client)];
 }
@@ -44,6 +54,26 @@ function undeclaredClusters(config: PushConfig, { isIntercepted, isGateway }: Cl
 /** Where requests are addressed to a sidecar, nothing else than requests comes. */
 function portsFor({ isIntercepted, isGateway }: Client, service: Service): readonly ServicePort[] {
   return isIntercepted === true || isGateway === true ? connectionPorts(service) : httpPorts(service);
+}
+
+/** Requests do by names of workloads, which only a service without any address has. */
+function leadsToWorkloads({ isIntercepted }: Client, service: Service, port: ServicePort): boolean {
+  const isNamed = isHeadless(service) || interceptedProtocol(port) !== 'HTTP';
+  return isIntercepted === true && isReachedAtWorkloads(service) && isNamed;
+}
+
+/** For connections that were made for one of the service's workloads. */
+function buildWorkloadsCluster(service: Service, port: ServicePort, context: Omit<ClusterContext, 'subset'>): Cluster {
+  const { hostname, name, namespace } = service;
+  const { rule, meshConfig } = context;
+  const policy = policyOf(rule, undefined, port.number);
+  return {
+    name: outboundClusterName({ port: port.number, subset: originalDestinationSubset, hostname }),
+    ...originalDestinationDiscovery,
+    ...buildPolicy(policy, rule, meshConfig),
+    ...buildTransportSocket(policy, hostname),
+    metadata: clusterMetadata({ host: hostname, name, namespace }, undefined),
+  };
 }
 
 interface ClusterContext {

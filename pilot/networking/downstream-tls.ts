@@ -1,6 +1,6 @@
 /** What the `tls` of a Gateway's server means for a filter chain, as Istio translates it. */
 import { isCipherSuite } from '../../crds/checks/server-tls.ts';
-import type { ServerTlsSettings } from '../../crds/gateway.ts';
+import { credentialNamesOf, type ServerTlsSettings } from '../../crds/gateway.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
   CertificateValidationContext,
@@ -31,7 +31,7 @@ export function buildDownstreamTls(
   const context: DownstreamTlsContext = {
     common_tls_context: {
       ...buildParameters(tls),
-      ...(tls.credentialName ? buildNamedSecrets(tls, tls.credentialName) : buildFiles(tls)),
+      ...(credentialNamesOf(tls).length > 0 ? buildNamedSecrets(tls) : buildFiles(tls)),
       ...(alpnProtocols.length === 0 ? {} : { alpn_protocols: [...alpnProtocols] }),
     },
     require_client_certificate: tls.mode === 'MUTUAL',
@@ -44,24 +44,29 @@ export function buildDownstreamTls(
 }
 
 function buildFiles(tls: ServerTlsSettings): CommonTlsContext {
-  const { mode, serverCertificate = '', privateKey = '', caCertificates = '' } = tls;
+  const { mode, caCertificates = '', tlsCertificates = [] } = tls;
+  // Istio takes two, one of each kind of key; users are warned of more.
+  const certificates = tlsCertificates.length > 0 ? tlsCertificates.slice(0, 2) : [tls];
   return {
-    tls_certificates: [{ certificate_chain: { filename: serverCertificate }, private_key: { filename: privateKey } }],
+    tls_certificates: certificates.map(({ serverCertificate = '', privateKey = '' }) => {
+      return { certificate_chain: { filename: serverCertificate }, private_key: { filename: privateKey } };
+    }),
     ...(mode === 'SIMPLE'
       ? {}
       : { validation_context: { trusted_ca: { filename: caCertificates }, ...buildNames(tls) } }),
   };
 }
 
-/** Secrets that the control plane sends, and sends again when they change. */
-function buildNamedSecrets(tls: ServerTlsSettings, credentialName: string): CommonTlsContext {
+/** Secrets that the control plane sends, and sends again when they change. The authority is the first one's. */
+function buildNamedSecrets(tls: ServerTlsSettings): CommonTlsContext {
   const secret = (name: string): SdsSecretConfig => ({ name, sds_config: adsConfigSource });
+  const names = credentialNamesOf(tls);
   const combined_validation_context = {
     default_validation_context: buildNames(tls),
-    validation_context_sds_secret_config: secret(authoritySecretName(credentialName)),
+    validation_context_sds_secret_config: secret(authoritySecretName(names[0] ?? '')),
   };
   return {
-    tls_certificate_sds_secret_configs: [secret(certificateSecretName(credentialName))],
+    tls_certificate_sds_secret_configs: names.map((name) => secret(certificateSecretName(name))),
     ...(tls.mode === 'SIMPLE' ? {} : { combined_validation_context }),
   };
 }

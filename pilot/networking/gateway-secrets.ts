@@ -1,5 +1,5 @@
 /** The secrets that the servers of a gateway name, as SDS sends them. */
-import { isPassthrough } from '../../crds/gateway.ts';
+import { credentialNamesOf, isPassthrough } from '../../crds/gateway.ts';
 import type { Secret } from '../../proxy/api/envoy.gen.ts';
 import { authoritySecretName, certificateSecretName, type Credentials } from '../model/credentials.ts';
 import type { GatewayListener } from '../model/gateways.ts';
@@ -11,7 +11,7 @@ export function buildGatewaySecrets(
   credentials: Credentials,
 ): Secret[] {
   const settings = listeners.flatMap(({ servers }) => servers.map(({ server: { tls = {} } }) => tls));
-  const named = settings.filter((tls) => !isPassthrough(tls)).map(({ credentialName = '' }) => credentialName);
+  const named = settings.filter((tls) => !isPassthrough(tls)).flatMap(credentialNamesOf);
   return [...new Set(named)].flatMap((name) => {
     const certificate = credentials.certificateOf(namespace, name);
     const trustedCa = credentials.authorityOf(namespace, name);

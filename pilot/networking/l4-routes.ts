@@ -13,7 +13,7 @@ import type { Client } from '../model/client.ts';
 import { policyOf, type PolicyBlocks } from '../model/destination-rules.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { interceptedProtocol, type Service, type ServicePort } from '../model/service.ts';
-import { outboundClusterName } from './cluster-name.ts';
+import { originalDestinationSubset, outboundClusterName } from './cluster-name.ts';
 import { ofServerNames, toSubnets } from './filter-chain-match.ts';
 import { clusterNameOf, destinationHostname, type RouteContext } from './route-context.ts';
 import { isL4ForClient } from './source-match.ts';
@@ -33,6 +33,8 @@ export interface L4Context {
   readonly subnets: readonly string[];
   /** The listener takes connections to other services too. */
   readonly isShared: boolean;
+  /** It takes those that were made for one workload: to the service as a whole means to that one. Default no. */
+  readonly isOfWorkload?: boolean;
   readonly access_log?: TcpProxy['access_log'];
 }
 
@@ -60,9 +62,11 @@ function buildTlsChains(routing: RouteContext, context: L4Context): L4Chain[] {
   );
 }
 
-/** SNI is only looked at where nothing else tells the service. */
+/** SNI is only looked at where nothing else tells the service, or where services may share an address. */
 function buildTlsDefault(context: L4Context): L4Chain[] {
-  const { service, subnets, isShared } = context;
+  const { service, subnets, isShared, isOfWorkload = false } = context;
+  const own = isOfWorkload ? ofServerNames([service.hostname]) : undefined;
+  if (own !== undefined) return [own, {}].map((match) => ({ match, filter: buildDefault(context) }));
   const names = isShared ? ofServerNames([service.hostname]) : {};
   if (names === undefined) return [];
   return [{ match: { ...names, ...toSubnets(subnets) }, filter: buildDefault(context) }];
@@ -88,8 +92,9 @@ function buildTcpDefault(context: L4Context): L4Chain {
 }
 
 /** All connections to all workloads of the service. */
-function buildDefault({ config, client, service, port, access_log }: L4Context): Filter {
-  const cluster = outboundClusterName({ port: port.number, subset: '', hostname: service.hostname });
+function buildDefault({ config, client, service, port, access_log, isOfWorkload = false }: L4Context): Filter {
+  const subset = isOfWorkload ? originalDestinationSubset : '';
+  const cluster = outboundClusterName({ port: port.number, subset, hostname: service.hostname });
   const policy = policyOf(config.destinationRules.find(service, client), undefined, port.number);
   return buildPlainTcpProxy(cluster, { policy, ...(access_log === undefined ? {} : { access_log }) });
 }
@@ -98,12 +103,12 @@ function buildDefault({ config, client, service, port, access_log }: L4Context):
 export function buildL4Route(
   destinations: readonly RouteDestination[],
   routing: RouteContext,
-  { access_log }: Pick<L4Context, 'access_log'>,
+  { access_log, ...own }: Pick<L4Context, 'access_log'> & Partial<L4Context>,
 ): Filter {
   const { rules } = routing;
   const weighted = destinations.length === 1 ? destinations : destinations.filter(({ weight = 0 }) => weight > 0);
   const clusters = weighted.map(({ destination, weight = 0 }) => {
-    return { name: clusterNameOf(destination, routing), weight: Math.max(1, weight) };
+    return { name: originalOf(clusterNameOf(destination, routing), own), weight: Math.max(1, weight) };
   });
   return buildTcpProxy({
     statPrefix:
@@ -112,6 +117,14 @@ export function buildL4Route(
     policy: destinationPolicy(destinations[0], routing, destinations.length === 1),
     ...(access_log === undefined ? {} : { access_log }),
   });
+}
+
+/** A rule that leads a service's connections to the service itself lets them go where they were going. */
+function originalOf(cluster: string, { isOfWorkload = false, service, port }: Partial<L4Context>): string {
+  if (!isOfWorkload || service === undefined || port === undefined) return cluster;
+  const named = { port: port.number, hostname: service.hostname };
+  const isItself = cluster === outboundClusterName({ ...named, subset: '' });
+  return isItself ? outboundClusterName({ ...named, subset: originalDestinationSubset }) : cluster;
 }
 
 /**

@@ -4,14 +4,21 @@ import { isHostCoveredBy } from '../../crds/host.ts';
 import type { Route, VirtualHost } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
 import { addressesOf, type PushConfig } from '../model/push-context.ts';
-import { connectionPorts, followsRequests, httpPorts, interceptedProtocol, type Service } from '../model/service.ts';
+import {
+  connectionPorts,
+  followsRequests,
+  httpPorts,
+  interceptedProtocol,
+  isHeadless,
+  type Service,
+} from '../model/service.ts';
 import type { ServiceTable } from '../model/services.ts';
 import type { VirtualService } from '../model/virtual-services.ts';
 import { domainsOf, spellingsOf } from './domains.ts';
 import { soleAddressOf } from './filter-chain-match.ts';
 import { buildCatchAllHost } from './outbound-policy.ts';
 import { limitVirtualHost } from './rate-limits.ts';
-import type { OutboundCluster } from './cluster-name.ts';
+import { originalDestinationSubset, type OutboundCluster } from './cluster-name.ts';
 import { destinationHostname, type RouteContext } from './route-context.ts';
 import { buildDefaultRoute, buildRoutes } from './routes.ts';
 import { decorateRoutes } from './tracing.ts';
@@ -27,8 +34,8 @@ export interface OutboundHost {
 
 interface HostPort {
   readonly hostname: string;
-  /** By which it is called beside its names; default none. */
-  readonly addresses?: readonly string[];
+  /** By which it is called beside its names, as they stand in a Host; default none. */
+  readonly aliases?: readonly string[];
   readonly port: number;
   /** Also serves requests whose Host names no port. */
   readonly isDefaultPort: boolean;
@@ -53,7 +60,7 @@ function withCatchAll(hosts: readonly HostPort[], config: PushConfig, client: Cl
   const claimed = new Set<string>();
   const declared = hosts.map((host) => {
     const own = new Set(domainsOf([host.hostname], host));
-    const spellings = [...spellingsOf(host.hostname, client.namespace), ...(host.addresses ?? []).map(bracketed)];
+    const spellings = [...spellingsOf(host.hostname, client.namespace), ...(host.aliases ?? [])];
     const domains = domainsOf(spellings, host).filter((domain) => {
       if (own.has(domain)) return true;
       const isFree = !fullNames.has(domain) && !claimed.has(domain);
@@ -95,12 +102,22 @@ export function serviceRouteName(hostname: string, port: number): string {
   return `${hostname}:${port}`;
 }
 
+/** … and the same where connections were made for one of its workloads. */
+export function workloadRouteName(hostname: string, port: number): string {
+  return `${workloadRoutePrefix}${serviceRouteName(hostname, port)}`;
+}
+
+const workloadRoutePrefix = `${originalDestinationSubset}|`;
+
 /** The virtual hosts of one of these; undefined when there is none of that name. */
 export function buildInterceptedHosts(
   config: PushConfig,
   client: Client,
   routeName: string,
 ): OutboundHost[] | undefined {
+  if (routeName.startsWith(workloadRoutePrefix)) {
+    return buildWorkloadHosts(config, client, routeName.slice(workloadRoutePrefix.length));
+  }
   const [, hostname, number = ''] = /^(?:(.+):)?(\d{1,5})$/.exec(routeName) ?? [];
   const port = Number(number);
   const services = config.services.visibleTo(client.namespace);
@@ -110,9 +127,53 @@ export function buildInterceptedHosts(
     return host && [buildHost(host, ['*'], { config, client })];
   }
   if (number === '') return undefined;
-  const serviced = services.all.flatMap((service) => interceptedHost(service, port, { config, client }) ?? []);
+  const serviced = services.all.flatMap((service) => {
+    const host = interceptedHost(service, port, { config, client });
+    return host === undefined ? [] : [host, ...workloadNames(service, port, { config, client })];
+  });
   const ruled = port === defaultHttpPort ? ruleHosts(services, config, client) : [];
   return withCatchAll([...serviced, ...ruled], config, client);
+}
+
+/** Who asks for the service at one of its workloads means the service; any other name leads to that workload. */
+function buildWorkloadHosts(config: PushConfig, client: Client, serviceName: string): OutboundHost[] | undefined {
+  const colon = serviceName.lastIndexOf(':');
+  const service = config.services.visibleTo(client.namespace).find(serviceName.slice(0, colon));
+  const host = service && interceptedHost(service, Number(serviceName.slice(colon + 1)), { config, client });
+  if (host === undefined) return undefined;
+  const domains = domainsOf(spellingsOf(host.hostname, client.namespace), host);
+  return [
+    buildHost(host, domains, { config, client }),
+    buildHost(atOriginalDestination(host, '*', { config, client }), ['*'], { config, client }),
+  ];
+}
+
+/** Names of single workloads of a service without any address: `db-0.db` leads where a resolver says it is. */
+function workloadNames(
+  service: Service,
+  port: number,
+  context: Pick<RouteContext, 'config' | 'client'>,
+): readonly HostPort[] {
+  const { config, client } = context;
+  const { hostname } = service;
+  const wildcard = `*.${hostname}`;
+  const isDeclared =
+    config.services.find(wildcard) !== undefined ||
+    config.virtualServices.visibleTo(client.namespace).find(wildcard) !== undefined;
+  const host = interceptedHost(service, port, context);
+  if (host === undefined || !isHeadless(service) || hostname.startsWith('*') || isDeclared) return [];
+  const [, ...others] = spellingsOf(hostname, client.namespace);
+  const aliases = others.map((name) => `*.${name}`);
+  return [{ ...atOriginalDestination(host, wildcard, context), aliases }];
+}
+
+function atOriginalDestination(
+  host: HostPort,
+  hostname: string,
+  context: Pick<RouteContext, 'config' | 'client'>,
+): HostPort {
+  const cluster = { port: host.port, subset: originalDestinationSubset, hostname: host.hostname };
+  return { ...host, hostname, aliases: [], rules: undefined, routes: [buildDefaultRoute(cluster, context)] };
 }
 
 /** Whether there are hosts that rules name and no service declares. */
@@ -133,7 +194,9 @@ function interceptedHost(
   const rules = httpRules(config.virtualServices.visibleTo(client.namespace).find(hostname));
   return {
     hostname,
-    addresses: addressesOf(service, config).flatMap((address) => soleAddressOf(address) ?? []),
+    aliases: addressesOf(service, config)
+      .flatMap((address) => soleAddressOf(address) ?? [])
+      .map(bracketed),
     port,
     isDefaultPort: true,
     isMeshInternal: !isMeshExternal,

@@ -8,7 +8,7 @@ import { type Credentials, noCredentials } from '../model/credentials.ts';
 import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
-import type { PushConfig, PushContext } from '../model/push-context.ts';
+import { findAddressedWorkloads, type PushConfig, type PushContext } from '../model/push-context.ts';
 import { clusterHostname, type Service } from '../model/service.ts';
 import { Services } from '../model/services.ts';
 import { allotAddresses } from '../model/service-addresses.ts';
@@ -75,8 +75,9 @@ export function discover(input: DiscoveryInput, previous?: Discovered): Discover
     },
     previous?.checks,
   );
+  const addressed = findAddressedWorkloads(config.services, workloads, previous?.addressed);
   const { revision, resources } = input;
-  return { config, checks, workloads, revision, resources, implicitServices };
+  return { config, checks, workloads, addressed, revision, resources, implicitServices };
 }
 
 /** Evidence of a release is written every other second: only what it routes is configuration. */

@@ -10,7 +10,9 @@ import type { Clock } from '../../proxy/common/clock.ts';
 import type { Lifecycle } from '../../proxy/common/lifecycle.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import type { ConnectedStream, DiscoveryServer } from './discovery-server.ts';
+import { describePeer } from './peer.ts';
 import { identifySidecar } from './sidecar-node.ts';
+import { XdsCertificates } from './xds-tls.ts';
 
 /** Pings that tell whether somebody is there; a sidecar whose machine is gone loses its endpoint when one is unanswered. */
 export interface Keepalive {
@@ -25,10 +27,19 @@ export interface AdsServerOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** A further port, where both sides show certificates; default none. */
+  readonly tls?: XdsTls | undefined;
   readonly discovery: DiscoveryServer;
   readonly keepalive: Keepalive;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+export interface XdsTls {
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Has `tls.crt`, `tls.key` and `ca.crt`, which clients' certificates are signed by. */
+  readonly folder: string;
 }
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>;
@@ -40,11 +51,14 @@ export class AdsServer implements Lifecycle {
   readonly #options: AdsServerOptions;
   readonly #server: Server;
   readonly #calls = new Set<Call>();
+  readonly #certificates: XdsCertificates | undefined;
   #port = 0;
+  #tlsPort = 0;
   #stopped: Promise<void> | undefined;
 
   constructor(options: AdsServerOptions) {
     this.#options = options;
+    this.#certificates = options.tls && new XdsCertificates(options.tls.folder, options);
     const { intervalMs, timeoutMs } = options.keepalive;
     const pings = { 'grpc.keepalive_time_ms': intervalMs, 'grpc.keepalive_timeout_ms': timeoutMs };
     this.#server = new Server({ ...pings, ...limits });
@@ -58,11 +72,22 @@ export class AdsServer implements Lifecycle {
     return this.#port;
   }
 
+  /** The port listened on with TLS; 0 before the start, and without. */
+  get tlsPort(): number {
+    return this.#tlsPort;
+  }
+
   async start(): Promise<void> {
-    const { host, port } = this.#options;
+    const { port, tls } = this.#options;
+    const credentials = await this.#certificates?.open();
+    this.#port = await this.#bind(port, ServerCredentials.createInsecure());
+    if (tls !== undefined && credentials !== undefined) this.#tlsPort = await this.#bind(tls.port, credentials);
+  }
+
+  #bind(port: number, credentials: ServerCredentials): Promise<number> {
+    const { host } = this.#options;
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    this.#port = await new Promise<number>((resolve, reject) => {
-      const credentials = ServerCredentials.createInsecure();
+    return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
     });
   }
@@ -74,10 +99,12 @@ export class AdsServer implements Lifecycle {
     this.#stopped ??= new Promise((resolve) => this.#server.tryShutdown(() => resolve()));
     await this.#stopped;
     cancelTimer();
+    this.#certificates?.close();
   }
 
   close(): Promise<void> {
     this.#server.forceShutdown();
+    this.#certificates?.close();
     return Promise.resolve();
   }
 
@@ -120,7 +147,10 @@ export class AdsServer implements Lifecycle {
   #connect(call: Call, request: DiscoveryRequest): ConnectedStream | undefined {
     const node = identifySidecar(request);
     if (node.errors !== undefined) return this.#refuseInput(call, node.errors);
-    return this.#options.discovery.connect(node.value, (response) => call.write(response));
+    // Without a certificate of ours the handshake fails.
+    const hasCertificate = call.getAuthContext().transportSecurityType === 'ssl';
+    const peer = describePeer(call.getPeer(), hasCertificate);
+    return this.#options.discovery.connect(node.value, peer, (response) => call.write(response));
   }
 
   #refuseInput(call: Call, errors: readonly FieldError[]): undefined {

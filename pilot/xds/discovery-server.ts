@@ -6,7 +6,8 @@ import type { ConfigStore } from '../../crds/config-store.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { reportedHealth } from '../../proxy/api/health.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
-import type { Node } from '../../proxy/api/node.ts';
+import { isIntercepted } from '../../proxy/api/interception.ts';
+import { isGateway, type Node, type NodeMetadata } from '../../proxy/api/node.ts';
 import type { Clock } from '../../proxy/common/clock.ts';
 import type { Logger } from '../../proxy/common/log.ts';
 import { type ListValues, noListValues } from '../model/check-rules.ts';
@@ -21,7 +22,8 @@ import type { CredentialFolder } from '../registry/credential-folder.ts';
 import type { WorkloadRegistry } from '../registry/workload-registry.ts';
 import { AdsStream } from './ads-stream.ts';
 import { EndpointSubscribers } from './endpoint-subscribers.ts';
-import { createGenerators, type Generators, type SocketAddress } from './generators.ts';
+import { createGenerators, type Generators, type SocketAddress, withoutSecrets } from './generators.ts';
+import type { Peer } from './peer.ts';
 import type { CredentialFault } from './gateway-sets.ts';
 import { ResourceEncoder } from './resource-encoder.ts';
 import { type ProxySyncStatus, syncStatusOf } from './sync-status.ts';
@@ -80,17 +82,25 @@ export class DiscoveryServer {
     this.#options.logger.warn('a server of a Gateway refuses its connections', { ...fault });
   }
 
+  #warnOfStranger({ id, metadata }: Node, peer: Peer): void {
+    if (!isGateway(metadata) || this.#warnedOf.has(id)) return;
+    this.#warnedOf.add(id);
+    const reason = 'it has shown no certificate: secrets need TLS (--xds-tls-dir), or a gateway on the same machine';
+    this.#options.logger.warn('a gateway is told no secrets', { node: id, peer: peer.name, reason });
+  }
+
   close(): void {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
   }
 
   /** A sidecar has opened a stream. */
-  connect(node: Node, write: (response: Uint8Array) => boolean): ConnectedStream {
+  connect(node: Node, peer: Peer, write: (response: Uint8Array) => boolean): ConnectedStream {
     const { clock, logger, registry } = this.#options;
+    const strangers = withoutSecrets(this.#generators, () => this.#warnOfStranger(node, peer));
     const registration = new WorkloadRegistration({ node, registry, clock, logger });
     const stream: AdsStream = new AdsStream({
       node,
-      generators: this.#generators,
+      generators: peer.isTrusted ? this.#generators : strangers,
       context: () => this.#context,
       write,
       onListening: () => registration.onListening(),
@@ -175,9 +185,14 @@ export class DiscoveryServer {
       this.#options.logger.error('push context cannot be built, the last good one stays', { error: String(error) });
       return;
     }
-    const { isConfigChanged, hostnames } = compareContexts(before, this.#context);
-    if (isConfigChanged) for (const stream of this.#streams.keys()) stream.push();
-    else for (const [stream, names] of this.#subscribersOf(hostnames, before)) stream.push(names);
+    const { isConfigChanged, areAddressesChanged, hostnames } = compareContexts(before, this.#context);
+    if (isConfigChanged) {
+      for (const stream of this.#streams.keys()) stream.push();
+      return;
+    }
+    for (const [stream, names] of this.#subscribersOf(hostnames, before)) stream.push(names);
+    if (!areAddressesChanged) return;
+    for (const stream of this.#streams.keys()) if (followsAddresses(stream.node.metadata)) stream.push();
   }
 
   /** Streams → clusters whose endpoints may differ. A workload's own service is known here only, not by a name. */
@@ -204,4 +219,9 @@ export class DiscoveryServer {
     };
     return discover(meshConfig === undefined ? input : { ...input, meshConfig }, previous);
   }
+}
+
+/** Whether its listeners are made of workloads' addresses. */
+function followsAddresses(node: NodeMetadata): boolean {
+  return isIntercepted(node) || node.dnsPort !== undefined;
 }

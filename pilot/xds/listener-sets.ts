@@ -8,18 +8,19 @@ import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
 import { memoize } from '../model/memoize.ts';
 import { metricRulesOf } from '../model/metric-rules.ts';
-import type { PushConfig, PushContext } from '../model/push-context.ts';
+import type { AddressedWorkloads, PushConfig, PushContext } from '../model/push-context.ts';
 import type { Telemetries, WorkloadMode } from '../model/telemetries.ts';
 import { buildAccessLogs } from '../networking/access-logs.ts';
 import { buildAuthorizationFilters } from '../networking/authorization.ts';
 import type { ListenerReports } from '../networking/http-connection-manager.ts';
 import { buildDnsListener, type DnsInterception } from '../networking/dns-listener.ts';
 import { buildInterceptedInboundListener, type InboundInterception } from '../networking/intercepted-inbound.ts';
-import { buildInterceptedOutboundListeners, type OutboundInterception } from '../networking/intercepted-outbound.ts';
+import type { OutboundInterception } from '../networking/intercepted-outbound.ts';
 import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildTracing, isTracing } from '../networking/tracing.ts';
 import { isChecked } from './enforcers.ts';
+import { OutboundListenerSet, type OutboundPlan } from './outbound-listener-set.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
 /**
@@ -44,46 +45,48 @@ export function createListenerSets(encoder: ResourceEncoder, adapt = (listener: 
   const dns = createDnsListeners(encode);
   return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
     const { config } = push;
-    if (isIntercepted(node)) return [...intercepted(node, push), ...dns(node, config)];
+    if (isIntercepted(node)) return [...intercepted(node, push), ...dns(node, push)];
     const { telemetries } = config;
     const { outboundPort } = node;
     const isShared = outboundPort !== 0 && !isTracing(telemetries.meshConfig);
     return [
       ...(isShared ? [outbound(telemetries, { outboundPort, client: listenerClient(node, telemetries) })] : []),
       ...ofNodes(telemetries, null)(node, null),
-      ...dns(node, config),
+      ...dns(node, push),
     ];
   };
 }
 
 /** Of nodes that ask for it: made of the services that their namespace sees. */
 function createDnsListeners(encode: (listener: Listener) => EncodedResource) {
-  const shared = memoize((config: PushConfig, interception: DnsInterception) =>
-    encode(buildDnsListener(config, interception)),
+  const shared = memoize((config: PushConfig, _key: null) =>
+    memoize((workloads: AddressedWorkloads, interception: DnsInterception) =>
+      encode(buildDnsListener(config, workloads, interception)),
+    ),
   );
-  return (node: NodeMetadata, config: PushConfig): readonly EncodedResource[] => {
+  return (node: NodeMetadata, { config, addressed }: Rules): readonly EncodedResource[] => {
     const { dnsPort, namespace } = node;
-    return dnsPort === undefined ? [] : [shared(config, { dnsPort, namespace, isIntercepted: isIntercepted(node) })];
+    if (dnsPort === undefined) return [];
+    return [shared(config, null)(addressed, { dnsPort, namespace, isIntercepted: isIntercepted(node) })];
   };
 }
 
 /** Those of intercepted nodes are made of the services, and of the rules for connections. */
 function createInterceptedListeners(encode: (listener: Listener) => EncodedResource) {
-  const shared = memoize((config: PushConfig, { logging, ...interception }: SharedInterception) => {
-    const { telemetries } = config;
-    const reports = buildAccessLogs(telemetries, logging, 'CLIENT');
-    return buildInterceptedOutboundListeners(config, interception, reports).map((each) =>
-      encode(withMetricRules(each, telemetries, logging)),
+  const setOf = (config: PushConfig, plan: OutboundPlan): OutboundListenerSet =>
+    new OutboundListenerSet(config, plan, (listener) =>
+      encode(withMetricRules(listener, config.telemetries, plan.logging)),
     );
-  });
+  const shared = memoize((config: PushConfig, { logging, interception }: Omit<OutboundPlan, 'reports'>) =>
+    setOf(config, { interception, logging, reports: buildAccessLogs(config.telemetries, logging, 'CLIENT') }),
+  );
   // Spans tell about the node itself.
   const traced = memoize((config: PushConfig, _key: null) =>
     memoize((node: NodeMetadata, _node: null) => {
-      const reports = reportsOf(node, config.telemetries, 'CLIENT');
-      const client = listenerClient(node, config.telemetries);
-      return buildInterceptedOutboundListeners(config, outboundInterceptionOf(node, config), reports).map((each) =>
-        encode(withMetricRules(each, config.telemetries, client)),
-      );
+      const { telemetries } = config;
+      const reports = reportsOf(node, telemetries, 'CLIENT');
+      const interception = outboundInterceptionOf(node, config);
+      return setOf(config, { interception, logging: listenerClient(node, telemetries), reports });
     }),
   );
   const inbound = memoize((config: PushConfig, _key: null) =>
@@ -97,19 +100,15 @@ function createInterceptedListeners(encode: (listener: Listener) => EncodedResou
   return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
     const { config } = push;
     const { telemetries } = config;
+    const interception = outboundInterceptionOf(node, config);
     const outbound = isTracing(telemetries.meshConfig)
       ? traced(config, null)(node, null)
-      : shared(config, { ...outboundInterceptionOf(node, config), logging: listenerClient(node, telemetries) });
-    return [...outbound, inbound(config, null)(node, isChecked(node, push))];
+      : shared(config, { interception, logging: listenerClient(node, telemetries) });
+    return [...outbound.with(push.addressed), inbound(config, null)(node, isChecked(node, push))];
   };
 }
 
-type Rules = Pick<PushContext, 'config' | 'checks'>;
-
-interface SharedInterception extends OutboundInterception {
-  /** As far as access logs depend on it. */
-  readonly logging: Client;
-}
+type Rules = Pick<PushContext, 'config' | 'checks' | 'addressed'>;
 
 function outboundInterceptionOf(node: NodeMetadata, config: PushConfig): OutboundInterception {
   const { interceptionMode: mode = 'NONE', outboundPort, inboundPort } = node;

@@ -2,10 +2,11 @@
 import type { Decoded } from '../common/decoded.ts';
 import { decodeMetricRules } from './metric-rules.ts';
 import { readAccessLog } from './access-log-decoder.ts';
-import { decodeAddress, decodeListenAddress } from './address-decoder.ts';
+import { decodeAddress, decodeListenAddress, type SocketAddress } from './address-decoder.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
 import { readDnsFilter } from './dns-filter-decoder.ts';
 import type {
+  Address,
   envoy_config_listener_v3_Filter as FilterJson,
   FilterChain as FilterChainJson,
   Listener as ListenerJson,
@@ -54,7 +55,7 @@ function readUdpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
   }
   return {
     ...common,
-    additionalAddresses: [],
+    additionalAddresses: fields.list('additional_addresses', (each) => readUdpAddress(each.required('address'))),
     usesOriginalDestination: false,
     isTransparent: false,
     inspection: {
@@ -69,6 +70,12 @@ function readUdpListener(fields: Fields<ListenerJson>, common: CommonFields): Li
     defaultFilterChain: undefined,
     accessLogs: [],
   };
+}
+
+function readUdpAddress(fields: Fields<Address>): SocketAddress {
+  const { protocol, address, port } = decodeListenAddress(fields, 0);
+  if (protocol === 'TCP') fields.fail('socket_address', "must be of the listener's protocol, UDP, got TCP");
+  return { address, port };
 }
 
 function readUdpFilter(fields: Fields<ListenerFilterJson>): DnsFilterConfig | undefined {

@@ -2,17 +2,17 @@
  * A listener that answers DNS over UDP and, on the same port, over TCP: what does not fit into a datagram must be had
  * (RFC 7766 section 5). A new version takes effect with the next question; the sockets stay.
  */
-import dgram from 'node:dgram';
-import net, { isIPv6 } from 'node:net';
+import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { DnsFilterConfig } from '../api/dns-filter.ts';
-import type { Listener } from '../api/listener.ts';
-import { type Accepted, acceptSockets } from '../common/socket.ts';
+import { type Listener, listenerAddressesOf } from '../api/listener.ts';
+import type { Accepted } from '../common/socket.ts';
 import type { TimerWheel } from '../common/timer-wheel.ts';
 import type { SocketAddress } from '../api/address-decoder.ts';
-import { cannotListen } from '../listener/listener-sockets.ts';
+import { isWithoutIPv6 } from '../listener/listener-sockets.ts';
 import type { Opened, ServingListener } from '../listener/serving-listener.ts';
 import type { DnsClient, DnsFilter } from './dns-filter.ts';
+import { DnsSockets, type DnsSocketsOwner } from './dns-sockets.ts';
 import { TcpSession } from './tcp-session.ts';
 
 export interface DnsListenerDependencies {
@@ -23,15 +23,13 @@ export interface DnsListenerDependencies {
 }
 
 const maxTcpSessions = 256;
-/** Where the system chooses a port for TCP, which fewer are free for, somebody else may have it for UDP. */
-const maxBindTries = 5;
 
 export class DnsListener implements ServingListener {
   readonly isWarm = true;
   readonly #dependencies: DnsListenerDependencies;
-  readonly #server = net.createServer({ allowHalfOpen: true, pauseOnConnect: false });
   readonly #sessions = new Set<TcpSession>();
-  #socket: dgram.Socket | undefined = undefined;
+  /** In the order of the addresses; those that are bound. */
+  #sockets: readonly DnsSockets[] = [];
   #config: Listener;
   #filter: DnsFilter;
   #filterConfig: DnsFilterConfig;
@@ -53,85 +51,50 @@ export class DnsListener implements ServingListener {
   }
 
   get addresses(): SocketAddress[] {
-    return [{ address: this.#config.address, port: this.port }];
+    return this.#sockets.map(({ address }) => address);
   }
 
   get port(): number {
-    const address = this.#server.address();
-    return typeof address === 'object' && address !== null ? address.port : this.#config.port;
+    return this.addresses[0]?.port ?? this.#config.port;
   }
 
   async start(): Promise<Opened> {
-    const { port } = this.#config;
-    for (let tries = 1; ; tries += 1) {
-      await this.#listenTcp(port).catch((cause: unknown) => {
-        throw cannotListen(this.#config, cause);
-      });
+    const owner: DnsSocketsOwner = {
+      acceptor: { accept: (socket) => this.#accept(socket) },
+      onDatagram: (message, reply) => this.#onDatagram(message, reply),
+      onReplied: () => this.#onReplied(),
+    };
+    const missing: SocketAddress[] = [];
+    let usesSharedBuffer = true;
+    for (const [index, address] of listenerAddressesOf(this.#config).entries()) {
+      const sockets = new DnsSockets(address, owner);
       try {
-        this.#serveUdp(await this.#bindUdp(this.port));
-        break;
+        usesSharedBuffer = (await sockets.open()) && usesSharedBuffer;
+        this.#sockets = [...this.#sockets, sockets];
       } catch (cause) {
-        await new Promise((resolve) => this.#server.close(resolve));
-        if (port !== 0 || tries === maxBindTries) throw cannotListen(this.#config, cause);
+        if (index > 0 && isWithoutIPv6(address, (cause as Error).cause)) {
+          missing.push(address);
+          continue;
+        }
+        this.#closeSockets();
+        throw cause;
       }
     }
     this.#isAccepting = true;
-    const usesSharedBuffer = acceptSockets(this.#server, { accept: (socket) => this.#accept(socket) });
-    return { usesSharedBuffer, missing: [] };
-  }
-
-  #bindUdp(port: number): Promise<dgram.Socket> {
-    const { address } = this.#config;
-    const socket = dgram.createSocket(isIPv6(address) ? 'udp6' : 'udp4');
-    return new Promise((resolve, reject) => {
-      socket.once('error', (cause) => {
-        socket.close();
-        reject(cause);
-      });
-      socket.bind({ port, address, exclusive: true }, () => {
-        socket.removeAllListeners('error');
-        resolve(socket);
-      });
-    });
-  }
-
-  #listenTcp(port: number): Promise<void> {
-    const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host: this.#config.address, port }, () => {
-        server.off('error', reject);
-        // Later errors concern single accepts (too many open files): the listener goes on.
-        server.on('error', () => {});
-        resolve();
-      });
-    });
+    return { usesSharedBuffer, missing };
   }
 
   // ---- questions ----
 
-  #serveUdp(socket: dgram.Socket): void {
-    this.#socket = socket;
-    // A client that has gone: its answer cannot be delivered, which concerns nobody else.
-    socket.on('error', () => {});
-    socket.on('message', (message, { address, port }) => {
-      // Nobody can be answered at port 0, and Node throws at who tries.
-      if (!this.#isAccepting || port === 0) return;
-      this.#unanswered += 1;
-      this.#handle(message, {
-        transport: 'udp',
-        onAnswer: (answer) => {
-          // With a callback errors are its own, and not the socket's.
-          if (answer === undefined || this.#socket === undefined) this.#onAnswered();
-          else this.#socket.send(answer, port, address, () => this.#onAnswered());
-        },
-      });
-    });
+  #onDatagram(message: Buffer, reply: (answer: Buffer | undefined) => void): void {
+    if (!this.#isAccepting) return;
+    this.#unanswered += 1;
+    this.#handle(message, { transport: 'udp', onAnswer: reply });
   }
 
-  #onAnswered(): void {
+  #onReplied(): void {
     this.#unanswered -= 1;
-    if (!this.#isAccepting) this.#closeSocketWhenDone();
+    if (!this.#isAccepting) this.#closeWhenDone();
   }
 
   #handle(message: Buffer, client: DnsClient): void {
@@ -142,7 +105,7 @@ export class DnsListener implements ServingListener {
     }
   }
 
-  #accept(socket: net.Socket): Accepted | undefined {
+  #accept(socket: Socket): Accepted | undefined {
     const { stats } = this.#filter;
     if (this.#sessions.size >= maxTcpSessions) {
       stats.tcpOverflow.value += 1;
@@ -183,24 +146,27 @@ export class DnsListener implements ServingListener {
   announceDrain(): void {}
 
   stopAccepting(): void {
-    if (this.#isAccepting) this.#server.close();
+    if (this.#isAccepting) for (const sockets of this.#sockets) sockets.stopAccepting();
     this.#isAccepting = false;
     for (const session of this.#sessions) session.finish();
-    this.#closeSocketWhenDone();
+    this.#closeWhenDone();
   }
 
-  #closeSocketWhenDone(): void {
-    if (this.#unanswered === 0) this.#closeSocket();
+  #closeWhenDone(): void {
+    if (this.#unanswered === 0) for (const sockets of this.#sockets) sockets.close();
   }
 
-  #closeSocket(): void {
-    this.#socket?.close();
-    this.#socket = undefined;
+  #closeSockets(): void {
+    for (const sockets of this.#sockets) {
+      sockets.stopAccepting();
+      sockets.close();
+    }
+    this.#sockets = [];
   }
 
   close(): void {
     this.stopAccepting();
-    this.#closeSocket();
+    for (const sockets of this.#sockets) sockets.close();
     for (const session of this.#sessions) session.close();
     for (const filter of [this.#filter, ...this.#retired]) filter.close();
   }

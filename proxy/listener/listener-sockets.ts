@@ -81,10 +81,10 @@ function bind({ address, port }: SocketAddress, isTransparent: boolean): Promise
   });
 }
 
-/** A kernel without IPv6 has not even its address for all of them. */
-function isWithoutIPv6({ address }: SocketAddress, cause: unknown): boolean {
+/** A kernel without IPv6 has not even its address for all of them, or that of loopback. */
+export function isWithoutIPv6({ address }: SocketAddress, cause: unknown): boolean {
   const { code } = cause as NodeJS.ErrnoException;
-  return address === '::' && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');
+  return (address === '::' || address === '::1') && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL');
 }
 
 export function cannotListen({ address, port }: SocketAddress, cause: unknown): Error {

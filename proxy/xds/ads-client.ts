@@ -15,6 +15,7 @@ import { type Clock, systemClock } from '../common/clock.ts';
 import { formatFieldErrors } from '../common/decoded.ts';
 import type { Lifecycle } from '../common/lifecycle.ts';
 import type { Logger } from '../common/log.ts';
+import type { UpstreamTlsContext } from '../tls/upstream-tls.ts';
 import { AdsStream } from './ads-stream.ts';
 import { DynamicConfiguration } from './dynamic-configuration.ts';
 import type { XdsSink } from './sink.ts';
@@ -25,6 +26,8 @@ export interface AdsClientOptions {
   readonly bootstrap: Bootstrap;
   /** Where the control plane is now, asked before each attempt. Default: as the configuration of its cluster says. */
   readonly endpoints?: () => readonly SocketAddress[];
+  /** Of its cluster, where that has any. */
+  readonly tls?: () => Pick<UpstreamTlsContext, 'current' | 'fault'> | undefined;
   readonly sink: XdsSink;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -51,6 +54,8 @@ const initialFetchTimeoutMs = 15_000;
 export class AdsClient implements Lifecycle {
   readonly #bootstrap: Bootstrap;
   readonly #endpoints: () => readonly SocketAddress[];
+  readonly #tls: NonNullable<AdsClientOptions['tls']>;
+  readonly #isPlainText: boolean;
   readonly #connectTimeoutMs: number;
   readonly #keepaliveTimeMs: number;
   readonly #logger: Logger;
@@ -85,6 +90,8 @@ export class AdsClient implements Lifecycle {
     this.#bootstrap = bootstrap;
     this.#sink = sink;
     this.#endpoints = options.endpoints ?? (() => configuredEndpoints(cluster));
+    this.#tls = options.tls ?? (() => undefined);
+    this.#isPlainText = cluster.tls === undefined;
     this.#connectTimeoutMs = cluster.connectTimeoutMs;
     this.#keepaliveTimeMs = options.keepaliveTimeMs ?? 30_000;
     this.#logger = logger;
@@ -172,10 +179,14 @@ export class AdsClient implements Lifecycle {
     const endpoint = endpoints[this.#attempts % endpoints.length];
     this.#attempts += 1;
     if (endpoint === undefined) return this.#retry('the cluster has no endpoints');
+    const tls = this.#isPlainText ? undefined : this.#tls();
+    const context = tls?.current;
+    if (!this.#isPlainText && context === undefined) return this.#retry(tls?.fault ?? 'it has no certificates yet');
     this.#hasResponse = false;
     const stream = new AdsStream(
       {
         endpoint,
+        tls: context,
         connectTimeoutMs: this.#connectTimeoutMs,
         keepaliveTimeMs: this.#keepaliveTimeMs,
         node: encodeNode(this.#bootstrap.node),

@@ -1,5 +1,13 @@
 /** One connection to the control plane with one ADS stream on it, from dialling to its end. */
-import { Client, type ClientDuplexStream, connectivityState, credentials, type StatusObject } from '@grpc/grpc-js';
+import { X509Certificate } from 'node:crypto';
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+  type StatusObject,
+} from '@grpc/grpc-js';
 import type { Endpoint } from '../api/cluster.ts';
 import {
   decodeDiscoveryResponse,
@@ -10,9 +18,12 @@ import {
 } from '../api/discovery.ts';
 import type { Node } from '../api/envoy.gen.ts';
 import type { Clock } from '../common/clock.ts';
+import type { ClientContext } from '../tls/upstream-tls.ts';
 
 export interface AdsStreamOptions {
   readonly endpoint: Pick<Endpoint, 'address' | 'port'>;
+  /** Undefined: plain text. */
+  readonly tls: ClientContext | undefined;
   readonly connectTimeoutMs: number;
   /** A ping this often shows that the peer is alive; it has a third of that to answer. */
   readonly keepaliveTimeMs: number;
@@ -47,8 +58,10 @@ export class AdsStream {
   }
 
   open(): void {
-    const { endpoint, connectTimeoutMs, keepaliveTimeMs, clock } = this.#options;
-    const client = new Client(targetOf(endpoint), credentials.createInsecure(), {
+    const { endpoint, tls, connectTimeoutMs, keepaliveTimeMs, clock } = this.#options;
+    const client = new Client(targetOf(endpoint), credentialsOf(tls), {
+      // An address is no server name, and the library would send it: a word that stands for none.
+      ...(tls === undefined ? {} : { 'grpc.ssl_target_name_override': tls.options.servername || 'xds' }),
       'grpc.keepalive_time_ms': keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': keepaliveTimeMs / 3,
       // A channel of its own, with no back-off left over from an earlier one: the caller has one.
@@ -102,6 +115,20 @@ export class AdsStream {
     this.close();
     this.#events.ended(reason);
   }
+}
+
+/** The library looks at the chain, and the cluster's own verifier at the rest, as for any connection of a cluster. */
+function credentialsOf(tls: ClientContext | undefined): ChannelCredentials {
+  const { secureContext } = tls?.options ?? {};
+  if (tls === undefined || secureContext === undefined) return credentials.createInsecure();
+  const { verifier } = tls;
+  return credentials.createFromSecureContext(secureContext, {
+    rejectUnauthorized: verifier !== undefined,
+    checkServerIdentity: (_hostname, { raw }) => {
+      const fault = verifier?.verify(new X509Certificate(raw), undefined);
+      return fault && new Error(fault.message);
+    },
+  });
 }
 
 function targetOf({ address, port }: Pick<Endpoint, 'address' | 'port'>): string {

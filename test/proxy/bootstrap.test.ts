@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { Bootstrap, Cluster, Listener } from '../../proxy/api/envoy.gen.ts';
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { formatFieldErrors } from '../../proxy/common/decoded.ts';
@@ -231,6 +232,16 @@ describe('faults', () => {
   const adsCluster = `${adsPath}.grpc_services[0].envoy_grpc.cluster_name`;
   const sinkCluster = 'stats_sinks[0].typed_config.grpc_service.envoy_grpc.cluster_name';
   const dynamic = sidecar().dynamic_resources;
+  const overTls = (cluster: Cluster): Cluster => ({
+    ...cluster,
+    transport_socket: {
+      name: 'envoy.transport_sockets.tls',
+      typed_config: {
+        '@type': typeUrlOf('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
+        common_tls_context: {},
+      },
+    },
+  });
   const probe = 'node.metadata.PROXY_CONFIG.readinessProbe';
   const probing = (readinessProbe: object): Bootstrap => ({
     node: { id: 'a', cluster: 'a', metadata: { PROXY_CONFIG: { readinessProbe } } },
@@ -252,6 +263,15 @@ describe('faults', () => {
         static_resources: { clusters: [grpcCluster(staticClusterJson('xds', 1)), staticClusterJson('mixer', 2)] },
       }),
       [`${sinkCluster}: must name a cluster with http2_protocol_options, "mixer" has none`],
+    ],
+    [
+      'reports over TLS',
+      sidecar({
+        static_resources: {
+          clusters: ['xds', 'mixer'].map((name) => overTls(grpcCluster(staticClusterJson(name, 1)))),
+        },
+      }),
+      [`${sinkCluster}: must name a cluster without transport_socket: gRPC over TLS is for the control plane alone`],
     ],
     [
       'requests over HTTP/2',

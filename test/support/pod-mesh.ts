@@ -29,6 +29,10 @@ export interface WorkloadPlan {
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly files?: Readonly<Record<string, string>>;
   readonly mode?: 'REDIRECT' | 'TPROXY';
+  /** Of this very instance; default: made up. */
+  readonly name?: string;
+  /** Its sidecar answers its DNS queries. */
+  readonly dns?: boolean;
   /** As many machines are configured. */
   readonly withoutIPv6?: boolean;
 }
@@ -43,10 +47,11 @@ export class PodMesh {
     this.pilot = this.network.addPod('pilot');
   }
 
-  static async start(): Promise<PodMesh> {
+  /** `optionsOf`: further options of `heddle up`. */
+  static async start(optionsOf: (pilot: Pod) => readonly string[] = () => []): Promise<PodMesh> {
     const mesh = new PodMesh();
     const { pilot } = mesh;
-    pilot.start([...heddle, 'up', '--host', pilot.address, '--data-dir', mesh.#dataDir]);
+    pilot.start([...heddle, 'up', '--host', pilot.address, '--data-dir', mesh.#dataDir, ...optionsOf(pilot)]);
     await pilot.listens(restPort);
     return mesh;
   }
@@ -61,22 +66,25 @@ export class PodMesh {
 
   /** A pod with its program and its sidecar, when both are ready and captured. */
   async addWorkload(plan: WorkloadPlan): Promise<Pod> {
-    const { service, version, port, appPorts = [], command, user = {}, mode = 'REDIRECT' } = plan;
+    const { service, version, port, appPorts = [], command, user = {}, mode = 'REDIRECT', dns = false } = plan;
     this.#names += 1;
     const pod = this.network.addPod(`${service}${version ?? ''}-${this.#names}`.slice(0, 20), plan.files ?? {});
     if (plan.withoutIPv6 === true) await pod.require(['sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1']);
     if (command !== undefined) pod.start(command, user);
     if (port !== undefined) await pod.listens(port);
-    await pod.require([...heddle, 'capture', '--interception-mode', mode]);
-    const identity = ['--service', service, ...(version === undefined ? [] : ['--version', version])];
+    await pod.require([...heddle, 'capture', '--interception-mode', mode, ...(dns ? ['--redirect-dns'] : [])]);
+    const named = Object.entries({ version, name: plan.name }).filter(([, value]) => value !== undefined);
+    const identity = ['--service', service, ...named.flatMap(([flag, value = '']) => [`--${flag}`, value])];
     const place = ['--address', pod.address, '--pilot', `${this.pilot.address}:${xdsPort}`];
     const further = appPorts.flatMap((each) => ['--app-port', String(each)]);
     const serving = [...(port === undefined ? [] : ['--port', String(port)]), ...further];
-    const sidecar = [...heddle, 'run', ...identity, ...place, ...serving, '--interception-mode', mode];
+    const options = [...serving, '--interception-mode', mode, ...(dns ? ['--dns-capture'] : [])];
+    const sidecar = [...heddle, 'run', ...identity, ...place, ...options];
     // Transparent sockets take a capability that only root has; the group tells whose connections they are.
     pod.start(sidecar, mode === 'TPROXY' ? { gid: proxyUid } : { uid: proxyUid, gid: proxyUid });
     await pod.listens(15_001);
     if (port !== undefined) await pod.listens(15_006);
+    if (dns) await pod.listens(15_053);
     return pod;
   }
 

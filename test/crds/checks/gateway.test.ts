@@ -123,9 +123,17 @@ describe('what a Gateway cannot have yet', () => {
       'tls.credentialName: "kubernetes-gateway://a/shop"',
     ],
     [
-      'several certificates',
-      { ...https, tls: { mode: 'SIMPLE', credentialNames: ['a', 'b'] } },
-      'tls.credentialNames:',
+      'certificates of another namespace among several',
+      { ...https, tls: { mode: 'SIMPLE', credentialNames: ['a', 'kubernetes-gateway://a/shop'] } },
+      'tls.credentialNames[1]: "kubernetes-gateway://a/shop"',
+    ],
+    [
+      'an authority of each certificate',
+      {
+        ...https,
+        tls: { mode: 'MUTUAL', caCertificates: '/ca.pem', tlsCertificates: [{ ...files, caCertificates: '/a.pem' }] },
+      },
+      'tls.tlsCertificates[0].caCertificates:',
     ],
     ['certificates of the mesh', { ...https, tls: { mode: 'ISTIO_MUTUAL' } }, 'tls.mode: "ISTIO_MUTUAL"'],
     ['SNI of clusters', { ...https, tls: { mode: 'AUTO_PASSTHROUGH' } }, 'tls.mode: "AUTO_PASSTHROUGH"'],
@@ -145,6 +153,19 @@ describe('what a Gateway cannot have yet', () => {
     expect(others).toEqual([]);
     expect(fault.startsWith(`spec.servers[0].${start}`)).toBe(true);
     expect(fault).toContain(notYet);
+  });
+
+  test('several certificates of a server are in force, from secrets and from files', () => {
+    const named = { ...https, tls: { mode: 'SIMPLE', credentialNames: ['shop', 'shop-rsa'] } };
+    const listed = { ...https, tls: { mode: 'SIMPLE', tlsCertificates: [files, files] } };
+    for (const server of [named, listed]) {
+      expect(errorsOf(gateway(server))).toEqual([]);
+      expect(unsupportedOf(gateway(server))).toEqual([]);
+    }
+    const beside = { ...https, tls: { ...named.tls, mode: 'MUTUAL', caCertificates: '/ca.pem' } };
+    expect(unsupportedOf(gateway(beside))).toEqual([
+      'spec.servers[0].tls.caCertificates: has no effect beside credentialNames',
+    ]);
   });
 
   test('a file beside the name of a secret is refused by name', () => {

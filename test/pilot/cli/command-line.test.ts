@@ -63,6 +63,7 @@ describe('the heddle command', () => {
       ['run', '--service', 'a', '--dns-port', '53', '--', 'true'],
       /--dns-port needs --dns-capture/,
     ],
+    ['a port for TLS without certificates', ['up', '--xds-tls-port', '1'], /--xds-tls-port needs --xds-tls-dir/],
     ['a bad server', ['get', 'vs', '--server', 'nowhere'], /A URL is expected/],
     ['an unknown kind', ['get', 'pods'], /no kind "pods"/],
     ['neither name nor file', ['delete'], /either KIND NAME or -f FILE/],
@@ -98,6 +99,11 @@ describe('the heddle command', () => {
     const { code, stderr } = await runCommand({ args: ['get', 'vs'], env: { HEDDLE_SERVER: 'x' } });
     expect(code).toBe(2);
     expect(stderr).toContain('HEDDLE_SERVER');
+  });
+
+  test('certificates for pilot that are not there are refused before anything is started', async () => {
+    const args = ['gateway', '--name', 'a', '--pilot-tls-dir', '/no/such'];
+    expect(await runCommand({ args })).toMatchObject({ code: 1, stderr: 'heddle: /no/such/tls.crt: no such file\n' });
   });
 
   test('a file that is not there is refused before the server is asked', async () => {

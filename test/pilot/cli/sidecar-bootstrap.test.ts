@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { buildSidecarBootstrap, type SidecarPlan } from '../../../pilot/cli/sidecar-bootstrap.ts';
 import { readBootstrap } from '../../../proxy/bootstrap.ts';
+import { closeAfterTest } from '../../support/closing.ts';
 import { requirePeers } from '../../support/peers.ts';
+import { Authority, temporaryFolder } from '../../support/pki.ts';
 
 const plan: SidecarPlan = {
   identity: {
@@ -93,6 +95,13 @@ describe('the bootstrap of a sidecar', () => {
     expect(decode({ ...plan, identity })?.node.metadata.labels).toEqual({ app: 'reviews', version: 'canary' });
   });
 
+  test('an instance may be called by its own name, as a pod is', () => {
+    const node = decode({ ...plan, identity: { ...plan.identity, name: 'reviews-0' } })?.node;
+    expect(node?.metadata.name).toBe('reviews-0');
+    expect(node?.id).toBe('sidecar~10.0.0.7~reviews-0.shop~shop.svc.cluster.local');
+    expect(node?.metadata.workloadName).toBe('reviews-v2');
+  });
+
   test('a pure client is an instance of no service and has no inbound port', () => {
     const ports = { ...plan.ports, app: undefined, inbound: undefined };
     expect(decode({ ...plan, ports })?.node.metadata).toMatchObject({
@@ -133,6 +142,33 @@ describe('the bootstrap of a sidecar', () => {
     expect(xds).toMatchObject({ name: 'xds_cluster', protocol: 'http2', discovery: { kind: 'static' } });
     expect(xds?.discovery).toMatchObject({ assignment: { endpoints: [{ address: '127.0.0.1', port: 15_010 }] } });
     expect(mixer).toMatchObject({ name: 'mixer', protocol: 'http2', discovery: { kind: 'eds', serviceName: 'mixer' } });
+  });
+
+  test('pilot may be spoken to over TLS: it must show a certificate for the name or address it is called by', () => {
+    const tlsOf = (host: string) => {
+      const [xds] = decode({ ...plan, pilot: { ...plan.pilot, host }, pilotTlsDir: '/etc/xds' })?.staticClusters ?? [];
+      return { sni: xds?.tls?.sni, alpn: xds?.tls?.alpnProtocols, text: JSON.stringify(xds?.tls) };
+    };
+    const named = tlsOf('pilot.heddle');
+    expect(named).toMatchObject({ sni: 'pilot.heddle', alpn: ['h2'] });
+    expect(named.text).toMatch(/"type":"DNS","matcher":\{[^}]*"value":"pilot.heddle"/);
+    const addressed = tlsOf('10.0.0.5');
+    expect(addressed.sni).toBe('');
+    expect(addressed.text).toMatch(/"type":"IP_ADDRESS","matcher":\{[^}]*"value":"10.0.0.5"/);
+    for (const file of ['tls.crt', 'tls.key', 'ca.crt']) expect(named.text).toContain(`/etc/xds/${file}`);
+  });
+
+  test('a real Envoy starts with TLS to pilot too', async (context) => {
+    requirePeers(context, 'envoy');
+    const folder = temporaryFolder();
+    const authority = closeAfterTest(new Authority());
+    const { cert, key } = authority.issue();
+    const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const file = join(folder, 'bootstrap.json');
+    writeFileSync(file, JSON.stringify(buildSidecarBootstrap({ ...plan, pilotTlsDir: folder })));
+    const validate = promisify(execFile)('envoy', ['--mode', 'validate', '-c', file]);
+    await expect(validate).resolves.toMatchObject({ stdout: expect.stringContaining('OK') });
   });
 
   test.for(['127.0.0.1', 'localhost'])('a real Envoy starts from it too, with pilot at %s', async (host, context) => {

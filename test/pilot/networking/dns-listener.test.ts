@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { buildDnsListener } from '../../../pilot/networking/dns-listener.ts';
+import type { Workload } from '../../../pilot/model/workload.ts';
 import type { Listener } from '../../../proxy/api/envoy.gen.ts';
 import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
 import { requirePeers } from '../../support/peers.ts';
-import { contextOf, serviceYaml } from './scenario.ts';
+import { contextOf, serviceYaml, sidecarWorkload } from './scenario.ts';
 
 const withAddress = (yaml: string, ...addresses: readonly string[]): string =>
   yaml.replace('spec: {', `spec: { clusterIP: ${addresses[0] ?? 'None'}, clusterIPs: ${JSON.stringify(addresses)},`);
@@ -24,25 +25,35 @@ spec: { ports: [{ number: 80, name: http, protocol: HTTP }], resolution: STATIC,
 
 const interception = { dnsPort: 15_053, namespace: 'default', isIntercepted: true };
 
-function listenerOf(yaml: string, given: Partial<typeof interception> = {}): Listener {
-  return buildDnsListener(contextOf(yaml).config, { ...interception, ...given });
+function listenerOf(
+  yaml: string,
+  given: Partial<typeof interception> = {},
+  workloads: readonly Workload[] = [],
+): Listener {
+  const { config, addressed } = contextOf(yaml, workloads);
+  return buildDnsListener(config, addressed, { ...interception, ...given });
 }
 
 /** Addresses by name, as the proxy reads them. */
-function namesOf(yaml: string, given: Partial<typeof interception> = {}): Record<string, readonly string[]> {
-  const { dnsFilter } = requireValue(decodeListener(listenerOf(yaml, given)), 'listener');
+function namesOf(
+  yaml: string,
+  given: Partial<typeof interception> = {},
+  workloads: readonly Workload[] = [],
+): Record<string, readonly string[]> {
+  const { dnsFilter } = requireValue(decodeListener(listenerOf(yaml, given, workloads)), 'listener');
   return Object.fromEntries((dnsFilter?.virtualDomains ?? []).map(({ name, addresses }) => [name, addresses]));
 }
 
 const dualStack = withAddress(serviceYaml('reviews'), '10.96.0.7', 'fd00::7');
 
 describe('the DNS listener of a sidecar', () => {
-  test('is on loopback, answers for 30 seconds, and asks the resolvers of its host for two rounds', () => {
+  test('is on loopback of both families, answers for 30 seconds, and asks the resolvers of its host for two rounds', () => {
     const listener = requireValue(decodeListener(listenerOf(dualStack)), 'listener');
     expect(listener).toMatchObject({
       name: 'virtualDns',
       address: '127.0.0.1',
       port: 15_053,
+      additionalAddresses: [{ address: '::1', port: 15_053 }],
       trafficDirection: 'OUTBOUND',
     });
     expect(listener.dnsFilter?.forwarding).toEqual({
@@ -85,6 +96,29 @@ describe('the DNS listener of a sidecar', () => {
     const block = entry('block', 'hosts: [block.example.com], addresses: [192.168.0.0/16]');
     const wildcard = entry('wild', 'hosts: ["*.example.org"]');
     expect(namesOf(headless + block + wildcard)).toEqual({});
+  });
+
+  test('answers a headless service with all its workloads, and each of them by its own name', () => {
+    const headless = withAddress(serviceYaml('db', { selector: '{ app: db }' })).replace(
+      'clusterIPs: []',
+      'clusterIPs: [None]',
+    );
+    const workloads = [
+      sidecarWorkload({ service: 'db', name: 'db-0', address: '192.0.2.10' }),
+      sidecarWorkload({ service: 'db', name: 'db-1', address: '2001:db8::11', interceptionMode: 'REDIRECT' }),
+      sidecarWorkload({ service: 'db', name: 'not.a.label', address: '192.0.2.12' }),
+    ];
+    const all = ['192.0.2.10', '2001:db8::11', '192.0.2.12'];
+    const spellings = ['db', 'db.default', 'db.default.svc', 'db.default.svc.cluster.local'];
+    for (const isIntercepted of [true, false]) {
+      expect(namesOf(headless, { isIntercepted }, workloads)).toEqual({
+        ...Object.fromEntries(spellings.map((name) => [name, all])),
+        ...Object.fromEntries(spellings.map((name) => [`db-0.${name}`, ['192.0.2.10']])),
+        ...Object.fromEntries(spellings.map((name) => [`db-1.${name}`, ['2001:db8::11']])),
+      });
+    }
+    // One with an address has that alone.
+    expect(namesOf(serviceYaml('db'), {}, workloads)['db']).toEqual([expect.stringMatching(/^240\.240\./)]);
   });
 
   test('knows nothing of services that are not exported to its namespace', () => {

@@ -4,7 +4,7 @@ import { decodeSecret } from '../../../proxy/api/secret-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
 import { type Credential, Credentials } from '../../../pilot/model/credentials.ts';
 import { discover, type Discovered } from '../../../pilot/registry/service-discovery.ts';
-import { createGenerators } from '../../../pilot/xds/generators.ts';
+import { createGenerators, withoutSecrets } from '../../../pilot/xds/generators.ts';
 import type { CredentialFault } from '../../../pilot/xds/gateway-sets.ts';
 import { ResourceEncoder } from '../../../pilot/xds/resource-encoder.ts';
 import { chainsOf, listenerOf, resourcesOfNode, secretsOfNode, tcpProxyOf } from './interception.ts';
@@ -74,6 +74,25 @@ describe('a server with a credentialName', () => {
     expect(authorityOf(pushOf(admin, own))).toEqual({ trusted_ca: { inline_string: 'own' } });
   });
 
+  test('may have several secrets, one for each kind of key; the authority is the first one’s', () => {
+    const several = yaml.replace(
+      'mode: MUTUAL, credentialName: admin,',
+      'mode: MUTUAL, credentialNames: [admin, other],',
+    );
+    const of = (...all: Credential[]): Discovered =>
+      discover({ revision: 1, resources: resourcesOf(several), workloads: [], credentials: new Credentials(all) });
+    const other = { ...shop, name: 'other' };
+    const push = of(shop, admin, other);
+    expect(chainOf('admin.example.com', push)?.found.transport_socket?.typed_config).toMatchObject({
+      common_tls_context: {
+        tls_certificate_sds_secret_configs: [{ name: 'kubernetes://admin' }, { name: 'kubernetes://other' }],
+        combined_validation_context: { validation_context_sds_secret_config: { name: 'kubernetes://admin-cacert' } },
+      },
+    });
+    expect(secretsOfNode(edge, push, names).map(({ name }) => name)).toEqual(names);
+    expect(chainOf('admin.example.com', of(shop, admin))?.refuses).toBe(true);
+  });
+
   test('closes connections while the secret is not there, and the others are served', () => {
     const push = pushOf(shop, { ...admin, trustedCa: undefined });
     expect([chainOf('shop.example.com', push)?.refuses, chainOf('admin.example.com', push)?.refuses]).toEqual([
@@ -110,5 +129,17 @@ describe('secrets', () => {
     expect(of({ ...edge, labels: { gateway: 'inner' } })).toBe(0);
     expect(of(metadataOf({ labels: { gateway: 'edge' } }))).toBe(0);
     expect(chainOf('shop.example.com', push)?.refuses).toBe(false);
+  });
+
+  test('are known by nobody who is not trusted, and every question is told of', () => {
+    const push = pushOf(shop, admin);
+    const refused: string[] = [];
+    const generators = createGenerators(new ResourceEncoder(), undefined);
+    const strangers = withoutSecrets(generators, () => refused.push('secret'));
+    expect(generators.SDS.lookup(edge, push)('kubernetes://shop')).toBeDefined();
+    expect(strangers.SDS.lookup(edge, push)('kubernetes://shop')).toBeUndefined();
+    expect(strangers.SDS.all(edge, push).size).toBe(0);
+    expect(refused).toEqual(['secret']);
+    expect(strangers.LDS.all(edge, push)).toEqual(generators.LDS.all(edge, push));
   });
 });

@@ -137,7 +137,7 @@ describe('a TCP port', () => {
     expect(names[0]).toMatch(/^240\.240\.\d+\.\d+_5432$/);
   });
 
-  test('of a headless service has none: its workloads are reached at their own addresses', () => {
+  test('of a headless service without workloads has none', () => {
     const resources = seenBy(withAddress(serviceYaml('db', { ports: '[{ name: tcp, port: 5432 }]' }), 'None'));
     expect(namesOf(resources)).toEqual(['virtualOutbound', 'virtualInbound']);
   });

@@ -88,19 +88,31 @@ metadata: { name: outside }
 spec: { hosts: [outside.example.org], http: [{ route: [{ destination: { host: reviews } }] }] }
 `;
 
+/** Headless, and of one that has no address but an allotted one. */
+const addressed = ['headless', 'mail'].map((service, i) =>
+  sidecarWorkload({
+    service,
+    interceptionMode: 'REDIRECT',
+    appPorts: [6379],
+    address: i === 0 ? '10.0.0.2' : 'fd00::2',
+  }),
+);
+
 const node = metadataOf({ interceptionMode: 'REDIRECT', appPorts: [8080, 5432, 9999], address: '10.0.0.1' });
 
 describe('all that an intercepted node gets', () => {
   test.for(['REDIRECT', 'TPROXY'] as const)('is accepted by a real Envoy: %s', async (interceptionMode, context) => {
     requirePeers(context, 'envoy');
-    await validateWithEnvoy(resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node)])));
+    await validateWithEnvoy(
+      resourcesOfNode({ ...node, interceptionMode }, contextOf(yaml, [sidecarWorkload(node), ...addressed])),
+    );
   });
 
   test.each(['REDIRECT', 'TPROXY'] as const)("is accepted by the sidecar's own decoders: %s", (interceptionMode) => {
     const client = metadataOf({ interceptionMode, service: '', appPorts: [9999] });
     const { clusters, assignments, listeners, routes } = resourcesOfNode(
       client,
-      contextOf(yaml, [sidecarWorkload(node)]),
+      contextOf(yaml, [sidecarWorkload(node), ...addressed]),
     );
     const faults = [
       ...clusters.map(resourceTypes.CDS.decode),
@@ -112,7 +124,7 @@ describe('all that an intercepted node gets', () => {
   });
 
   test('means the same before and after the wire', () => {
-    const { listeners } = resourcesOfNode(node, contextOf(yaml, [sidecarWorkload(node)]));
+    const { listeners } = resourcesOfNode(node, contextOf(yaml, [sidecarWorkload(node), ...addressed]));
     for (const listener of listeners) {
       const name = 'envoy.config.listener.v3.Listener';
       expect(decode(name, encode(name, listener)).value).toEqual(listener);

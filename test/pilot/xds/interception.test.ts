@@ -108,4 +108,27 @@ describe('an intercepted sidecar', () => {
     const listeners = resourcesIn('LDS', await sidecar.next('LDS'));
     expect(listeners.map(({ name = '' }) => name).filter((name) => name.endsWith('_6379'))).toHaveLength(1);
   });
+
+  test('is told of a workload at its own address by a listener more, and no other changes', async () => {
+    controlPlane = await ControlPlane.start(yaml);
+    const register = (host: number): (() => void) => {
+      const given = { service: 'db', appPorts: [5432], address: `10.0.0.${host}`, labels: { app: 'db' } };
+      return controlPlane.registry.register({ id: `db-${host}`, cluster: 'db', metadata: nodeOf(`db-${host}`, given) });
+    };
+    const sidecar = await connect();
+    const withdrawFirst = register(7);
+    const before = resourcesIn('LDS', await sidecar.next('LDS'));
+    const { encodedTotal } = controlPlane.discovery.encoder;
+    register(8);
+    const after = resourcesIn('LDS', await sidecar.next('LDS'));
+    const added = after.filter(({ name = '' }) => !before.some((one) => one.name === name));
+    expect(added.map(({ name }) => name)).toEqual(['10.0.0.8_5432']);
+    for (const listener of before) expect(after).toContainEqual(listener);
+    // One listener and the endpoints of one cluster.
+    expect(controlPlane.discovery.encoder.encodedTotal - encodedTotal).toBe(2);
+    withdrawFirst();
+    const last = resourcesIn('LDS', await sidecar.next('LDS'));
+    expect(last.map(({ name }) => name)).not.toContain('10.0.0.7_5432');
+    expect(last.map(({ name }) => name)).toContain('10.0.0.8_5432');
+  });
 });

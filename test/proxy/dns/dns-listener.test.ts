@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { Resolver } from 'node:dns/promises';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
@@ -10,6 +12,8 @@ import { ManualClock } from '../../support/manual-clock.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { type PartsOptions, ProxyParts } from '../../support/proxy-parts.ts';
 import { until } from '../../support/turns.ts';
+import { requireIPv6 } from '../../support/ipv6.ts';
+import { unusedPort } from '../../support/unused-port.ts';
 
 const names = {
   'reviews.default.svc.cluster.local': ['240.240.0.1'],
@@ -106,6 +110,57 @@ describe('names of the table', () => {
     const port = String((await serve()).port());
     const dig = await promisify(execFile)('dig', ['+short', '-p', port, '@127.0.0.1', 'reviews', 'A']);
     expect(dig.stdout).toBe('240.240.0.1\n');
+  });
+});
+
+describe('a listener on loopback of both families', () => {
+  const at = (address: string, port_value: number) =>
+    ({ address: { socket_address: { protocol: 'UDP', address, port_value } } }) as const;
+
+  test('answers on each, over UDP and TCP', async (context) => {
+    requireIPv6(context);
+    const port = await unusedPort();
+    const both = { ...dnsListener({ port, names }), additional_addresses: [at('::1', port)] };
+    const proxy = closeAfterTest(await new ProxyParts({ listeners: [] }).start());
+    expect(await proxy.replaceListeners([both])).toEqual([]);
+    expect(proxy.listeners.list()[0]?.addresses).toEqual([
+      { address: '127.0.0.1', port },
+      { address: '::1', port },
+    ]);
+    for (const address of ['127.0.0.1', '[::1]']) {
+      const resolver = new Resolver({ timeout: 2_000, tries: 2 });
+      resolver.setServers([`${address}:${port}`]);
+      expect(await resolver.resolve4('reviews')).toEqual(['240.240.0.1']);
+      const args = ['+short', '+tcp', '-p', String(port), `@${address.replace(/[[\]]/g, '')}`, 'reviews', 'A'];
+      const dig = await promisify(execFile)('dig', args);
+      expect(dig.stdout).toBe('240.240.0.1\n');
+    }
+    expect(await proxy.replaceListeners([])).toEqual([]);
+    await expect(
+      promisify(execFile)('dig', ['+tries=1', '+time=1', '-p', String(port), '@::1', 'a']),
+    ).rejects.toThrow();
+  });
+
+  test('is refused whole where the additional address is taken', async (context) => {
+    requireIPv6(context);
+    const port = await unusedPort();
+    const taken = createSocket('udp6').bind(port, '::1');
+    closeAfterTest({ close: () => void taken.close() });
+    await once(taken, 'listening');
+    const both = { ...dnsListener({ port, names }), additional_addresses: [at('::1', port)] };
+    const proxy = closeAfterTest(await new ProxyParts({ listeners: [] }).start());
+    expect(await proxy.replaceListeners([both])).toEqual([
+      expect.stringMatching(/^dns: cannot listen on ::1:\d+: .*EADDRINUSE/),
+    ]);
+    expect(await proxy.replaceListeners([dnsListener({ port, names })])).toEqual([]);
+  });
+
+  test('is not of two protocols', async () => {
+    const tcp = { address: { socket_address: { address: '::1', port_value: 1 } } };
+    const proxy = closeAfterTest(await new ProxyParts({ listeners: [] }).start());
+    await expect(async () =>
+      proxy.replaceListeners([{ ...dnsListener({ names }), additional_addresses: [tcp] }]),
+    ).rejects.toThrow("must be of the listener's protocol, UDP, got TCP");
   });
 });
 

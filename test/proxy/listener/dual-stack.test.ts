@@ -1,20 +1,14 @@
 /** Listeners of more than one address, as dual-stack sidecars have them. */
 import { createServer, Server } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import { describe, expect, test, type TestContext, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Listener } from '../../../proxy/api/envoy.gen.ts';
 import { silentLogger } from '../../../proxy/common/log.ts';
 import { Backend } from '../../support/backend.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { staticCluster, tcpListener } from '../../support/envoy-json.ts';
-import { skipOrFail } from '../../support/peers.ts';
+import { requireIPv6 } from '../../support/ipv6.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
 import { unusedPort } from '../../support/unused-port.ts';
-
-function requireIPv6(context: TestContext): void {
-  const { lo = [] } = networkInterfaces();
-  if (!lo.some(({ address }) => address === '::1')) skipOrFail(context, 'IPv6', 'the loopback interface has no ::1');
-}
 
 const at = (address: string, port_value: number) => ({ address: { socket_address: { address, port_value } } });
 

@@ -1,12 +1,12 @@
 /** `upstream_bind_config`: from where a cluster's connections come. Linux has all of 127.0.0.0/8 on loopback. */
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { expect, test, type TestContext } from 'vitest';
 import type { Cluster } from '../../../proxy/api/envoy.gen.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { routeConfiguration, routeTo, tcpListener } from '../../support/envoy-json.ts';
 import { call } from '../../support/http-call.ts';
 import { skipOrFail } from '../../support/peers.ts';
+import { requireIPv6 } from '../../support/ipv6.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
 
 const from = (address: string, ...extra: string[]): Cluster => ({
@@ -52,8 +52,7 @@ test('requests come from the address that the cluster names', async (context) =>
 
 test('each family has its own: the extra address is for hosts of the other', async (context) => {
   requireLoopback(context);
-  const { lo = [] } = networkInterfaces();
-  if (!lo.some(({ address }) => address === '::1')) skipOrFail(context, 'IPv6', 'the loopback interface has no ::1');
+  requireIPv6(context);
   for (const bind of [from('127.0.0.6', '::1'), from('::1', '127.0.0.6')]) {
     for (const [host, source] of [
       ['127.0.0.1', '127.0.0.6'],
