@@ -15,6 +15,10 @@ export class HeadBuffer {
     return this.#buffer.length === 0;
   }
 
+  get length(): number {
+    return this.#buffer.length;
+  }
+
   get bytes(): Buffer {
     return this.#buffer.bytes;
   }

@@ -1,6 +1,6 @@
 /**
  * The downstream side of HTTP/1.1: one connection, one request after the other. Bytes of the next request that arrive
- * early (pipelining) wait, and reading pauses, until the response before is complete.
+ * early (pipelining) wait until the response before is complete; beyond a few, reading pauses.
  */
 import type { Socket } from 'node:net';
 import type { OriginalSource } from '../common/client-socket.ts';
@@ -32,6 +32,11 @@ type ReadState =
   /** Nothing: the connection is being closed, what comes is discarded (RFC 9112 §9.6). */
   | 'lingering';
 
+/**
+ * Up to here the requests that wait are read, and with them that the client has gone: a connection that is not read from
+ * does not tell, and the upstream would be kept busy for nobody.
+ */
+const maxPipelinedBytes = 16_384;
 /**
  * How long a client that sent FIN behind its request is believed to wait for an answer that does not come or go on. Most
  * that do so have given up, and Envoy ends their requests at once; some have only said all they had to say.
@@ -121,6 +126,11 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   onEnd(): void {
     this.#isPeerDone = true;
+    this.#endRequests();
+  }
+
+  /** No more bytes will come, and those that did were read, up to requests that wait. */
+  #endRequests(): void {
     if (this.#state === 'lingering') this.#socket.destroySoon();
     else if (this.#stream === undefined) this.#socket.end();
     else if (this.#stream.isUpgraded) this.#endUpgradedRequest(this.#stream);
@@ -203,8 +213,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     const { maxRequestHeadersBytes } = this.#manager.config;
     this.#pending.append(bytes, 0, length);
     if (this.#state === 'pipelined') this.#updateReading();
-    else if (this.#pending.bytes.length > maxRequestHeadersBytes || this.#pending.isWorthParsing())
-      this.#processPending();
+    else if (this.#pending.length > maxRequestHeadersBytes || this.#pending.isWorthParsing()) this.#processPending();
   }
 
   #processPending(): void {
@@ -406,7 +415,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   }
 
   #updateReading(): void {
-    const mustWait = this.#isRequestPaused || (this.#state === 'pipelined' && !this.#pending.isEmpty);
+    const mustWait =
+      this.#isRequestPaused || (this.#state === 'pipelined' && this.#pending.length >= maxPipelinedBytes);
     this.#reading.isOpen = !mustWait;
   }
 
@@ -434,7 +444,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       return;
     }
     if (!this.#pending.isEmpty) this.#processPending();
-    this.#updateReading();
+    if (this.#isPeerDone) this.#endRequests();
+    else this.#updateReading();
   }
 
   /** Sends FIN behind what is written and discards what still comes, so that the peer reads the answer before a reset. */

@@ -144,7 +144,7 @@ it('a chunked response is paused and resumed as well', async () => {
   expect(client.responses()[0]?.body.length).toBe(written);
 });
 
-it('pipelined requests wait in the kernel, not in the proxy', async () => {
+it('many pipelined requests wait in the kernel, not in the proxy', async () => {
   backend.onRequest = () => {};
   const requests = Buffer.from(head('GET / HTTP/1.1', 'Host: a').repeat(30_000));
   const bulk = {

@@ -206,6 +206,65 @@ describe('when the client goes away while it waits for the response', () => {
   );
 });
 
+describe('a client that goes away with more requests behind the one that is not answered', () => {
+  const requests = head('GET /1 HTTP/1.1', 'Host: a') + head('GET /2 HTTP/1.1', 'Host: a');
+
+  async function waiting(text: string): Promise<RawClient> {
+    backend.clear();
+    backend.onRequest = () => {};
+    const client = await connect();
+    client.send(text);
+    await until(() => backend.requests.length === 1);
+    return client;
+  }
+
+  it('by a reset is noticed at once', async () => {
+    const client = await waiting(requests);
+    client.reset();
+    await until(() => backend.openConnections.length === 0);
+    await expectCleanEnd(client, 1);
+  });
+
+  it.each(['', head('GET /3 HTTP/1.1', 'Host: a').slice(0, -2)])(
+    'by FIN is soon believed to have (%j)',
+    async (rest) => {
+      const client = await waiting(requests + rest);
+      client.end();
+      await turns(5);
+      proxy.clock.advance(4_000);
+      await client.untilOver();
+      expect(client.responses()).toEqual([]);
+      await until(() => backend.openConnections.length === 0);
+      await expectCleanEnd(client, 1);
+    },
+  );
+
+  it('by FIN has the answers that come meanwhile, and is given up at the first that does not', async () => {
+    const client = await waiting(requests.repeat(2));
+    client.end();
+    await turns(5);
+    for (let answered = 1; answered < 4; answered++) {
+      proxy.clock.advance(500);
+      backend.openConnections[0]?.send(okResponse);
+      await until(() => backend.requests.length === answered + 1);
+    }
+    proxy.clock.advance(4_000);
+    await client.untilOver();
+    expect(client.responses().map(statusOf)).toEqual([200, 200, 200]);
+    await expectCleanEnd(client, 4);
+  });
+
+  it('by FIN in the middle of the next one has the answer to the first', async () => {
+    const client = await waiting(requests.slice(0, -2));
+    client.end();
+    await turns(5);
+    backend.openConnections[0]?.send(okResponse);
+    await client.untilOver();
+    expect(client.responses().map(statusOf)).toEqual([200]);
+    await expectCleanEnd(client, 1);
+  });
+});
+
 describe('a client that sends FIN behind its request', () => {
   async function halfClosed(answer: (connection: BackendConnection) => void): Promise<RawClient> {
     backend.clear();
