@@ -34,6 +34,12 @@ describe('behind an upgrade that is not granted', () => {
   });
 });
 
+it('a trailer that would close the connection, which llhttp obeys and the proxy drops, is excused', async () => {
+  const chunked = head('POST /1 HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked');
+  const next = head('GET /2 HTTP/1.1', 'Host: a');
+  expect(await judge(chunked, '0\r\nConnection: close\r\n\r\n', next)).toEqual({ forwarded: 2, finding: undefined });
+});
+
 describe('when a client waits in vain', () => {
   it.each([
     [{}, 'the proxy has no request and does not close'],

@@ -24,12 +24,13 @@ const corpus = [wellFormedRequests, wellFormedRequests, wellFormedRequests, malf
   .filter(({ length }) => length < 600);
 
 /**
- * Where llhttp may refuse what the proxy takes: it reads chunk extensions and trailers, which the proxy drops, and takes a
- * tab behind a length, a coding or a connection option for a part of it, where RFC 9110 §5.5 sees white space.
+ * Where llhttp may refuse what the proxy takes: it reads chunk extensions and trailers, which the proxy drops, and obeys
+ * what a trailer says of the connection. It takes a tab behind a length, a coding or a connection option for a part of it,
+ * where RFC 9110 §5.5 sees white space.
  */
 function isExcused(fault: string | undefined, input: string): boolean {
   if (fault === 'HPE_STRICT') return chunkExtension.test(input);
-  if (fault === 'HPE_CLOSED_CONNECTION') return tabBehindOption.test(input);
+  if (fault === 'HPE_CLOSED_CONNECTION') return trailer.test(input) || tabBehindOption.test(input);
   return fault !== undefined && framingFaults.has(fault) && (trailer.test(input) || tabBehindFraming.test(input));
 }
 
