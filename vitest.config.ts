@@ -23,7 +23,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Of one group the projects run in the order of their names: the long files come first.
     projects: [
-      { extends: true, test: { name: 'apart', include: apart, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'apart', include: apart, testTimeout: 90_000, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {
