@@ -19,10 +19,11 @@ export default defineConfig({
     // More than the two cores that there are at least: what tests of whole processes do most is to wait for these.
     maxWorkers: 3,
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Many start a mesh of processes, each of which takes a second of a processor.
+    hookTimeout: 60_000,
     // Of one group the projects run in the order of their names: the long files come first.
     projects: [
-      { extends: true, test: { name: 'apart', include: apart, sequence: { groupOrder: 0 } } },
+      { extends: true, test: { name: 'apart', include: apart, testTimeout: 90_000, sequence: { groupOrder: 0 } } },
       {
         extends: true,
         test: {

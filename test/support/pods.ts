@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { TestContext } from 'vitest';
 import { skipOrFail, requirePeers } from './peers.ts';
-import { addNamespace, deleteNamespace, ip, listeningPorts, removeLeftOvers } from './pods/namespace.ts';
+import { addNamespace, deleteNamespace, ipIn, listeningPorts, removeLeftOvers } from './pods/namespace.ts';
 import { PodProcess, type ProgramOptions, type Ran } from './pods/pod-process.ts';
 
 const bridge = 'bridge0';
@@ -64,11 +64,14 @@ export class PodNetwork {
     removeLeftOvers();
     this.#switch = addNamespace('switch');
     // Without snooping, neighbour discovery works from the first packet on.
-    ip('-n', this.#switch, 'link', 'add', bridge, 'type', 'bridge', 'mcast_snooping', '0');
-    ip('-n', this.#switch, 'address', 'add', `${ipv4Prefix}.1/24`, 'dev', bridge);
-    ip('-n', this.#switch, 'address', 'add', `${ipv6Prefix}1/64`, 'dev', bridge, 'nodad');
-    ip('-n', this.#switch, 'link', 'set', bridge, 'up');
-    ip('-n', this.#switch, 'link', 'set', 'lo', 'up');
+    ipIn(
+      this.#switch,
+      `link add ${bridge} type bridge mcast_snooping 0`,
+      `address add ${ipv4Prefix}.1/24 dev ${bridge}`,
+      `address add ${ipv6Prefix}1/64 dev ${bridge} nodad`,
+      `link set ${bridge} up`,
+      'link set lo up',
+    );
   }
 
   /** `files`: what stands in the pod's `/etc` instead of this machine's, as `hosts` and `resolv.conf`. */
@@ -150,18 +153,18 @@ export class Pod {
 
   /** The cable is pulled: packets are lost, nobody is told. */
   linkDown(): void {
-    ip('-n', this.#switch, 'link', 'set', this.#port, 'down');
+    ipIn(this.#switch, `link set ${this.#port} down`);
   }
 
   linkUp(): void {
-    ip('-n', this.#switch, 'link', 'set', this.#port, 'up');
+    ipIn(this.#switch, `link set ${this.#port} up`);
   }
 
   /** The machine is gone from one moment to the next: no connection is closed. Doing it twice is doing it once. */
   async die(): Promise<void> {
     if (this.#isDead) return;
     this.#isDead = true;
-    ip('-n', this.#switch, 'link', 'del', this.#port);
+    ipIn(this.#switch, `link del ${this.#port}`);
     deleteNamespace(this.namespace);
     rmSync(this.#filesFolder, { recursive: true, force: true });
     await Promise.all(this.#processes.map((program) => program.kill()));
@@ -169,16 +172,23 @@ export class Pod {
 
   #plugIn(): void {
     const { namespace } = this;
-    ip('-n', this.#switch, 'link', 'add', this.#port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-    ip('-n', this.#switch, 'link', 'set', this.#port, 'master', bridge, 'up');
+    ipIn(
+      this.#switch,
+      `link add ${this.#port} type veth peer name eth0 netns ${namespace}`,
+      `link set ${this.#port} master ${bridge} up`,
+    );
     // Nobody else has its addresses: the link-local one too can be used without asking around first.
     const acceptDad = 'cd /proc/sys/net/ipv6/conf && for each in all eth0; do echo 0 >$each/accept_dad; done';
     execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-c', acceptDad]);
-    ip('-n', namespace, 'address', 'add', `${this.address}/24`, 'dev', 'eth0');
-    ip('-n', namespace, 'address', 'add', `${this.ipv6Address}/64`, 'dev', 'eth0', 'nodad');
-    for (const link of ['lo', 'eth0']) ip('-n', namespace, 'link', 'set', link, 'up');
-    ip('-n', namespace, 'route', 'add', 'default', 'via', `${ipv4Prefix}.1`);
-    ip('-n', namespace, '-6', 'route', 'add', 'default', 'via', `${ipv6Prefix}1`);
+    ipIn(
+      namespace,
+      `address add ${this.address}/24 dev eth0`,
+      `address add ${this.ipv6Address}/64 dev eth0 nodad`,
+      'link set lo up',
+      'link set eth0 up',
+      `route add default via ${ipv4Prefix}.1`,
+      `route add default via ${ipv6Prefix}1`,
+    );
   }
 
   /** `ip netns exec` shows these in place of the files of the same name. */

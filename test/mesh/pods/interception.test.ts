@@ -2,17 +2,46 @@
 import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, type TestContext, vi } from 'vitest';
+import { afterAll, expect, test, type TestContext, vi } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
 import { type PeerProgram, requirePeers } from '../../support/peers.ts';
 import { patience, type Pod, requirePods } from '../../support/pods.ts';
 import { PodMesh } from '../../support/pod-mesh.ts';
 
-async function startMesh(context: TestContext, ...programs: readonly PeerProgram[]): Promise<PodMesh> {
+function requirePrograms(context: TestContext, ...programs: readonly PeerProgram[]): void {
   requirePods(context);
   requirePeers(context, 'curl', ...programs);
+}
+
+/** Of a test that breaks it. */
+async function startMesh(context: TestContext): Promise<PodMesh> {
+  requirePrograms(context);
   return closeAfterTest(await PodMesh.start());
 }
+
+interface Healthy {
+  readonly mesh: PodMesh;
+  /** Makes calls; nothing runs in it. */
+  readonly caller: Pod;
+}
+
+let healthy: Healthy | undefined = undefined;
+
+/** The mesh of all tests that leave it whole: each brings its own service. */
+async function healthyMesh(context: TestContext, ...programs: readonly PeerProgram[]): Promise<Healthy> {
+  requirePrograms(context, ...programs);
+  if (healthy !== undefined) return healthy;
+  const mesh = await PodMesh.start();
+  started.push(mesh);
+  healthy = { mesh, caller: await mesh.addWorkload({ service: 'shell', files: { hosts } }) };
+  return healthy;
+}
+
+/** However far its start has come. */
+const started: PodMesh[] = [];
+afterAll(async () => {
+  for (const mesh of started) await mesh.close();
+});
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -70,9 +99,8 @@ async function split(caller: Pod, requests: number, ...args: string[]): Promise<
 }
 
 test('curl and a service are split 95 to 5 and matched by a header, and neither knows', async (context) => {
-  const mesh = await startMesh(context);
+  const { mesh, caller } = await healthyMesh(context);
   await addReviews(mesh);
-  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
   await mesh.apply(
     rules(
       '[{ match: [{ headers: { end-user: { exact: jason } } }], route: [{ destination: { host: reviews, subset: v2 } }] }, { route: [{ destination: { host: reviews, subset: v1 }, weight: 95 }, { destination: { host: reviews, subset: v2 }, weight: 5 }] }]',
@@ -87,7 +115,7 @@ test('curl and a service are split 95 to 5 and matched by a header, and neither 
 });
 
 test('a raw TCP service and one whose server speaks first work as if nobody stood between', async (context) => {
-  const mesh = await startMesh(context);
+  const { mesh, caller } = await healthyMesh(context);
   // No name says what the port speaks: the sidecars have to find out.
   await mesh.apply(tcpService('greeter', '10.96.0.20', '{ name: any, port: 2525 }'));
   const program = `require('net').createServer((socket) => {
@@ -97,7 +125,6 @@ test('a raw TCP service and one whose server speaks first work as if nobody stoo
     socket.on('end', () => socket.end('bye\\n'));
   }).listen(2525, '0.0.0.0')`;
   await mesh.addWorkload({ service: 'greeter', port: 2525, command: [process.execPath, '-e', program] });
-  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
   // Says its word, ends, and prints what comes until the server ends.
   const client = `require('net').connect(2525, 'greeter').on('error', (e) => console.log(e.code)).end('hello\\n').pipe(process.stdout)`;
   const say = (): Promise<string> => caller.require([process.execPath, '-e', client]);
@@ -107,11 +134,10 @@ test('a raw TCP service and one whose server speaks first work as if nobody stoo
 });
 
 test('redis and its client speak through two sidecars', async (context) => {
-  const mesh = await startMesh(context, 'redis-server');
+  const { mesh, caller } = await healthyMesh(context, 'redis-server');
   await mesh.apply(tcpService('cache', '10.96.0.30', '{ name: redis, port: 6379 }'));
   const server = ['redis-server', '--port', '6379', '--bind', '0.0.0.0', '--protected-mode', 'no', '--save', ''];
   await mesh.addWorkload({ service: 'cache', port: 6379, command: server });
-  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
   const redis = (...args: string[]): Promise<string> => caller.require(['redis-cli', '-h', 'cache', ...args]);
   await expect.poll(() => redis('ping').catch(String), patience).toBe('PONG\n');
   const value = 'x'.repeat(100_000);
@@ -129,7 +155,7 @@ function postgresFolder(): string {
 const postgresUid = 101;
 
 test('psql and PostgreSQL speak through two sidecars', async (context) => {
-  const mesh = await startMesh(context, 'psql');
+  const { mesh, caller } = await healthyMesh(context, 'psql');
   const data = mkdtempSync(join(tmpdir(), 'heddle-postgres-'));
   closeAfterTest({ close: () => rmSync(data, { recursive: true, force: true }) });
   chownSync(data, postgresUid, postgresUid);
@@ -139,7 +165,6 @@ test('psql and PostgreSQL speak through two sidecars', async (context) => {
   await mesh.pilot.require([join(programs, 'initdb'), '--pgdata', data, '--auth', 'trust', '--no-sync'], user);
   const server = [join(programs, 'postgres'), '-D', data, '-h', '0.0.0.0', '-k', data, '-c', 'fsync=off'];
   await mesh.addWorkload({ service: 'db', port: 5432, command: server, user });
-  const caller = await mesh.addWorkload({ service: 'shell', files: { hosts } });
   const sql = (text: string): Promise<string> =>
     caller.require(
       ['psql', '--host', 'db', '--username', 'postgres', '--tuples-only', '--no-align', '--command', text],

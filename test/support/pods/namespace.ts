@@ -12,6 +12,11 @@ export function ip(...args: readonly string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' });
 }
 
+/** Runs commands of `ip` in a namespace, in one process; throws with what it said of the first that fails. */
+export function ipIn(namespace: string, ...commands: readonly string[]): void {
+  execFileSync('ip', ['-n', namespace, '-batch', '-'], { input: commands.join('\n'), stdio: 'pipe' });
+}
+
 /** Returns its name, unique on this machine: it holds this process's id. */
 export function addNamespace(label: string): string {
   lastNumber += 1;
