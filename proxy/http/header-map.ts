@@ -103,7 +103,7 @@ export class HeaderMap {
       value = value === undefined ? this.valueAt(i) : `${value},${this.valueAt(i)}`;
     }
     for (let i = 0; i < this.addedCount; i++) {
-      if (this.addedNames[i]?.text !== name.text) continue;
+      if (!isSameName(this.addedNames[i], name)) continue;
       const more = this.addedValues[i] ?? '';
       value = value === undefined ? more : `${value},${more}`;
     }
@@ -118,7 +118,7 @@ export class HeaderMap {
       answer = false;
     }
     for (let i = 0; i < this.addedCount; i++) {
-      if (this.addedNames[i]?.text !== name.text) continue;
+      if (!isSameName(this.addedNames[i], name)) continue;
       if (holds(this.addedValues[i] ?? '')) return true;
       answer = false;
     }
@@ -172,16 +172,18 @@ export class HeaderMap {
 
   remove(name: HeaderName): void {
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) this.removeAt(i);
-    if (this.addedCount > 0) this.#removeAdded(name.text);
+    if (this.addedCount > 0) this.#removeAdded(name);
   }
 
-  #removeAdded(name: string): void {
+  #removeAdded(name: HeaderName): void {
     let kept = 0;
     for (let i = 0; i < this.addedCount; i++) {
       const addedName = this.addedNames[i];
-      if (addedName === undefined || addedName.text === name) continue;
-      this.addedNames[kept] = addedName;
-      this.addedValues[kept] = this.addedValues[i] ?? '';
+      if (addedName === undefined || isSameName(addedName, name)) continue;
+      if (kept < i) {
+        this.addedNames[kept] = addedName;
+        this.addedValues[kept] = this.addedValues[i] ?? '';
+      }
       kept += 1;
     }
     this.addedCount = kept;
@@ -190,4 +192,9 @@ export class HeaderMap {
   removeAt(index: number): void {
     this.fields[index * fieldStride + 1] = removed;
   }
+}
+
+/** Most names differ in their hash already. */
+function isSameName(added: HeaderName | undefined, name: HeaderName): boolean {
+  return added !== undefined && added.hash === name.hash && added.text === name.text;
 }
