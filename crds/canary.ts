@@ -54,7 +54,8 @@ const analysis = s.message({
   maxLatencyRatio: Type.Number({
     minimum: 1,
     maximum: 20,
-    description: "Up to so many times the primary's share of slow requests is no reason for a rollback; default 1.25.",
+    description:
+      "Up to so many times the primary's share of slow requests is no reason for a rollback; a promotion says at which quantiles it is certified; default 1.25.",
   }),
   minRequests: Type.Integer({
     minimum: 1,

@@ -34,3 +34,16 @@ export function quantile(values: readonly number[], share: number): number {
 export function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
+
+/** A quantile, as a cell of a table. */
+export function formatSeconds(seconds: readonly number[], share: number): string {
+  return seconds.length === 0 ? '-' : String(quantile(seconds, share));
+}
+
+export function formatShare(hits: number, trials: number): string {
+  return `${percent(hits / trials)} (${hits} of ${trials}, upper 95 % ${percent(upperShare(hits, trials))})`;
+}
+
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}

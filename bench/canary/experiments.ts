@@ -48,7 +48,7 @@ export interface Run {
   readonly outcomes: readonly Outcome[];
 }
 
-/** Every contender on the same traces. */
+/** Every contender on the same traces, seeds 1 and up. Stakes and shares of the judge were chosen on seeds from 1,000,001. */
 export function runReleases(
   contenders: readonly Contender[],
   scenarioOf: (seed: number) => Scenario,

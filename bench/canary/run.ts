@@ -1,7 +1,8 @@
 /** The series `canary`: simulated releases, no sockets, no peers' programs: their rules on the same traces. */
 import { writeFileSync } from 'node:fs';
 import { formatTable } from '../text-table.ts';
-import { mean, quantile, upperShare } from './bound.ts';
+import { formatSeconds, formatShare, mean, percent, upperShare } from './bound.ts';
+import { bestBets, powerOfOneTest } from './ceiling.ts';
 import { type BurstRow, measureBursts } from './bursts.ts';
 import {
   anyScenario,
@@ -30,6 +31,8 @@ export interface CanaryReport {
   /** S2: ten times the errors, from the start and after ten minutes. */
   readonly worse: readonly Run[];
   readonly worseLater: readonly Run[];
+  /** What could be rolled back within 30 s at most: by bets, and by one test of independent errors. */
+  readonly ceiling: { readonly bets: number; readonly oneTest: number };
   /** The same errors where there are few requests, in whole releases. */
   readonly quiet: readonly Run[];
   /** S3: a canary that may not be promoted, and the confidence sequence. */
@@ -62,6 +65,7 @@ export function simulate(releases: number, tell: (what: string) => void): Canary
   const ours = holding.slice(0, 1);
   return {
     releases,
+    ceiling: { bets: bestBets(0.01), oneTest: powerOfOneTest(0.01) },
     decisionsPerSecond: measureDecisions(Math.min(1000, releases), 30),
     worse: done(
       runReleases(holding, () => rise, { releases, seconds: 1200 }),
@@ -96,6 +100,7 @@ export function formatCanary(report: CanaryReport): string {
     formatEndless(report.endless),
     '',
     formatWorse(report.worse),
+    `At most, within 30 s: ${percent(report.ceiling.bets)} by bets that hold for bursts, ${percent(report.ceiling.oneTest)} by one test of independent errors`,
     formatLater(report.worseLater),
     '',
     formatQuiet(report.quiet),
@@ -233,16 +238,4 @@ function split({ outcomes }: Run): { rollbacks: number[]; promotions: number[] }
 
 function meanBad({ outcomes }: Run): number {
   return mean(outcomes.map(({ badResponses }) => badResponses));
-}
-
-function formatSeconds(seconds: readonly number[], share: number): string {
-  return seconds.length === 0 ? '-' : String(quantile(seconds, share));
-}
-
-function formatShare(hits: number, trials: number): string {
-  return `${percent(hits / trials)} (${hits} of ${trials}, upper 95 % ${percent(upperShare(hits, trials))})`;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
 }

@@ -11,9 +11,17 @@ import { addTotals, type BothTotals, isSound, type Look, noTotals } from './coun
 import { addErrorBets, type ErrorBets, logErrorEValue, startErrorBets, startErrorStep } from './error-bets.ts';
 import { addIncreaseEvidence, type IncreaseEvidence, startIncreaseEvidence } from './error-increase.ts';
 import { addRatioEvidence, type RatioEvidence, startRatioEvidence } from './error-ratio.ts';
-import { addLatencyEvidence, freezeEdges, type LatencyEdge, logLatencyEValue, startLatencyStep } from './latency.ts';
+import {
+  addLatencyCertainty,
+  addLatencyEvidence,
+  freezeEdges,
+  type LatencyEdge,
+  logLatencyEValue,
+  startLatencyStep,
+} from './latency.ts';
 import { logSumExp } from './logarithms.ts';
 import { addSampleRatio, isMismatch, type SampleRatio, startSampleRatio } from './sample-ratio.ts';
+import { nameOfQuantile } from './verdict-text.ts';
 
 /** `spec.analysis` of a Canary, with its defaults filled in. */
 export interface JudgeConfig {
@@ -117,6 +125,7 @@ function addCertainty(state: JudgeState, came: Look): JudgeState {
     ...state,
     ratio: addRatioEvidence(state.ratio, state.config.maxErrorRatio, came),
     increase: addIncreaseEvidence(state.increase, came),
+    latency: state.latency.map((edge) => addLatencyCertainty(edge, state.config.maxLatencyRatio, came)),
   };
 }
 
@@ -155,5 +164,5 @@ function weightedEvidence({ errorBets, latency }: JudgeState): readonly Peak[] {
 }
 
 export function latencyMetric({ quantile }: { readonly quantile: number }): string {
-  return `latency p${Math.round(quantile * 100)}`;
+  return `latency ${nameOfQuantile(quantile)}`;
 }

@@ -15,12 +15,14 @@
 import { standardUpperBounds } from '../../../proxy/api/standard-metrics.ts';
 import { createBettors, stakesOf } from './bettors.ts';
 import type { Look, VersionCounts } from './counts.ts';
+import {
+  type AboveEdge,
+  addToCertificate,
+  type LatencyCertificate,
+  logEOfCertificate,
+  startLatencyCertificate,
+} from './latency-certificate.ts';
 import { betOnShare, logEValue, renewEpoch, type ShareBets, startEpoch, startShareBets } from './share-bets.ts';
-
-export interface AboveEdge {
-  readonly requests: number;
-  readonly above: number;
-}
 
 export interface LatencyEdge {
   /** The quantile that the edge stands for, like 0.95. */
@@ -32,7 +34,9 @@ export interface LatencyEdge {
   readonly canary: AboveEdge;
   /** The primary's requests of late, begun with the baseline. */
   readonly recent: AboveEdge;
+  /** Against the canary, and for it. */
   readonly bets: ShareBets;
+  readonly certificate: LatencyCertificate;
 }
 
 const bettors = createBettors([{ part: 1, ratio: 4, spread: 1 }], 0.1);
@@ -67,6 +71,7 @@ function startEdge(quantile: number, index: number, baselineShare: number): Late
     canary: none,
     recent: { requests: baselineRequests, above: baselineRequests * baselineShare },
     bets: startShareBets(bettors),
+    certificate: startLatencyCertificate(),
   };
 }
 
@@ -102,6 +107,19 @@ export function addLatencyEvidence(edge: LatencyEdge, maxLatencyRatio: number, l
 
 function bet(bets: ShareBets, share: number, law: { readonly mean: number; readonly count: number }): ShareBets {
   return betOnShare(renewEpoch(bets, bettors), { share, mean: law.mean }, stakesOf(bettors, law, 1));
+}
+
+/** Both versions must have had requests. */
+export function addLatencyCertainty(edge: LatencyEdge, maxLatencyRatio: number, look: Look): LatencyEdge {
+  const primary = countAbove(look.primary, edge.edgeMs);
+  const canary = countAbove(look.canary, edge.edgeMs);
+  if (primary.requests === 0 || canary.requests === 0) return edge;
+  return { ...edge, certificate: addToCertificate(edge.certificate, maxLatencyRatio, { primary, canary }) };
+}
+
+/** All edges of `edges` together with confidence 1 - alpha. */
+export function isLatencyCertified({ certificate }: LatencyEdge, edges: number, alpha: number): boolean {
+  return logEOfCertificate(certificate) >= Math.log(edges / alpha);
 }
 
 /** New weights may bring new faults. */

@@ -9,15 +9,30 @@
  *    `maxErrorRateIncrease`) let it have;
  * 6. the next step is taken then; a promotion also needs a certificate with confidence 1 - alpha, valid at every look: the
  *    upper end of the error ratio is <= maxErrorRatio, or that of the increase of the error rate <= maxErrorRateIncrease
- *    (each with alpha/2). Without errors the second comes after about ln(2/alpha)/maxErrorRateIncrease canary requests.
+ *    (each with alpha/2). Without errors the second comes after about ln(4/alpha)/maxErrorRateIncrease canary requests.
+ *
+ * A promotion does not wait for a certificate of latency; it says at which edges there is one (latency-certificate.ts).
  */
-import type { BothTotals, Totals } from './counts.ts';
+import type { BothTotals } from './counts.ts';
 import { logEAgainstIncrease, upperIncrease } from './error-increase.ts';
 import { estimateIncrease, estimateRatio, logEAgainstRatio, type RatioEstimate } from './error-ratio.ts';
-import { type AboveEdge, type LatencyEdge, logLatencyEValue } from './latency.ts';
+import { isLatencyCertified, type LatencyEdge, logLatencyEValue } from './latency.ts';
+import type { AboveEdge } from './latency-certificate.ts';
 import { finiteExp } from './logarithms.ts';
 import { type JudgeState, latencyMetric, logEvidence } from './judge.ts';
-import { isMismatch, type SampleRatio } from './sample-ratio.ts';
+import { isMismatch } from './sample-ratio.ts';
+import {
+  count,
+  describeErrors,
+  describeLatency,
+  describeLatencyCertificates,
+  describeSplit,
+  describeTotals,
+  errorRate,
+  orUnknown,
+  percent,
+  short,
+} from './verdict-text.ts';
 
 export type Rule =
   | 'evidence-against-canary'
@@ -40,6 +55,8 @@ export interface LatencyEstimate {
   readonly canaryShare: number | undefined;
   readonly ratio: number | undefined;
   readonly eValue: number;
+  /** No slower, as `maxLatencyRatio` says: all edges that are certified together with confidence 1 - alpha. */
+  readonly isCertified: boolean;
 }
 
 export interface Verdict {
@@ -93,7 +110,7 @@ function measure(state: JudgeState): Numbers {
     errorRateIncrease: { estimate: estimateIncrease(state.ratio), upper: upperIncrease(state.increase, alpha) },
     isCertified,
     certificateProgress: isCertified ? 1 : clamp(logE / certificate),
-    latency: state.latency.map(estimateLatency),
+    latency: state.latency.map((edge) => estimateLatency(edge, isLatencyCertified(edge, state.latency.length, alpha))),
     counts: state.counts,
     stepCounts: state.stepCounts,
     refusedLooks: state.refusedLooks,
@@ -126,12 +143,6 @@ function mismatch({ sampleRatio }: JudgeState): Reason {
   return collect('sample-ratio-mismatch', 'requests', `no decision, ${describeSplit(sampleRatio)}`);
 }
 
-function describeSplit({ requests, canaryRequests, expectedCanaryRequests }: SampleRatio): string {
-  const got = percent(canaryRequests / requests);
-  const expected = percent(expectedCanaryRequests / requests);
-  return `sample ratio mismatch: the canary got ${got} of ${count(requests)} requests where the weights say ${expected}`;
-}
-
 function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason | undefined {
   const { primary, canary } = stepCounts;
   if (canary.requests === 0 || primary.requests === 0) {
@@ -148,9 +159,9 @@ function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason 
     const message = `collecting under suspicion: ${e}, rollback at ${short(numbers.threshold)}; ${describeErrors(numbers)}`;
     return collect('suspicion', suspectOf(numbers), message);
   }
-  const limit = Math.max(config.maxErrorRatio * rate(primary), rate(primary) + config.maxErrorRateIncrease);
-  if (rate(canary) > limit) {
-    const message = `collecting: ${failed('canary', canary)} in this step, more than the ${percent(limit)} that ${failed('primary', primary)} allow`;
+  const limit = Math.max(config.maxErrorRatio * errorRate(primary), errorRate(primary) + config.maxErrorRateIncrease);
+  if (errorRate(canary) > limit) {
+    const message = `collecting: ${describeTotals('canary', canary)} in this step, more than the ${percent(limit)} that ${describeTotals('primary', primary)} allow`;
     return collect('errors-of-step', 'errors', message);
   }
   return undefined;
@@ -175,11 +186,12 @@ function promote({ config }: JudgeState, numbers: Numbers): Reason {
     return collect('not-certified', 'errors', message);
   }
   const byRatio = isRatioCertified(errorRatio, config.maxErrorRatio);
+  const latencyPart = describeLatencyCertificates(numbers.latency, config.maxLatencyRatio);
   return {
     outcome: 'advance',
     rule: byRatio ? 'certified-ratio' : 'certified-increase',
     metric: 'errors',
-    message: `no worse, certified ${confidence}: ${byRatio ? ratio : increase}; ${describeErrors(numbers)}`,
+    message: `no worse, certified ${confidence}: ${byRatio ? ratio : increase}; ${latencyPart}; ${describeErrors(numbers)}`,
   };
 }
 
@@ -197,62 +209,19 @@ function isRatioCertified({ upper }: RatioEstimate, maxErrorRatio: number): bool
   return upper !== undefined && upper <= maxErrorRatio * (1 + 1e-9);
 }
 
-function estimateLatency(edge: LatencyEdge): LatencyEstimate {
+function estimateLatency(edge: LatencyEdge, isCertified: boolean): LatencyEstimate {
   const { quantile, edgeMs, baselineShare, primary, canary } = edge;
   const primaryShare = shareAbove(primary);
   const canaryShare = shareAbove(canary);
   const ratio = primaryShare && canaryShare !== undefined ? canaryShare / primaryShare : undefined;
-  return {
-    quantile,
-    edgeMs,
-    baselineShare,
-    primaryShare,
-    canaryShare,
-    ratio,
-    eValue: finiteExp(logLatencyEValue(edge)),
-  };
+  const eValue = finiteExp(logLatencyEValue(edge));
+  return { quantile, edgeMs, baselineShare, primaryShare, canaryShare, ratio, eValue, isCertified };
 }
 
 function shareAbove({ requests, above }: AboveEdge): number | undefined {
   return requests > 0 ? above / requests : undefined;
 }
 
-function describeErrors({ counts, errorRatio }: Numbers): string {
-  const { estimate, lower, upper } = errorRatio;
-  const ratio = `error ratio ${orUnknown(estimate)} (${orUnknown(lower)} to ${orUnknown(upper)})`;
-  return `${failed('canary', counts.canary)}, ${failed('primary', counts.primary)}, ${ratio}`;
-}
-
-function describeLatency({ edgeMs, canaryShare = 0, primaryShare = 0, baselineShare }: LatencyEstimate): string {
-  return `${percent(canaryShare)} of the canary's requests took longer than ${edgeMs} ms, ${percent(primaryShare)} of the primary's (${percent(baselineShare)} before)`;
-}
-
-function failed(version: string, totals: Totals): string {
-  return `${version} ${count(totals.errors)} errors of ${count(totals.requests)} (${percent(rate(totals))})`;
-}
-
-function rate({ requests, errors }: Totals): number {
-  return requests > 0 ? errors / requests : 0;
-}
-
 function clamp(share: number): number {
   return Math.min(1, Math.max(0, share));
-}
-
-const thousands = new Intl.NumberFormat('en-US');
-
-function count(number: number): string {
-  return thousands.format(number);
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(3))} %`;
-}
-
-function short(number: number): string {
-  return number >= 1e6 ? number.toExponential(1) : String(Number(number.toPrecision(3)));
-}
-
-function orUnknown(number: number | undefined): string {
-  return number === undefined ? 'unknown' : short(number);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mean, quantile, upperShare } from '../../../bench/canary/bound.ts';
+import { bestBets, powerOfOneTest } from '../../../bench/canary/ceiling.ts';
 import { Flagger, flaggerDefaults } from '../../../bench/canary/flagger.ts';
 import { isHigh, Kayenta } from '../../../bench/canary/kayenta.ts';
 import { createRandom } from '../../../bench/canary/random.ts';
@@ -119,5 +120,19 @@ describe('the report', () => {
     expect(text).toContain('S1: 4 whole releases of a canary that is no worse');
     expect(text).toContain('looks taken and judged per second of one core');
     expect(text).not.toContain('NaN');
+  });
+});
+
+describe('what no judge can do better', () => {
+  it('is to find all of the tenfold rises within thirty looks', () => {
+    expect(bestBets(0.01)).toBeGreaterThan(0.99);
+    expect(bestBets(0.01)).toBeLessThan(powerOfOneTest(0.01));
+    expect(powerOfOneTest(0.01)).toBeLessThan(0.997);
+  });
+
+  it('is worse where alpha is smaller, and no better than alpha where it is everything', () => {
+    expect(bestBets(0.001)).toBeLessThan(bestBets(0.01));
+    expect(bestBets(1)).toBe(1);
+    expect(powerOfOneTest(1)).toBeCloseTo(1, 9);
   });
 });

@@ -16,11 +16,11 @@ describe('the upper bound of the increase of the error rate', () => {
     expect(upperIncrease(startIncreaseEvidence(), 0.01)).toBeUndefined();
   });
 
-  it('falls below one percent point after 850 canary requests without errors, not after 500', () => {
+  it('falls below one percent point after 620 canary requests without errors, not after 500', () => {
     const after = (requests: number): number =>
       upperIncrease(add(startIncreaseEvidence(), [9 * requests, 0], [requests, 0]), 0.01) ?? 1;
     expect(after(500)).toBeGreaterThan(0.01);
-    expect(after(850)).toBeLessThan(0.01);
+    expect(after(620)).toBeLessThan(0.01);
   });
 
   it('is the same for one look as for many', () => {
