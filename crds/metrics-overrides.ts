@@ -1,4 +1,4 @@
-/** What a Telemetry changes of metrics, as far as it is in force: labels of all metrics, and metrics as a whole. */
+/** What a Telemetry changes of metrics, as far as it is in force: labels of all metrics or of one, and metrics as a whole. */
 import type { FieldError } from '../proxy/common/decoded.ts';
 import { childPath, show } from './findings.ts';
 import type { MetricsOverride, TelemetryMetrics } from './telemetry.ts';
@@ -34,15 +34,10 @@ function unsupportedOverride({ match = {}, tagOverrides = {} }: MetricsOverride,
   const { metric = 'ALL_METRICS', customMetric } = match;
   const errors: FieldError[] = [];
   if (customMetric !== undefined) errors.push({ path: `${path}.match.customMetric`, message: notYet });
-  const isAll = metric === 'ALL_METRICS';
-  if (!isAll && exportedMetrics[metric] === undefined) {
+  if (metric !== 'ALL_METRICS' && exportedMetrics[metric] === undefined) {
     errors.push({ path: `${path}.match.metric`, message: `${show(metric)} ${notYet}` });
   }
-  const tags = Object.entries(tagOverrides);
-  if (tags.length > 0 && !isAll) {
-    errors.push({ path: `${path}.tagOverrides`, message: `${notYet} for one metric, only for ALL_METRICS` });
-  }
-  for (const [label, { operation = 'UPSERT', value = '' }] of tags) {
+  for (const [label, { operation = 'UPSERT', value = '' }] of Object.entries(tagOverrides)) {
     const at = childPath(`${path}.tagOverrides`, label);
     if (label === 'reporter')
       errors.push({ path: at, message: `${notYet}: it tells the two sides of a request apart` });

@@ -6,24 +6,35 @@ import type { envoy_config_core_v3_Metadata as Metadata } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { show } from './field-path.ts';
 
-export interface MetricRules {
-  /** Metrics that are not exported. */
-  readonly droppedMetrics: readonly string[];
-  /** Labels of all metrics that are left out. */
+export interface LabelRules {
+  /** Labels that are left out. */
   readonly removedLabels: readonly string[];
-  /** Labels of all metrics with one value. */
+  /** Labels with one value. */
   readonly fixedLabels: Readonly<Record<string, string>>;
 }
 
-export const noMetricRules: MetricRules = { droppedMetrics: [], removedLabels: [], fixedLabels: {} };
+/** The label rules are for all metrics. */
+export interface MetricRules extends LabelRules {
+  /** Metrics that are not exported. */
+  readonly droppedMetrics: readonly string[];
+  /** By metric: further rules for it alone. */
+  readonly ownLabels: Readonly<Record<string, LabelRules>>;
+}
+
+export const noMetricRules: MetricRules = { droppedMetrics: [], removedLabels: [], fixedLabels: {}, ownLabels: {} };
 
 const filterName = 'istio.stats';
 
-export function metricRulesMetadata({ droppedMetrics, removedLabels, fixedLabels }: MetricRules): Metadata {
+export function metricRulesMetadata({ droppedMetrics, ownLabels, ...general }: MetricRules): Metadata {
   const drops = droppedMetrics.map((name) => ({ name, drop: true }));
-  const isAboutLabels = removedLabels.length + Object.keys(fixedLabels).length > 0;
-  const labels = { tags_to_remove: [...removedLabels], dimensions: { ...fixedLabels } };
-  return { filter_metadata: { [filterName]: { metrics: [...drops, ...(isAboutLabels ? [labels] : [])] } } };
+  const isAboutLabels = general.removedLabels.length + Object.keys(general.fixedLabels).length > 0;
+  const own = Object.entries(ownLabels).map(([name, rules]) => ({ name, ...labelsJson(rules) }));
+  const metrics = [...drops, ...(isAboutLabels ? [labelsJson(general)] : []), ...own];
+  return { filter_metadata: { [filterName]: { metrics } } };
+}
+
+function labelsJson({ removedLabels, fixedLabels }: LabelRules) {
+  return { tags_to_remove: [...removedLabels], dimensions: { ...fixedLabels } };
 }
 
 /** Metadata of other filters has no effect on Heddle. */
@@ -36,10 +47,11 @@ export function decodeMetricRules(metadata: Fields<Metadata> | undefined): Metri
     droppedMetrics: [] as string[],
     removedLabels: [] as string[],
     fixedLabels: {} as Record<string, string>,
+    ownLabels: {} as Record<string, LabelRules>,
   };
   for (const metric of metrics ?? [undefined]) {
     if (!readMetric(metric, rules)) {
-      const expected = '{name, drop: true} or {tags_to_remove: [label], dimensions: {label: text}}';
+      const expected = '{name, drop: true} or {[name,] tags_to_remove: [label], dimensions: {label: text}}';
       metadata.fail('filter_metadata', `must have ${expected} in ${filterName}.metrics, got ${show(metric)}`);
     }
   }
@@ -50,17 +62,24 @@ interface RulesDraft {
   readonly droppedMetrics: string[];
   readonly removedLabels: string[];
   readonly fixedLabels: Record<string, string>;
+  readonly ownLabels: Record<string, LabelRules>;
 }
 
-function readMetric(metric: unknown, { droppedMetrics, removedLabels, fixedLabels }: RulesDraft): boolean {
+function readMetric(metric: unknown, { droppedMetrics, removedLabels, fixedLabels, ownLabels }: RulesDraft): boolean {
   if (!isRecord(metric)) return false;
   const { name, drop, tags_to_remove: removed = [], dimensions = {}, ...rest } = metric;
   if (Object.keys(rest).length > 0) return false;
   if (typeof name === 'string' && drop === true && Object.keys(metric).length === 2)
     return droppedMetrics.push(name) > 0;
-  if (name !== undefined || drop !== undefined || !Array.isArray(removed) || !isRecord(dimensions)) return false;
+  const isAboutLabels = metric['tags_to_remove'] !== undefined || metric['dimensions'] !== undefined;
+  if (!isAboutLabels || drop !== undefined || !Array.isArray(removed) || !isRecord(dimensions)) return false;
   const isText = (value: unknown): value is string => typeof value === 'string';
   if (!removed.every(isText) || !Object.values(dimensions).every(isText)) return false;
+  if (name !== undefined) {
+    if (!isText(name) || name === '__proto__') return false;
+    ownLabels[name] = { removedLabels: removed, fixedLabels: dimensions as Record<string, string> };
+    return true;
+  }
   removedLabels.push(...removed);
   Object.assign(fixedLabels, dimensions);
   return true;

@@ -10,6 +10,7 @@ import type { PeerMetadata } from '../api/peer-metadata.ts';
 import { overflowLabels } from '../api/standard-metrics.ts';
 import type { Label } from '../common/exposition.ts';
 import { HttpSeries, type HttpSeriesOrigin } from './http-series.ts';
+import { createGroups, type IstioGroups } from './istio-groups.ts';
 import { MetricScope, Reporter, scopeKeyOf, unresolvedSlot } from './metric-scope.ts';
 import { PeerCache } from './peer-cache.ts';
 import { SeriesGenerations, type SweepOptions } from './series-generations.ts';
@@ -47,6 +48,7 @@ export class IstioMetrics {
   readonly #slotByKey = new Map<string, number>();
   readonly #scopes = new Map<string, MetricScope>();
   readonly #peers: PeerCache<MetricScope>;
+  #groups: IstioGroups | undefined;
   readonly #source: Reporter;
   readonly #destination: Reporter;
   /** For requests without a route: no endpoint is there to keep their scope. */
@@ -74,6 +76,8 @@ export class IstioMetrics {
   setRules(side: Reporter['name'], rules: MetricRules = noMetricRules): void {
     const reporter = side === 'source' ? this.#source : this.#destination;
     if (isDeepStrictEqual(reporter.rules, rules)) return;
+    // Once told as sums, always: series that differ in what one metric leaves out may be there for long.
+    if (Object.keys(rules.ownLabels).length > 0) this.#groups ??= createGroups(this);
     reporter.setRules(rules);
     for (const [key, scope] of this.#scopes) {
       if (scope.reporter !== reporter) continue;
@@ -83,6 +87,11 @@ export class IstioMetrics {
     }
     if (side === 'source') this.#nowhere = this.#createOutboundScope(undefined, undefined);
     else this.#peers.clear();
+  }
+
+  /** Undefined while every metric has the labels of the series. */
+  get groups(): IstioGroups | undefined {
+    return this.#groups;
   }
 
   /** Whether a metric is exported of series with these labels, the first of which names the side. */
@@ -159,6 +168,7 @@ export class IstioMetrics {
   sweep(options: SweepOptions): void {
     const idle = this.#generations.idle([...this.#series.values(), ...this.#tcpSeries], options);
     if (idle.length === 0) return;
+    this.#groups?.takeOut(idle);
     for (const series of idle) {
       if (series instanceof TcpSeries) this.#tcpSeries.remove(series);
       else this.#remove(series);

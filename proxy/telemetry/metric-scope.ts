@@ -23,6 +23,8 @@ export class Reporter {
   tcpSeriesCount = 0;
   /** Of the listeners whose traffic it counts. */
   rules: MetricRules = noMetricRules;
+  /** Series that one metric labels differently are others: empty where none does. */
+  ownLabelsKey = '';
   labelNames: readonly string[] = standardLabelNames;
   tcpLabelNames: readonly string[] = tcpLabelNames;
 
@@ -35,6 +37,7 @@ export class Reporter {
 
   setRules(rules: MetricRules): void {
     this.rules = rules;
+    this.ownLabelsKey = Object.keys(rules.ownLabels).length === 0 ? '' : JSON.stringify(rules.ownLabels);
     const namesOf = (standard: readonly string[]): readonly string[] => {
       const more = Object.keys(rules.fixedLabels).filter((name) => !standard.includes(name));
       return [...standard, ...more].filter((name) => !rules.removedLabels.includes(name));
@@ -73,6 +76,8 @@ export class Reporter {
 export class MetricScope {
   readonly reporter: Reporter;
   readonly labels: LabelValues;
+  /** Equal for equal labels of one reporter under the same rules. */
+  readonly key: string;
   /** Of its own; the scope is known by its labels as long as there are some. */
   seriesCount = 0;
   /** It can still be counted in, but whoever keeps it should ask for it again. */
@@ -84,11 +89,7 @@ export class MetricScope {
   constructor(reporter: Reporter, labels: LabelValues) {
     this.reporter = reporter;
     this.labels = labels;
-  }
-
-  /** Equal for equal labels of one reporter. */
-  get key(): string {
-    return scopeKeyOf(this.reporter, this.labels);
+    this.key = scopeKeyOf(reporter, labels);
   }
 
   find(responseCode: number, responseFlags: string): number {
@@ -135,5 +136,5 @@ export class MetricScope {
 }
 
 export function scopeKeyOf(reporter: Reporter, labels: LabelValues): string {
-  return JSON.stringify([reporter.name, labels]);
+  return JSON.stringify([reporter.name, labels]) + reporter.ownLabelsKey;
 }

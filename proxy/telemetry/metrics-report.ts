@@ -3,15 +3,22 @@
  * where the receiver takes references, by the numbers under which it was said.
  */
 import type { Metric, MetricFamily, SeriesUpdate, StreamMetricsMessage } from '../api/metrics-service.ts';
-import { requestsTotal, standardHistograms, standardUpperBounds, tcpMetrics } from '../api/standard-metrics.ts';
+import {
+  requestsTotal,
+  type StandardMetric,
+  standardHistograms,
+  standardUpperBounds,
+  tcpMetrics,
+} from '../api/standard-metrics.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
 import { helpOf, prometheusName, type PrometheusName } from './envoy-stats.ts';
-import type { HttpSeries } from './http-series.ts';
+import { HttpSeries } from './http-series.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
 import type { IstioSeries } from './series-generations.ts';
 import { SeriesReferences } from './series-references.ts';
-import { tcpMetricValue, type TcpSeries } from './tcp-series.ts';
+import { type GroupedSeries, histogramOf, type MetricGroup, type MetricGroups } from './metric-groups.ts';
+import { tcpMetricValue, TcpSeries } from './tcp-series.ts';
 
 export type ReportPart = Omit<StreamMetricsMessage, 'node'>;
 
@@ -53,14 +60,27 @@ export class MetricsReport {
 
   /** The last walks on this stream have said all that the series counted. */
   hasSaid(series: IstioSeries): boolean {
+    const { groups } = this.#sources.metrics;
+    if (groups === undefined) return this.#isSaid(series);
+    if (series instanceof HttpSeries) return groups.http.every((each) => this.#isSaid(each.of(series)));
+    return !(series instanceof TcpSeries) || groups.tcp.every((each) => this.#isSaid(each.of(series)));
+  }
+
+  #isSaid(series: IstioSeries): boolean {
     return this.#saidEvents.get(series) === series.eventCount;
   }
 
   /** One walk over all series, a message's worth at a time. What it yields counts as said. */
   *changes(takesReferences = false): Generator<ReportPart, void, undefined> {
     const { metrics } = this.#sources;
-    for (const changed of this.#changedSeries(metrics.series())) yield this.#httpPart(changed, takesReferences);
-    for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpPart(changed, takesReferences);
+    const { groups } = metrics;
+    if (groups === undefined) {
+      for (const changed of this.#changedSeries(metrics.series())) yield this.#httpPart(changed, takesReferences);
+      for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpPart(changed, takesReferences);
+    } else {
+      for (const each of groups.http) yield* this.#groupChanges(each, takesReferences);
+      for (const each of groups.tcp) yield* this.#groupChanges(each, takesReferences);
+    }
     yield* this.#statChanges(takesReferences);
   }
 
@@ -68,7 +88,7 @@ export class MetricsReport {
   *#changedSeries<S extends IstioSeries>(all: Iterable<S>): Generator<readonly S[], void, undefined> {
     let changed: S[] = [];
     for (const series of all) {
-      if (this.hasSaid(series)) continue;
+      if (this.#isSaid(series)) continue;
       this.#saidEvents.set(series, series.eventCount);
       changed.push(series);
       if (changed.length < maxSeriesPerMessage) continue;
@@ -119,6 +139,26 @@ export class MetricsReport {
       return { ...family, metrics: whole };
     });
     return part.build(families);
+  }
+
+  /** Of one metric. */
+  *#groupChanges<S extends GroupedSeries>(
+    groups: MetricGroups<S>,
+    takesReferences: boolean,
+  ): Generator<ReportPart, void, undefined> {
+    const { family } = groups.metric;
+    for (const changed of this.#changedSeries(groups.all())) {
+      const part = new PartBuilder(this.#references, takesReferences);
+      const exported = changed.filter(({ labels }) => this.#sources.metrics.exports(family.name, labels));
+      const whole = part.add(exported, 0, { update: updateOf, whole: (group) => this.#groupMetric(family, group) });
+      yield part.build([{ ...family, metrics: whole }]);
+    }
+  }
+
+  #groupMetric<S extends GroupedSeries>({ type }: StandardMetric, group: MetricGroup<S>): Metric {
+    const { values } = group;
+    if (type === 'counter') return this.#metric(group, values[0] ?? 0);
+    return { ...this.#metric(group, 0), histogram: { ...histogramOf(values), upperBounds: standardUpperBounds } };
   }
 
   #metric({ labels, createdMs }: IstioSeries, value: number): Metric {
@@ -173,6 +213,11 @@ export class MetricsReport {
 }
 
 const noCounts: readonly number[] = [];
+
+/** The last of a group's values is that of a counter, or the sum of what a histogram's counts stand before. */
+function updateOf({ values }: { readonly values: readonly number[] }): Omit<SeriesUpdate, 'reference'> {
+  return { value: values.at(-1) ?? 0, counts: values.slice(0, -1) };
+}
 
 /** How a series is said. */
 interface Sayings<S> {

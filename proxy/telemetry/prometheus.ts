@@ -3,7 +3,9 @@ import { requestsTotal, standardHistograms, standardUpperBounds, tcpMetrics } fr
 import { exposeInSlices, formatLabels, type ExposedFamily, type ExposedSeries } from '../common/exposition.ts';
 import type { StatsStore } from '../common/stats.ts';
 import { envoyFamilies } from './envoy-stats.ts';
+import type { IstioGroups } from './istio-groups.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
+import { type GroupedSeries, histogramOf, type MetricGroup, type MetricGroups } from './metric-groups.ts';
 import type { IstioSeries } from './series-generations.ts';
 import { tcpMetricValue } from './tcp-series.ts';
 
@@ -20,6 +22,28 @@ export function prometheusText(
 }
 
 function istioFamilies(metrics: IstioMetrics): ExposedFamily[] {
+  const { groups } = metrics;
+  return groups === undefined ? directFamilies(metrics) : groupedFamilies(metrics, groups);
+}
+
+/** Where a metric may have labels of its own. */
+function groupedFamilies(metrics: IstioMetrics, { http, tcp }: IstioGroups): ExposedFamily[] {
+  return [...http.map((each) => groupedFamily(metrics, each)), ...tcp.map((each) => groupedFamily(metrics, each))];
+}
+
+function groupedFamily<S extends GroupedSeries>(metrics: IstioMetrics, groups: MetricGroups<S>): ExposedFamily {
+  const { family } = groups.metric;
+  function* exported(): Generator<MetricGroup<S>, void, undefined> {
+    for (const group of groups.all()) if (metrics.exports(family.name, group.labels)) yield group;
+  }
+  if (family.type === 'counter') {
+    return { ...family, type: 'counter', series: seriesOf(exported(), ({ values }) => values[0] ?? 0) };
+  }
+  const series = seriesOf(exported(), ({ values }) => histogramOf(values));
+  return { ...family, type: 'histogram', upperBounds: standardUpperBounds, series };
+}
+
+function directFamilies(metrics: IstioMetrics): ExposedFamily[] {
   function* exported<S extends IstioSeries>(all: Iterable<S>, name: string): Generator<S, void, undefined> {
     for (const series of all) if (metrics.exports(name, series.labels)) yield series;
   }

@@ -1,7 +1,9 @@
 /** The counts of one label set of Istio's TCP metrics. */
 import type { TcpMetricName } from '../api/standard-metrics.ts';
 import type { Label } from '../common/exposition.ts';
+import type { GroupedSeries } from './metric-groups.ts';
 import type { MetricScope } from './metric-scope.ts';
+import { type OwnLabels, ownLabelsOf } from './own-labels.ts';
 import type { AgingSeries, SeriesAge, SeriesGenerations } from './series-generations.ts';
 
 /** Where a series stands; undefined for those that take what exceeds a cap. */
@@ -11,11 +13,12 @@ export interface TcpSeriesOrigin {
   readonly key: string;
 }
 
-export class TcpSeries implements AgingSeries {
+export class TcpSeries implements AgingSeries, GroupedSeries {
   readonly labels: readonly Label[];
   readonly origin: TcpSeriesOrigin | undefined;
   readonly createdMs: number | undefined;
   readonly age: SeriesAge;
+  readonly #ownLabels: OwnLabels | undefined;
   openedCount = 0;
   closedCount = 0;
   /** Sent to and received from the client: Istio's words for responses and requests. */
@@ -27,6 +30,11 @@ export class TcpSeries implements AgingSeries {
     this.origin = origin;
     this.createdMs = generations.createdMs;
     this.age = generations.newAge();
+    this.#ownLabels = origin && ownLabelsOf(origin.scope.reporter.rules, labels);
+  }
+
+  labelsOf(metric: string): readonly Label[] {
+    return this.#ownLabels?.get(metric) ?? this.labels;
   }
 
   get eventCount(): number {

@@ -47,6 +47,22 @@ describe('a Telemetry with overrides of metrics', () => {
   });
 });
 
+test('A Telemetry may change the labels of one metric, which then sums up what differs in nothing else', async () => {
+  const without = '{ response_code: { operation: REMOVE }, zone: { value: \'"a"\' } }';
+  const own = `[{ match: { metric: RESPONSE_SIZE, mode: CLIENT }, tagOverrides: ${without} }]`;
+  const mesh = await LiveMesh.start({
+    instances: [{ service: 'reviews' }],
+    yaml: telemetry('own', 'default', own),
+  });
+  await mesh.call({});
+  const [count] = await samplesOf(mesh, 'istio_requests_total');
+  expect(count?.labels).toMatchObject({ response_code: '200' });
+  expect(count?.labels).not.toHaveProperty('zone');
+  const [size] = await samplesOf(mesh, 'istio_response_bytes');
+  expect(size?.labels).toMatchObject({ zone: 'a' });
+  expect(size?.labels).not.toHaveProperty('response_code');
+});
+
 besideEachSidecar(() => {
   test('takes the listeners of overridden metrics, and serves', async () => {
     const yaml = telemetry('own', 'default', '[{ disabled: true, tagOverrides: { a: { operation: REMOVE } } }]');

@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MixerServer } from '../../mixer/server.ts';
+import { noMetricRules } from '../../proxy/api/metric-rules.ts';
 import { metricsService, referencesMetadata } from '../../proxy/api/metrics-service.ts';
 import { decode } from '../../proxy/api/protojson.ts';
 import { standardLabelNames } from '../../proxy/api/standard-metrics.ts';
@@ -362,6 +363,34 @@ test('B15: a series that expired in the sidecar and comes back is neither counte
   order.expireSaid();
   expect([...order.metrics.series()]).toHaveLength(1);
   await order.tickUntil(server, 12);
+});
+
+test('labels of one metric that come and go, with series that expire, change no total', async () => {
+  const server = await mixer();
+  const order = await sidecar('order', { mixer: server });
+  const own = {
+    removedLabels: ['destination_version', 'destination_workload', 'destination_canonical_revision'],
+    fixedLabels: {},
+  };
+  const lean = { ...noMetricRules, ownLabels: { istio_request_bytes: own } };
+  let sent = 0;
+  for (const rules of [noMetricRules, lean, noMetricRules, lean]) {
+    order.metrics.setRules('source', rules);
+    for (const version of ['v1', 'v2']) order.request(5, version);
+    sent += 10;
+    await order.tickUntil(server, sent);
+    order.expireSaid();
+    order.request(1, 'v2');
+    sent += 1;
+    await order.tickUntil(server, sent);
+  }
+  const families = await scrape(server);
+  expect(sumSamples(families, 'istio_request_bytes_count')).toBe(sent);
+  const unversioned = families
+    .get('istio_request_bytes')
+    ?.samples.filter(({ name, labels }) => name.endsWith('_count') && labels['destination_version'] === undefined);
+  expect(unversioned).toMatchObject([{ value: 22 }]);
+  expect(findSample(families, 'heddle_mixer_rejected_total', { reason: 'decreased' })).toBe(0);
 });
 
 describe('lifecycle of the sink', () => {

@@ -98,11 +98,6 @@ describe('a Telemetry', () => {
   });
 
   test.each([
-    [
-      'labels of one metric',
-      { match: { metric: 'REQUEST_COUNT' }, tagOverrides: { a: { operation: 'REMOVE' } } },
-      'tagOverrides',
-    ],
     ['the label of sides', { tagOverrides: { reporter: { operation: 'REMOVE' } } }, 'tagOverrides.reporter'],
     ['an expression', { tagOverrides: { a: { value: 'request.host' } } }, 'tagOverrides.a.value'],
     ['a metric of gRPC', { match: { metric: 'GRPC_REQUEST_MESSAGES' }, disabled: true }, 'match.metric'],
@@ -112,6 +107,14 @@ describe('a Telemetry', () => {
     expect(unsupportedOf(overriding(override))).toEqual([
       expect.stringMatching(new RegExp(`^spec\\.metrics\\[0\\]\\.overrides\\[0\\]\\.${at}: .*is not supported yet`)),
     ]);
+  });
+
+  test('with labels of one metric in its metrics is taken', () => {
+    const one = {
+      match: { metric: 'REQUEST_COUNT' },
+      tagOverrides: { a: { operation: 'REMOVE' }, b: { value: '"c"' } },
+    };
+    expect([errorsOf(overriding(one)), unsupportedOf(overriding(one))]).toEqual([[], []]);
   });
 
   test('with another provider of metrics, or an interval of its own, is refused too', () => {

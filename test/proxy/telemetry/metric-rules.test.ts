@@ -119,11 +119,101 @@ describe('the rules of a side', () => {
   });
 });
 
+describe('labels of one metric', () => {
+  const lean = rules({
+    removedLabels: ['source_app'],
+    ownLabels: {
+      istio_request_duration_milliseconds: {
+        removedLabels: ['response_code', 'response_flags'],
+        fixedLabels: { destination_version: 'any', zone: 'a' },
+      },
+    },
+  });
+
+  test('sum up what is one series to it alone, and the others are as they were', async () => {
+    const metrics = new IstioMetrics(nodeMetadata());
+    metrics.setRules('source', lean);
+    for (const code of [200, 503, 200]) request(metrics, code);
+    metrics.record(metrics.inboundScope(''), 200, '-', 1, 1, 1);
+    const families = await exposed(metrics);
+    const own = { reporter: 'source', destination_version: 'any', zone: 'a' };
+    expect(findSample(families, 'istio_request_duration_milliseconds_count', own)).toBe(3);
+    expect(findSample(families, 'istio_request_duration_milliseconds_sum', own)).toBe(9);
+    expect(findSample(families, 'istio_request_duration_milliseconds_bucket', { ...own, le: '5' })).toBe(3);
+    expect(findSample(families, 'istio_request_duration_milliseconds_bucket', { ...own, le: '1' })).toBe(0);
+    const [sample] = families.get('istio_request_duration_milliseconds')?.samples ?? [];
+    expect(sample?.labels).not.toHaveProperty('response_code');
+    expect(sample?.labels).not.toHaveProperty('source_app');
+    expect(findSample(families, 'istio_requests_total', { reporter: 'source', response_code: '200' })).toBe(2);
+    expect(findSample(families, 'istio_requests_total', { reporter: 'source', response_code: '503' })).toBe(1);
+    const inbound = { reporter: 'destination', response_code: '200' };
+    expect(findSample(families, 'istio_request_duration_milliseconds_count', inbound)).toBe(1);
+  });
+
+  test('of connections too, and a metric that is left out stays out', async () => {
+    const metrics = new IstioMetrics(nodeMetadata());
+    const ownLabels = { istio_tcp_sent_bytes_total: { removedLabels: ['response_flags'], fixedLabels: {} } };
+    metrics.setRules('destination', rules({ ownLabels, droppedMetrics: ['istio_tcp_received_bytes_total'] }));
+    for (const flags of ['-', 'UF']) {
+      const series = metrics.tcpSeries(metrics.inboundScope(''), flags);
+      series.openedCount += 1;
+      series.sentBytes += 7;
+    }
+    const families = await exposed(metrics);
+    expect(families.get('istio_tcp_sent_bytes_total')?.samples).toMatchObject([{ value: 14 }]);
+    expect(families.get('istio_tcp_connections_opened_total')?.samples).toMatchObject([{ value: 1 }, { value: 1 }]);
+    expect(families.has('istio_tcp_received_bytes_total')).toBe(false);
+  });
+
+  test('may come and go under traffic: every count is told once, under the labels of its time', async () => {
+    const metrics = new IstioMetrics(nodeMetadata());
+    for (const each of [noMetricRules, lean, noMetricRules, lean]) {
+      metrics.setRules('source', each);
+      request(metrics);
+      request(metrics, 503);
+    }
+    const families = await exposed(metrics);
+    const told = (name: string): number[] => (families.get(name)?.samples ?? []).map(({ value }) => value);
+    expect(told('istio_requests_total')).toEqual([2, 2, 2, 2]);
+    expect(sumSamples(families, 'istio_request_duration_milliseconds_count', { zone: 'a' })).toBe(4);
+    expect(sumSamples(families, 'istio_request_duration_milliseconds_count')).toBe(8);
+  });
+
+  test('never tell less, whatever is taken out of the sum, until all of it is', async () => {
+    const metrics = new IstioMetrics(nodeMetadata());
+    metrics.setRules('source', lean);
+    const count = async (): Promise<number | undefined> =>
+      findSample(await exposed(metrics), 'istio_request_duration_milliseconds_count', { zone: 'a' });
+    let nowMs = 0;
+    const sweep = (): void => metrics.sweep({ nowMs: (nowMs += 100), expireAfterMs: 150, isSaid: () => true });
+    request(metrics);
+    request(metrics, 503);
+    sweep();
+    for (let i = 0; i < 3; i += 1) {
+      request(metrics);
+      sweep();
+    }
+    expect((await exposed(metrics)).get('istio_requests_total')?.samples).toHaveLength(1);
+    expect(await count()).toBe(5);
+    request(metrics, 503);
+    expect(await count()).toBe(6);
+    for (let i = 0; i < 3; i += 1) sweep();
+    expect(await count()).toBeUndefined();
+    request(metrics);
+    expect(await count()).toBe(1);
+  });
+});
+
 describe('in the metadata of a listener', () => {
   const decoded = (metadata: object) => decodeListener({ ...httpListener({ routes: { name: 'r' } }), metadata });
 
   test('they come as they were sent', () => {
-    const sent = rules({ droppedMetrics: ['istio_request_bytes'], removedLabels: ['a'], fixedLabels: { b: 'c' } });
+    const sent = rules({
+      droppedMetrics: ['istio_request_bytes'],
+      removedLabels: ['a'],
+      fixedLabels: { b: 'c' },
+      ownLabels: { istio_requests_total: { removedLabels: ['d'], fixedLabels: { e: 'f' } } },
+    });
     expect(requireValue(decoded(metricRulesMetadata(sent)), 'listener').metricRules).toEqual(sent);
     expect(requireValue(decoded({ filter_metadata: { other: { x: 1 } } }), 'listener').metricRules).toBeUndefined();
   });
@@ -131,7 +221,9 @@ describe('in the metadata of a listener', () => {
   test.each([
     ['no list', { metrics: 'all' }],
     ['a metric of its own', { metrics: [{ name: 'mine' }] }],
-    ['labels of one metric', { metrics: [{ name: 'istio_requests_total', tags_to_remove: ['a'] }] }],
+    ['a metric that is left out with labels', { metrics: [{ name: 'a', drop: true, tags_to_remove: ['a'] }] }],
+    ['a name that is none', { metrics: [{ name: 7, tags_to_remove: ['a'] }] }],
+    ['nothing about it', { metrics: [{}] }],
     ['a match', { metrics: [{ match: 'true', tags_to_remove: ['a'] }] }],
     ['a label that is a number', { metrics: [{ dimensions: { a: 1 } }] }],
   ])('%s is refused', (_, config) => {

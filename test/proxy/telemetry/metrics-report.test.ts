@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { maxReferences, type MetricFamily } from '../../../proxy/api/metrics-service.ts';
+import { type MetricRules, noMetricRules } from '../../../proxy/api/metric-rules.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { IstioMetrics } from '../../../proxy/telemetry/istio-metrics.ts';
 import { MetricsReport } from '../../../proxy/telemetry/metrics-report.ts';
@@ -145,6 +146,49 @@ describe('to a receiver that takes references', () => {
     const { whole, updates } = walk(report);
     expect(whole).toEqual([undefined, undefined, undefined]);
     expect(updates).toHaveLength(maxReferences);
+  });
+});
+
+describe('a metric with labels of its own', () => {
+  const name = 'istio_request_bytes';
+  const withOwnLabels = (): MetricRules => {
+    const own = { removedLabels: ['response_code'], fixedLabels: {} };
+    return { ...noMetricRules, ownLabels: { [name]: own } };
+  };
+
+  test('is said as the sum of what it is, only when that changed, and by one number', () => {
+    const { metrics, report } = setUp();
+    metrics.setRules('destination', withOwnLabels());
+    const scope = metrics.inboundScope('');
+    metrics.record(scope, 200, '-', 1, 10, 1);
+    metrics.record(scope, 404, '-', 1, 30, 1);
+    expect(valuesOf(report)).toMatchObject({ istio_requests_total: [1, 1], [name]: [2] });
+    expect(valuesOf(report)).toEqual({});
+    metrics.record(scope, 404, '-', 1, 30, 1);
+    report.restart();
+    expect([...report.changes(true)].flatMap(({ updates }) => updates)).toEqual([]);
+    metrics.record(scope, 404, '-', 1, 30, 1);
+    const updates = [...report.changes(true)].flatMap((part) => part.updates);
+    expect(updates).toHaveLength(4);
+    expect(updates).toContainEqual({
+      reference: expect.any(Number) as number,
+      value: 100,
+      counts: [0, 0, 0, 1, 0, 3, ...Array.from({ length: 14 }, () => 0)],
+    });
+  });
+
+  test('has not said a series before its sums are said', () => {
+    const { metrics, report } = setUp();
+    metrics.setRules('destination', withOwnLabels());
+    const scope = metrics.inboundScope('');
+    metrics.record(scope, 200, '-', 1, 10, 1);
+    const [series] = metrics.series();
+    const connections = metrics.tcpSeries(scope, '-');
+    connections.openedCount = 1;
+    if (series === undefined) throw new Error('no series');
+    expect([report.hasSaid(series), report.hasSaid(connections)]).toEqual([false, false]);
+    valuesOf(report);
+    expect([report.hasSaid(series), report.hasSaid(connections)]).toEqual([true, true]);
   });
 });
 
