@@ -47,7 +47,7 @@ async function startPilot(names: readonly string[] = pilotNames): Promise<Stage>
   const controlPlane = closeAfterTest(await ControlPlane.start(serviceYaml('reviews')));
   const { discovery, clock } = controlPlane;
   const keepalive = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
-  const tls = { port: 0, folder: pilotFolder };
+  const tls = { host: '127.0.0.1', port: 0, folder: pilotFolder };
   const options = { host: '127.0.0.1', port: 0, discovery, keepalive, clock, logger: silentLogger };
   const server = closeAfterTest(new AdsServer({ ...options, tls }));
   await server.start();
@@ -103,7 +103,7 @@ describe('xDS over TLS', () => {
     requirePeers(context, 'envoy');
     const { authority, server } = await startPilot();
     const folder = writeFolder(temporaryFolder(), authority.issue({ names: ['DNS:edge'] }), authority.cert);
-    const [admin = 0, outbound = 0] = await Promise.all([unusedPort(), unusedPort()]);
+    const [admin, outbound] = await Promise.all([unusedPort(), unusedPort()]);
     const bootstrap = buildSidecarBootstrap({
       identity: {
         service: 'shell',
