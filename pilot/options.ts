@@ -14,8 +14,10 @@ export interface PilotOptions {
   readonly restPort?: number;
   /** ADS; 0 lets the system choose. Default 15010. */
   readonly xdsPort?: number;
+  /** Where ADS in plain text listens. Default `host`. */
+  readonly xdsHost?: string;
   /** ADS with certificates of both sides: the folder that has pilot's, and a port, 0 lets the system choose. Default none. */
-  readonly xdsTls?: XdsTls;
+  readonly xdsTls?: Omit<XdsTls, 'host'>;
   /** Where sidecars report to; without one they are told of no mixer. */
   readonly mixerAddress?: SocketAddress;
   /** What holds where no resource says otherwise; default nothing. */
@@ -35,6 +37,7 @@ export function resolveOptions(options: PilotOptions): ResolvedOptions {
   return {
     ...options,
     host: options.host ?? '127.0.0.1',
+    xdsHost: options.xdsHost ?? options.host ?? '127.0.0.1',
     restPort: options.restPort ?? 15_080,
     xdsPort: options.xdsPort ?? 15_010,
     meshConfig: options.meshConfig ?? {},

@@ -42,7 +42,8 @@ export class PilotServer implements Lifecycle {
 
   constructor(options: PilotOptions) {
     this.#options = resolveOptions(options);
-    const { dataDir, host, restPort, xdsPort, mixerAddress, meshConfig, keepalive, clock, logger } = this.#options;
+    const { dataDir, host, restPort, xdsPort, xdsHost, xdsTls, mixerAddress, meshConfig, keepalive, clock, logger } =
+      this.#options;
     this.#store = new FileStore(dataDir, { clock, logger });
     this.#registry = new WorkloadRegistry(clock);
     this.#workloadFile = new WorkloadFile(join(dataDir, 'workloads.json'), logger);
@@ -62,9 +63,9 @@ export class PilotServer implements Lifecycle {
     const shared = { clock, logger: logger.child('xds') };
     this.#discovery = new DiscoveryServer({ ...sources, mixerAddress, meshConfig, ...shared });
     this.#ads = new AdsServer({
-      host,
+      host: xdsHost,
       port: xdsPort,
-      tls: this.#options.xdsTls,
+      tls: xdsTls && { ...xdsTls, host },
       discovery: this.#discovery,
       keepalive,
       ...shared,

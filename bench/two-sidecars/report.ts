@@ -46,7 +46,7 @@ export function formatTwoSidecarsReport(report: TwoSidecarsReport): string {
   const { options, bodyBytes, rows } = report;
   const columns = ['', 'p50 µs', 'p99 µs', 'added p50', 'min – max', 'added p99', 'min – max', 'generator p99.9 µs'];
   return [
-    `Client's and server's sidecar, open loop at ${options.rate.toLocaleString('en-US')} requests/s: body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s`,
+    `Client's and server's sidecar, open loop at ${options.rate.toLocaleString('en-US')} requests/s: body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s after ${options.warmupSeconds} s of load`,
     formatTable([columns, ...rows.map(formatRow)]),
     '',
     ...formatSetting(report),

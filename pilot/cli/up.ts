@@ -26,6 +26,7 @@ interface UpOptions {
   readonly redis?: string;
   readonly meshConfig?: string;
   readonly secretsDir?: string;
+  readonly xdsHost?: string;
   readonly xdsTlsDir?: string;
   readonly xdsTlsPort?: number;
   /** Milliseconds. */
@@ -70,6 +71,7 @@ export function registerUp(program: Command, context: CommandContext): void {
       '--secrets-dir <dir>',
       'certificates that Gateways name by credentialName, NAMESPACE/NAME/tls.crt, tls.key, ca.crt; read again as they change',
     )
+    .option('--xds-host <ip>', 'address for xDS in plain text (default: --host)', parse.parseAddress)
     .option(
       '--xds-tls-dir <dir>',
       'serve xDS over TLS too: tls.crt, tls.key, and ca.crt that clients must have a certificate of; read again as they change',
@@ -111,6 +113,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       mixerAddress: await advertiseMixer(options, mixer.grpcPort),
       meshConfig,
       ...(options.secretsDir === undefined ? {} : { secretsDir: options.secretsDir }),
+      ...(options.xdsHost === undefined ? {} : { xdsHost: options.xdsHost }),
       ...xdsTls,
       keepalive: { intervalMs: options.keepaliveInterval, timeoutMs: options.keepaliveTimeout },
       logger,
@@ -120,7 +123,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
     await mixer.followPilot(`http://${bracket(reachableHost(host))}:${pilot.restPort}`);
     const withTls = pilot.xdsTlsPort === 0 ? '' : `, xDS over TLS ${host}:${pilot.xdsTlsPort}`;
     context.stdout.write(
-      `heddle is up: API http://${host}:${pilot.restPort}, xDS ${host}:${pilot.xdsPort}${withTls}, ` +
+      `heddle is up: API http://${host}:${pilot.restPort}, xDS ${options.xdsHost ?? host}:${pilot.xdsPort}${withTls}, ` +
         `metrics http://${host}:${mixer.metricsPort}/metrics, mixer ${host}:${mixer.grpcPort}, data in ${options.dataDir}\n`,
     );
     await stop.first;

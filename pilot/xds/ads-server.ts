@@ -23,7 +23,7 @@ export interface Keepalive {
 }
 
 export interface AdsServerOptions {
-  /** IP address. */
+  /** IP address, for plain text. */
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -36,6 +36,8 @@ export interface AdsServerOptions {
 }
 
 export interface XdsTls {
+  /** IP address. */
+  readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
   /** Has `tls.crt`, `tls.key` and `ca.crt`, which clients' certificates are signed by. */
@@ -78,14 +80,13 @@ export class AdsServer implements Lifecycle {
   }
 
   async start(): Promise<void> {
-    const { port, tls } = this.#options;
+    const { host, port, tls } = this.#options;
     const credentials = await this.#certificates?.open();
-    this.#port = await this.#bind(port, ServerCredentials.createInsecure());
-    if (tls !== undefined && credentials !== undefined) this.#tlsPort = await this.#bind(tls.port, credentials);
+    this.#port = await this.#bind({ host, port }, ServerCredentials.createInsecure());
+    if (tls !== undefined && credentials !== undefined) this.#tlsPort = await this.#bind(tls, credentials);
   }
 
-  #bind(port: number, credentials: ServerCredentials): Promise<number> {
-    const { host } = this.#options;
+  #bind({ host, port }: Pick<XdsTls, 'host' | 'port'>, credentials: ServerCredentials): Promise<number> {
     const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));

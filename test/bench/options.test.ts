@@ -65,7 +65,7 @@ describe('bench options', () => {
     ['open-loop', { ...common, loadPercent: 50 }],
     ['original-destination', common],
     ['tls', { ...common, bodies: [100, 65_536] }],
-    ['two-sidecars', { ...common, rate: 1_000 }],
+    ['two-sidecars', { ...common, warmupSeconds: 10, rate: 1_000 }],
     ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],
   ])('%s has defaults of its own', async (name, options) => {
     expect(await parse(name)).toEqual({ series: name, ...options });

@@ -5,7 +5,7 @@ import { requirePeers } from '../../support/peers.ts';
 import { PodMesh } from '../../support/pod-mesh.ts';
 import { patience, type Pod, requirePods } from '../../support/pods.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 /** Says where it was called, by whom, and the attempt that a caller's sidecar counts where it looks at requests. */
 const program = `

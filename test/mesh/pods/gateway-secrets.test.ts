@@ -2,15 +2,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { closeAfterTest } from '../../support/closing.ts';
 import { compiled } from '../../support/mesh.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { PodMesh } from '../../support/pod-mesh.ts';
 import { patience, requirePods } from '../../support/pods.ts';
-import { Authority, type Certificate } from '../../support/pki.ts';
+import { Authority } from '../../support/pki.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 const heddle = [process.execPath, compiled('pilot/cli/main.js')];
 
@@ -30,25 +30,38 @@ metadata: { name: shop }
 spec: { hosts: [shop.example.com], gateways: [front], http: [{ directResponse: { status: 204 } }] }
 `;
 
-test('it gets them over TLS with its certificate, and without one it serves what needs none', async (context) => {
-  requirePods(context);
-  requirePeers(context, 'curl');
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Folders with certificates that one authority has signed. */
+function certificateFolders(authority: Authority) {
   const folder = mkdtempSync(join(tmpdir(), 'heddle-tls-'));
-  closeAfterTest({ close: () => rmSync(folder, { recursive: true, force: true }) });
-  const authority = closeAfterTest(new Authority());
-  const write = (name: string, { cert, key }: Certificate): string => {
+  folders.push(folder);
+  return (name: string, names: readonly string[]): string => {
+    const { cert, key } = authority.issue({ names });
     mkdirSync(join(folder, name), { recursive: true });
     const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.cert };
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, name, file), text);
     return join(folder, name);
   };
-  write('secrets/default/shop', authority.issue({ names: ['DNS:shop.example.com'] }));
-  const own = write('gateway', authority.issue({ names: ['DNS:edge'] }));
+}
+
+test('it gets them over TLS with its certificate, and without one it serves what needs none', async (context) => {
+  requirePods(context);
+  requirePeers(context, 'curl');
+  const authority = closeAfterTest(new Authority());
+  const write = certificateFolders(authority);
+  const secrets = join(write('secrets/default/shop', ['DNS:shop.example.com']), '../..');
+  const own = write('gateway', ['DNS:edge']);
   const mesh = closeAfterTest(
-    await PodMesh.start((pilot) => {
-      const dir = write('pilot', authority.issue({ names: [`IP:${pilot.address}`] }));
-      return ['--secrets-dir', join(folder, 'secrets'), '--xds-tls-dir', dir];
-    }),
+    await PodMesh.start((pilot) => [
+      '--secrets-dir',
+      secrets,
+      '--xds-tls-dir',
+      write('pilot', [`IP:${pilot.address}`]),
+    ]),
   );
   await mesh.apply(rules);
   const caller = mesh.network.addPod('caller');
@@ -76,4 +89,23 @@ test('it gets them over TLS with its certificate, and without one it serves what
   await expect.poll(() => stranger('http'), patience).toBe('204');
   expect(await stranger('https')).toBe('000');
   expect(mesh.pilot.output).toMatch(/a gateway is told no secrets .*shown no certificate/);
+});
+
+test('where plain text is for pilot’s own machine, nobody is told anything without a certificate', async (context) => {
+  requirePods(context);
+  const write = certificateFolders(closeAfterTest(new Authority()));
+  const mesh = closeAfterTest(
+    await PodMesh.start((pilot) => [
+      '--xds-host',
+      '127.0.0.1',
+      '--xds-tls-dir',
+      write('pilot', [`IP:${pilot.address}`]),
+    ]),
+  );
+  const pod = mesh.network.addPod('other');
+  const run = [...heddle, 'run', '--service', 'shell', '--pilot'];
+  const plain = await pod.run(['bash', '-c', `: </dev/tcp/${mesh.pilot.address}/15010`]);
+  expect(plain.code).not.toBe(0);
+  const sidecar = pod.start([...run, `${mesh.pilot.address}:15012`, '--pilot-tls-dir', write('shell', ['DNS:shell'])]);
+  await expect.poll(() => sidecar.output, patience).toContain('sidecar of shell is ready');
 });

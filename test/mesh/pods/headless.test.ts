@@ -5,9 +5,9 @@ import { requirePeers } from '../../support/peers.ts';
 import { PodMesh } from '../../support/pod-mesh.ts';
 import { patience, type Pod, requirePods } from '../../support/pods.ts';
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
-/** Says who it is, in the first word to whoever comes, and then what it is told. */
+/** Says who it is, in the first word to whoever comes, and then what it is told; at the other port in its answers. */
 const program = (name: string): string[] => [
   process.execPath,
   '-e',
@@ -15,19 +15,20 @@ const program = (name: string): string[] => [
     socket.on('error', () => {});
     socket.write('${name}\\n');
     socket.pipe(socket);
-  }).listen(5432, '::')`,
+  }).listen(5432, '::');
+  require('http').createServer((_, answer) => answer.end('${name}')).listen(8080, '::')`,
 ];
 
 const resources = `
 apiVersion: v1
 kind: Service
 metadata: { name: db }
-spec: { clusterIP: None, selector: { app: db }, ports: [{ name: tcp, port: 5432 }] }
+spec: { clusterIP: None, selector: { app: db }, ports: [{ name: tcp, port: 5432 }, { name: http, port: 8080 }] }
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: { name: db }
-spec: { host: db, trafficPolicy: { connectionPool: { tcp: { maxConnections: 1 } } } }
+spec: { host: db, trafficPolicy: { portLevelSettings: [{ port: { number: 5432 }, connectionPool: { tcp: { maxConnections: 1 } } }] } }
 ---
 apiVersion: networking.istio.io/v1
 kind: Sidecar
@@ -47,7 +48,13 @@ interface Stage {
 let stage: Promise<Stage> | undefined = undefined;
 
 const addInstance = (mesh: PodMesh, index: number): Promise<Pod> =>
-  mesh.addWorkload({ service: 'db', name: `db-${index}`, port: 5432, command: program(`db-${index}`) });
+  mesh.addWorkload({
+    service: 'db',
+    name: `db-${index}`,
+    port: 5432,
+    appPorts: [8080],
+    command: program(`db-${index}`),
+  });
 
 async function startStage(): Promise<Stage> {
   const mesh = await PodMesh.start();
@@ -70,7 +77,7 @@ async function startStage(): Promise<Stage> {
 
 async function onStage(context: TestContext): Promise<Stage> {
   requirePods(context);
-  requirePeers(context, 'dig');
+  requirePeers(context, 'dig', 'curl');
   stage ??= startStage();
   return stage;
 }
@@ -115,6 +122,21 @@ describe('the name of a headless service', () => {
         expect(answer.stdout, `${server} ${transport}`).toBe(`${first.address}\n`);
       }
     }
+  });
+});
+
+describe('a request', () => {
+  test('for the service is balanced, and one for a workload by name reaches that one', async (context) => {
+    const { caller } = await onStage(context);
+    const get = (name: string): Promise<string> =>
+      caller.run(['curl', '--silent', '--max-time', '5', `http://${name}:8080/`]).then(({ stdout }) => stdout);
+    for (const name of ['db-0', 'db-1']) {
+      await expect.poll(() => get(`${name}.db`), patience).toBe(name);
+      for (let i = 0; i < 4; i += 1) expect(await get(`${name}.db.default.svc.cluster.local`)).toBe(name);
+    }
+    const seen = new Set<string>();
+    await expect.poll(async () => seen.add(await get('db')).size, patience).toBe(2);
+    expect([...seen].sort()).toEqual(['db-0', 'db-1']);
   });
 });
 

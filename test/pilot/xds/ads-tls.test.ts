@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import { buildPilotTransportSocket } from '../../../pilot/cli/pilot-tls.ts';
+import { buildSidecarBootstrap } from '../../../pilot/cli/sidecar-bootstrap.ts';
 import { AdsServer } from '../../../pilot/xds/ads-server.ts';
 import { refreshMs, XdsCertificates } from '../../../pilot/xds/xds-tls.ts';
 import { encodeNode, nodeIdOf } from '../../../proxy/api/node.ts';
@@ -13,7 +14,9 @@ import { createLogger, type Logger, silentLogger } from '../../../proxy/common/l
 import type { ProxyServer } from '../../../proxy/server.ts';
 import { adsBootstrapText } from '../../support/ads-bootstrap.ts';
 import { closeAfterTest } from '../../support/closing.ts';
+import { startEnvoy } from '../../support/envoy.ts';
 import { createProxy } from '../../support/in-process-proxy.ts';
+import { requirePeers } from '../../support/peers.ts';
 import { Authority, type Certificate, temporaryFolder } from '../../support/pki.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { unusedPort } from '../../support/unused-port.ts';
@@ -44,7 +47,7 @@ async function startPilot(names: readonly string[] = pilotNames): Promise<Stage>
   const controlPlane = closeAfterTest(await ControlPlane.start(serviceYaml('reviews')));
   const { discovery, clock } = controlPlane;
   const keepalive = { intervalMs: 3_600_000, timeoutMs: 3_600_000 };
-  const tls = { port: 0, folder: pilotFolder };
+  const tls = { host: '127.0.0.1', port: 0, folder: pilotFolder };
   const options = { host: '127.0.0.1', port: 0, discovery, keepalive, clock, logger: silentLogger };
   const server = closeAfterTest(new AdsServer({ ...options, tls }));
   await server.start();
@@ -95,6 +98,29 @@ describe('xDS over TLS', () => {
       expect(proxy.clusters.find('outbound|80||reviews.default.svc.cluster.local')).toBeDefined();
     },
   );
+
+  test('serves a real Envoy that starts from the bootstrap of a sidecar', async (context) => {
+    requirePeers(context, 'envoy');
+    const { authority, server } = await startPilot();
+    const folder = writeFolder(temporaryFolder(), authority.issue({ names: ['DNS:edge'] }), authority.cert);
+    const [admin, outbound] = await Promise.all([unusedPort(), unusedPort()]);
+    const bootstrap = buildSidecarBootstrap({
+      identity: {
+        service: 'shell',
+        namespace: 'default',
+        version: '1',
+        labels: {},
+        instance: 'a',
+        address: '127.0.0.1',
+      },
+      ports: { app: undefined, inbound: undefined, outbound, admin },
+      pilot: { host: '127.0.0.1', port: server.tlsPort },
+      pilotTlsDir: folder,
+    });
+    await startEnvoy(join(folder, 'bootstrap.json'), JSON.stringify(bootstrap), admin);
+    const clusters = async (): Promise<string> => (await fetch(`http://127.0.0.1:${admin}/clusters`)).text();
+    await expect.poll(clusters, { timeout: 10_000 }).toContain('outbound|80||reviews.default.svc.cluster.local');
+  });
 
   test('refuses who has none, has one of somebody else, or speaks plain text', async () => {
     const { authority, server } = await startPilot();
