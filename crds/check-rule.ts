@@ -107,6 +107,12 @@ export function listedHeader({ attribute }: CheckList): string | undefined {
   return attribute.startsWith('header:') ? attribute.slice('header:'.length) : undefined;
 }
 
+/** Whether it asks for what only requests have: it is never about a connection. */
+export function isOfRequests({ methods, paths, headers, withoutHeaders, lists = [] }: CheckMatch): boolean {
+  const isOf = [methods, paths, headers, withoutHeaders].some((condition) => condition !== undefined);
+  return isOf || lists.some((list) => !isListOfAddresses(list));
+}
+
 export function isListOfAddresses({ attribute }: CheckList): boolean {
   return attribute === 'source.ip' || attribute === 'remote.ip';
 }

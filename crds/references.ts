@@ -8,7 +8,7 @@ import { checkCanaryReferences } from './canary-references.ts';
 import { telemetryBlindness } from './canary-telemetry.ts';
 import type { FieldError } from '../proxy/common/decoded.ts';
 import type { AuthorizationConfig } from './authorization-provider.ts';
-import { authorizationFaults } from './check-rule-references.ts';
+import { authorizationFaults, warnOfUnenforced } from './check-rule-references.ts';
 import type { CheckRuleSpec } from './check-rule.ts';
 import type { DestinationRuleSpec } from './destination-rule.ts';
 import { show } from './findings.ts';
@@ -60,6 +60,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimitReferences(resource, mesh.mesh.resources, findings);
+  if (resource.kind === 'CheckRule') warnOfUnenforced(resource, mesh.mesh.resources, findings);
   if (resource.kind === 'CheckRule' && mesh.mesh.meshConfig !== undefined) {
     findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
   }

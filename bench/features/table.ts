@@ -2,6 +2,13 @@
 import { tracesPath } from '../backend.ts';
 import { serviceHost } from '../load.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type {
+  envoy_config_rbac_v3_RBAC as RbacRules,
+  HttpFilter,
+  Permission,
+  Policy,
+  Principal,
+} from '../../proxy/api/envoy.gen.ts';
 import { type HopParts, mergeParts, staticCluster } from '../peers/hop-bootstrap.ts';
 import type { Scene } from '../peers/peer.ts';
 
@@ -213,7 +220,60 @@ const singles: readonly Feature[] = [
   },
 ];
 
-/** Each alone, and all together. */
+/** As pilot puts them into inbound routes: what denies first, and behind it what allows. No peer has the like. */
+const checkRules: Feature = {
+  name: '10 check rules',
+  setup:
+    'nine rules that deny by method, path, header and source, none of which matches, and one that allows by source',
+  goal: micros(0.5),
+  parts: () => ({
+    httpFilters: [
+      rbacFilter('deny', {
+        action: 'DENY',
+        policies: Object.fromEntries(range(9).map((i) => [`rule-${i}`, denial(i)])),
+      }),
+      rbacFilter('allow', {
+        action: 'ALLOW',
+        policies: { rule: { permissions: [{ any: true }], principals: [{ direct_remote_ip: loopback }] } },
+      }),
+    ],
+  }),
+};
+
+const loopback = { address_prefix: '127.0.0.0', prefix_len: 8 };
+
+function rbacFilter(name: string, rules: RbacRules): HttpFilter {
+  const typed_config = {
+    '@type': typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBAC'),
+    rules,
+    rules_stat_prefix: `${name}_rules.`,
+    track_per_rule_stats: true,
+  };
+  return { name: `envoy.filters.http.rbac.${name}`, typed_config };
+}
+
+/** A third of them reads the header that every request has, a third the path, and a third the connection. */
+function denial(i: number): Policy {
+  const permissions: Permission[] = [
+    { header: { name: 'end-user', string_match: { exact: `user-${i}` } } },
+    {
+      and_rules: {
+        rules: [
+          { header: { name: ':method', string_match: { exact: 'DELETE' } } },
+          { url_path: { path: { prefix: `/admin-${i}/` } } },
+        ],
+      },
+    },
+    { any: true },
+  ];
+  const isOfSource = i % 3 === 2;
+  const principal: Principal = isOfSource
+    ? { direct_remote_ip: { address_prefix: `10.${i}.0.0`, prefix_len: 16 } }
+    : { any: true };
+  return { permissions: [permissions[i % 3] ?? { any: true }], principals: [principal] };
+}
+
+/** Each alone, all together, and what only sidecars of a mesh do. */
 export const features: readonly Feature[] = [
   ...singles,
   {
@@ -222,6 +282,7 @@ export const features: readonly Feature[] = [
     goal: { kind: 'ratio', max: 1.8 },
     parts: (scene) => mergeParts(singles.map(({ parts }) => parts(scene))),
   },
+  checkRules,
 ];
 
 const accessLogFields = {

@@ -6,15 +6,23 @@ import type { ResolvedMatch, ResolvedRule } from '../model/check-rules.ts';
 import { buildAbsenceMatcher, buildHeaderMatcher } from './route-match.ts';
 import { buildTimeCondition } from './time-condition.ts';
 
-/** Each match is a policy: only so permissions and principals go together. */
-export function buildPolicies({ name, matches }: ResolvedRule, port: number): [string, Policy][] {
+/**
+ * Each match is a policy: only so permissions and principals go together. Where no one port is meant, connections are asked
+ * for theirs.
+ */
+export function buildPolicies(
+  { name, matches }: ResolvedRule,
+  port: number | undefined,
+  isAbout: (match: ResolvedMatch) => boolean = () => true,
+): [string, Policy][] {
   if (matches.length === 0) return [[name, { permissions: [{ any: true }], principals: [{ any: true }] }]];
   return matches.flatMap((match, index): [string, Policy][] => {
     const { ports } = match.match;
-    if (ports !== undefined && !ports.includes(port)) return [];
+    const isAtPort = port === undefined || ports === undefined || ports.includes(port);
+    if (!isAtPort || !isAbout(match)) return [];
     const { time } = match.match;
     const policy: Policy = {
-      permissions: [allPermissions(match)],
+      permissions: [allPermissions(match, port === undefined ? ports : undefined)],
       principals: [allPrincipals(match)],
       ...(time === undefined ? {} : { condition: buildTimeCondition(time) }),
     };
@@ -22,9 +30,10 @@ export function buildPolicies({ name, matches }: ResolvedRule, port: number): [s
   });
 }
 
-function allPermissions({ match, listValues }: ResolvedMatch): Permission {
+function allPermissions({ match, listValues }: ResolvedMatch, ports: readonly number[] | undefined): Permission {
   const { methods, paths, headers = {}, withoutHeaders = {}, lists = [] } = match;
   const rules: Permission[] = [
+    ...(ports === undefined ? [] : [anyPermission(ports.map((destination_port) => ({ destination_port })))]),
     ...(methods === undefined ? [] : [anyPermission(methods.map(methodPermission))]),
     ...(paths === undefined ? [] : [anyPermission(paths.map(pathPermission))]),
     ...Object.entries(headers).map(([name, value]) => ({ header: buildHeaderMatcher(name, value) })),

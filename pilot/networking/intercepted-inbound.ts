@@ -11,9 +11,11 @@ import type {
   envoy_config_listener_v3_Filter as Filter,
 } from '../../proxy/api/envoy.gen.ts';
 import type { InboundPort } from '../model/inbound-ports.ts';
+import type { ResolvedRule } from '../model/check-rules.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildInboundCluster } from './clusters.ts';
+import { buildConnectionChecks } from './connection-checks.ts';
 import { buildConnectionPool } from './connection-pool.ts';
 import { besideHttp, httpOnly } from './filter-chain-match.ts';
 import { buildHttpConnectionManager, connectionReports, type ListenerReports } from './http-connection-manager.ts';
@@ -31,12 +33,12 @@ export interface InboundInterception {
   readonly mode: InterceptionMode;
   readonly inboundPort: number;
   readonly ports: readonly InboundPort[];
-  /** Rules say which requests come in: what cannot be read as a request does not, where nobody declared the protocol. */
-  readonly isChecked?: boolean;
+  /** Of who may come in. What cannot be read as a request does not, where nobody declared the protocol. */
+  readonly rules?: readonly ResolvedRule[];
 }
 
 export function buildInterceptedInboundListener(
-  { mode, inboundPort, ports, isChecked = false }: InboundInterception,
+  { mode, inboundPort, ports, rules = [] }: InboundInterception,
   reports: ListenerReports = {},
 ): Listener {
   const port_value = inboundPort || interceptionPorts.inbound;
@@ -47,7 +49,7 @@ export function buildInterceptedInboundListener(
       filter_chain_match: { destination_port: port_value },
       filters: [buildPlainTcpProxy(blackHoleClusterName)],
     },
-    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports, isChecked)),
+    ...ports.filter(({ number }) => number !== port_value).flatMap((port) => buildPortChains(port, reports, rules)),
   ];
   return {
     name: inboundListenerName,
@@ -57,7 +59,10 @@ export function buildInterceptedInboundListener(
     filter_chains,
     default_filter_chain: {
       name: inboundListenerName,
-      filters: [buildPlainTcpProxy(inboundPassthroughClusterName, connectionReports(reports))],
+      filters: [
+        ...buildConnectionChecks(rules, undefined),
+        buildPlainTcpProxy(inboundPassthroughClusterName, connectionReports(reports)),
+      ],
     },
     ...buildInspection({
       chains: filter_chains,
@@ -89,11 +94,11 @@ function isOpaque({ protocol }: InboundPort): boolean {
 function buildPortChains(
   { number, protocol }: InboundPort,
   reports: ListenerReports,
-  isChecked: boolean,
+  rules: readonly ResolvedRule[],
 ): FilterChain[] {
   const match: FilterChainMatch = { destination_port: number };
-  const chain = (filter_chain_match: FilterChainMatch, filter: Filter): FilterChain => {
-    return { name: `${anyAddress}_${number}`, filter_chain_match, filters: [filter] };
+  const chain = (filter_chain_match: FilterChainMatch, ...filters: Filter[]): FilterChain => {
+    return { name: `${anyAddress}_${number}`, filter_chain_match, filters };
   };
   const manager = (): Filter =>
     buildHttpConnectionManager(
@@ -105,13 +110,13 @@ function buildPortChains(
       'INBOUND',
     );
   const tcp = (cluster = inboundClusterName(number)): Filter => buildPlainTcpProxy(cluster, connectionReports(reports));
-  const rest = isChecked ? blackHoleClusterName : undefined;
+  const rest = rules.some(({ isShadow }) => !isShadow) ? blackHoleClusterName : undefined;
   switch (protocol) {
     case 'HTTP':
       return [chain(match, manager())];
     case 'UNSUPPORTED':
       return [chain(httpOnly(match), manager()), ...besideHttp(match).map((others) => chain(others, tcp(rest)))];
     default:
-      return [chain(match, tcp())];
+      return [chain(match, ...buildConnectionChecks(rules, number), tcp())];
   }
 }

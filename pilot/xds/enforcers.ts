@@ -8,11 +8,6 @@ import { placeOf, workloadOf } from '../model/workload.ts';
 
 type Rules = Pick<PushContext, 'config' | 'checks'>;
 
-/** Whether a rule is in force at the node, and not only tried out. */
-export function isChecked(node: NodeMetadata, push: Rules): boolean {
-  return push.checks.all.length > 0 && push.checks.for(enforcerOf(node, push)).some(({ isShadow }) => !isShadow);
-}
-
 /** Workloads that no rule tells apart share what is made for them. */
 export function enforcerOf(node: NodeMetadata, { config, checks }: Rules): Enforcer {
   const { labels } = placeOf(node);

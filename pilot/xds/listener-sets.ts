@@ -6,6 +6,7 @@ import type { NodeMetadata } from '../../proxy/api/node.ts';
 import { resourceTypes } from '../../proxy/api/resource-types.ts';
 import { type Client, clientOf } from '../model/client.ts';
 import { inboundPortsOf } from '../model/inbound-ports.ts';
+import type { CheckRules } from '../model/check-rules.ts';
 import { memoize } from '../model/memoize.ts';
 import { metricRulesOf } from '../model/metric-rules.ts';
 import type { AddressedWorkloads, PushConfig, PushContext } from '../model/push-context.ts';
@@ -19,7 +20,7 @@ import type { OutboundInterception } from '../networking/intercepted-outbound.ts
 import { buildInboundListener, buildOutboundListener, type OutboundPorts } from '../networking/listeners.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
 import { buildTracing, isTracing } from '../networking/tracing.ts';
-import { isChecked } from './enforcers.ts';
+import { enforcerOf } from './enforcers.ts';
 import { OutboundListenerSet, type OutboundPlan } from './outbound-listener-set.ts';
 import type { EncodedResource, ResourceEncoder } from './resource-encoder.ts';
 
@@ -89,22 +90,24 @@ function createInterceptedListeners(encode: (listener: Listener) => EncodedResou
       return setOf(config, { interception, logging: listenerClient(node, telemetries), reports });
     }),
   );
+  // Of the rules, which change with the addresses of workloads, those for its connections.
   const inbound = memoize((config: PushConfig, _key: null) =>
-    memoize((node: NodeMetadata, isChecked: boolean) => {
-      const reports = reportsOf(node, config.telemetries, 'SERVER');
-      const interception = { ...inboundInterceptionOf(node, config), isChecked };
-      const listener = buildInterceptedInboundListener(interception, reports);
-      return encode(withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)));
-    }),
+    memoize((node: NodeMetadata, _node: null) =>
+      memoize((checks: CheckRules, _checks: null) => {
+        const reports = reportsOf(node, config.telemetries, 'SERVER');
+        const rules = checks.all.length === 0 ? [] : checks.for(enforcerOf(node, { config, checks }));
+        const listener = buildInterceptedInboundListener({ ...inboundInterceptionOf(node, config), rules }, reports);
+        return encode(withMetricRules(listener, config.telemetries, listenerClient(node, config.telemetries)));
+      }),
+    ),
   );
-  return (node: NodeMetadata, push: Rules): readonly EncodedResource[] => {
-    const { config } = push;
+  return (node: NodeMetadata, { config, checks, addressed }: Rules): readonly EncodedResource[] => {
     const { telemetries } = config;
     const interception = outboundInterceptionOf(node, config);
     const outbound = isTracing(telemetries.meshConfig)
       ? traced(config, null)(node, null)
       : shared(config, { interception, logging: listenerClient(node, telemetries) });
-    return [...outbound.with(push.addressed), inbound(config, null)(node, isChecked(node, push))];
+    return [...outbound.with(addressed), inbound(config, null)(node, null)(checks, null)];
   };
 }
 

@@ -37,6 +37,7 @@ export interface RootMessages {
   'envoy.extensions.filters.listener.original_src.v3.OriginalSrc': OriginalSrc;
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': TlsInspector;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
+  'envoy.extensions.filters.network.rbac.v3.RBAC': envoy_extensions_filters_network_rbac_v3_RBAC;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
   'envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig': DnsFilterConfig;
   'envoy.extensions.http.custom_response.local_response_policy.v3.LocalResponsePolicy': LocalResponsePolicy;
@@ -2778,6 +2779,18 @@ export interface ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtract
   separator?: string;
   key?: string;
 }
+/** envoy.extensions.filters.network.rbac.v3.RBAC */
+export interface envoy_extensions_filters_network_rbac_v3_RBAC {
+  rules?: envoy_config_rbac_v3_RBAC;
+  matcher?: Matcher;
+  shadow_rules?: envoy_config_rbac_v3_RBAC;
+  shadow_matcher?: Matcher;
+  shadow_rules_stat_prefix?: string;
+  stat_prefix?: string;
+  enforcement_type?: RBAC_EnforcementType;
+}
+/** envoy.extensions.filters.network.rbac.v3.RBAC.EnforcementType */
+export type RBAC_EnforcementType = 'ONE_TIME_ON_FIRST_BYTE' | 'CONTINUOUS';
 /** envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
 export interface TcpProxy {
   stat_prefix?: string;

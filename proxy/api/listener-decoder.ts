@@ -17,6 +17,8 @@ import { matchesEverything, readFilterChainMatch } from './filter-chain-match-de
 import { readHttpConnectionManager } from './http-connection-manager-decoder.ts';
 import type { FilterChain, Inspection, Listener, NetworkFilter } from './listener.ts';
 import { type ListenerFilter, readListenerFilter } from './listener-filter-decoder.ts';
+import type { NetworkRbacConfig } from './rbac.ts';
+import { readNetworkRbac } from './rbac-decoder.ts';
 import { readDownstreamTls } from './tls-decoder.ts';
 import { readTcpProxy } from './tcp-proxy-decoder.ts';
 
@@ -125,21 +127,26 @@ function readFilterChain(fields: Fields<FilterChainJson>): FilterChain[] {
   fields.ignore('metadata');
   const match = fields.message('filter_chain_match');
   const filters = fields.list('filters', readNetworkFilter);
-  if (filters.length !== 1) {
+  const checks = filters.slice(0, -1).flatMap((each) => (each?.kind === 'rbac' ? [each.config] : []));
+  const filter = filters.at(-1);
+  if (filters.length === 0 || checks.length < filters.length - 1 || filter?.kind === 'rbac') {
     const expected = 'the HTTP connection manager or the TCP proxy';
-    fields.fail('filters', `must be one filter, ${expected}, got ${filters.length}`);
+    fields.fail('filters', `must be one filter, ${expected}, with only RBAC filters in front, got ${filters.length}`);
   }
   const chain = {
     name: fields.text('name'),
     tls: readDownstreamTls(fields.message('transport_socket')),
     match: match === undefined ? matchesEverything : readFilterChainMatch(match),
   };
-  return filters.flatMap((filter) => (filter === undefined ? [] : [{ ...chain, filter }]));
+  return filter === undefined || filter.kind === 'rbac' ? [] : [{ ...chain, checks, filter }];
 }
 
-function readNetworkFilter(fields: Fields<FilterJson>): NetworkFilter | undefined {
+type ChainedFilter = NetworkFilter | { readonly kind: 'rbac'; readonly config: NetworkRbacConfig };
+
+function readNetworkFilter(fields: Fields<FilterJson>): ChainedFilter | undefined {
   fields.name('name');
-  return fields.typed<NetworkFilter>('typed_config', {
+  return fields.typed<ChainedFilter>('typed_config', {
+    'envoy.extensions.filters.network.rbac.v3.RBAC': (rbac) => ({ kind: 'rbac', config: readNetworkRbac(rbac) }),
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': (manager) => ({
       kind: 'http_connection_manager',
       config: readHttpConnectionManager(manager),

@@ -1,4 +1,5 @@
 /** Listeners, decoded from `envoy.config.listener.v3.Listener` and the network filters inside. */
+import type { NetworkRbacConfig } from './rbac.ts';
 import type { SocketAddress } from './address-decoder.ts';
 import type { MetricRules } from './metric-rules.ts';
 import type { AccessLogFilter } from './access-log-filter.ts';
@@ -74,6 +75,8 @@ export interface FilterChain {
   readonly match: FilterChainMatch;
   /** Undefined: connections are served as they come, in plain text or whatever it is. */
   readonly tls: DownstreamTls | undefined;
+  /** In front of the filter: connections that one of them denies are not served. */
+  readonly checks: readonly NetworkRbacConfig[];
   readonly filter: NetworkFilter;
 }
 

@@ -1,7 +1,8 @@
-/** Decodes `envoy.extensions.filters.http.rbac.v3.RBAC` and the rules inside. */
+/** Decodes `envoy.extensions.filters.http.rbac.v3.RBAC`, the one for connections, and the rules inside. */
 import type {
   envoy_config_rbac_v3_RBAC as RulesJson,
   envoy_extensions_filters_http_rbac_v3_RBAC as RbacJson,
+  envoy_extensions_filters_network_rbac_v3_RBAC as NetworkRbacJson,
   Permission as PermissionJson,
   Policy as PolicyJson,
   Principal as PrincipalJson,
@@ -9,7 +10,7 @@ import type {
 } from './envoy.gen.ts';
 import type { Fields } from './fields.ts';
 import { readRange } from './filter-chain-match-decoder.ts';
-import type { RbacCondition, RbacConfig, RbacPolicy, RbacRules } from './rbac.ts';
+import type { NetworkRbacConfig, RbacCondition, RbacConfig, RbacPolicy, RbacRules } from './rbac.ts';
 import { readHeaderMatch, readStringMatcher } from './route-match-decoder.ts';
 import { readTimeCondition } from './time-condition-decoder.ts';
 
@@ -30,6 +31,31 @@ export function readRbac(fields: Fields<RbacJson>): RbacConfig {
 export function readRbacPerRoute(fields: Fields<PerRouteJson>): RbacConfig {
   const rbac = fields.message('rbac');
   return rbac === undefined ? passesAll : readRbac(rbac);
+}
+
+export function readNetworkRbac(fields: Fields<NetworkRbacJson>): NetworkRbacConfig {
+  fields.only('enforcement_type', 'ONE_TIME_ON_FIRST_BYTE');
+  const read = (key: 'rules' | 'shadow_rules'): RbacRules | undefined => {
+    const message = fields.message(key);
+    const rules = message && readRules(message);
+    const isOfRequests = rules?.policies.some(({ permissions, principals }) =>
+      [...permissions, ...principals].some(isOfRequest),
+    );
+    if (isOfRequests === true) fields.fail(key, 'must have no header and no url_path: a connection has none');
+    return rules;
+  };
+  return {
+    rules: read('rules'),
+    shadowRules: read('shadow_rules'),
+    statPrefix: fields.name('stat_prefix'),
+    shadowRulesStatPrefix: fields.text('shadow_rules_stat_prefix'),
+  };
+}
+
+function isOfRequest(condition: RbacCondition): boolean {
+  if ('conditions' in condition) return condition.conditions.some(isOfRequest);
+  if (condition.kind === 'not') return isOfRequest(condition.condition);
+  return condition.kind === 'header' || condition.kind === 'url_path';
 }
 
 const passesAll: RbacConfig = {

@@ -16,6 +16,16 @@ export interface RbacConfig {
   readonly tracksPolicies: boolean;
 }
 
+/** `envoy.extensions.filters.network.rbac.v3.RBAC`: which connections are served. None of its conditions is about requests. */
+export interface NetworkRbacConfig {
+  readonly rules: RbacRules | undefined;
+  /** Only counted. */
+  readonly shadowRules: RbacRules | undefined;
+  readonly statPrefix: string;
+  /** Stands in front of the names of their statistics, with a dot behind; default empty. */
+  readonly shadowRulesStatPrefix: string;
+}
+
 /** `envoy.config.rbac.v3.RBAC`. */
 export interface RbacRules {
   /** What becomes of requests that a policy matches; all others get the contrary. */

@@ -1,5 +1,4 @@
 /** Pure: compiled conditions of RBAC policies, evaluated on a request and its connection (Envoy docs `rbac.proto`). */
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import type { CidrRange } from '../api/listener.ts';
 import type { HeaderMatch } from '../api/route.ts';
 import type { RbacCondition } from '../api/rbac.ts';
@@ -10,6 +9,7 @@ import type { HttpStream } from '../http/stream.ts';
 import { compileHeaderMatch, compileStringMatcher } from '../router/route-match.ts';
 import { withoutQuery } from '../router/request-path.ts';
 import { exactValueOf } from '../router/route-candidates.ts';
+import { AddressSet } from './address-set.ts';
 
 export type StreamPredicate = (stream: HttpStream) => boolean;
 
@@ -122,39 +122,4 @@ function clientOf(stream: HttpStream): string | undefined {
   const forwardedFor = stream.request.headers.knownValues(Known.forwardedFor);
   const address = forwardedFor === undefined ? undefined : addressFromRight(forwardedFor, 0);
   return address === undefined ? stream.codec?.remoteAddress : `${address}:0`;
-}
-
-/** Whole IPv4 addresses, of which workloads have one each, are found by their text; the rest are ranges. */
-class AddressSet {
-  readonly #addresses = new Set<string>();
-  readonly #ranges: BlockList | undefined;
-
-  constructor(ranges: readonly CidrRange[]) {
-    const list = new BlockList();
-    let hasRanges = false;
-    for (const { address, prefixLength } of ranges) {
-      const isWhole = isIPv4(address) && prefixLength === 32;
-      if (isWhole) this.#addresses.add(address);
-      else list.addSubnet(address, prefixLength, isIPv6(address) ? 'ipv6' : 'ipv4');
-      hasRanges ||= !isWhole;
-    }
-    this.#ranges = hasRanges ? list : undefined;
-  }
-
-  /** `endpoint`: `ip:port`. */
-  has(endpoint: string | undefined): boolean {
-    if (endpoint === undefined) return false;
-    const address = plainAddress(endpoint);
-    if (this.#addresses.has(address)) return true;
-    return this.#ranges !== undefined && this.#ranges.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
-  }
-}
-
-/** A socket of both families writes IPv4 addresses as IPv6 ones. */
-const mappedPrefix = '::ffff:';
-
-function plainAddress(endpoint: string): string {
-  const start = endpoint.startsWith('[') ? 1 : 0;
-  const address = endpoint.slice(start, endpoint.lastIndexOf(':') - start);
-  return address.startsWith(mappedPrefix) && address.includes('.') ? address.slice(mappedPrefix.length) : address;
 }

@@ -14,8 +14,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   BYTES_RECEIVED: () => (stream) => String(stream.requestBytes),
   BYTES_SENT: () => (stream) => String(stream.responseBytes),
   CONNECTION_ID: () => (stream) => stream.codec?.connectionId?.toString(),
-  // Only what connections of TLS are closed for.
-  CONNECTION_TERMINATION_DETAILS: () => readNothing,
+  CONNECTION_TERMINATION_DETAILS: () => (stream) => stream.terminationDetails,
   DOWNSTREAM_LOCAL_ADDRESS: () => (stream) => stream.codec?.localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.localAddress),
   DOWNSTREAM_LOCAL_PORT: () => (stream) => portOf(stream.codec?.localAddress),

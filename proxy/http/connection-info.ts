@@ -11,6 +11,7 @@ export abstract class ConnectionInfo {
   readonly routeName = '';
   readonly traceId = '';
   readonly metadata = undefined;
+  terminationDetails: string | undefined = undefined;
   abstract readonly codec: NonNullable<StreamInfo['codec']>;
 
   get remoteAddress(): string {

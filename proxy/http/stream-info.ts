@@ -49,6 +49,8 @@ export interface StreamInfo {
   readonly attemptCount: number;
   readonly error: MeshError | undefined;
   readonly localReplyDetails: string | undefined;
+  /** Why the connection was not served. */
+  readonly terminationDetails: string | undefined;
   /** What the client's TLS asked for; empty without. */
   readonly requestedServerName: string;
 }

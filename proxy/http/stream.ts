@@ -112,6 +112,7 @@ export class HttpStream implements StreamInfo {
   attemptCount = 0;
   /** Why the proxy answered itself, in the words of %RESPONSE_CODE_DETAILS%; undefined when it did not. */
   readonly isConnection = false;
+  readonly terminationDetails = undefined;
   localReplyDetails: string | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;

@@ -9,6 +9,7 @@ import { type FilterChain, type Inspector, type Listener, listenerAddressesOf } 
 import type { Clock } from '../common/clock.ts';
 import type { Accepted, SocketHandler } from '../common/socket.ts';
 import { type TimeSource, timeSourceOf } from '../http/stream-info.ts';
+import type { ConnectionChecks } from './connection-checks.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 import { factsOf, inNameOfClient } from './connection-facts.ts';
 import { type ConnectionFacts, type FilterChainMatcher, matcherOf } from './filter-chain-match.ts';
@@ -28,6 +29,8 @@ export interface ActiveListenerDependencies {
   readonly clock: Clock;
   readonly stats: ListenerStats;
   readonly components: Pick<ListenerComponentFactory, 'createFilter' | 'createTls' | 'createAccessLogs'>;
+  /** Undefined where a chain serves everybody. */
+  readonly createChecks: (chain: FilterChain) => ConnectionChecks | undefined;
   /** Undefined: as many connections as come. */
   readonly connectionLimit?: ConnectionLimit | undefined;
   /** The listener for connections to this address; undefined when they are nobody's. */
@@ -36,6 +39,7 @@ export interface ActiveListenerDependencies {
 
 interface ServedChain {
   readonly config: FilterChain;
+  readonly checks: ConnectionChecks | undefined;
   readonly filter: ActiveNetworkFilter;
   readonly tls: DownstreamTlsContext | undefined;
 }
@@ -159,7 +163,9 @@ export class ActiveListener implements ServingListener {
     const { stats } = this.#dependencies;
     const chain = this.#matcher.find(connection.facts);
     (chain === undefined ? stats.noFilterChainMatch : stats.connections).value += 1;
-    const served = chain === undefined ? undefined : serveBy(chain, connection);
+    const denial = chain?.checks?.denialOf(connection.facts);
+    const served = chain === undefined || denial !== undefined ? undefined : serveBy(chain, connection);
+    if (log !== undefined && denial !== undefined) log.terminationDetails = denial;
     log?.onHanded(connection.facts, served);
     return served;
   }
@@ -177,6 +183,7 @@ export class ActiveListener implements ServingListener {
       const tls = known.find((each) => isDeepStrictEqual(each.config.tls, chain.tls))?.tls;
       const served = {
         config: chain,
+        checks: this.#dependencies.createChecks(chain),
         filter: filter ?? this.#dependencies.components.createFilter(config, chain),
         tls: chain.tls && (tls ?? this.#dependencies.components.createTls(config, chain.tls)),
       };

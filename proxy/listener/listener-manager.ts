@@ -1,4 +1,5 @@
 /** All listeners: static ones for good, dynamic ones as LDS says. */
+import { ConnectionChecks } from './connection-checks.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 import { isIPv6 } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -136,6 +137,7 @@ export class ListenerManager implements Lifecycle {
       clock,
       stats: new ListenerStats(stats, config),
       components,
+      createChecks: ({ checks }) => (checks.length === 0 ? undefined : new ConnectionChecks(checks, { clock, stats })),
       connectionLimit,
       listenerFor: (address, port) => this.#listenerFor(address, port),
     });

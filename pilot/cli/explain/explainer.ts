@@ -8,10 +8,11 @@ import { isMadeForRelease } from '../../model/canaries.ts';
 import { type Client, clientOf } from '../../model/client.ts';
 import { sourceLabelKeys } from '../../networking/source-match.ts';
 import { buildOutboundHosts, type OutboundHost } from '../../networking/virtual-hosts.ts';
+import { explainChecks } from './check-verdicts.ts';
 import { considerMatches } from './considered-matches.ts';
 import { explainDestination } from './destination.ts';
 import { explainRelease } from './release.ts';
-import type { ConsideredMatch, ExplainClient, Explanation, ExplainRequest, Outcome } from './explanation.ts';
+import type { ConsideredMatch, ExplainClient, Explanation, ExplainRequest, InForce, Outcome } from './explanation.ts';
 import { listInForce } from './in-force.ts';
 import { clientNode, type MeshView, viewContext } from './mesh-view.ts';
 import { TracedProxy, type Trace } from './traced-proxy.ts';
@@ -71,6 +72,7 @@ function assemble(assembly: Assembly): Explanation {
   const isMade = host?.rules !== undefined && isMadeForRelease(host.rules);
   const name = host?.rules && !isMade ? `${host.rules.metadata.namespace}/${host.rules.metadata.name}` : undefined;
   const action = route?.action;
+  const destination = explainDestination({ trace, proxy, config: push.config, node, view });
   return {
     request: { method: request.method, url: request.url },
     outcome: outcomeOf(trace),
@@ -82,9 +84,9 @@ function assemble(assembly: Assembly): Explanation {
     rules: name === undefined ? undefined : { name, place: view.locate({ kind: 'VirtualService', name }, '') },
     matches,
     route: route?.name,
-    destination: explainDestination({ trace, proxy, config: push.config, node, view }),
+    destination,
     release: explainRelease(matches, view),
-    inForce: listInForce(trace),
+    inForce: [...listInForce(trace), ...checksOf(assembly, destination)],
     upstream: sent && {
       method: sent.method,
       path: sent.path,
@@ -95,6 +97,12 @@ function assemble(assembly: Assembly): Explanation {
     response: Object.fromEntries(trace.response.headers.filter(([name]) => !ownHeaders.has(name))),
     timeoutMs: action?.kind === 'route' ? action.timeoutMs : undefined,
   };
+}
+
+/** Of who serves the destination: they are in force there. */
+function checksOf({ trace, push, node }: Assembly, destination: Explanation['destination']): InForce[] {
+  if (destination === undefined || trace.sent === undefined) return [];
+  return explainChecks({ head: trace.received, client: node, destination, nowMs: Date.now() }, push);
 }
 
 /** Of every answer; they say nothing about rules. */

@@ -250,4 +250,39 @@ describe('a CheckRule', () => {
     expect(warnings({ host: 'ratings', action: 'DENY' })).toEqual([]);
     expect(warnings({ selector: {}, action: 'DENY' })).toEqual([]);
   });
+
+  test('that cannot be enforced at a port of its host, or at its host, is warned about', () => {
+    const metadata = { name: 'rule', namespace: 'default' };
+    const ports = [
+      { port: 80, name: 'http' },
+      { port: 5432, name: 'tcp-db', targetPort: 15_432 },
+      { port: 7000, name: 'grpc' },
+      { port: 9000 },
+      { port: 53, name: 'dns', protocol: 'UDP' },
+    ];
+    const entry = (location: object) => ({
+      kind: 'ServiceEntry',
+      metadata,
+      spec: { hosts: ['a.example.com'], ports: [{ number: 443, name: 'https' }], ...location },
+    });
+    const warnings = (spec: object, location: object = {}): string[] => {
+      const service = { kind: 'Service', metadata: { name: 'db', namespace: 'default' }, spec: { ports } };
+      const mesh = new MeshIndex({ resources: [service, entry(location)], serviceExists: () => true });
+      const { warnings: found } = checkReferences({ kind: 'CheckRule', spec, metadata }, mesh);
+      return found.map(({ path, message }) => `${path} ${message}`);
+    };
+    const sources = { source: { ipBlocks: ['10.0.0.0/8'] } };
+    expect(warnings({ host: 'db', action: 'DENY', match: [sources, { ports: [80], methods: ['GET'] }] })).toEqual([]);
+    expect(warnings({ host: 'db', action: 'DENY' })).toEqual([]);
+    expect(warnings({ host: 'db', action: 'ALLOW', match: [{ ...sources, paths: [{ exact: '/a' }] }] })).toEqual([
+      'spec.match[0] lets in no connection to ports 7000 and 15432 of "db": what carries no HTTP that is read has no methods, paths and headers',
+    ]);
+    expect(warnings({ host: 'db', action: 'CUSTOM', provider: 'a' })).toEqual([
+      'spec.action asks nobody about connections to ports 7000 and 15432 of "db", which carry no HTTP that is read',
+    ]);
+    expect(warnings({ host: 'a.example.com', action: 'DENY' })).toEqual([
+      'spec.host "a.example.com" is outside of the mesh: the rule is in force at the workloads that serve a host',
+    ]);
+    expect(warnings({ host: 'a.example.com', action: 'DENY' }, { location: 'MESH_INTERNAL' })).toEqual([]);
+  });
 });

@@ -387,3 +387,45 @@ test('the example folder is what its requests expect', async () => {
   expect(stdout).toContain('-> http[3] "everybody"');
   expect(stdout).toContain('default/reviews http[4].match[0] "forgotten"');
 });
+
+describe('the check rules at the destination', () => {
+  const checkRule = (name: string, spec: string): string => `
+---
+apiVersion: networking.heddle.dev/v1alpha1
+kind: CheckRule
+metadata: { name: ${name}, namespace: default }
+spec: { host: reviews, ${spec} }
+`;
+  const checksOf = async (yaml: string, ...args: string[]): Promise<string[]> => {
+    const { inForce } = await explained(reviewsSubsets + yaml, ...args);
+    return inForce.filter(({ what }) => what === 'check rule').map(({ how }) => how);
+  };
+
+  test('are told one by one, with the conditions that do not hold', async () => {
+    const yaml =
+      checkRule('a', 'action: ALLOW, match: [{ source: { labels: { app: shop } }, headers: { x-user: {} } }]') +
+      checkRule('b', 'action: DENY, match: [{ methods: [DELETE] }, { paths: [{ prefix: /admin }] }]') +
+      checkRule(
+        'c',
+        'action: DENY, mode: SHADOW, match: [{ time: { notAfter: "2020-01-01T00:00:00Z" } }, { ports: [1] }]',
+      ) +
+      checkRule('d', 'action: DENY, denyWith: { status: 451 }, match: [{ source: { ipBlocks: [10.0.0.0/8] } }]') +
+      checkRule('e', 'action: ALLOW, match: [{ lists: [{ attribute: method, values: [PUT] }] }]');
+    const url = ['--url', 'http://reviews/admin/x?y'];
+    const asked = await checksOf(yaml, ...url, '--source-labels', 'app=shop', '-H', 'x-user: ann');
+    expect(asked.map((how) => how.replace(/it is \d[^,;]+/, 'it is NOW'))).toEqual([
+      'default/b DENY: denies it, with 403',
+      'default/c DENY: does not match: it is NOW; the port is 80 (only counted)',
+      'default/d DENY: denies it, with 451 if ipBlocks 10.0.0.0/8 hold',
+      'default/a ALLOW: allows it',
+      'default/e ALLOW: does not match: lists[0]',
+    ]);
+    const [, , , allowing] = await checksOf(yaml, ...url, '--source-labels', 'app=web');
+    expect(allowing).toBe('default/a ALLOW: does not match: headers, the client has other labels');
+  });
+
+  test('of other hosts are not told', async () => {
+    const yaml = checkRule('a', 'action: DENY').replace('host: reviews', 'host: ratings');
+    expect(await checksOf(yaml, '--url', 'http://reviews/')).toEqual([]);
+  });
+});

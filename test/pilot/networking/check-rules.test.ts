@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { requirePeers } from '../../support/peers.ts';
 import { validateWithEnvoy } from './envoy-validation.ts';
-import { type NodeResources, resourcesOfNode } from './interception.ts';
+import type {
+  envoy_config_rbac_v3_RBAC as RbacRules,
+  envoy_extensions_filters_network_rbac_v3_RBAC as NetworkRbac,
+  FilterChain,
+} from '../../../proxy/api/envoy.gen.ts';
+import { chainsOf, listenerOf, type NodeResources, resourcesOfNode } from './interception.ts';
 import { contextOf, metadataOf, serviceYaml, sidecarWorkload } from './scenario.ts';
 
 const gateway = metadataOf({ type: 'router', service: '', labels: { gateway: 'edge' }, appPort: 0, inboundPort: 0 });
@@ -38,7 +43,7 @@ const everything =
     'c',
   );
 
-const web = serviceYaml('web', { ports: '[{ name: http, port: 80 }]' });
+const web = serviceYaml('web', { ports: '[{ name: http, port: 80 }, { name: tcp-db, port: 5432 }]' });
 const push = () => contextOf(web + served + everything, [sidecarWorkload({ service: 'web' })]);
 
 function policiesOf({ routes }: NodeResources): string[] {
@@ -55,6 +60,50 @@ describe('check rules', () => {
 
   test('of a workload are in its inbound routes', () => {
     expect(policiesOf(resourcesOfNode(metadataOf({ service: 'web' }), push()))).toEqual(['default/a', 'default/b']);
+  });
+
+  test('of requests are not about connections, of sources and times they are, for the ports that they name', () => {
+    const yaml =
+      web +
+      rule(
+        'host: web, action: DENY, match: [{ methods: [GET] }, { ports: [5432], source: { ipBlocks: [10.0.0.0/8] } }]',
+        'a',
+      ) +
+      rule('host: web, action: ALLOW, match: [{ paths: [{ exact: /a }] }]', 'b') +
+      rule(
+        'host: web, action: DENY, mode: SHADOW, match: [{ ports: [80] }, { time: { days: [SUN] }, ports: [1, 2] }]',
+        'c',
+      );
+    const node = metadataOf({ service: 'web', interceptionMode: 'REDIRECT' });
+    const resources = resourcesOfNode(node, contextOf(yaml, [sidecarWorkload({ service: 'web' })]));
+    const checksOf = (chain: FilterChain): unknown[] =>
+      (chain.filters ?? []).slice(0, -1).map(({ typed_config }) => {
+        const { rules, shadow_rules } = typed_config as NetworkRbac;
+        const names = (each: RbacRules = {}) => Object.keys(each.policies ?? {}).join(' ');
+        return [rules?.action ?? shadow_rules?.action, names(rules), names(shadow_rules)];
+      });
+    const listener = listenerOf(resources, 'virtualInbound');
+    // ALLOW is protobuf's default: without policies nobody is let in.
+    const byPort = chainsOf(listener).map((chain) => [chain.filter_chain_match?.destination_port, checksOf(chain)]);
+    expect(byPort).toEqual([
+      [15006, []],
+      [80, []],
+      [
+        5432,
+        [
+          ['DENY', 'default/a.1', ''],
+          [undefined, '', ''],
+        ],
+      ],
+      [
+        undefined,
+        [
+          ['DENY', 'default/a.1', 'default/c.0 default/c.1'],
+          [undefined, '', ''],
+        ],
+      ],
+    ]);
+    expect(JSON.stringify(listener.default_filter_chain)).toContain('{"or_rules":{"rules":[{"destination_port":1}');
   });
 
   test.for([

@@ -58,6 +58,7 @@ describe('a listener', () => {
           name: '',
           match: matchesEverything,
           tls: undefined,
+          checks: [],
           filter: {
             kind: 'http_connection_manager',
             config: {
@@ -172,7 +173,9 @@ describe('a listener', () => {
     [
       'with no filter',
       { ...valid, filter_chains: [{}] },
-      ['filter_chains[0].filters: must be one filter, the HTTP connection manager or the TCP proxy, got 0'],
+      [
+        'filter_chains[0].filters: must be one filter, the HTTP connection manager or the TCP proxy, with only RBAC filters in front, got 0',
+      ],
     ],
     [
       'with a match that is no match',
@@ -202,7 +205,7 @@ describe('a listener', () => {
       'with another network filter',
       { ...valid, filter_chains: [{ filters: [{ name: 'x', typed_config: typed(routerName) }] }] },
       [
-        `hcm: ${routerName} is not supported here, only envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`,
+        `hcm: ${routerName} is not supported here, only envoy.extensions.filters.network.rbac.v3.RBAC, envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`,
       ],
     ],
     [

@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type {
   envoy_extensions_filters_http_rbac_v3_RBAC as Rbac,
+  envoy_extensions_filters_network_rbac_v3_RBAC as NetworkRbac,
   ExtAuthz,
   Permission,
   Principal,
 } from '../../../proxy/api/envoy.gen.ts';
 import { readExtAuthz } from '../../../proxy/api/ext-authz-decoder.ts';
 import { decodeFields } from '../../../proxy/api/fields.ts';
-import { readRbac } from '../../../proxy/api/rbac-decoder.ts';
+import { readNetworkRbac, readRbac } from '../../../proxy/api/rbac-decoder.ts';
 
 const faultsOf = (rbac: Rbac): string[] =>
   (decodeFields(rbac, '', readRbac).errors ?? []).map(({ path, message }) => `${path}: ${message}`);
@@ -60,6 +61,27 @@ describe('RBAC rules', () => {
   });
 });
 
+describe('RBAC rules for connections', () => {
+  const faults = (rbac: NetworkRbac): string[] =>
+    (decodeFields(rbac, '', readNetworkRbac).errors ?? []).map(({ path, message }) => `${path}: ${message}`);
+  const header = { header: { name: 'a', present_match: true } };
+  test.each<[string, NetworkRbac, string]>([
+    ['without a name for statistics', {}, 'stat_prefix: must be set'],
+    [
+      'that are asked again and again',
+      { stat_prefix: 'a', enforcement_type: 'CONTINUOUS' },
+      'enforcement_type: "CONTINUOUS" is not supported, only "ONE_TIME_ON_FIRST_BYTE" is',
+    ],
+    [
+      'of requests',
+      { stat_prefix: 'a', ...rbacOf({ and_rules: { rules: [{ any: true }, { not_rule: header }] } }) },
+      'rules: must have no header and no url_path: a connection has none',
+    ],
+  ])('%s are refused', (_, rbac, fault) => {
+    expect(faults(rbac)).toContain(fault);
+  });
+});
+
 describe('an ext_authz filter', () => {
   const grpc_service = { envoy_grpc: { cluster_name: 'a' } };
   test.each<[string, ExtAuthz, string]>([
@@ -72,6 +94,11 @@ describe('an ext_authz filter', () => {
     ],
     ['that routes anew', { grpc_service, clear_route_cache: true }, 'clear_route_cache: is not supported'],
     ['for a part of the requests', { grpc_service, filter_enabled: {} }, 'filter_enabled: is not supported'],
+    [
+      'for what metadata do not say',
+      { grpc_service, filter_enabled_metadata: { filter: 'a', path: [{ key: 'b' }], invert: true, value: {} } },
+      'filter_enabled_metadata.invert: true is not supported, only false is',
+    ],
   ])('%s is refused', (_, config, fault) => {
     const { errors = [] } = decodeFields(config, '', (fields) => readExtAuthz(fields, false));
     expect(errors.map(({ path, message }) => `${path}: ${message}`)).toContain(fault);

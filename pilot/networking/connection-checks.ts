@@ -1,0 +1,45 @@
+/**
+ * CheckRules for connections that carry no requests, as Envoy's RBAC filter for networks. A connection has no method, path
+ * or header: a match that asks for one is never about it.
+ */
+import { isOfRequests } from '../../crds/check-rule.ts';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
+import type {
+  envoy_config_listener_v3_Filter as Filter,
+  envoy_config_rbac_v3_RBAC as RbacRules,
+  envoy_extensions_filters_network_rbac_v3_RBAC as NetworkRbac,
+} from '../../proxy/api/envoy.gen.ts';
+import type { ResolvedRule } from '../model/check-rules.ts';
+import { buildPolicies } from './check-policies.ts';
+
+const rbacType = typeUrlOf('envoy.extensions.filters.network.rbac.v3.RBAC');
+
+const actions = [
+  { action: 'DENY', words: 'deny' },
+  { action: 'ALLOW', words: 'allow' },
+] as const;
+
+/** In front of what serves connections to an application's `port`; undefined: to ports that nobody declared. */
+export function buildConnectionChecks(rules: readonly ResolvedRule[], port: number | undefined): Filter[] {
+  return actions.flatMap(({ action, words }) => {
+    const mine = rules.filter((rule) => rule.action === action);
+    const enforced = mine.filter(({ isShadow }) => !isShadow);
+    const tried = action === 'ALLOW' ? mine : mine.filter(({ isShadow }) => isShadow);
+    const isTried = enforced.length < mine.length;
+    const build = (of: readonly ResolvedRule[]): RbacRules => buildRules(of, action, port);
+    // Whoever no ALLOW rule is about is not let in; a DENY rule that is about nobody need not be asked.
+    const isAsked = ({ policies = {} }: RbacRules): boolean => action === 'ALLOW' || Object.keys(policies).length > 0;
+    const config: NetworkRbac = {
+      ...(enforced.length > 0 && isAsked(build(enforced)) ? { rules: build(enforced) } : {}),
+      ...(isTried && isAsked(build(tried)) ? { shadow_rules: build(tried) } : {}),
+      stat_prefix: `tcp.${words}_rules`,
+    };
+    if (config.rules === undefined && config.shadow_rules === undefined) return [];
+    return [{ name: `envoy.filters.network.rbac.${words}`, typed_config: { '@type': rbacType, ...config } }];
+  });
+}
+
+function buildRules(rules: readonly ResolvedRule[], action: 'ALLOW' | 'DENY', port: number | undefined): RbacRules {
+  const policies = rules.flatMap((rule) => buildPolicies(rule, port, ({ match }) => !isOfRequests(match)));
+  return { action, policies: Object.fromEntries(policies) };
+}

@@ -1,0 +1,91 @@
+/**
+ * Envoy's `envoy.filters.network.rbac`: which connections of a filter chain are served. Unlike in Envoy, which waits for
+ * the first byte of the client, a server that speaks first is not heard by whom the rules deny.
+ */
+import type { CidrRange } from '../api/listener.ts';
+import type { NetworkRbacConfig, RbacCondition, RbacRules } from '../api/rbac.ts';
+import type { Clock } from '../common/clock.ts';
+import type { StatsStore } from '../common/stats.ts';
+import { AddressSet } from '../filter/address-set.ts';
+import { ended, RbacEngine, type SubjectView } from '../filter/rbac-engine.ts';
+import type { ConnectionFacts } from './filter-chain-match.ts';
+
+type Predicate = (facts: ConnectionFacts) => boolean;
+
+interface Dependencies {
+  readonly clock: Clock;
+  readonly stats: StatsStore;
+}
+
+export class ConnectionChecks {
+  readonly #engines: readonly (RbacEngine<ConnectionFacts> | undefined)[];
+  readonly #shadowEngines: readonly (RbacEngine<ConnectionFacts> | undefined)[];
+
+  constructor(configs: readonly NetworkRbacConfig[], { clock, stats }: Dependencies) {
+    const view: SubjectView<ConnectionFacts> = { someOf, startTimeMs: () => clock.nowMs() };
+    const compile = (
+      rules: RbacRules | undefined,
+      prefix: string,
+      shadow: '' | 'shadow_',
+    ): RbacEngine<ConnectionFacts> | undefined => {
+      const counting = { stats, statPrefix: prefix, shadow, metadataPrefix: shadow, tracksPolicies: false };
+      return rules && new RbacEngine(rules, view, counting);
+    };
+    this.#engines = configs.map(({ rules, statPrefix }) => compile(rules, `${ended(statPrefix)}rbac.`, ''));
+    this.#shadowEngines = configs.map(({ shadowRules, statPrefix, shadowRulesStatPrefix }) =>
+      compile(shadowRules, `${ended(statPrefix)}rbac.${shadowRulesStatPrefix}`, 'shadow_'),
+    );
+  }
+
+  /** Why the connection is not served, in Envoy's words; undefined: it is. */
+  denialOf(facts: ConnectionFacts): string | undefined {
+    for (const [index, engine] of this.#engines.entries()) {
+      this.#shadowEngines[index]?.judge(facts);
+      const denial = engine?.judge(facts).denial;
+      if (denial !== undefined) return denial.details;
+    }
+    return undefined;
+  }
+}
+
+/** One of several; many addresses are looked up, not gone through. */
+function someOf(conditions: readonly RbacCondition[]): Predicate {
+  const sources: CidrRange[] = [];
+  const others: Predicate[] = [];
+  for (const condition of conditions) {
+    if (condition.kind === 'direct_remote_ip' || condition.kind === 'remote_ip') sources.push(condition.range);
+    else others.push(compile(condition));
+  }
+  const set = new AddressSet(sources);
+  return (facts) => set.hasAddress(facts.sourceAddress) || others.some((holds) => holds(facts));
+}
+
+function compile(condition: RbacCondition): Predicate {
+  switch (condition.kind) {
+    case 'any':
+      return () => true;
+    case 'and': {
+      const all = condition.conditions.map(compile);
+      return (facts) => all.every((holds) => holds(facts));
+    }
+    case 'or':
+      return someOf(condition.conditions);
+    case 'not': {
+      const holds = compile(condition.condition);
+      return (facts) => !holds(facts);
+    }
+    case 'destination_port':
+      return ({ destinationPort }) => destinationPort === condition.port;
+    case 'destination_ip': {
+      const set = new AddressSet([condition.range]);
+      return ({ destinationAddress }) => set.hasAddress(destinationAddress);
+    }
+    case 'direct_remote_ip':
+    case 'remote_ip':
+      // Nobody tells of another client than the one that connected.
+      return someOf([condition]);
+    case 'header':
+    case 'url_path':
+      return () => false;
+  }
+}
