@@ -3,6 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { createLogger } from '../proxy/common/log.ts';
 import { defaultLimits, isRedisUrl } from './options.ts';
 import { MixerServer } from './server.ts';
+import { parseUpperBounds } from './telemetry/exposed-buckets.ts';
+import { standardUpperBounds } from '../proxy/api/standard-metrics.ts';
 
 interface Flags {
   readonly host: string;
@@ -11,6 +13,7 @@ interface Flags {
   readonly expireAfter: number;
   readonly pilot?: string;
   readonly redis?: string;
+  readonly histogramBuckets?: readonly number[];
 }
 
 /** Time for instances to take the end of their streams after SIGTERM. */
@@ -31,6 +34,11 @@ await new Command('mixer')
     parseRedis,
   )
   .option(
+    '--histogram-buckets <bounds>',
+    'upper bounds of the buckets that /metrics shows, such as 5,25,100,500,1000; default all that are counted',
+    parseBounds,
+  )
+  .option(
     '--expire-after <seconds>',
     'hide a series that did not change for this long',
     parseNumber,
@@ -39,7 +47,15 @@ await new Command('mixer')
   .action(run)
   .parseAsync();
 
-async function run({ host, mixerPort, metricsPort, expireAfter, pilot, redis }: Flags): Promise<void> {
+async function run({
+  host,
+  mixerPort,
+  metricsPort,
+  expireAfter,
+  pilot,
+  redis,
+  histogramBuckets: shownBounds,
+}: Flags): Promise<void> {
   const logger = createLogger('heddle');
   const limits = { expireAfterMs: expireAfter * 1000 };
   const mixer = new MixerServer({
@@ -50,6 +66,7 @@ async function run({ host, mixerPort, metricsPort, expireAfter, pilot, redis }: 
     logger,
     ...(pilot === undefined ? {} : { pilotUrl: pilot }),
     ...(redis === undefined ? {} : { redisUrl: redis }),
+    ...(shownBounds === undefined ? {} : { shownBounds }),
   });
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void mixer.drain(drainMs));
   try {
@@ -76,4 +93,10 @@ function parseUrl(text: string): string {
 function parseRedis(text: string): string {
   if (isRedisUrl(text)) return text;
   throw new InvalidArgumentError('A URL of Redis is expected, for example redis://127.0.0.1:6379.');
+}
+
+function parseBounds(text: string): readonly number[] {
+  const bounds = parseUpperBounds(text);
+  if (bounds !== undefined) return bounds;
+  throw new InvalidArgumentError(`Rising bounds are expected, some of ${standardUpperBounds.join(',')}.`);
 }

@@ -22,6 +22,8 @@ export interface MixerOptions {
   readonly pilotUrl?: string;
   /** Keeps the tokens of global rate limits for several mixers; default: each mixer keeps its own. */
   readonly redisUrl?: string;
+  /** Upper bounds of the buckets that `/metrics` shows: some of Istio's standard ones, rising. Default: all. */
+  readonly shownBounds?: readonly number[];
   readonly limits?: Partial<MixerLimits>;
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -54,6 +56,7 @@ export interface ResolvedOptions {
   readonly metricsPort: number;
   readonly pilotUrl: string | undefined;
   readonly redisUrl: string | undefined;
+  readonly shownBounds: readonly number[] | undefined;
   readonly limits: MixerLimits;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -66,6 +69,7 @@ export function resolveOptions(options: MixerOptions): ResolvedOptions {
     metricsPort: options.metricsPort ?? 15_014,
     pilotUrl: options.pilotUrl,
     redisUrl: options.redisUrl,
+    shownBounds: options.shownBounds,
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
     logger: (options.logger ?? createLogger('heddle')).child('mixer'),

@@ -49,9 +49,9 @@ export class MixerServer implements Lifecycle {
 
   constructor(options: MixerOptions = {}) {
     this.#options = resolveOptions(options);
-    const { limits, clock, logger, redisUrl } = this.#options;
+    const { limits, clock, logger, redisUrl, shownBounds } = this.#options;
     this.#pools = new LimitPools({ isShared: redisUrl !== undefined });
-    this.#totals = new Totals(limits);
+    this.#totals = new Totals(limits, shownBounds);
     this.#graph = new ServiceGraph(this.#totals, limits);
     this.#ledger = new Ledger(this.#totals, limits, { traffic: this.#observer, past: this.#graph });
     this.#metrics = new MixerMetrics(() => ({

@@ -12,6 +12,7 @@ import {
   type HistogramValue,
   type Label,
 } from '../../proxy/common/exposition.ts';
+import { type ExposedBuckets, exposedBuckets } from './exposed-buckets.ts';
 import type { Sample } from './sample.ts';
 
 export interface TotalsLimits {
@@ -85,10 +86,13 @@ export class Family {
 
 export class Totals {
   readonly #limits: TotalsLimits;
+  readonly #buckets: ExposedBuckets;
   readonly #families = new Map<string, Family>();
 
-  constructor(limits: TotalsLimits) {
+  /** `shownBounds`: of the buckets that `exposed` shows; default all. */
+  constructor(limits: TotalsLimits, shownBounds?: readonly number[]) {
     this.#limits = limits;
+    this.#buckets = exposedBuckets(shownBounds);
     for (const { name, help, type } of standardMetrics) this.#families.set(name, new Family(name, help, type));
   }
 
@@ -128,9 +132,18 @@ export class Totals {
     for (const { name, help, type, series } of this.#families.values()) {
       const live = this.#live(series.values(), nowMs);
       if (type === 'counter') yield { name, help, type, series: mapValues(live, counterValue) };
-      else yield { name, help, type, upperBounds: standardUpperBounds, series: mapValues(live, histogramValue) };
+      else
+        yield {
+          name,
+          help,
+          type,
+          upperBounds: this.#buckets.upperBounds,
+          series: mapValues(live, this.#readHistogram),
+        };
     }
   }
+
+  readonly #readHistogram = ({ values, exemplars }: Series): HistogramValue => this.#buckets.read(values, exemplars);
 
   *#live(all: Iterable<Series>, nowMs: number): Generator<Series, void, undefined> {
     for (const series of all) if (!this.#isExpired(series, nowMs)) yield series;
@@ -178,11 +191,6 @@ function* mapValues<V>(
 
 function counterValue({ values }: Series): number {
   return values[0] ?? 0;
-}
-
-function histogramValue({ values, exemplars }: Series): HistogramValue {
-  const bounds = standardUpperBounds.length;
-  return { buckets: values, count: values[bounds] ?? 0, sum: values[bounds + 1] ?? 0, exemplars };
 }
 
 function isStandard(name: string): boolean {

@@ -24,6 +24,7 @@ interface UpOptions {
   /** Where sidecars reach the mixer, when that is not where it listens. */
   readonly mixerAddress?: parse.HostPort;
   readonly redis?: string;
+  readonly histogramBuckets?: readonly number[];
   readonly meshConfig?: string;
   readonly secretsDir?: string;
   readonly xdsHost?: string;
@@ -64,6 +65,11 @@ export function registerUp(program: Command, context: CommandContext): void {
       'keeps the tokens of global rate limits together with those of other mixers, such as redis://127.0.0.1:6379',
       parse.parseRedis,
     )
+    .option(
+      '--histogram-buckets <bounds>',
+      'upper bounds of the buckets that /metrics shows, such as 5,25,100,500,1000; default all that are counted',
+      parse.parseBounds,
+    )
     .addOption(secondsOption('--keepalive-interval <seconds>', 'between pings to a sidecar', 3))
     .addOption(secondsOption('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', 2))
     .option('--mesh-config <file>', "Istio's MeshConfig: defaults of the whole mesh, read once")
@@ -101,6 +107,7 @@ async function runControlPlane(options: UpOptions, context: CommandContext): Pro
       grpcPort: options.mixerPort,
       metricsPort: options.metricsPort,
       ...(options.redis === undefined ? {} : { redisUrl: options.redis }),
+      ...(options.histogramBuckets === undefined ? {} : { shownBounds: options.histogramBuckets }),
       logger,
     });
     started.push(mixer);

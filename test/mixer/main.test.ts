@@ -19,7 +19,7 @@ function run(...flags: string[]): ChildProcess {
 
 describe('mixer as a process', () => {
   test('prints one line when it serves and ends in order on SIGTERM', async () => {
-    const child = run('--mixer-port', '0', '--metrics-port', '0');
+    const child = run('--mixer-port', '0', '--metrics-port', '0', '--histogram-buckets', '5,100');
     const [line] = await once(child.stdout ?? child, 'data');
     const url = /^mixer is up: reports 127\.0\.0\.1:\d+, metrics (http:\S+)\n$/.exec(String(line))?.[1] ?? '';
     expect((await fetch(url)).status).toBe(200);
@@ -31,6 +31,8 @@ describe('mixer as a process', () => {
   test.each([
     [['--mixer-port', 'abc'], /--mixer-port.*whole number/],
     [['--unknown'], /unknown option/],
+    [['--redis', 'http://127.0.0.1'], /--redis.*URL of Redis is expected/],
+    [['--histogram-buckets', '5,7'], /--histogram-buckets.*some of 0\.5,1,5,/],
     [['--pilot', '127.0.0.1:15080'], /--pilot.*URL is expected/],
   ])('%s is a usage error', async (flags, message) => {
     const child = run(...flags);
