@@ -23,6 +23,8 @@ let client: Client;
 beforeAll(async () => {
   mixer = await startMixer({ clock, limits: { maxSeriesPerFamily: 50, maxSeriesPerInstance: 100 } });
   client = new Client(`127.0.0.1:${mixer.grpcPort}`, credentials.createInsecure());
+  // Its series is there before anybody takes all the room.
+  await expectHonestPeerIsServed();
 });
 
 afterAll(async () => {
