@@ -9,6 +9,7 @@
  */
 import { addTotals, type BothTotals, isSound, type Look, noTotals } from './counts.ts';
 import { addErrorBets, type ErrorBets, logErrorEValue, startErrorBets, startErrorStep } from './error-bets.ts';
+import { gather, type Gathering, startGathering } from './gathering.ts';
 import { addIncreaseEvidence, type IncreaseEvidence, startIncreaseEvidence } from './error-increase.ts';
 import { addRatioEvidence, type RatioEvidence, startRatioEvidence } from './error-ratio.ts';
 import {
@@ -53,6 +54,9 @@ export interface JudgeState {
   /** Of the whole release, and since the last `nextStep`. */
   readonly counts: BothTotals;
   readonly stepCounts: BothTotals;
+  readonly stepLooks: number;
+  /** Looks that are weighed as one, once there are enough of them. */
+  readonly gathering: Gathering;
   readonly errorBets: ErrorBets;
   readonly latency: readonly LatencyEdge[];
   readonly ratio: RatioEvidence;
@@ -78,6 +82,8 @@ export function createJudge(config: JudgeConfig, baseline: readonly number[] | u
     refusedLooks: 0,
     counts: noTotals,
     stepCounts: noTotals,
+    stepLooks: 0,
+    gathering: startGathering(0, noTotals.primary, noTotals.canary),
     errorBets: startErrorBets(),
     latency: freezeEdges(baseline ?? []),
     ratio: startRatioEvidence(config.maxErrorRatio),
@@ -89,7 +95,7 @@ export function createJudge(config: JudgeConfig, baseline: readonly number[] | u
 
 /**
  * Takes in what came since the last look. Impossible counts (NaN, negative, more errors than requests) are left out as a
- * whole, and counted. Where only one version had requests there is nothing to compare. While the split is wrong, what comes
+ * whole, and counted. Where only one version had requests there is nothing to compare: looks are gathered before. While the split is wrong, what comes
  * may be evidence against the canary, but none for it: the versions then serve different users, and a fault is one for
  * whoever meets it.
  */
@@ -100,12 +106,20 @@ export function look(state: JudgeState, came: Look): JudgeState {
     looks: state.looks + 1,
     counts: addTotals(state.counts, came),
     stepCounts: addTotals(state.stepCounts, came),
+    stepLooks: state.stepLooks + 1,
     sampleRatio: addSampleRatio(state.sampleRatio, came),
+    gathering: gather(state.gathering, came),
   };
-  const isComparison = came.primary.requests > 0 && came.canary.requests > 0;
-  if (!isComparison) return counted;
-  const suspected = addSuspicion(counted, came);
-  return isMismatch(counted.sampleRatio) ? suspected : addCertainty(suspected, came);
+  const { gathering, stepLooks, stepCounts } = counted;
+  if (gathering.looks < gathering.wanted) return counted;
+  const next = { ...counted, gathering: startGathering(stepLooks, stepCounts.primary, stepCounts.canary) };
+  return weigh(next, gathering);
+}
+
+function weigh(state: JudgeState, gathered: Look): JudgeState {
+  if (gathered.primary.requests === 0 || gathered.canary.requests === 0) return state;
+  const suspected = addSuspicion(state, gathered);
+  return isMismatch(state.sampleRatio) ? suspected : addCertainty(suspected, gathered);
 }
 
 /** Against the canary. */
@@ -139,6 +153,8 @@ export function nextStep(state: JudgeState): JudgeState {
   return {
     ...state,
     stepCounts: noTotals,
+    stepLooks: 0,
+    gathering: startGathering(0, noTotals.primary, noTotals.canary),
     errorBets: startErrorStep(state.errorBets),
     latency: state.latency.map(startLatencyStep),
   };

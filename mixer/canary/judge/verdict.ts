@@ -4,6 +4,7 @@
  * 1. roll back, for good, once E has been >= 1/alpha, whatever the split is;
  * 2. collect while the split is not what the weights say (sample ratio mismatch);
  * 3. collect while a version has had no requests in this step, or the canary fewer than `minRequests`: no data never decides;
+ *    nor does half of a look, where several are gathered because traffic is thin;
  * 4. collect while E >= 1/sqrt(alpha): nothing grows while it is under suspicion;
  * 5. collect while the canary's errors in this step are more than both allowances (`maxErrorRatio`,
  *    `maxErrorRateIncrease`) let it have;
@@ -39,6 +40,7 @@ export type Rule =
   | 'sample-ratio-mismatch'
   | 'no-traffic'
   | 'min-requests'
+  | 'look-under-way'
   | 'suspicion'
   | 'errors-of-step'
   | 'not-certified'
@@ -143,7 +145,7 @@ function mismatch({ sampleRatio }: JudgeState): Reason {
   return collect('sample-ratio-mismatch', 'requests', `no decision, ${describeSplit(sampleRatio)}`);
 }
 
-function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason | undefined {
+function findLack({ config, stepCounts, gathering }: JudgeState, numbers: Numbers): Reason | undefined {
   const { primary, canary } = stepCounts;
   if (canary.requests === 0 || primary.requests === 0) {
     const silent = canary.requests > 0 ? 'the primary' : primary.requests > 0 ? 'the canary' : 'either version';
@@ -152,6 +154,10 @@ function findLack({ config, stepCounts }: JudgeState, numbers: Numbers): Reason 
   if (canary.requests < config.minRequests) {
     const message = `collecting: ${count(canary.requests)} of the ${count(config.minRequests)} canary requests that a step needs`;
     return collect('min-requests', 'requests', message);
+  }
+  if (gathering.looks > 0) {
+    const message = `collecting: traffic is thin, ${gathering.looks} of ${gathering.wanted} looks that count as one`;
+    return collect('look-under-way', 'requests', message);
   }
   const suspicion = 1 / Math.sqrt(config.alpha);
   if (numbers.eValue >= suspicion) {
