@@ -39,6 +39,10 @@ export interface ConnectTarget {
 export function connectSocket(target: ConnectTarget, handler: SocketHandler): net.Socket {
   const { address, port, localAddress, originalSource, preamble } = target;
   const options = {
+    // What Node's constructor would add to its copy of the options, which V8 is slow at: 8 µs instead of 0.3.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
     noDelay: true,
     allowHalfOpen: true,
     onread: {
@@ -142,6 +146,10 @@ export function acceptSockets(server: net.Server, acceptor: Acceptor): boolean {
 function acceptHandle(handle: unknown, acceptor: Acceptor, inheritsNoDelay: boolean): void {
   let handler: SocketHandler | undefined = undefined;
   const options = {
+    // As in `connectSocket`.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
     handle,
     allowHalfOpen: true,
     manualStart: true,
