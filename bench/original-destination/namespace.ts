@@ -43,8 +43,8 @@ export async function runInNamespace(abort: AbortSignal): Promise<number> {
 }
 
 /**
- * Loopback with the service's address on it, so that there is a way there. More ports than are used up in a round, and no
- * connection that is over stays in the table of connections: it would be full before the end.
+ * Loopback with the service's address on it, so that there is a way there. Ports of connections that are over can be used
+ * again, and none of those stays in the table of connections: both would be used up before the end.
  */
 export function setUpNamespace(): void {
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
@@ -54,6 +54,7 @@ export function setUpNamespace(): void {
   execFileSync('sysctl', [
     '-qw',
     'net.ipv4.ip_local_port_range=1024 65000',
+    'net.ipv4.tcp_tw_reuse=1',
     'net.netfilter.nf_conntrack_tcp_timeout_time_wait=1',
     'net.netfilter.nf_conntrack_tcp_timeout_close=1',
   ]);

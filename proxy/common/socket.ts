@@ -39,6 +39,10 @@ export interface ConnectTarget {
 export function connectSocket(target: ConnectTarget, handler: SocketHandler): net.Socket {
   const { address, port, localAddress, originalSource, preamble } = target;
   const options = {
+    // What Node's constructor would add to its copy of the options, which V8 is slow at: 8 µs instead of 0.3.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
     noDelay: true,
     allowHalfOpen: true,
     onread: {
@@ -104,7 +108,7 @@ export function localAddressOf(socket: net.Socket): string {
 }
 
 interface ServerWithHandle {
-  _handle?: { onconnection: (status: number, handle: unknown) => void } | null;
+  _handle?: { onconnection: (status: number, handle: unknown) => void; setNoDelay(enable: boolean): number } | null;
 }
 
 /** What a listener does with accepted connections. */
@@ -130,16 +134,22 @@ export function acceptSockets(server: net.Server, acceptor: Acceptor): boolean {
     server.on('connection', (socket) => acceptOrdinary(socket, acceptor));
     return false;
   }
+  // Accepted sockets have it from the one that listens, which saves each of them a system call.
+  const inheritsNoDelay = listening.setNoDelay(true) === 0;
   listening.onconnection = (status, handle) => {
     if (status !== 0 || handle === undefined) return;
-    acceptHandle(handle, acceptor);
+    acceptHandle(handle, acceptor, inheritsNoDelay);
   };
   return true;
 }
 
-function acceptHandle(handle: unknown, acceptor: Acceptor): void {
+function acceptHandle(handle: unknown, acceptor: Acceptor, inheritsNoDelay: boolean): void {
   let handler: SocketHandler | undefined = undefined;
   const options = {
+    // As in `connectSocket`.
+    emitClose: false,
+    autoDestroy: true,
+    decodeStrings: false,
     handle,
     allowHalfOpen: true,
     manualStart: true,
@@ -151,7 +161,7 @@ function acceptHandle(handle: unknown, acceptor: Acceptor): void {
   };
   const socket: net.Socket = new net.Socket(options);
   guard(socket, () => {
-    socket.setNoDelay(true);
+    if (!inheritsNoDelay) socket.setNoDelay(true);
     const accepted = acceptor.accept(socket);
     if (accepted === undefined) {
       socket.destroy();

@@ -6,9 +6,11 @@ import {
   acceptSockets,
   connectSocket,
   endSocket,
+  fdOf,
   onSocketFault,
   readBufferBytes,
 } from '../../../proxy/common/socket.ts';
+import { readSocketOption, socketOptions } from '../../../proxy/common/socket-options.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { turns, until } from '../../support/turns.ts';
@@ -103,6 +105,24 @@ describe.each(['shared buffer', 'ordinary sockets'] as const)('a server with %s'
       () => recorder?.events.at(-1) === 'close',
       () => 'the end',
     );
+  });
+
+  it('holds no small write back until an earlier one has been acknowledged (TCP_NODELAY)', async () => {
+    const accepted: net.Socket[] = [];
+    const port = await listen(handle, (socket) => {
+      accepted.push(socket);
+      return new Recorder(socket);
+    });
+    for (let i = 1; i <= 2; i++) {
+      await connect(port);
+      await until(() => accepted.length === i);
+    }
+    const tcpNoDelay = { level: socketOptions.SOL_TCP, name: 1 };
+    for (const socket of accepted) {
+      const value = Buffer.alloc(4);
+      expect(readSocketOption(fdOf(socket), tcpNoDelay, value)).toBe(true);
+      expect(value.readUInt8(0)).not.toBe(0);
+    }
   });
 
   it('reports a reset as an error, once and last', async () => {
