@@ -28,6 +28,12 @@ export class DynamicMetadata {
     return undefined;
   }
 
+  /** In which there is something. */
+  namespaces(): string[] {
+    if (this.#count === 0) return [];
+    return [...new Set(this.#entries.slice(0, this.#count).map(({ namespace }) => namespace))];
+  }
+
   /** All of a namespace. */
   valuesOf(namespace: string): Record<string, string> {
     const entries = this.#entries.slice(0, this.#count).filter((entry) => entry.namespace === namespace);
