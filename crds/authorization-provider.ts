@@ -1,8 +1,17 @@
 /** MeshConfig's providers of authorization: services that are asked whether a request may pass. */
-import type { Static } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { durationFault } from './duration.ts';
 import type { Findings } from './findings.ts';
 import * as s from './schema.ts';
+
+/** Requests wait until that much of them has come. */
+const requestBody = s.record({
+  maxRequestBytes: Type.Integer({ minimum: 1, maximum: 2 ** 32 - 1 }),
+  /** What is longer is told in part; default false: it is answered with 413. */
+  allowPartialMessage: s.optional(s.boolean),
+  /** As bytes and not as text; default false. */
+  packAsBytes: s.optional(s.boolean),
+});
 
 /** Istio's `envoyExtAuthzGrpc`. */
 export const authorizationService = s.record({
@@ -13,6 +22,8 @@ export const authorizationService = s.record({
   timeout: s.optional(s.duration),
   /** Whether requests pass when nobody answers; default false. */
   failOpen: s.optional(s.boolean),
+  /** What it is told of bodies; default nothing. */
+  includeRequestBodyInCheck: s.optional(requestBody),
 });
 
 export type AuthorizationService = Static<typeof authorizationService>;

@@ -60,7 +60,10 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimitReferences(resource, mesh.mesh.resources, findings);
-  if (resource.kind === 'CheckRule') warnOfUnenforced(resource, mesh.mesh.resources, findings);
+  if (resource.kind === 'CheckRule') {
+    warnOfUnenforced(resource, mesh.mesh.resources, findings);
+    warnOfSources(resource, { mesh, findings });
+  }
   if (resource.kind === 'CheckRule' && mesh.mesh.meshConfig !== undefined) {
     findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
   }
@@ -87,6 +90,17 @@ function checkHost({ spec, metadata: { namespace } }: SomeResource, { mesh, find
   const { host } = spec as Pick<RateLimitSpec, 'host'> | Pick<CheckRuleSpec, 'host'>;
   if (host === undefined || mesh.isKnown(host, namespace)) return;
   findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
+}
+
+/** A service that nobody declares is nobody's: such a source lets nobody in and keeps nobody out. */
+function warnOfSources({ spec, metadata: { namespace } }: SomeResource, { mesh, findings }: Context): void {
+  for (const [index, { source }] of ((spec as CheckRuleSpec).match ?? []).entries()) {
+    for (const [place, name] of (source?.services ?? []).entries()) {
+      if (mesh.isKnown(name, namespace)) continue;
+      const path = `spec.match[${index}].source.services[${place}]`;
+      findings.warnings.push({ path, message: `no service ${show(name)} is known yet: until then nobody is meant` });
+    }
+  }
 }
 
 /** A subset must not be taken away from under a VirtualService or a Canary that routes to it. */

@@ -112,10 +112,32 @@ function writeCommon(writer: Writer, stream: StreamInfo, durationMs: number): vo
     writeText(writer, tags.tls.sniHostname, stream.requestedServerName);
     writer.ldelim();
   }
+  writeMetadata(writer, stream.metadata);
   writer.uint32(common.upstreamRequestAttemptCount).uint32(stream.attemptCount);
   const { request, connection } = accessLogTypes;
   writer.uint32(common.accessLogType).int32(stream.isConnection ? connection : request);
   if (stream.responseFlags !== '-') writeFlags(writer, stream.responseFlags);
+}
+
+/** What filters say of the request, as Envoy sends it with every entry. */
+function writeMetadata(writer: Writer, metadata: StreamInfo['metadata']): void {
+  const namespaces = metadata?.namespaces() ?? [];
+  if (namespaces.length === 0) return;
+  writer.uint32(common.metadata).fork();
+  for (const namespace of namespaces) {
+    writer.uint32(tags.metadata.filterMetadata).fork();
+    writer.uint32(tags.mapEntry.key).string(namespace);
+    writer.uint32(tags.mapEntry.value).fork();
+    for (const [key, value] of Object.entries(metadata?.valuesOf(namespace) ?? {})) {
+      writer.uint32(tags.struct.fields).fork();
+      writer.uint32(tags.mapEntry.key).string(key);
+      writer.uint32(tags.mapEntry.value).fork().uint32(tags.struct.stringValue).string(value).ldelim();
+      writer.ldelim();
+    }
+    writer.ldelim();
+    writer.ldelim();
+  }
+  writer.ldelim();
 }
 
 function writeFlags(writer: Writer, flags: string): void {

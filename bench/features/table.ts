@@ -225,7 +225,7 @@ const checkRules: Feature = {
   name: '10 check rules',
   setup:
     'nine rules that deny by method, path, header and source, none of which matches, and one that allows by source',
-  goal: micros(0.5),
+  goal: micros(1),
   parts: () => ({
     httpFilters: [
       rbacFilter('deny', {

@@ -2,7 +2,7 @@
  * Providers of authorization as Envoy's ext_authz filters. Each is in every chain, and asks about the requests that the
  * RBAC filter in front of it would deny: it lets all of them pass, and says which it means.
  */
-import { authorizationProviders } from '../../crds/authorization-provider.ts';
+import { type AuthorizationService, authorizationProviders } from '../../crds/authorization-provider.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type {
@@ -41,6 +41,7 @@ export function buildAuthorizationFilters(meshConfig: MeshConfig): HttpFilter[] 
       grpc_service: { envoy_grpc: { cluster_name, authority: hostname }, timeout: protoDurationOf(timeout) },
       transport_api_version: 'V3',
       failure_mode_allow: failOpen,
+      ...buildBody(service.includeRequestBodyInCheck),
       stat_prefix: name,
       filter_enabled_metadata: {
         filter: rbacNamespace,
@@ -55,4 +56,15 @@ export function buildAuthorizationFilters(meshConfig: MeshConfig): HttpFilter[] 
       { name: authorizationFilterName(name), disabled: true, typed_config: { '@type': extAuthzType, ...config } },
     ];
   });
+}
+
+function buildBody(body: AuthorizationService['includeRequestBodyInCheck']): Pick<ExtAuthz, 'with_request_body'> {
+  if (body === undefined) return {};
+  const { maxRequestBytes, allowPartialMessage = false, packAsBytes = false } = body;
+  const with_request_body = {
+    max_request_bytes: maxRequestBytes,
+    allow_partial_message: allowPartialMessage,
+    pack_as_bytes: packAsBytes,
+  };
+  return { with_request_body };
 }

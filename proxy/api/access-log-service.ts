@@ -55,6 +55,7 @@ export const accessLogTags = {
     upstreamLocalAddress: lengthTag(14),
     upstreamCluster: lengthTag(15),
     responseFlags: lengthTag(16),
+    metadata: lengthTag(17),
     upstreamTransportFailureReason: lengthTag(18),
     routeName: lengthTag(19),
     downstreamDirectRemoteAddress: lengthTag(20),
@@ -65,6 +66,9 @@ export const accessLogTags = {
   },
   tls: { sniHostname: lengthTag(3) },
   mapEntry: { key: lengthTag(1), value: lengthTag(2) },
+  metadata: { filterMetadata: lengthTag(1) },
+  /** `google.protobuf.Struct` and `Value`. */
+  struct: { fields: lengthTag(1), stringValue: lengthTag(3) },
   request: {
     method: varintTag(1),
     scheme: lengthTag(2),

@@ -1,5 +1,6 @@
 /** Decodes `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`, for gRPC services. */
 import type {
+  BufferSettings,
   ExtAuthz as ExtAuthzJson,
   ExtAuthzPerRoute as PerRouteJson,
   HttpStatus,
@@ -8,7 +9,7 @@ import type {
 } from './envoy.gen.ts';
 import { readMetadataPlace, readExactValue } from './custom-response-decoder.ts';
 import type { MetadataCondition } from './custom-response.ts';
-import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
+import type { CheckedBodyConfig, ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
 import type { Fields } from './fields.ts';
 import { statusOfName } from './http-status.ts';
 import type { StringMatcher } from './route.ts';
@@ -18,6 +19,7 @@ export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean):
   const service = fields.required('grpc_service');
   const cluster = service.required('envoy_grpc');
   const enabled = fields.message('filter_enabled_metadata');
+  const body = fields.message('with_request_body');
   const timeoutMs = service.durationMs('timeout', 200);
   fields.choice('transport_api_version', ['AUTO', 'V3']);
   return {
@@ -33,12 +35,21 @@ export function readExtAuthz(fields: Fields<ExtAuthzJson>, isDisabled: boolean):
     statusOnError: readStatus(fields.message('status_on_error'), 403),
     allowedHeaders: readNames(fields.message('allowed_headers')),
     disallowedHeaders: readNames(fields.message('disallowed_headers')) ?? [],
+    requestBody: body && readBody(body),
     statPrefix: fields.text('stat_prefix'),
   };
 }
 
 function readMetadataMatcher(fields: Fields<MetadataMatcher>): MetadataCondition {
   return { ...readMetadataPlace(fields), value: readExactValue(fields) };
+}
+
+function readBody(fields: Fields<BufferSettings>): CheckedBodyConfig {
+  return {
+    maxBytes: fields.number('max_request_bytes', { defaultValue: 0, min: 1 }),
+    allowsPartial: fields.flag('allow_partial_message'),
+    isPackedAsBytes: fields.flag('pack_as_bytes'),
+  };
 }
 
 function readNames(fields: Fields<ListStringMatcher> | undefined): StringMatcher[] | undefined {

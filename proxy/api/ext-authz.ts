@@ -27,8 +27,19 @@ export interface ExtAuthzConfig {
   readonly allowedHeaders: readonly StringMatcher[] | undefined;
   /** Comes before `allowedHeaders`. */
   readonly disallowedHeaders: readonly StringMatcher[];
+  /** What the service is told of the request's body; undefined: nothing, and it is asked at once. */
+  readonly requestBody: CheckedBodyConfig | undefined;
   /** Stands in the names of statistics, with a dot behind; default empty. */
   readonly statPrefix: string;
+}
+
+export interface CheckedBodyConfig {
+  /** More than 0. */
+  readonly maxBytes: number;
+  /** What is longer is told in part; default false: it is answered with 413. */
+  readonly allowsPartial: boolean;
+  /** As bytes and not as text; default false. */
+  readonly isPackedAsBytes: boolean;
 }
 
 /** `ExtAuthzPerRoute`. */

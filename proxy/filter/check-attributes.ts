@@ -1,6 +1,7 @@
 /** What an authorization service is told about a request (Envoy's `envoy.service.auth.v3.AttributeContext`). */
 import type {
   AttributeContext,
+  AttributeContext_HttpRequest,
   AttributeContext_Peer,
   envoy_config_core_v3_Metadata as Metadata,
 } from '../api/envoy.gen.ts';
@@ -9,18 +10,29 @@ import type { RequestHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { compileStringMatcher, type StringPredicate } from '../router/route-match.ts';
 
-export type AttributeReader = (stream: HttpStream, extensions: Readonly<Record<string, string>>) => AttributeContext;
+export type AttributeReader = (
+  stream: HttpStream,
+  extensions: Readonly<Record<string, string>>,
+  body?: CheckedBody,
+) => AttributeContext;
+
+export interface CheckedBody {
+  readonly bytes: Buffer;
+  /** There is more of it. */
+  readonly isPartial: boolean;
+}
 
 export function createAttributeReader({
   allowedHeaders,
   disallowedHeaders,
   metadataNamespaces,
+  requestBody,
 }: ExtAuthzConfig): AttributeReader {
   const allowed = allowedHeaders?.map(compileStringMatcher);
   const disallowed = disallowedHeaders.map(compileStringMatcher);
   const isTold: StringPredicate = (name) =>
     !disallowed.some((matches) => matches(name)) && (allowed === undefined || allowed.some((matches) => matches(name)));
-  return (stream, context_extensions) => {
+  return (stream, context_extensions, body) => {
     const { codec, request, startMs, timeSource } = stream;
     const scheme = codec?.isSecure === true ? 'https' : 'http';
     return {
@@ -34,13 +46,27 @@ export function createAttributeReader({
           host: request.authority,
           scheme,
           protocol: codec?.protocol ?? '',
-          headers: headersOf(request, scheme, isTold),
+          headers: { ...headersOf(request, scheme, isTold), ...partialHeader(body) },
+          ...(body === undefined ? {} : bodyOf(body, requestBody?.isPackedAsBytes === true)),
         },
       },
       context_extensions: { ...context_extensions },
       metadata_context: metadataOf(stream, metadataNamespaces),
     };
   };
+}
+
+/** Envoy's word for whether there is more of the body. */
+function partialHeader(body: CheckedBody | undefined): Record<string, string> {
+  return body === undefined ? {} : { 'x-envoy-auth-partial-body': String(body.isPartial) };
+}
+
+/** What is no UTF-8 is told with marks in its place, as far as it is told as text. */
+function bodyOf(
+  { bytes }: CheckedBody,
+  isPackedAsBytes: boolean,
+): Pick<AttributeContext_HttpRequest, 'body' | 'raw_body'> {
+  return isPackedAsBytes ? { raw_body: bytes.toString('base64') } : { body: bytes.toString('utf8') };
 }
 
 /** Namespaces of which nothing is known are left out. */

@@ -15,11 +15,11 @@ import type { Stat } from '../common/stats.ts';
 import type { FilterFactory, FilterStatus, HttpFilter } from '../http/filter.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { HeaderName } from '../http/header-name.ts';
-import type { ResponseHead } from '../http/message-head.ts';
+import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { currentRoute } from '../router/current-route.ts';
 import { AuthorizationClient, type CheckResult } from './authorization-client.ts';
-import { type AttributeReader, createAttributeReader } from './check-attributes.ts';
+import { type AttributeReader, type CheckedBody, createAttributeReader } from './check-attributes.ts';
 import type { FilterContext } from './filter-context.ts';
 import { refuse } from './refusal.ts';
 
@@ -56,14 +56,17 @@ class ExtAuthzFilter implements HttpFilter {
   /** Questions of earlier requests of the stream may still be answered. */
   #question = 0;
   #responseHeaders: readonly CheckedHeader[] | undefined = undefined;
+  #extensions: Readonly<Record<string, string>> = noExtensions;
+  /** The body comes, and is shown to the service. */
+  #isGathering = false;
 
   constructor(stream: HttpStream, scope: AuthorizationScope) {
     this.#stream = stream;
     this.#scope = scope;
   }
 
-  decodeHeaders(): FilterStatus {
-    const { name, config, context, client, readAttributes } = this.#scope;
+  decodeHeaders(_head: RequestHead, endStream: boolean): FilterStatus {
+    const { name, config, context } = this.#scope;
     const ofRoute = currentRoute(this.#stream, context.routes)?.filterConfigs?.[name];
     const route = ofRoute?.kind === 'ext_authz_per_route' ? ofRoute : undefined;
     if (route === undefined ? config.isDisabled : route.isDisabled) return 'continue';
@@ -71,14 +74,40 @@ class ExtAuthzFilter implements HttpFilter {
     if (enabled !== undefined && this.#stream.metadata.get(enabled.namespace, enabled.key) !== enabled.value) {
       return 'continue';
     }
-    const attributes = readAttributes(this.#stream, route?.contextExtensions ?? noExtensions);
+    this.#extensions = route?.contextExtensions ?? noExtensions;
+    this.#isGathering = config.requestBody !== undefined && !endStream;
+    if (!this.#isGathering) this.#ask(undefined);
+    return 'stop';
+  }
+
+  /** Asks as soon as there is as much of the body as the service is told. */
+  onHeldData(held: Buffer, endStream: boolean): boolean {
+    const { requestBody } = this.#scope.config;
+    if (!this.#isGathering || requestBody === undefined) return false;
+    const { maxBytes, allowsPartial } = requestBody;
+    const isTooLong = allowsPartial ? held.length >= maxBytes : held.length > maxBytes;
+    if (!endStream && !isTooLong) return true;
+    this.#isGathering = false;
+    if (held.length > maxBytes && !allowsPartial) {
+      const reason = `the body has more than the ${maxBytes} bytes that the authorization service is told`;
+      this.#refuse(
+        413,
+        'Payload Too Large',
+        new MeshError('unauthorized', reason, { details: 'request_payload_too_large' }),
+      );
+    } else this.#ask({ bytes: held.subarray(0, maxBytes), isPartial: !endStream || held.length > maxBytes });
+    return false;
+  }
+
+  #ask(body: CheckedBody | undefined): void {
+    const { client, readAttributes } = this.#scope;
+    const attributes = readAttributes(this.#stream, this.#extensions, body);
     const question = (this.#question += 1);
     this.#cancel = client.check(encodeCheckRequest({ attributes }), (result) => {
       if (this.#cancel === undefined || question !== this.#question) return;
       this.#cancel = undefined;
       this.#onResult(result);
     });
-    return 'stop';
   }
 
   #onResult(result: CheckResult): void {
@@ -129,6 +158,7 @@ class ExtAuthzFilter implements HttpFilter {
     const cancel = this.#cancel;
     this.#cancel = undefined;
     this.#responseHeaders = undefined;
+    this.#isGathering = false;
     cancel?.();
   }
 }

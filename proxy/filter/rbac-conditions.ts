@@ -100,6 +100,8 @@ function hasValueOf(name: string, known: ReadonlySet<string>): StreamPredicate {
     return ({ request }) => isKnown(read(request) ?? '');
   }
   const header = new HeaderName(name);
+  const [only = ''] = known;
+  if (known.size === 1) return ({ request }) => request.headers.hasExactly(header, only);
   return ({ request }) => request.headers.some(header, isKnown) === true;
 }
 

@@ -10,14 +10,17 @@ export interface MetadataEntry {
 
 export class DynamicMetadata {
   readonly #entries: MetadataEntry[] = [];
+  /** Counted apart: setting an array's length costs more than everything else here. */
+  #count = 0;
 
   /** Of two values for one key the later one holds. */
   set(entry: MetadataEntry): void {
-    this.#entries.push(entry);
+    this.#entries[this.#count] = entry;
+    this.#count += 1;
   }
 
   get(namespace: string, key: string): string | undefined {
-    for (let i = this.#entries.length - 1; i >= 0; i--) {
+    for (let i = this.#count - 1; i >= 0; i--) {
       const entry = this.#entries[i];
       const value = entry?.namespace === namespace ? entry.values.get(key) : undefined;
       if (value !== undefined) return value;
@@ -25,14 +28,20 @@ export class DynamicMetadata {
     return undefined;
   }
 
+  /** In which there is something. */
+  namespaces(): string[] {
+    if (this.#count === 0) return [];
+    return [...new Set(this.#entries.slice(0, this.#count).map(({ namespace }) => namespace))];
+  }
+
   /** All of a namespace. */
   valuesOf(namespace: string): Record<string, string> {
-    const entries = this.#entries.filter((entry) => entry.namespace === namespace);
+    const entries = this.#entries.slice(0, this.#count).filter((entry) => entry.namespace === namespace);
     return Object.fromEntries(entries.flatMap(({ values }) => [...values]));
   }
 
   /** Makes it as new. */
   reset(): void {
-    if (this.#entries.length > 0) this.#entries.length = 0;
+    this.#count = 0;
   }
 }

@@ -13,6 +13,8 @@ export interface HttpFilter {
   decodeHeaders?(head: RequestHead, endStream: boolean): FilterStatus;
   /** A run of the request's body, valid only during the call; empty at most when `endStream`. */
   decodeData?(data: DataRun, endStream: boolean): void;
+  /** While it holds the stream: what has come of the body. Whether it wants to see more before the rest has to wait. */
+  onHeldData?(held: Buffer, endStream: boolean): boolean;
   /** All bytes of one read were delivered: what was gathered can be written. */
   decodeFlush?(): void;
   /** The response's head, in the reverse order of the chain; local replies pass here too. */

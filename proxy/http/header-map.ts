@@ -125,6 +125,19 @@ export class HeaderMap {
     return answer;
   }
 
+  /** Whether one of the values is `expected`, compared where it stands. */
+  hasExactly(name: HeaderName, expected: string): boolean {
+    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+      const start = this.fields[i * fieldStride + 2] ?? 0;
+      const length = (this.fields[i * fieldStride + 3] ?? 0) - start;
+      if (length === expected.length && this.text.startsWith(expected, start)) return true;
+    }
+    for (let i = 0; i < this.addedCount; i++) {
+      if (this.addedNames[i]?.text === name.text && this.addedValues[i] === expected) return true;
+    }
+    return false;
+  }
+
   /** Whether `get` returns `expected`; what came once, as most headers do, is compared where it stands. */
   isExactly(name: HeaderName, expected: string): boolean {
     const { fields, count } = this;

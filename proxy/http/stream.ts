@@ -207,6 +207,7 @@ export class HttpStream implements StreamInfo {
   #hold({ bytes, start, end }: DataRun): void {
     this.#isBodyHeld = true;
     this.#held.append(bytes, start, end);
+    if (this.#filters[this.#stoppedAt]?.onHeldData?.(this.#held.bytes, this.isRequestComplete) === true) return;
     // Of a whole request nothing more can come but its end, which a socket that is not read from does not notice.
     if (!this.isRequestComplete) this.codec?.pauseRequest();
   }

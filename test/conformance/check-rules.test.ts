@@ -141,6 +141,28 @@ besideEachSidecar(() => {
       expect(service.asked[0]?.attributes?.context_extensions).toEqual({ rule: 'default/a,default/b' });
     });
 
+    test('shows the provider the body of what it asks about', async () => {
+      const service = closeAfterTest(
+        await AuthorizationServer.start(({ attributes }) => {
+          return { status: { code: attributes?.request?.http?.body === 'open sesame' ? 0 : 7 } };
+        }),
+      );
+      const envoyExtAuthzGrpc = {
+        service: 'authz.example.com',
+        port: 9191,
+        includeRequestBodyInCheck: { maxRequestBytes: 20 },
+      };
+      const { ask } = await start(
+        authzEntry(service.port) +
+          checkRule(`${forClient}, action: CUSTOM, provider: authz, match: [{ methods: [POST] }]`),
+        { extensionProviders: [{ name: 'authz', envoyExtAuthzGrpc }] },
+      );
+      expect((await ask({ method: 'POST', body: 'open sesame' })).status).toBe(200);
+      expect((await ask({ method: 'POST', body: 'open up' })).status).toBe(403);
+      expect((await ask({ method: 'POST', body: 'x'.repeat(21) })).status).toBe(413);
+      expect((await ask({ method: 'PUT', body: 'x'.repeat(21) })).status).toBe(200);
+    });
+
     test('says what is answered to whom it denies', async () => {
       const denyWith = 'denyWith: { status: 451, message: "not 100 % here", headers: { link: "</why>; a=50%" } }';
       const { mesh, ask } = await start(

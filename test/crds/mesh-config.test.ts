@@ -143,6 +143,11 @@ accessLogFormat: '{"a": [1, "%NOBODY%"]}'`,
       'extensionProviders[0]: must have one of opentelemetry, envoyFileAccessLog, envoyHttpAls, envoyTcpAls and envoyExtAuthzGrpc',
     ],
     [
+      'an authorization service that is told nothing of bodies',
+      'extensionProviders: [{ name: a, envoyExtAuthzGrpc: { service: a.b, port: 1, includeRequestBodyInCheck: { maxRequestBytes: 0 } } }]',
+      'extensionProviders[0].envoyExtAuthzGrpc.includeRequestBodyInCheck.maxRequestBytes: must be >= 1, got 0',
+    ],
+    [
       'an access-log service without a host',
       'extensionProviders: [{ name: a, envoyTcpAls: { service: shop/, port: 1 } }]',
       'extensionProviders[0].envoyTcpAls.service: must be set',

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { Listener } from '../../proxy/api/envoy.gen.ts';
 import {
   AccessLogCollector,
@@ -56,6 +57,42 @@ function stat({ server }: InProcessProxy, name: string): number {
 }
 
 describe('entries of requests', () => {
+  test('say which check rules were about a request', async () => {
+    const policies = (name: string) => ({ [name]: { permissions: [{ any: true }], principals: [{ any: true }] } });
+    const rbac = {
+      '@type': typeUrlOf('envoy.extensions.filters.http.rbac.v3.RBAC'),
+      rules: { action: 'ALLOW', policies: policies('shop/readers') },
+      rules_stat_prefix: 'allow_rules.',
+      shadow_rules: { action: 'DENY', policies: policies('shop/trial') },
+      shadow_rules_stat_prefix: 'deny_rules.',
+    } as const;
+    const router = { '@type': typeUrlOf('envoy.extensions.filters.http.router.v3.Router') };
+    const all = await startAll(
+      httpListener({
+        routes: routeConfiguration([routeTo(cluster)]),
+        manager: {
+          access_log: [httpGrpcLog()],
+          http_filters: [
+            { name: 'rbac', typed_config: rbac },
+            { name: 'envoy.filters.http.router', typed_config: router },
+          ],
+        },
+      }),
+    );
+    await call(all.port, {});
+    await until(() => all.collector.httpEntries.length === 1);
+    expect(all.collector.httpEntries[0]?.common_properties?.metadata).toEqual({
+      filter_metadata: {
+        'envoy.filters.http.rbac': {
+          'allow_rules.enforced_effective_policy_id': 'shop/readers',
+          'allow_rules.enforced_engine_result': 'allowed',
+          'deny_rules.shadow_effective_policy_id': 'shop/trial',
+          'deny_rules.shadow_engine_result': 'denied',
+        },
+      },
+    });
+  });
+
   test('say what Envoy says of a request, its ends and its response', async () => {
     const destination = {
       tag: 'heddle.destination_workload',

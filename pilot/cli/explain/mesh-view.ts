@@ -1,5 +1,4 @@
 /** What an explanation is based on: resources with the places where they were written, and who is there. */
-import type { DestinationRuleSpec } from '../../../crds/destination-rule.ts';
 import { clusterDomain, resolveShortName } from '../../../crds/host.ts';
 import type { MeshConfig } from '../../../crds/mesh-config.ts';
 import type { Resource } from '../../../crds/resource.ts';
@@ -39,6 +38,7 @@ export function viewContext(view: MeshView): { readonly push: PushContext; reado
   return { push: discover({ ...input, resources: [...resources, ...assumed.map(assumedService)] }), assumed };
 }
 
+const kindsWithHost: ReadonlySet<string> = new Set(['DestinationRule', 'CheckRule', 'RateLimit']);
 const clusterSuffix = `.svc.${clusterDomain}`;
 
 /** Files rarely hold the services that workloads register themselves; whoever rules a host of the cluster means one. */
@@ -46,8 +46,8 @@ export function ruledHosts({ kind, spec, metadata: { namespace } }: Resource): s
   const hosts =
     kind === 'VirtualService'
       ? ((spec as VirtualServiceSpec).hosts ?? [])
-      : kind === 'DestinationRule'
-        ? [(spec as DestinationRuleSpec).host]
+      : kindsWithHost.has(kind)
+        ? [(spec as { readonly host?: string }).host ?? []].flat()
         : [];
   return hosts
     .map((host) => resolveShortName(host, namespace).toLowerCase())

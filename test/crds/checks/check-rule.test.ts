@@ -249,6 +249,10 @@ describe('a CheckRule', () => {
     expect(warnings({ host: 'reviews', action: 'DENY' })).toEqual(['no service "reviews" is known yet']);
     expect(warnings({ host: 'ratings', action: 'DENY' })).toEqual([]);
     expect(warnings({ selector: {}, action: 'DENY' })).toEqual([]);
+    const match = [{ source: { services: ['ratings', 'reviews'] } }];
+    expect(warnings({ selector: {}, action: 'DENY', match })).toEqual([
+      'no service "reviews" is known yet: until then nobody is meant',
+    ]);
   });
 
   test('that cannot be enforced at a port of its host, or at its host, is warned about', () => {

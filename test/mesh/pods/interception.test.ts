@@ -80,7 +80,7 @@ async function addReviews(mesh: PodMesh): Promise<void> {
   }
 }
 
-const hosts = '10.96.0.10 reviews\n10.96.0.20 greeter\n10.96.0.30 cache\n10.96.0.40 db\n';
+const hosts = '10.96.0.10 reviews\n10.96.0.20 greeter\n10.96.0.30 cache\n10.96.0.40 db\n10.96.0.50 vault\n';
 
 const tcpService = (name: string, address: string, port: string): string => `
 apiVersion: v1
@@ -144,6 +144,29 @@ test('redis and its client speak through two sidecars', async (context) => {
   await caller.require(['redis-cli', '-h', 'cache', '-x', 'set', 'large'], { stdin: value });
   expect(await redis('strlen', 'large')).toBe('100000\n');
   expect(await redis('--pipe-timeout', '5', 'get', 'large')).toBe(`${value}\n`);
+});
+
+test('whom a check rule keeps out does not hear a server that speaks first, and its application does not hear of him', async (context) => {
+  const { mesh, caller } = await healthyMesh(context);
+  await mesh.apply(tcpService('vault', '10.96.0.50', '{ name: tcp-vault, port: 7777 }'));
+  const program = `require('net').createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end('secret\\n');
+  }).listen(7777, '0.0.0.0')`;
+  await mesh.addWorkload({ service: 'vault', port: 7777, command: [process.execPath, '-e', program] });
+  const client = `require('net').connect(7777, 'vault').on('error', (e) => console.log(e.code)).pipe(process.stdout)`;
+  const read = (): Promise<string> => caller.require([process.execPath, '-e', client]);
+  const rule = (mode: string) => `
+apiVersion: networking.heddle.dev/v1alpha1
+kind: CheckRule
+metadata: { name: no-shells }
+spec: { host: vault, action: DENY, mode: ${mode}, match: [{ source: { namespaces: [default] } }] }
+`;
+  await expect.poll(() => read().catch(String), patience).toBe('secret\n');
+  await mesh.apply(rule('ENFORCE'));
+  await expect.poll(() => read().catch(String), patience).toMatch(/^(ECONNRESET\n)?$/);
+  await mesh.apply(rule('SHADOW'));
+  await expect.poll(() => read().catch(String), patience).toBe('secret\n');
 });
 
 /** Debian puts the server's programs beside each other, by their version. */

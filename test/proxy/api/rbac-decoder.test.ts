@@ -88,9 +88,9 @@ describe('an ext_authz filter', () => {
     ['without a service', {}, 'grpc_service: must be set'],
     ['over HTTP', { grpc_service, http_service: {} }, 'http_service: is not supported'],
     [
-      'that wants bodies',
-      { grpc_service, with_request_body: { max_request_bytes: 1 } },
-      'with_request_body: is not supported',
+      'that wants bodies without bytes',
+      { grpc_service, with_request_body: {} },
+      'with_request_body.max_request_bytes: must be from 1 to 9007199254740991, got 0',
     ],
     ['that routes anew', { grpc_service, clear_route_cache: true }, 'clear_route_cache: is not supported'],
     ['for a part of the requests', { grpc_service, filter_enabled: {} }, 'filter_enabled: is not supported'],

@@ -113,6 +113,38 @@ describe('an authorization service', () => {
     expect(await stats('http.test.ext_authz.')).toEqual({ denied: 1 });
   });
 
+  besideEnvoy('is told the body where it wants it, and the application gets all of it', async (start) => {
+    const service = await serve(({ attributes }) => ({
+      status: { code: attributes?.request?.http?.body?.includes('bad') === true ? 7 : 0 },
+    }));
+    const config = { with_request_body: { max_request_bytes: 100 } };
+    const { ask } = await startFilter(start, { port: service.port, config });
+    const good = await ask({ method: 'POST', body: 'a good \u00fc' });
+    expect(Buffer.from(echoOf(good).body, 'latin1').toString()).toBe('a good \u00fc');
+    expect((await ask({ method: 'POST', body: 'a bad one' })).status).toBe(403);
+    expect((await ask({})).status).toBe(200);
+    const told = service.asked.map(({ attributes }) => attributes?.request?.http);
+    expect(told.map((http) => [http?.body ?? '', http?.headers?.['x-envoy-auth-partial-body']])).toEqual([
+      ['a good \u00fc', 'false'],
+      ['a bad one', 'false'],
+      ['', undefined],
+    ]);
+    expect((await ask({ method: 'POST', body: 'x'.repeat(101) })).status).toBe(413);
+    expect((await ask({ method: 'POST', body: 'x'.repeat(100) })).status).toBe(200);
+  });
+
+  besideEnvoy('is told the beginning of a long body where that is enough', async (start) => {
+    const service = await serve(allow);
+    const config = { with_request_body: { max_request_bytes: 10, allow_partial_message: true, pack_as_bytes: true } };
+    const { ask } = await startFilter(start, { port: service.port, config });
+    const body = 'abc'.repeat(50_000);
+    expect(echoOf(await ask({ method: 'POST', body })).body).toBe(body);
+    const [{ attributes = {} } = {}] = service.asked;
+    const { raw_body = '', headers = {} } = attributes.request?.http ?? {};
+    expect(Buffer.from(raw_body, 'base64').toString()).toBe('abcabcabca');
+    expect(headers['x-envoy-auth-partial-body']).toBe('true');
+  });
+
   besideEnvoy('that only says no means 403', async (start) => {
     const service = await serve(() => ({ status: { code: 16 } }));
     const { ask } = await startFilter(start, { port: service.port });

@@ -65,6 +65,8 @@ describe('a header', () => {
         change(headers);
         for (const value of ['ann', 'bob', '', 'ann,bob', 'ann,ann']) {
           expect([lines, value, headers.isExactly(x, value)]).toEqual([lines, value, headers.get(x) === value]);
+          const isOneOfThem = headers.some(x, (each) => each === value) === true;
+          expect([lines, value, headers.hasExactly(x, value)]).toEqual([lines, value, isOneOfThem]);
         }
       }
     }
