@@ -38,7 +38,7 @@ const tagRules: readonly TagRule[] = [
   { label: 'envoy_ext_authz_prefix', pattern: /^http\..+?\.ext_authz\.(?<tag>.+\.)[^.]+$/d },
   {
     label: 'envoy_http_conn_manager_prefix',
-    pattern: /^(?:listener\.)?http\.(?<tag>.+?\.)(?:(?:rds|rbac|ext_authz)\..+|[^.]+)$/d,
+    pattern: /^(?:listener\.)?http\.(?<tag>.+?\.)(?:(?:rds|rbac|ext_authz|fault|cors|tracing)\..+|[^.]+)$/d,
   },
   {
     label: 'envoy_cluster_name',

@@ -124,6 +124,17 @@ describe('statistics of Envoy', () => {
       'envoy_http_ext_authz_failure_mode_allowed',
       { envoy_ext_authz_prefix: 'my.authz', envoy_http_conn_manager_prefix: 'x' },
     ],
+    [
+      'http.outbound_0.0.0.0_80.fault.delays_injected',
+      'envoy_http_fault_delays_injected',
+      { envoy_http_conn_manager_prefix: 'outbound_0.0.0.0_80' },
+    ],
+    [
+      'http.a.b.tracing.random_sampling',
+      'envoy_http_tracing_random_sampling',
+      { envoy_http_conn_manager_prefix: 'a.b' },
+    ],
+    ['http.a.b.cors.origin_valid', 'envoy_http_cors_origin_valid', { envoy_http_conn_manager_prefix: 'a.b' }],
     ['http.x.ext_authz.ok', 'envoy_http_ext_authz_ok', { envoy_http_conn_manager_prefix: 'x' }],
     [
       'http.ingress.rds.local_route.update_success',
