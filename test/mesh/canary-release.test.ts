@@ -2,28 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
 import type { CanaryStatus } from '../../crds/canary.ts';
-import { compiled, eventually, fetchText, Mesh } from '../support/mesh.ts';
+import { readCanaryStatus, reviewsCanary, reviewsDestinationRule, startPart } from '../support/canary-mesh.ts';
+import { eventually, fetchText, Mesh } from '../support/mesh.ts';
 import { findSample, parsePrometheusText } from '../support/prometheus-text.ts';
 import { type Client, countVersions } from '../support/traffic.ts';
-
-const destinationRule = `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: reviews}
-spec:
-  host: reviews
-  subsets:
-  - {name: v1, labels: {version: v1}}
-  - {name: v2, labels: {version: v2}}`;
-
-const canary = (analysis: string): string => `
-apiVersion: networking.heddle.dev/v1alpha1
-kind: Canary
-metadata: {name: reviews}
-spec:
-  host: reviews
-  subsets: {primary: v1, canary: v2}
-  analysis: ${analysis}`;
 
 /** A release takes some twenty seconds, and more where the processes of the mesh have to wait for each other. */
 const decisionTimeoutMs = 120_000;
@@ -34,32 +16,22 @@ describe('a release decides itself', () => {
   let mixer: Child;
   let client: Client;
 
-  /** Pilot and mixer as processes of their own, so that one can die alone. */
-  const startPart = async (part: 'pilot' | 'mixer', options: unknown): Promise<Child> => {
-    const child = mesh.start(part, [compiled('test/support/control-plane-part.js'), part, JSON.stringify(options)]);
-    await child.waitForLine(/is ready/);
-    return child;
-  };
   const startMixer = (): Promise<Child> =>
-    startPart('mixer', { grpcPort: mesh.ports.mixer, metricsPort: mesh.ports.metrics, pilotUrl: mesh.apiUrl });
+    startPart(mesh, 'mixer', { grpcPort: mesh.ports.mixer, metricsPort: mesh.ports.metrics, pilotUrl: mesh.apiUrl });
 
   const startMesh = async (failEvery: number): Promise<void> => {
     const { rest: restPort, xds: xdsPort, mixer: port } = mesh.ports;
     const mixerAddress = { address: '127.0.0.1', port };
-    await startPart('pilot', { dataDir: mesh.dataDir, restPort, xdsPort, mixerAddress });
+    await startPart(mesh, 'pilot', { dataDir: mesh.dataDir, restPort, xdsPort, mixerAddress });
     mixer = await startMixer();
     await mesh.startSidecar({ service: 'reviews', version: 'v1' });
     await mesh.startSidecar({ service: 'reviews', version: 'v2', failEvery });
     client = mesh.connect(await mesh.startSidecar({ service: 'web', hasApplication: false }), 'reviews');
     await eventually(async () => ((await client.call()).status === 200 ? true : undefined));
-    await mesh.apply(destinationRule);
+    await mesh.apply(reviewsDestinationRule);
   };
 
-  const readStatus = async (): Promise<CanaryStatus> => {
-    const path = '/apis/networking.heddle.dev/v1alpha1/namespaces/default/canaries/reviews';
-    const { status = {} } = JSON.parse(await fetchText(`${mesh.apiUrl}${path}`)) as { status?: CanaryStatus };
-    return status;
-  };
+  const readStatus = (): Promise<CanaryStatus> => readCanaryStatus(mesh);
   const untilPhase = (...phases: string[]): Promise<CanaryStatus> =>
     eventually(async () => {
       const status = await readStatus();
@@ -78,7 +50,7 @@ describe('a release decides itself', () => {
     await startMesh(20);
     // Too few calls for a decision before the mixer is killed.
     const stopFew = client.keepCalling(1);
-    await mesh.apply(canary('{interval: 1s, stepWeights: [5, 50], minRequests: 100000}'));
+    await mesh.apply(reviewsCanary('{interval: 1s, stepWeights: [5, 50], minRequests: 100000}'));
     await untilProgressing();
     mixer.kill('SIGKILL');
     await mixer.exited;
@@ -109,7 +81,7 @@ describe('a release decides itself', () => {
     await startMesh(0);
     const stop = client.keepCalling(8);
     // On a busy machine the second process may well be slower for a while: that is not what is shown here.
-    await mesh.apply(canary('{interval: 1s, stepWeights: [20, 50], minRequests: 50, maxLatencyRatio: 20}'));
+    await mesh.apply(reviewsCanary('{interval: 1s, stepWeights: [20, 50], minRequests: 50, maxLatencyRatio: 20}'));
     await untilProgressing();
     mixer.kill('SIGKILL');
     await mixer.exited;
@@ -134,7 +106,7 @@ describe('a release decides itself', () => {
 
   test('S4: no traffic is no decision', async () => {
     await startMesh(0);
-    await mesh.apply(canary('{interval: 1s, stepWeights: [20, 50], minRequests: 50}'));
+    await mesh.apply(reviewsCanary('{interval: 1s, stepWeights: [20, 50], minRequests: 50}'));
     await untilProgressing();
     await new Promise((resolve) => setTimeout(resolve, 5000));
     expect(await readStatus()).toMatchObject({ phase: 'Progressing', step: 0, canaryWeight: 20 });

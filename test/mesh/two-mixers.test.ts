@@ -3,31 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { CanaryStatus } from '../../crds/canary.ts';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
-import { compiled, eventually, fetchText, Mesh } from '../support/mesh.ts';
+import { readCanaryStatus, reviewsCanary, reviewsDestinationRule, startPart } from '../support/canary-mesh.ts';
+import { eventually, fetchText, Mesh } from '../support/mesh.ts';
 import { findMeshPorts } from '../support/mesh-ports.ts';
 import { findSample, parsePrometheusText } from '../support/prometheus-text.ts';
 import { TcpRelay } from '../support/tcp-relay.ts';
 import { type Client, countVersions } from '../support/traffic.ts';
 
-const destinationRule = `
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: reviews}
-spec:
-  host: reviews
-  subsets:
-  - {name: v1, labels: {version: v1}}
-  - {name: v2, labels: {version: v2}}`;
-
 /** Steps that are long enough for one of them to be interrupted. On a busy machine latencies say nothing. */
-const canary = `
-apiVersion: networking.heddle.dev/v1alpha1
-kind: Canary
-metadata: {name: reviews}
-spec:
-  host: reviews
-  subsets: {primary: v1, canary: v2}
-  analysis: {interval: 3s, stepWeights: [20, 50], minRequests: 50, maxLatencyRatio: 20}`;
+const canary = reviewsCanary('{interval: 3s, stepWeights: [20, 50], minRequests: 50, maxLatencyRatio: 20}');
 
 /** Six seconds of a lease that stands still, a look each second, and what a busy machine adds. */
 const takeoverMs = 10_000;
@@ -50,23 +34,13 @@ describe('two mixers and one release', () => {
   let unwatched: AbortController;
   let watching: Promise<void>;
 
-  const startPart = async (part: 'pilot' | 'mixer', options: unknown): Promise<Child> => {
-    const child = mesh.start(part, [compiled('test/support/control-plane-part.js'), part, JSON.stringify(options)]);
-    await child.waitForLine(/is ready/);
-    return child;
-  };
-
   const startMixer = async (grpcPort: number): Promise<Mixer> => {
     const [metricsPort = 0] = await findMeshPorts(1);
-    const child = await startPart('mixer', { grpcPort, metricsPort, pilotUrl: mesh.apiUrl });
+    const child = await startPart(mesh, 'mixer', { grpcPort, metricsPort, pilotUrl: mesh.apiUrl });
     return { child, grpcPort, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
   };
 
-  const readStatus = async (): Promise<CanaryStatus> => {
-    const path = '/apis/networking.heddle.dev/v1alpha1/namespaces/default/canaries/reviews';
-    const { status = {} } = JSON.parse(await fetchText(`${mesh.apiUrl}${path}`)) as { status?: CanaryStatus };
-    return status;
-  };
+  const readStatus = (): Promise<CanaryStatus> => readCanaryStatus(mesh);
 
   const isHeldBy = ({ child }: Mixer, { lease }: CanaryStatus): boolean =>
     lease?.holder?.includes(`-${child.pid}-`) === true;
@@ -93,13 +67,13 @@ describe('two mixers and one release', () => {
     relay = await TcpRelay.listen(firstPort, secondPort);
     const { rest: restPort, xds: xdsPort } = mesh.ports;
     const mixerAddress = { address: '127.0.0.1', port: relay.port };
-    await startPart('pilot', { dataDir: mesh.dataDir, restPort, xdsPort, mixerAddress });
+    await startPart(mesh, 'pilot', { dataDir: mesh.dataDir, restPort, xdsPort, mixerAddress });
     first = await startMixer(firstPort);
     await mesh.startSidecar({ service: 'reviews', version: 'v1' });
     await mesh.startSidecar({ service: 'reviews', version: 'v2' });
     client = mesh.connect(await mesh.startSidecar({ service: 'web', hasApplication: false }), 'reviews');
     await eventually(async () => ((await client.call()).status === 200 ? true : undefined));
-    await mesh.apply(destinationRule);
+    await mesh.apply(reviewsDestinationRule);
     stopCalling = client.keepCalling(8);
     await mesh.apply(canary);
     await untilHeldBy(first, takeoverMs);
