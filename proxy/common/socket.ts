@@ -5,10 +5,8 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import net from 'node:net';
+import { sharedReadBuffer } from './io-buffers.ts';
 import { openClientSocket, type OriginalSource } from './client-socket.ts';
-
-export const readBufferBytes = 131_072;
-export const sharedReadBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
 
 /** What a connection does with its socket's events. Nothing it throws reaches the process: the socket is destroyed. */
 export interface SocketHandler {

@@ -3,6 +3,7 @@
  * 2–4 µs.
  */
 import type { Socket } from 'node:net';
+import { allocateSlab, firstSlab, placeInSlab, slabBytes } from '../common/io-buffers.ts';
 import { latin1 } from '../common/latin1.ts';
 import type { Stat } from '../common/stats.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -11,7 +12,6 @@ import type { DataRun } from '../http/filter.ts';
 const maxJoinedBytes = 8_192;
 /** More text than this does not wait. */
 const maxTextBytes = 2 * maxJoinedBytes;
-const slabBytes = 131_072;
 
 /** Waiting bytes per socket beyond which the other side is paused. */
 export const highWaterMarkBytes = 262_144;
@@ -20,8 +20,9 @@ export const highWaterMarkBytes = 262_144;
  * Where what is written is put together, because the read buffer it stands in is about to be reused. Nearly always the
  * kernel, or TLS, takes the whole write at once and the slab is free again.
  */
+let slab: Buffer = firstSlab;
+
 const noBytes = Buffer.alloc(0);
-let slab = Buffer.allocUnsafeSlow(slabBytes);
 
 export class SocketWriter {
   readonly #socket: Socket;
@@ -79,13 +80,14 @@ export class SocketWriter {
     const isNext = socket.writableLength === 0 && length <= slabBytes;
     // What has to wait has a buffer of its own.
     const target = isNext ? slab : Buffer.allocUnsafeSlow(length);
+    const at = isNext ? placeInSlab(slab, text.length, bytes, start) : 0;
     this.#text = '';
     this.#sentBytes.value += length;
-    if (text !== '') target.write(text, 'latin1');
-    bytes.copy(target, text.length, start, end);
-    socket.write(target.length === length ? target : target.subarray(0, length));
+    if (text !== '') target.write(text, at, 'latin1');
+    bytes.copy(target, at + text.length, start, end);
+    socket.write(target.length === length ? target : target.subarray(at, at + length));
     // Of what it is given next TLS keeps nothing, it is encrypted at once, although it is said to be written only later.
-    if (isNext && socket.writableLength > 0 && !this.#isEncrypted) slab = Buffer.allocUnsafeSlow(slabBytes);
+    if (isNext && socket.writableLength > 0 && !this.#isEncrypted) slab = allocateSlab();
   }
 
   flush(): void {

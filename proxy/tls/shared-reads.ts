@@ -4,7 +4,8 @@
  */
 import net from 'node:net';
 import type tls from 'node:tls';
-import { deliver, sharedReadBuffer, type SocketHandler } from '../common/socket.ts';
+import { sharedReadBuffer } from '../common/io-buffers.ts';
+import { deliver, type SocketHandler } from '../common/socket.ts';
 
 interface SharedReadHandle {
   useUserBuffer(buffer: Buffer): void;

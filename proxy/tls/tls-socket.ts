@@ -3,6 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import type { X509Certificate } from 'node:crypto';
 import { TransportFailure } from '../common/errors.ts';
+import { sharedReadBuffer } from '../common/io-buffers.ts';
 import {
   attach,
   connectClientSocket,
@@ -10,7 +11,6 @@ import {
   deliver,
   guard,
   sendPreamble,
-  sharedReadBuffer,
   type SocketHandler,
 } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';

@@ -1,5 +1,6 @@
 import net from 'node:net';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { readBufferBytes } from '../../../proxy/common/io-buffers.ts';
 import {
   type Acceptor,
   type SocketHandler,
@@ -8,7 +9,6 @@ import {
   endSocket,
   fdOf,
   onSocketFault,
-  readBufferBytes,
 } from '../../../proxy/common/socket.ts';
 import { readSocketOption, socketOptions } from '../../../proxy/common/socket-options.ts';
 import { closeAfterTest } from '../../support/closing.ts';
