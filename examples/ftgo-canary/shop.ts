@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
-import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import { canListen, findFreePorts } from '../../pilot/cli/free-ports.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
 import { Child } from './child.ts';
 
@@ -102,7 +102,7 @@ export class ShopProcesses {
 
   /** The Gateway's port, 80, is moved to a free one. */
   async #startGateway(pilot: string): Promise<{ readonly name: string; readonly url: string; readonly admin: string }> {
-    const [port = 0] = await findFreePorts(1);
+    const port = await findEdgePort();
     const options = ['--name', 'shop', '--port-offset', String(port - 80), '--pilot', pilot];
     const child = this.#run('gateway', [heddle, 'gateway', ...options]);
     const [, admin = ''] = await child.waitForLine(/is ready: .* admin (\S+)/);
@@ -114,6 +114,14 @@ export class ShopProcesses {
     const child = new Child({ name, args });
     this.#children.push(child);
     return child;
+  }
+}
+
+/** Not from where sidecars find ports of their own: it is taken only when the gateway hears of its listeners, seconds later. */
+async function findEdgePort(): Promise<number> {
+  for (;;) {
+    const port = 16_000 + Math.floor(Math.random() * 4_000);
+    if (await canListen(port, '127.0.0.1')) return port;
   }
 }
 
