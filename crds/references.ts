@@ -60,13 +60,7 @@ export function checkReferences(resource: SomeResource, mesh: MeshIndex, previou
   if (resource.kind === 'VirtualService') checkVirtualService(resource, { mesh, findings });
   if (resource.kind === 'RateLimit' || resource.kind === 'CheckRule') checkHost(resource, { mesh, findings });
   if (resource.kind === 'RateLimit') checkRateLimitReferences(resource, mesh.mesh.resources, findings);
-  if (resource.kind === 'CheckRule') {
-    warnOfUnenforced(resource, mesh.mesh.resources, findings);
-    warnOfSources(resource, { mesh, findings });
-  }
-  if (resource.kind === 'CheckRule' && mesh.mesh.meshConfig !== undefined) {
-    findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, mesh.mesh.meshConfig));
-  }
+  if (resource.kind === 'CheckRule') checkCheckRule(resource, { mesh, findings });
   if (resource.kind === 'Canary') checkCanaryReferences(resource, mesh, findings);
   if (resource.kind === 'Telemetry') {
     checkTelemetryReferences(resource, mesh.mesh, findings);
@@ -90,6 +84,14 @@ function checkHost({ spec, metadata: { namespace } }: SomeResource, { mesh, find
   const { host } = spec as Pick<RateLimitSpec, 'host'> | Pick<CheckRuleSpec, 'host'>;
   if (host === undefined || mesh.isKnown(host, namespace)) return;
   findings.warnings.push({ path: 'spec.host', message: `no service ${show(host)} is known yet` });
+}
+
+function checkCheckRule(resource: SomeResource, { mesh, findings }: Context): void {
+  const { meshConfig, resources } = mesh.mesh;
+  warnOfUnenforced(resource, resources, findings);
+  warnOfSources(resource, { mesh, findings });
+  if (meshConfig === undefined) return;
+  findings.errors.push(...authorizationFaults(resource.spec as CheckRuleSpec, meshConfig));
 }
 
 /** A service that nobody declares is nobody's: such a source lets nobody in and keeps nobody out. */

@@ -1,10 +1,9 @@
 /** Mixer as a process of its own: `node dist/mixer/main.js --help`. On one machine `heddle up` runs it beside pilot. */
 import { Command, InvalidArgumentError } from 'commander';
 import { createLogger } from '../proxy/common/log.ts';
-import { defaultLimits, isRedisUrl } from './options.ts';
+import { parseBounds, parseRedis } from './option-parsers.ts';
+import { defaultLimits } from './options.ts';
 import { MixerServer } from './server.ts';
-import { parseUpperBounds } from './telemetry/exposed-buckets.ts';
-import { standardUpperBounds } from '../proxy/api/standard-metrics.ts';
 
 interface Flags {
   readonly host: string;
@@ -88,15 +87,4 @@ function parseNumber(text: string): number {
 function parseUrl(text: string): string {
   if (/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text;
   throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
-}
-
-function parseRedis(text: string): string {
-  if (isRedisUrl(text)) return text;
-  throw new InvalidArgumentError('A URL of Redis is expected, for example redis://127.0.0.1:6379.');
-}
-
-function parseBounds(text: string): readonly number[] {
-  const bounds = parseUpperBounds(text);
-  if (bounds !== undefined) return bounds;
-  throw new InvalidArgumentError(`Rising bounds are expected, some of ${standardUpperBounds.join(',')}.`);
 }

@@ -29,11 +29,6 @@ export interface MixerOptions {
   readonly logger?: Logger;
 }
 
-/** Whether mixer can keep tokens there. */
-export function isRedisUrl(text: string): boolean {
-  return /^rediss?:$/.test(URL.canParse(text) ? new URL(text).protocol : '');
-}
-
 /** A mesh of a thousand sidecars with a thousand series each stays below a gigabyte. */
 export const defaultLimits: MixerLimits = {
   maxInstances: 10_000,

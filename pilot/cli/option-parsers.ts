@@ -1,9 +1,6 @@
 /** Parsers of option values. A wrong value is a usage error that says what was expected and what came. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
-import { isRedisUrl } from '../../mixer/options.ts';
-import { parseUpperBounds } from '../../mixer/telemetry/exposed-buckets.ts';
-import { standardUpperBounds } from '../../proxy/api/standard-metrics.ts';
 import type { NodeLocality } from '../../proxy/api/node.ts';
 
 export interface HostPort {
@@ -109,17 +106,4 @@ export function parseServer(text: string): string {
     throw new InvalidArgumentError('A URL is expected, for example http://127.0.0.1:15080.');
   }
   return url.href.replace(/\/+$/, '');
-}
-
-/** Where the tokens of shared limits are kept. */
-export function parseRedis(text: string): string {
-  if (isRedisUrl(text)) return text;
-  throw new InvalidArgumentError('A URL of Redis is expected, for example redis://127.0.0.1:6379.');
-}
-
-/** Some of the bounds that histograms are counted by. */
-export function parseBounds(text: string): readonly number[] {
-  const bounds = parseUpperBounds(text);
-  if (bounds !== undefined) return bounds;
-  throw new InvalidArgumentError(`Rising bounds are expected, some of ${standardUpperBounds.join(',')}.`);
 }

@@ -10,6 +10,7 @@ import type { PilotOptions } from '../options.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { readTextFile } from './text-file.ts';
 import { reachableHost, resolveHost } from './host-address.ts';
+import { parseBounds, parseRedis } from '../../mixer/option-parsers.ts';
 import * as parse from './option-parsers.ts';
 import { startServer } from './serving.ts';
 import { listenForStop } from './signals.ts';
@@ -63,12 +64,12 @@ export function registerUp(program: Command, context: CommandContext): void {
     .option(
       '--redis <url>',
       'keeps the tokens of global rate limits together with those of other mixers, such as redis://127.0.0.1:6379',
-      parse.parseRedis,
+      parseRedis,
     )
     .option(
       '--histogram-buckets <bounds>',
       'upper bounds of the buckets that /metrics shows, such as 5,25,100,500,1000; default all that are counted',
-      parse.parseBounds,
+      parseBounds,
     )
     .addOption(secondsOption('--keepalive-interval <seconds>', 'between pings to a sidecar', 3))
     .addOption(secondsOption('--keepalive-timeout <seconds>', 'until a sidecar that is silent is given up', 2))

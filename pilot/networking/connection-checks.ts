@@ -26,20 +26,23 @@ export function buildConnectionChecks(rules: readonly ResolvedRule[], port: numb
     const enforced = mine.filter(({ isShadow }) => !isShadow);
     const tried = action === 'ALLOW' ? mine : mine.filter(({ isShadow }) => isShadow);
     const isTried = enforced.length < mine.length;
-    const build = (of: readonly ResolvedRule[]): RbacRules => buildRules(of, action, port);
     // Whoever no ALLOW rule is about is not let in; a DENY rule that is about nobody need not be asked.
-    const isAsked = ({ policies = {} }: RbacRules): boolean => action === 'ALLOW' || Object.keys(policies).length > 0;
+    const build = (of: readonly ResolvedRule[]): RbacRules | undefined => {
+      const policies = buildPoliciesOf(of, port);
+      return action === 'ALLOW' || Object.keys(policies).length > 0 ? { action, policies } : undefined;
+    };
+    const inForce = enforced.length === 0 ? undefined : build(enforced);
+    const shadow_rules = isTried ? build(tried) : undefined;
     const config: NetworkRbac = {
-      ...(enforced.length > 0 && isAsked(build(enforced)) ? { rules: build(enforced) } : {}),
-      ...(isTried && isAsked(build(tried)) ? { shadow_rules: build(tried) } : {}),
+      ...(inForce === undefined ? {} : { rules: inForce }),
+      ...(shadow_rules === undefined ? {} : { shadow_rules }),
       stat_prefix: `tcp.${words}_rules`,
     };
-    if (config.rules === undefined && config.shadow_rules === undefined) return [];
+    if (inForce === undefined && shadow_rules === undefined) return [];
     return [{ name: `envoy.filters.network.rbac.${words}`, typed_config: { '@type': rbacType, ...config } }];
   });
 }
 
-function buildRules(rules: readonly ResolvedRule[], action: 'ALLOW' | 'DENY', port: number | undefined): RbacRules {
-  const policies = rules.flatMap((rule) => buildPolicies(rule, port, ({ match }) => !isOfRequests(match)));
-  return { action, policies: Object.fromEntries(policies) };
+function buildPoliciesOf(rules: readonly ResolvedRule[], port: number | undefined): NonNullable<RbacRules['policies']> {
+  return Object.fromEntries(rules.flatMap((rule) => buildPolicies(rule, port, ({ match }) => !isOfRequests(match))));
 }

@@ -1,7 +1,7 @@
 /**
  * The two buffers that bytes pass through: all sockets read into one, and what is written is put together in the other. They
  * are one allocation, so that the distance between them is known: a copy to a little behind its source, counted within pages,
- * takes five times as long, because the processor mistakes each load for one of what was stored just before (4K aliasing).
+ * takes several times as long, because the processor mistakes each load for one of what was stored just before (4K aliasing).
  */
 
 export const readBufferBytes = 131_072;

@@ -1,4 +1,5 @@
 /** What an authorization service is told about a request (Envoy's `envoy.service.auth.v3.AttributeContext`). */
+import { withoutMapping } from '../common/mapped-address.ts';
 import type {
   AttributeContext,
   AttributeContext_HttpRequest,
@@ -77,7 +78,7 @@ function metadataOf({ metadata }: HttpStream, namespaces: readonly string[]): Me
 
 function peerOf(endpoint = ''): AttributeContext_Peer {
   const colon = endpoint.lastIndexOf(':');
-  const address = endpoint.slice(0, Math.max(colon, 0)).replace(/^::ffff:(?=\d+\.)/, '');
+  const address = withoutMapping(endpoint.slice(0, Math.max(colon, 0)));
   return { address: { socket_address: { address, port_value: Number(endpoint.slice(colon + 1)) || 0 } } };
 }
 

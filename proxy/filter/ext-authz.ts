@@ -21,6 +21,7 @@ import { currentRoute } from '../router/current-route.ts';
 import { AuthorizationClient, type CheckResult } from './authorization-client.ts';
 import { type AttributeReader, type CheckedBody, createAttributeReader } from './check-attributes.ts';
 import type { FilterContext } from './filter-context.ts';
+import { ended } from './rbac-engine.ts';
 import { refuse } from './refusal.ts';
 
 interface AuthorizationScope {
@@ -90,11 +91,8 @@ class ExtAuthzFilter implements HttpFilter {
     this.#isGathering = false;
     if (held.length > maxBytes && !allowsPartial) {
       const reason = `the body has more than the ${maxBytes} bytes that the authorization service is told`;
-      this.#refuse(
-        413,
-        'Payload Too Large',
-        new MeshError('unauthorized', reason, { details: 'request_payload_too_large' }),
-      );
+      const error = new MeshError('unauthorized', reason, { details: 'request_payload_too_large' });
+      refuse(this.#stream, { status: 413, body: 'Payload Too Large', error });
     } else this.#ask({ bytes: held.subarray(0, maxBytes), isPartial: !endStream || held.length > maxBytes });
     return false;
   }
@@ -118,7 +116,8 @@ class ExtAuthzFilter implements HttpFilter {
     if (value.isAllowed) return this.#pass(value);
     this.#scope.stats.denied.value += 1;
     const reason = `the authorization service ${this.#scope.config.clusterName} denies it`;
-    return this.#refuse(value.status, value.body, new MeshError('unauthorized', reason));
+    const { status, body } = value;
+    return refuse(this.#stream, { status, body, error: new MeshError('unauthorized', reason) });
   }
 
   #pass({ requestHeaders, removedHeaders }: CheckAnswer & { readonly isAllowed: true }): void {
@@ -138,15 +137,8 @@ class ExtAuthzFilter implements HttpFilter {
       return this.#stream.continueDecoding();
     }
     const reason = `the authorization service ${config.clusterName} cannot be asked: ${printable(fault)}`;
-    return this.#refuse(
-      config.statusOnError,
-      '',
-      new MeshError('unauthorized', reason, { details: 'ext_authz_error' }),
-    );
-  }
-
-  #refuse(status: number, body: string, error: MeshError): void {
-    refuse(this.#stream, { status, body, error });
+    const error = new MeshError('unauthorized', reason, { details: 'ext_authz_error' });
+    return refuse(this.#stream, { status: config.statusOnError, body: '', error });
   }
 
   /** The refusal passes here too. */
@@ -183,8 +175,7 @@ class AuthorizationStats {
   readonly failureModeAllowed: Stat;
 
   constructor({ stats, statPrefix }: FilterContext, ownPrefix: string) {
-    const own = ownPrefix === '' || ownPrefix.endsWith('.') ? ownPrefix : `${ownPrefix}.`;
-    const prefix = `http.${statPrefix}.ext_authz.${own}`;
+    const prefix = `http.${statPrefix}.ext_authz.${ended(ownPrefix)}`;
     this.ok = stats.counter(`${prefix}ok`);
     this.denied = stats.counter(`${prefix}denied`);
     this.error = stats.counter(`${prefix}error`);

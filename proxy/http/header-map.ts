@@ -133,7 +133,7 @@ export class HeaderMap {
       if (length === expected.length && this.text.startsWith(expected, start)) return true;
     }
     for (let i = 0; i < this.addedCount; i++) {
-      if (this.addedNames[i]?.text === name.text && this.addedValues[i] === expected) return true;
+      if (this.addedValues[i] === expected && isSameName(this.addedNames[i], name)) return true;
     }
     return false;
   }

@@ -2,6 +2,7 @@
  * Who sent a request, and what it may say about itself (Envoy docs `http_conn_man/headers`): at the edge of the mesh
  * nothing is believed that a trusted proxy has not said. Made where the configuration asks for it only.
  */
+import { withoutMapping } from '../common/mapped-address.ts';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { RequestOriginConfig } from '../api/listener.ts';
 import { isLoopbackAddress, publicAddress } from '../common/local-address.ts';
@@ -86,12 +87,9 @@ function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIPv6(address) ? 'ipv6' : 'ipv4';
 }
 
-const mappedPrefix = '::ffff:';
-
 function peerAddressOf({ codec }: HttpStream): string {
   const { remoteAddress = '' } = codec ?? {};
-  const address = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
-  return address.startsWith(mappedPrefix) ? address.slice(mappedPrefix.length) : address;
+  return withoutMapping(remoteAddress.slice(0, remoteAddress.lastIndexOf(':')));
 }
 
 /** The address that `skipped` proxies have added theirs behind. */

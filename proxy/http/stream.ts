@@ -110,9 +110,9 @@ export class HttpStream implements StreamInfo {
   upstream: UpstreamRequest | undefined = undefined;
   /** Attempts so far, the one that found no host included. */
   attemptCount = 0;
-  /** Why the proxy answered itself, in the words of %RESPONSE_CODE_DETAILS%; undefined when it did not. */
   readonly isConnection = false;
   readonly terminationDetails = undefined;
+  /** Why the proxy answered itself, in the words of %RESPONSE_CODE_DETAILS%; undefined when it did not. */
   localReplyDetails: string | undefined = undefined;
   /** Index of the filter that stopped the request's head, -1 when none did. */
   #stoppedAt = -1;

@@ -17,31 +17,37 @@ interface Dependencies {
   readonly stats: StatsStore;
 }
 
+interface CompiledChecks {
+  readonly rules: RbacEngine<ConnectionFacts> | undefined;
+  readonly shadowRules: RbacEngine<ConnectionFacts> | undefined;
+}
+
 export class ConnectionChecks {
-  readonly #engines: readonly (RbacEngine<ConnectionFacts> | undefined)[];
-  readonly #shadowEngines: readonly (RbacEngine<ConnectionFacts> | undefined)[];
+  readonly #filters: readonly CompiledChecks[];
 
   constructor(configs: readonly NetworkRbacConfig[], { clock, stats }: Dependencies) {
     const view: SubjectView<ConnectionFacts> = { someOf, startTimeMs: () => clock.nowMs() };
-    const compile = (
-      rules: RbacRules | undefined,
-      prefix: string,
-      shadow: '' | 'shadow_',
-    ): RbacEngine<ConnectionFacts> | undefined => {
-      const counting = { stats, statPrefix: prefix, shadow, metadataPrefix: shadow, tracksPolicies: false };
-      return rules && new RbacEngine(rules, view, counting);
-    };
-    this.#engines = configs.map(({ rules, statPrefix }) => compile(rules, `${ended(statPrefix)}rbac.`, ''));
-    this.#shadowEngines = configs.map(({ shadowRules, statPrefix, shadowRulesStatPrefix }) =>
-      compile(shadowRules, `${ended(statPrefix)}rbac.${shadowRulesStatPrefix}`, 'shadow_'),
-    );
+    this.#filters = configs.map((config) => {
+      const prefix = `${ended(config.statPrefix)}rbac.`;
+      const compile = (
+        rules: RbacRules | undefined,
+        statPrefix: string,
+        shadow: '' | 'shadow_',
+      ): RbacEngine<ConnectionFacts> | undefined =>
+        rules &&
+        new RbacEngine(rules, view, { stats, statPrefix, shadow, metadataPrefix: shadow, tracksPolicies: false });
+      return {
+        rules: compile(config.rules, prefix, ''),
+        shadowRules: compile(config.shadowRules, `${prefix}${config.shadowRulesStatPrefix}`, 'shadow_'),
+      };
+    });
   }
 
   /** Why the connection is not served, in Envoy's words; undefined: it is. */
   denialOf(facts: ConnectionFacts): string | undefined {
-    for (const [index, engine] of this.#engines.entries()) {
-      this.#shadowEngines[index]?.judge(facts);
-      const denial = engine?.judge(facts).denial;
+    for (const { rules, shadowRules } of this.#filters) {
+      shadowRules?.judge(facts);
+      const denial = rules?.judge(facts).denial;
       if (denial !== undefined) return denial.details;
     }
     return undefined;

@@ -1,4 +1,5 @@
 /** What is known of a connection before its first byte. */
+import { withoutMapping } from '../common/mapped-address.ts';
 import { isIPv4, type Socket } from 'node:net';
 import type { Listener } from '../api/listener.ts';
 import { originalSource } from '../common/client-socket.ts';
@@ -42,9 +43,4 @@ function onlyAddressOf({ address, port, additionalAddresses }: Listener): Destin
 export function inNameOfClient(facts: ConnectionFacts, { originalSource: source }: Listener): ConnectionFacts {
   if (source === undefined || facts.originalSource !== undefined) return facts;
   return { ...facts, originalSource: originalSource(facts.sourceAddress, source.mark) };
-}
-
-/** An IPv4 address as such where a socket of both families shows it mapped (RFC 4291 §2.5.5.2). */
-function withoutMapping(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }

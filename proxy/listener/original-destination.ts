@@ -2,6 +2,7 @@
  * Where a captured connection wanted to go. REDIRECT writes the proxy's address into the packets and keeps the one the
  * caller meant in connection tracking; TPROXY leaves them as they were, so the socket's own address is the answer.
  */
+import { isMapped, withoutMapping } from '../common/mapped-address.ts';
 import type net from 'node:net';
 import { readSocketOption, setSocketOption, socketOptions } from '../common/socket-options.ts';
 
@@ -25,8 +26,6 @@ const ipv6Transparent = { level: SOL_IPV6, name: IPV6_TRANSPARENT };
 const ipv4SocketAddress = Buffer.alloc(16);
 const ipv6SocketAddress = Buffer.alloc(28);
 
-const mappedPrefix = '::ffff:';
-
 /**
  * Of a connection that REDIRECT brought here. Undefined when it was addressed to this socket, or when the kernel keeps
  * no such record (`findSocketOptionsFault` tells beforehand whether it can be asked). `ownPort`: of a listener that only gets
@@ -36,7 +35,7 @@ export function originalDestinationOf(socket: net.Socket, ownPort?: number): Des
   const fd = (socket as SocketWithHandle)._handle?.fd;
   if (fd === undefined || fd < 0) return undefined;
   const { remoteAddress = '' } = socket;
-  const isIPv6 = remoteAddress.includes(':') && !remoteAddress.startsWith(mappedPrefix);
+  const isIPv6 = remoteAddress.includes(':') && !isMapped(remoteAddress);
   const destination = isIPv6 ? readIPv6Destination(fd) : readIPv4Destination(fd);
   // Tracked but not redirected: the kernel names the address that the connection has anyway.
   if (destination === undefined) return undefined;
@@ -47,7 +46,7 @@ export function originalDestinationOf(socket: net.Socket, ownPort?: number): Des
 /** Of a connection that TPROXY brought here: the address its socket has. Undefined once the socket is closed. */
 export function localDestinationOf({ localAddress, localPort }: net.Socket): Destination | undefined {
   if (localAddress === undefined || localPort === undefined) return undefined;
-  return { address: unmapped(localAddress), port: localPort };
+  return { address: withoutMapping(localAddress), port: localPort };
 }
 
 /**
@@ -74,11 +73,7 @@ function readIPv6Destination(fd: number): Destination | undefined {
 
 /** The port first: it differs unless a caller meant the very port the proxy listens on. */
 function isOwnAddress(socket: net.Socket, { address, port }: Destination): boolean {
-  return socket.localPort === port && unmapped(socket.localAddress ?? '') === address;
-}
-
-function unmapped(address: string): string {
-  return address.startsWith(mappedPrefix) ? address.slice(mappedPrefix.length) : address;
+  return socket.localPort === port && withoutMapping(socket.localAddress ?? '') === address;
 }
 
 const groupsOffset = 8;

@@ -2,7 +2,7 @@
  * What a stream of cumulative reports has to say: at first everything, then only what changed since it was last said; and
  * where the receiver takes references, by the numbers under which it was said.
  */
-import type { Metric, MetricFamily, SeriesUpdate, StreamMetricsMessage } from '../api/metrics-service.ts';
+import type { Metric, MetricFamily, SeriesUpdate } from '../api/metrics-service.ts';
 import {
   requestsTotal,
   type StandardMetric,
@@ -17,10 +17,9 @@ import { HttpSeries } from './http-series.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
 import type { IstioSeries } from './series-generations.ts';
 import { SeriesReferences } from './series-references.ts';
+import { PartBuilder, type ReportPart } from './report-part.ts';
 import { type GroupedSeries, histogramOf, type MetricGroup, type MetricGroups } from './metric-groups.ts';
 import { tcpMetricValue, TcpSeries } from './tcp-series.ts';
-
-export type ReportPart = Omit<StreamMetricsMessage, 'node'>;
 
 export interface ReportSources {
   readonly metrics: IstioMetrics;
@@ -75,27 +74,23 @@ export class MetricsReport {
     const { metrics } = this.#sources;
     const { groups } = metrics;
     if (groups === undefined) {
-      for (const changed of this.#changedSeries(metrics.series())) yield this.#httpPart(changed, takesReferences);
-      for (const changed of this.#changedSeries(metrics.allTcpSeries())) yield this.#tcpPart(changed, takesReferences);
+      for (const changed of batches(this.#changedSeries(metrics.series())))
+        yield this.#httpPart(changed, takesReferences);
+      for (const changed of batches(this.#changedSeries(metrics.allTcpSeries())))
+        yield this.#tcpPart(changed, takesReferences);
     } else {
       for (const each of groups.http) yield* this.#groupChanges(each, takesReferences);
       for (const each of groups.tcp) yield* this.#groupChanges(each, takesReferences);
     }
-    yield* this.#statChanges(takesReferences);
+    for (const changed of batches(this.#changedStats())) yield this.#statPart(changed, takesReferences);
   }
 
-  /** A message's worth at a time. */
-  *#changedSeries<S extends IstioSeries>(all: Iterable<S>): Generator<readonly S[], void, undefined> {
-    let changed: S[] = [];
+  *#changedSeries<S extends IstioSeries>(all: Iterable<S>): Generator<S, void, undefined> {
     for (const series of all) {
       if (this.#isSaid(series)) continue;
       this.#saidEvents.set(series, series.eventCount);
-      changed.push(series);
-      if (changed.length < maxSeriesPerMessage) continue;
-      yield changed;
-      changed = [];
+      yield series;
     }
-    if (changed.length > 0) yield changed;
   }
 
   #httpPart(changed: readonly HttpSeries[], takesReferences: boolean): ReportPart {
@@ -147,7 +142,7 @@ export class MetricsReport {
     takesReferences: boolean,
   ): Generator<ReportPart, void, undefined> {
     const { family } = groups.metric;
-    for (const changed of this.#changedSeries(groups.all())) {
+    for (const changed of batches(this.#changedSeries(groups.all()))) {
       const part = new PartBuilder(this.#references, takesReferences);
       const exported = changed.filter(({ labels }) => this.#sources.metrics.exports(family.name, labels));
       const whole = part.add(exported, 0, { update: updateOf, whole: (group) => this.#groupMetric(family, group) });
@@ -163,17 +158,6 @@ export class MetricsReport {
 
   #metric({ labels, createdMs }: IstioSeries, value: number): Metric {
     return { labels, createdMs: createdMs ?? this.#sources.startTimeMs, value, histogram: undefined };
-  }
-
-  *#statChanges(takesReferences: boolean): Generator<ReportPart, void, undefined> {
-    let changed: KnownStat[] = [];
-    for (const known of this.#changedStats()) {
-      changed.push(known);
-      if (changed.length < maxSeriesPerMessage) continue;
-      yield this.#statPart(changed, takesReferences);
-      changed = [];
-    }
-    if (changed.length > 0) yield this.#statPart(changed, takesReferences);
   }
 
   #statPart(changed: readonly KnownStat[], takesReferences: boolean): ReportPart {
@@ -214,44 +198,18 @@ export class MetricsReport {
 
 const noCounts: readonly number[] = [];
 
+/** A message's worth at a time. */
+function* batches<T>(all: Iterable<T>): Generator<readonly T[], void, undefined> {
+  let batch: T[] = [];
+  for (const each of all) {
+    if (batch.push(each) < maxSeriesPerMessage) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** The last of a group's values is that of a counter, or the sum of what a histogram's counts stand before. */
 function updateOf({ values }: { readonly values: readonly number[] }): Omit<SeriesUpdate, 'reference'> {
   return { value: values.at(-1) ?? 0, counts: values.slice(0, -1) };
-}
-
-/** How a series is said. */
-interface Sayings<S> {
-  readonly update: (series: S) => Omit<SeriesUpdate, 'reference'>;
-  readonly whole: (series: S) => Metric;
-}
-
-class PartBuilder {
-  readonly #references: SeriesReferences;
-  readonly #takesReferences: boolean;
-  readonly #updates: SeriesUpdate[] = [];
-
-  constructor(references: SeriesReferences, takesReferences: boolean) {
-    this.#references = references;
-    this.#takesReferences = takesReferences;
-  }
-
-  /** Those to be said in full; of the others what they say now is taken. `metric` is an index among those of a series. */
-  add<S extends object>(all: readonly S[], metric: number, { update, whole }: Sayings<S>): readonly Metric[] {
-    if (!this.#takesReferences) return all.map(whole);
-    const said: Metric[] = [];
-    for (const series of all) {
-      const known = this.#references.find(series, metric);
-      if (known !== undefined) {
-        this.#updates.push({ reference: known, ...update(series) });
-        continue;
-      }
-      const reference = this.#references.give(series, metric);
-      said.push(reference === undefined ? whole(series) : { ...whole(series), reference });
-    }
-    return said;
-  }
-
-  build(families: readonly MetricFamily[]): ReportPart {
-    return { families: families.filter(({ metrics }) => metrics.length > 0), updates: this.#updates };
-  }
 }

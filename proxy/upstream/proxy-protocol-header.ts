@@ -1,4 +1,5 @@
 /** Headers of the PROXY protocol (haproxy.org/download/2.9/doc/proxy-protocol.txt), as Envoy writes them. */
+import { withoutMapping } from '../common/mapped-address.ts';
 import { isIPv4, isIPv6 } from 'node:net';
 import type { ProxyProtocolVersion } from '../api/cluster.ts';
 import { addressBytes } from '../common/address-bytes.ts';
@@ -45,14 +46,10 @@ function endsOf({ remoteAddress, localAddress }: AddressPair): Ends | undefined 
   return { source, destination, isIPv4: isIPv4(source.address) };
 }
 
-const mappedPrefix = '::ffff:';
-
 /** IPv4 addresses that are mapped into IPv6 are IPv4. */
 function endOf(text: string): End {
   const colon = text.lastIndexOf(':');
-  const address = text.slice(0, colon);
-  const isMapped = address.startsWith(mappedPrefix) && isIPv4(address.slice(mappedPrefix.length));
-  return { address: isMapped ? address.slice(mappedPrefix.length) : address, port: Number(text.slice(colon + 1)) };
+  return { address: withoutMapping(text.slice(0, colon)), port: Number(text.slice(colon + 1)) };
 }
 
 function encodeText(ends: Ends | undefined): string {

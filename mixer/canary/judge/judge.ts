@@ -95,9 +95,9 @@ export function createJudge(config: JudgeConfig, baseline: readonly number[] | u
 
 /**
  * Takes in what came since the last look. Impossible counts (NaN, negative, more errors than requests) are left out as a
- * whole, and counted. Where only one version had requests there is nothing to compare: looks are gathered before. While the split is wrong, what comes
- * may be evidence against the canary, but none for it: the versions then serve different users, and a fault is one for
- * whoever meets it.
+ * whole, and counted. Looks are gathered where traffic is thin; where even then only one version had requests there is
+ * nothing to compare. While the split is wrong, what comes may be evidence against the canary, but none for it: the versions
+ * then serve different users, and a fault is one for whoever meets it.
  */
 export function look(state: JudgeState, came: Look): JudgeState {
   if (!isSound(came)) return { ...state, refusedLooks: state.refusedLooks + 1 };

@@ -6,7 +6,10 @@
  *     (1 - s)^c · (1 + s rho n1/n0)^b
  *
  * Its mean is (1 - s p1)^n1 · (1 + s rho p0 n1/n0)^n0 <= e^(-s n1 p1 + s rho n1 p0) <= 1 for p1 >= rho p0: for any shares, which
- * may change from look to look. As for errors a look counts for some slow requests at most, thinned in proportion.
+ * may change from look to look. A look counts for some slow requests at most: with more of them the factor is raised to a
+ * power below 1, which a mean of at most 1 survives (Jensen). The power depends on how many slow requests there are; where
+ * they come as a Poisson process the mean is at most 1 given their number too, and where the requests are few enough to tell
+ * the difference the tests sum it up exactly.
  *
  * A certificate is a matter of how many slow requests there were: at the ratio 1.25 and equal weights about 1,200 requests
  * to the canary at the median, 6,000 at p90 and 60,000 at p99. So a promotion does not wait for it, which would be in vain

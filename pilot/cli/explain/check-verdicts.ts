@@ -2,16 +2,16 @@
  * What the check rules at the destination say about a request. Addresses are not known here: of who asks, labels and
  * namespace are, which is what the rules' addresses stand for.
  */
-import type { CheckMatch, CheckRuleSpec } from '../../../crds/check-rule.ts';
+import { type CheckMatch, type CheckRuleSpec, isListOfAddresses } from '../../../crds/check-rule.ts';
 import type { envoy_extensions_filters_http_rbac_v3_RBAC as Rbac } from '../../../proxy/api/envoy.gen.ts';
 import { decodeFields } from '../../../proxy/api/fields.ts';
-import type { RbacCondition, RbacPolicy } from '../../../proxy/api/rbac.ts';
+import type { RbacPolicy } from '../../../proxy/api/rbac.ts';
 import { readRbac } from '../../../proxy/api/rbac-decoder.ts';
 import { requireValue } from '../../../proxy/common/decoded.ts';
+import { someOf } from '../../../proxy/filter/rbac-conditions.ts';
 import { compileTimeCondition } from '../../../proxy/filter/time-conditions.ts';
 import type { RequestHead } from '../../../proxy/http/message-head.ts';
 import { withoutQuery } from '../../../proxy/router/request-path.ts';
-import { compileHeaderMatch, compileStringMatcher } from '../../../proxy/router/route-match.ts';
 import type { ResolvedMatch, ResolvedRule } from '../../model/check-rules.ts';
 import type { PushContext } from '../../model/push-context.ts';
 import { isSelected } from '../../model/workload.ts';
@@ -79,8 +79,7 @@ function judge(resolved: ResolvedMatch, rule: ResolvedRule, asked: Asked): Judge
   }
   const doubts: string[] = [];
   for (const [index, list] of (lists ?? []).entries()) {
-    const isOfAddresses = list.attribute === 'source.ip' || list.attribute === 'remote.ip';
-    if (isOfAddresses) doubts.push(`${list.attribute} is${list.not === true ? ' not' : ''} in its list`);
+    if (isListOfAddresses(list)) doubts.push(`${list.attribute} is${list.not === true ? ' not' : ''} in its list`);
     else if (!holds({ lists: [list] }, [listValues[index] ?? []], rule, asked)) misses.push(`lists[${index}]`);
   }
   judgeSource(source ?? {}, asked.client, { misses, doubts });
@@ -118,25 +117,5 @@ function holds(
 }
 
 function isMatching({ permissions, condition }: RbacPolicy, { head, nowMs }: Asked): boolean {
-  return (
-    permissions.some((each) => isTrue(each, head)) &&
-    (condition === undefined || compileTimeCondition(condition)(nowMs))
-  );
-}
-
-function isTrue(condition: RbacCondition, head: RequestHead): boolean {
-  switch (condition.kind) {
-    case 'and':
-      return condition.conditions.every((each) => isTrue(each, head));
-    case 'or':
-      return condition.conditions.some((each) => isTrue(each, head));
-    case 'not':
-      return !isTrue(condition.condition, head);
-    case 'header':
-      return compileHeaderMatch(condition.match)(head);
-    case 'url_path':
-      return compileStringMatcher(condition.matcher)(withoutQuery(head.path));
-    default:
-      return true;
-  }
+  return someOf(permissions)({ request: head }) && (condition === undefined || compileTimeCondition(condition)(nowMs));
 }

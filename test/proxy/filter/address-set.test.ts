@@ -35,6 +35,19 @@ describe('a set of addresses', () => {
       ['127.0.0.0/8'],
       { '[::ffff:127.0.0.1]:80': true, '::ffff:127.0.0.1:80': true, '::ffff:128.0.0.1:80': false },
     ],
+    [
+      'has nothing that is no address',
+      ['0.0.0.0/0', '::/0'],
+      {
+        '': false,
+        ':80': false,
+        '10.0.0:80': false,
+        '10.0.0.256:80': false,
+        '1.2.3.4.5:80': false,
+        '1.2.3.x:80': false,
+        'a:80': false,
+      },
+    ],
     ['without addresses has none', [], { '10.0.0.1:80': false, '[::1]:80': false }],
   ])('%s', (_, blocks, answers) => {
     const set = setOf(...blocks);

@@ -25,6 +25,9 @@ describe('the certificate of latency', () => {
     { n1: 5, n0: 5, p0: 0.5 },
     { n1: 4, n0: 30, p0: 0.1 },
     { n1: 30, n0: 8, p0: 0.05 },
+    // With so many slow ones that the look is thinned.
+    { n1: 60, n0: 60, p0: 0.6 },
+    { n1: 20, n0: 150, p0: 0.5 },
   ])('is no more than 1 on average where the canary is slower than allowed: $n1 and $n0, $p0', ({ n1, n0, p0 }) => {
     const eValue = (c: number, b: number): number =>
       Math.exp(logEOfCertificate(add(startLatencyCertificate(), [n0, b], [n1, c])));
