@@ -5,14 +5,24 @@ import type { AccessLogSink } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
+import type { LineFormat, LineValues } from './formatter/log-line.ts';
+import type { StreamInfo } from './http/stream-info.ts';
 
-/** Lines are gathered this long or up to this size before they are written. */
+/** Lines are gathered this long, or up to so many, before they are put into words and written together. */
 const flushIntervalMs = 100;
-const flushChars = 65_536;
+const maxGatheredLines = 256;
+/** Of the heads that gathered lines keep alive. */
+const maxGatheredChars = 1_048_576;
 /** Lines that wait for a slow disk or pipe beyond this are dropped and counted: a log must not become a leak. */
 const maxPendingBytes = 4_194_304;
 /** A disk or pipe that hangs must not keep the process from ending. */
 const closeTimeoutMs = 1_000;
+
+/** Room for the lines of a flush, unless they are unusually long. Used again: fresh memory costs four times the writing. */
+const slabBytes = 262_144;
+const maxSpareSlabs = 2;
+/** UTF-8 of one character of a JavaScript string. */
+const maxBytesPerChar = 3;
 
 export interface AccessLogDependencies {
   readonly clock: Clock;
@@ -30,9 +40,11 @@ export class AccessLogWriter {
   #retired: Promise<unknown> = Promise.resolve();
   readonly #dropped: Stat;
   #isBroken = false;
-  /** Joined when they are written: appending each to one text costs twice as much. */
-  readonly #pending: string[] = [];
-  #pendingChars = 0;
+  /** Of each gathered line its format and, at the same index, its values. */
+  readonly #formats: LineFormat[] = [];
+  readonly #values: LineValues[] = [];
+  #gatheredChars = 0;
+  readonly #spareSlabs: Buffer[] = [];
   #cancelFlush: (() => void) | undefined = undefined;
 
   constructor(sink: AccessLogSink, { clock, logger, stats }: AccessLogDependencies) {
@@ -65,28 +77,46 @@ export class AccessLogWriter {
     this.#logger.error('the access log cannot be written', { reason: cause.message });
   };
 
-  /** `line` ends itself. */
-  write(line: string): void {
-    this.#pending.push(line);
-    this.#pendingChars += line.length;
-    if (this.#pendingChars >= flushChars) this.flush();
+  /** The stream's line, which ends itself. */
+  add(format: LineFormat, stream: StreamInfo): void {
+    this.#formats.push(format);
+    this.#values.push(format.read(stream));
+    this.#gatheredChars += stream.request.headers.text.length + stream.response.headers.text.length;
+    if (this.#formats.length >= maxGatheredLines || this.#gatheredChars >= maxGatheredChars) this.flush();
     else this.#cancelFlush ??= this.#clock.setTimer(() => this.flush(), flushIntervalMs);
   }
 
   flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    const { length } = this.#pending;
+    const { length } = this.#formats;
     if (length === 0) return;
-    const text = this.#pending.join('');
-    this.#pending.length = 0;
-    this.#pendingChars = 0;
     const isSlow = this.#sink.writableLength > maxPendingBytes;
     if (isSlow && this.#dropped.value === 0) {
       this.#logger.warn('the access log is slower than the traffic: lines are dropped');
     }
     if (isSlow || this.#isBroken) this.#dropped.value += length;
-    else this.#sink.write(text);
+    else this.#write(this.#textOfGathered());
+    this.#formats.length = 0;
+    this.#values.length = 0;
+    this.#gatheredChars = 0;
+  }
+
+  /** Joined: appending each line to one text costs twice as much. */
+  #textOfGathered(): string {
+    return this.#formats.map((format, i) => format.write(this.#values[i] ?? [])).join('');
+  }
+
+  #write(text: string): void {
+    if (text.length * maxBytesPerChar > slabBytes) {
+      this.#sink.write(text);
+      return;
+    }
+    const slab = this.#spareSlabs.pop() ?? Buffer.allocUnsafeSlow(slabBytes);
+    const length = slab.write(text, 'utf8');
+    this.#sink.write(slab.subarray(0, length), () => {
+      if (this.#spareSlabs.length < maxSpareSlabs) this.#spareSlabs.push(slab);
+    });
   }
 
   /** Writes what is left; resolves when it is with the operating system, or cannot be soon. */

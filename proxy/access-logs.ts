@@ -54,8 +54,8 @@ export class AccessLogs {
 
   #createLines({ sink, format }: AccessLog & { kind: 'lines' }): AccessLogObserver {
     const writer = this.#writer(sink);
-    const formatLine = compileLine(format);
-    return { onComplete: (stream) => writer.write(formatLine(stream)) };
+    const line = compileLine(format);
+    return { onComplete: (stream) => writer.add(line, stream) };
   }
 
   #createEntries(log: GrpcAccessLog): AccessLogObserver {
