@@ -7,10 +7,10 @@ import type { AccessLogFormat, JsonFormat, JsonFormatValue } from '../api/listen
 import { requireValue } from '../common/decoded.ts';
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
-import { isNumeric, streamVariables, type StreamReader } from './stream-variables.ts';
+import { isNumeric, streamVariables, type StreamReader, type StreamValue } from './stream-variables.ts';
 
 /** What a line says of a stream, one value per variable of its format. */
-export type LineValues = readonly (string | undefined)[];
+export type LineValues = readonly StreamValue[];
 
 /**
  * A line in two steps. `read` runs when the stream is over, between two system calls, where code is cold; `write` runs for
@@ -47,7 +47,7 @@ class Columns {
   compile(): LineFormat['read'] {
     const readers = this.#readers;
     return (stream) => {
-      const values: (string | undefined)[] = [];
+      const values: StreamValue[] = [];
       for (let i = 0; i < readers.length; i++) values.push(readers[i]?.(stream));
       return values;
     };
@@ -62,7 +62,10 @@ function compileText(columns: Columns, source: string, missing: string): Writer 
     if (typeof part === 'string') return () => part;
     const column = columns.add(part);
     const escape = isBetweenQuotes(parts, i) ? escapeText : escapeWord;
-    return (values) => escape(values[column] || missing);
+    return (values) => {
+      const value = values[column];
+      return escape(value === undefined || value === '' ? missing : String(value));
+    };
   });
   return (values) => {
     let line = '';
@@ -150,7 +153,7 @@ function compileTextValue(columns: Columns, source: string, omitsEmptyValues: bo
     return (values) => `${prefix}${write(values)}`;
   }
   const missing = omitsEmptyValues ? undefined : `${prefix}null`;
-  return rememberLast(columns.add(only), missing, prefix, isNumeric(only) ? (value) => value : quoteJson);
+  return rememberLast(columns.add(only), missing, prefix, isNumeric(only) ? (value) => String(value) : quoteJson);
 }
 
 /** From line to line most values are the same: comparing one is cheaper than encoding it again. */
@@ -158,9 +161,9 @@ function rememberLast(
   column: number,
   missing: string | undefined,
   prefix: string,
-  encode: (value: string) => string,
+  encode: (value: string | number) => string,
 ): JsonWriter {
-  let last: string | undefined = undefined;
+  let last: StreamValue = undefined;
   let text = missing;
   let encoded: string | undefined = undefined;
   return (values) => {
@@ -182,7 +185,7 @@ function compileJsonText(columns: Columns, parts: readonly FormatPart[], missing
   const writers = parts.map((part): JsonWriter => {
     if (typeof part === 'string') return () => part;
     const column = columns.add(part);
-    return (values) => values[column];
+    return (values) => values[column]?.toString();
   });
   return (values) => {
     let text = '';
@@ -195,7 +198,8 @@ const unusual = /[^\u0000-\u007e]/;
 const c1Controls = /[\u007f-\u009f]/g;
 
 /** JSON allows these control characters, terminals obey them. */
-function quoteJson(value: string): string {
+function quoteJson(raw: string | number): string {
+  const value = String(raw);
   if (isPlain(value)) return `"${value}"`;
   if (!unusual.test(value)) return JSON.stringify(value);
   return JSON.stringify(decodeUtf8(value)).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
@@ -226,5 +230,5 @@ function partsOf(source: string): FormatPart[] {
 function readerOf(command: FormatCommand): StreamReader {
   const { variable, maxLength } = command;
   const read = streamVariables[variable](command);
-  return maxLength === undefined ? read : (stream) => read(stream)?.slice(0, maxLength);
+  return maxLength === undefined ? read : (stream) => read(stream)?.toString().slice(0, maxLength);
 }

@@ -26,6 +26,8 @@ function compilePart(part: FormatPart, missing: string): StreamFormatter {
 function compileCommand(command: FormatCommand, missing: string): StreamFormatter {
   const { variable, maxLength } = command;
   const read = streamVariables[variable](command);
-  if (maxLength === undefined) return (stream) => read(stream) ?? missing;
-  return (stream) => read(stream)?.slice(0, maxLength) ?? missing;
+  return (stream) => {
+    const value = read(stream);
+    return value === undefined ? missing : String(value).slice(0, maxLength);
+  };
 }

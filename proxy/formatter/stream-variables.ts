@@ -8,12 +8,14 @@ import { grpcStatusOf, isGrpcRequest, nameOfGrpcStatus } from '../http/grpc-stat
 import { requestHeaderReader, responseHeaderReader } from '../http/header-reader.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 
-export type StreamReader = (stream: StreamInfo) => string | undefined;
+/** Numbers are put into words where they are written, which may be later. */
+export type StreamValue = string | number | undefined;
+export type StreamReader = (stream: StreamInfo) => StreamValue;
 
 export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) => StreamReader>> = {
-  BYTES_RECEIVED: () => (stream) => String(stream.requestBytes),
-  BYTES_SENT: () => (stream) => String(stream.responseBytes),
-  CONNECTION_ID: () => (stream) => stream.codec?.connectionId?.toString(),
+  BYTES_RECEIVED: () => (stream) => stream.requestBytes,
+  BYTES_SENT: () => (stream) => stream.responseBytes,
+  CONNECTION_ID: () => (stream) => stream.codec?.connectionId,
   CONNECTION_TERMINATION_DETAILS: () => (stream) => stream.terminationDetails,
   DOWNSTREAM_LOCAL_ADDRESS: () => (stream) => stream.codec?.localAddress,
   DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(stream.codec?.localAddress),
@@ -51,7 +53,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
     const [first = readNothing, second = readNothing] = headerNames.map(responseHeaderReader);
     return ({ response }) => first(response) ?? second(response);
   },
-  RESPONSE_CODE: () => (stream) => String(stream.response.status),
+  RESPONSE_CODE: () => (stream) => stream.response.status,
   RESPONSE_CODE_DETAILS: () => responseCodeDetails,
   RESPONSE_DURATION: () => (stream) => elapsed(stream.startMs, stream.responseStartMs),
   RESPONSE_FLAGS: () => (stream) => stream.responseFlags,
@@ -74,7 +76,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   TRAILER: () => readNothing,
   UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,
   UPSTREAM_CLUSTER_RAW: () => (stream) => stream.cluster?.config.name,
-  UPSTREAM_CONNECTION_ID: () => (stream) => String(stream.upstream?.connection?.id ?? 0),
+  UPSTREAM_CONNECTION_ID: () => (stream) => stream.upstream?.connection?.id ?? 0,
   UPSTREAM_HOST: () => upstreamAddress,
   UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamLocalAddress(stream)),
@@ -84,7 +86,7 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   UPSTREAM_REMOTE_ADDRESS: () => upstreamRemoteAddress,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamRemoteAddress(stream)),
   UPSTREAM_REMOTE_PORT: () => (stream) => portOf(upstreamRemoteAddress(stream)),
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => String(stream.attemptCount),
+  UPSTREAM_REQUEST_ATTEMPT_COUNT: () => (stream) => stream.attemptCount,
   UPSTREAM_TRANSPORT_FAILURE_REASON: () => (stream) => stream.error?.transportFailureReason,
   VIRTUAL_CLUSTER_NAME: () => readNothing,
 };
@@ -129,7 +131,7 @@ export function responseCodeDetails({
 }
 
 /** From the first byte of the upstream's response until all of it was written downstream. */
-function responseTxDuration(stream: StreamInfo): string | undefined {
+function responseTxDuration(stream: StreamInfo): number | undefined {
   const { error, responseStartMs } = stream;
   return error === undefined ? elapsed(responseStartMs, responseStartMs < 0 ? -1 : endOrNow(stream)) : undefined;
 }
@@ -139,8 +141,8 @@ function endOrNow({ endMs, timeSource }: StreamInfo): number {
 }
 
 /** Whole milliseconds, or nothing when the second moment, -1, never came. */
-function elapsed(fromMs: number, toMs: number): string | undefined {
-  return toMs < 0 ? undefined : String(Math.round(toMs - fromMs));
+function elapsed(fromMs: number, toMs: number): number | undefined {
+  return toMs < 0 ? undefined : Math.round(toMs - fromMs);
 }
 
 function longFlags(flags: string): string {
@@ -153,7 +155,7 @@ function longFlags(flags: string): string {
 function grpcStatusReader(format: string): StreamReader {
   return ({ request, response }) => {
     const status = isGrpcRequest(request) ? grpcStatusOf(response) : undefined;
-    if (status === undefined || format === 'NUMBER') return status?.toString();
+    if (status === undefined || format === 'NUMBER') return status;
     return nameOfGrpcStatus(status, format === 'SNAKE_STRING');
   };
 }

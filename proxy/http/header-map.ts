@@ -14,6 +14,8 @@ export class HeaderMap {
   /** latin1 text of the head. */
   text = '';
   count = 0;
+  /** `HeaderName.bit` of every header that came or was added, removed ones too: what has none of them need not be looked for. */
+  nameBits = 0;
   fields = new Int32Array(fieldStride * 24);
   /** For each `Known` header the index of its last occurrence; meaningful only where `knownMask` has its bit. */
   readonly known = new Int16Array(knownHeaderCount);
@@ -29,6 +31,7 @@ export class HeaderMap {
   reset(): void {
     this.text = '';
     this.count = 0;
+    this.nameBits = 0;
     this.knownMask = 0;
     this.repeatedMask = 0;
     this.addedCount = 0;
@@ -37,6 +40,7 @@ export class HeaderMap {
   copyFrom(other: HeaderMap): void {
     this.text = other.text;
     this.count = other.count;
+    this.nameBits = other.nameBits;
     this.fields = other.fields.slice(0, other.count * fieldStride);
     this.known.set(other.known);
     this.knownMask = other.knownMask;
@@ -98,6 +102,7 @@ export class HeaderMap {
 
   /** All values joined with a comma, as a header match sees them (RFC 9110 §5.3); undefined when absent. */
   get(name: HeaderName): string | undefined {
+    if ((this.nameBits & name.bit) === 0) return undefined;
     let value: string | undefined = undefined;
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       value = value === undefined ? this.valueAt(i) : `${value},${this.valueAt(i)}`;
@@ -112,6 +117,7 @@ export class HeaderMap {
 
   /** Whether `holds` of one of the values, each by itself; undefined when absent. */
   some(name: HeaderName, holds: (value: string) => boolean): boolean | undefined {
+    if ((this.nameBits & name.bit) === 0) return undefined;
     let answer: boolean | undefined = undefined;
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       if (holds(this.valueAt(i))) return true;
@@ -127,6 +133,7 @@ export class HeaderMap {
 
   /** Whether one of the values is `expected`, compared where it stands. */
   hasExactly(name: HeaderName, expected: string): boolean {
+    if ((this.nameBits & name.bit) === 0) return false;
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
       const start = this.fields[i * fieldStride + 2] ?? 0;
       const length = (this.fields[i * fieldStride + 3] ?? 0) - start;
@@ -140,6 +147,7 @@ export class HeaderMap {
 
   /** Whether `get` returns `expected`; what came once, as most headers do, is compared where it stands. */
   isExactly(name: HeaderName, expected: string): boolean {
+    if ((this.nameBits & name.bit) === 0) return false;
     const { fields, count } = this;
     let only = -1;
     for (let i = 0, at = 0; i < count; i++, at += fieldStride) {
@@ -162,6 +170,7 @@ export class HeaderMap {
 
   /** Index of the first received header named `name` at or after `from`, or -1. */
   find(name: HeaderName, from: number): number {
+    if ((this.nameBits & name.bit) === 0) return -1;
     const { fields, count } = this;
     for (let i = from, at = from * fieldStride; i < count; i++, at += fieldStride) {
       if (fields[at + 4] !== name.hash) continue;
@@ -173,6 +182,7 @@ export class HeaderMap {
 
   /** Appends a header. Neither part may hold CR, LF or NUL: the configuration decoder checks. */
   add(name: HeaderName, value: string): void {
+    this.nameBits |= name.bit;
     this.addedNames[this.addedCount] = name;
     this.addedValues[this.addedCount] = value;
     this.addedCount += 1;
@@ -184,6 +194,7 @@ export class HeaderMap {
   }
 
   remove(name: HeaderName): void {
+    if ((this.nameBits & name.bit) === 0) return;
     for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) this.removeAt(i);
     if (this.addedCount > 0) this.#removeAdded(name);
   }

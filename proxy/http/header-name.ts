@@ -8,11 +8,14 @@ export class HeaderName {
   /** As it begins a header line: `name: `. */
   readonly linePrefix: string;
   readonly hash: number;
+  /** The one that headers of this name set in `HeaderMap.nameBits`. */
+  readonly bit: number;
 
   constructor(text: string) {
     this.text = text.toLowerCase();
     this.linePrefix = `${this.text}: `;
     this.hash = hashHeaderName(this.text);
+    this.bit = bitOfHash(this.hash);
   }
 }
 
@@ -25,6 +28,11 @@ export function hashHeaderName(text: string): number {
 
 export function hashStep(hash: number, byte: number): number {
   return (Math.imul(hash, 31) + (byte | 0x20)) | 0;
+}
+
+/** One of 32, by the low bits of the hash. */
+export function bitOfHash(hash: number): number {
+  return 1 << hash;
 }
 
 /** Whether `text[start..end)` spells `name`, ASCII case-insensitively. */

@@ -6,6 +6,7 @@
 import { latin1 } from '../common/latin1.ts';
 import {
   controlBit,
+  bitOfHash,
   hashStep,
   isHeaderName,
   knownHeaderCount,
@@ -172,6 +173,7 @@ function parseFields(
   let at = first;
   let { fields } = headers;
   let count = 0;
+  let nameBits = 0;
   const table = classes;
   for (;;) {
     if (at >= end) return incompleteOr(at - base, limits);
@@ -180,6 +182,7 @@ function parseFields(
       if (bytes[at + 1] !== lf) return headMalformed;
       if (at + 2 - base > limits.maxBytes) return headTooLarge;
       headers.count = count;
+      headers.nameBits = nameBits;
       return at + 2;
     }
     if (count === limits.maxHeaders) return headTooLarge;
@@ -213,6 +216,7 @@ function parseFields(
     fields[slot + 2] = valueStart - base;
     fields[slot + 3] = valueEnd - base;
     fields[slot + 4] = hash;
+    nameBits |= bitOfHash(hash);
     count++;
   }
 }
