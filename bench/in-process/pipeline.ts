@@ -2,6 +2,7 @@
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
+import { deliver } from '../../proxy/common/socket.ts';
 import { ActiveListener } from '../../proxy/listener/active-listener.ts';
 import { ProxyServer } from '../../proxy/server.ts';
 import { requestHeader } from '../features/table.ts';
@@ -36,7 +37,7 @@ export async function startPipeline(parts: HopParts): Promise<Pipeline> {
   const connection = listener?.serve(socket.asSocket(), stubFacts)?.handler;
   if (connection === undefined) throw new Error('the bootstrap has no listener');
   const exchange = (): void => {
-    connection.onBytes(request, request.length);
+    deliver(socket.asSocket(), connection, request, request.length);
     for (let next = asked.pop(); next !== undefined; next = asked.pop()) next.answer();
   };
   exchange();

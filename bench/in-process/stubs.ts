@@ -1,5 +1,6 @@
 /** Both ends of a hop without sockets: what is left is what the proxy does itself. */
 import type { Socket } from 'node:net';
+import { beginDelivery, endDelivery } from '../../proxy/common/clock.ts';
 import type { RequestHead } from '../../proxy/http/message-head.ts';
 import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
 import { frameResponse } from '../../proxy/http1/framing.ts';
@@ -93,6 +94,7 @@ export class StubConnection {
   answer(): void {
     const decoder = this.#decoder;
     if (decoder === undefined) return;
+    beginDelivery();
     const { responseHead } = decoder;
     const start = parseResponseHead(response, { start: 0, end: response.length }, limits, responseHead);
     frameResponse(responseHead, 'GET');
@@ -102,6 +104,7 @@ export class StubConnection {
     this.#host.pool.putIdle(this.asConnection());
     decoder.onResponseData({ bytes: response, start, end: response.length }, true);
     this.#host.pool.servePending(this.asConnection());
+    endDelivery();
   }
 
   /** As the pool wants it: it uses no more of a connection than this. */

@@ -8,9 +8,30 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
+/** Whether bytes that a socket delivered are being worked on, and the time at which that began; 0: nobody has asked yet. */
+let isDelivering = false;
+let deliveredMs = 0;
+
+/**
+ * Calls that work on what one socket delivered take a few microseconds, and ask for the time up to seven times: between
+ * `beginDelivery` and `endDelivery` the system's clock is read once.
+ */
+export function beginDelivery(): void {
+  isDelivering = true;
+  deliveredMs = 0;
+}
+
+export function endDelivery(): void {
+  isDelivering = false;
+}
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  monotonicMs() {
+    if (!isDelivering) return performance.now();
+    if (deliveredMs === 0) deliveredMs = performance.now();
+    return deliveredMs;
+  },
   setTimer(callback, delayMs) {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

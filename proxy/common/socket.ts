@@ -5,6 +5,7 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import net from 'node:net';
+import { beginDelivery, endDelivery } from './clock.ts';
 import { sharedReadBuffer } from './io-buffers.ts';
 import { openClientSocket, type OriginalSource } from './client-socket.ts';
 
@@ -274,11 +275,14 @@ export function findReset(socket: net.Socket): Error | undefined {
 /** The result tells whether to go on reading. */
 export function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, length: number): boolean {
   lastRead = socket;
+  beginDelivery();
   try {
     return handler.onBytes(bytes, length);
   } catch (cause) {
     fail(socket, cause);
     return false;
+  } finally {
+    endDelivery();
   }
 }
 
