@@ -62,6 +62,8 @@ const names = {
   reset: new HeaderName('x-ratelimit-reset'),
 };
 
+const noDescribers: readonly never[] = [];
+
 class LocalRateLimitFilter implements HttpFilter {
   readonly #stream: HttpStream;
   readonly #scope: RateLimitScope;
@@ -80,7 +82,7 @@ class LocalRateLimitFilter implements HttpFilter {
     const { random, clock } = this.#scope.context;
     if (!happens(limiter.config.enabledProbability, random)) return 'continue';
     stats.enabled.value += 1;
-    const describe = this.#stream.route?.rateLimits.get(limiter.config.stage) ?? [];
+    const describe = this.#stream.route?.rateLimits.get(limiter.config.stage) ?? noDescribers;
     const { isLimited, bucket } = limiter.check(head, describe, clock.monotonicMs());
     if (limiter.config.hasRateLimitHeaders) this.#bucket = bucket;
     (isLimited ? stats.rateLimited : stats.ok).value += 1;

@@ -28,14 +28,16 @@ const maxWaitingBytes = 1024 * 1024;
 /** Of a route without a timeout: a mirror that never answers must not be kept for ever. Envoy's default for routes. */
 const defaultTimeoutMs = 15_000;
 
+export const noMirrors: readonly RequestMirror[] = [];
+
 /** Begins the copies that `action` asks for, when the request's head is as it goes upstream. `endStream`: it has no body. */
 export function startMirrors(
   stream: HttpStream,
   action: RouteAction,
   { clusters, timers, random }: MirrorContext,
   endStream: boolean,
-): RequestMirror[] {
-  const mirrors: RequestMirror[] = [];
+): readonly RequestMirror[] {
+  let mirrors: RequestMirror[] | undefined = undefined;
   const timeoutMs = action.timeoutMs > 0 ? action.timeoutMs : defaultTimeoutMs;
   for (const { clusterName, probability, hasShadowHostSuffix } of action.requestMirrorPolicies) {
     if (random() >= probability) continue;
@@ -44,12 +46,12 @@ export function startMirrors(
     if (host !== undefined) {
       const mirror = new RequestMirror(stream, host, { timers, timeoutMs, hasShadowHostSuffix, endStream });
       mirror.start(stream.startMs);
-      mirrors.push(mirror);
+      (mirrors ??= []).push(mirror);
     } else if (cluster !== undefined) {
       cluster.stats.noHealthy.value += 1;
     }
   }
-  return mirrors;
+  return mirrors ?? noMirrors;
 }
 
 interface MirrorOptions {

@@ -3,6 +3,7 @@ import { type MeshError, meshErrors } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
+import type { TimeSource } from '../http/stream-info.ts';
 import type { CircuitBreaker } from '../upstream/circuit-breaker.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
@@ -21,14 +22,6 @@ const idempotencyKey = new HeaderName('idempotency-key');
 export type RetryDecision = 'retry' | 'no' | 'overflow' | 'limit-exceeded';
 
 const idleResetBodyLimitBytes = 65_536;
-
-export interface ReceivedResponse {
-  readonly cluster: UpstreamCluster;
-  readonly host: Host;
-  readonly head: ResponseHead;
-  /** Unix milliseconds. */
-  readonly nowMs: () => number;
-}
 
 export class RetryState {
   readonly #timers: TimerWheel;
@@ -131,14 +124,19 @@ export class RetryState {
   }
 
   /** The head of a response came. */
-  onResponse({ cluster, host, head, nowMs }: ReceivedResponse): RetryDecision {
+  onResponse(cluster: UpstreamCluster, host: Host, head: ResponseHead, timeSource: TimeSource): RetryDecision {
     const { coversResponse } = this.#compiled ?? {};
     if (coversResponse === undefined || !coversResponse(head)) {
       if (this.#retries > 0) cluster.stats.retrySuccess.value += 1;
       this.#release();
       return 'no';
     }
-    return this.#take(cluster, host, requestedDelayMs(this.#compiled?.policy.rateLimitedBackOff, head, nowMs));
+    return this.#take(cluster, host, this.#requestedDelayMs(head, timeSource));
+  }
+
+  #requestedDelayMs(head: ResponseHead, timeSource: TimeSource): number | undefined {
+    const nowMs = (): number => timeSource.wallTimeMs(timeSource.nowMs());
+    return requestedDelayMs(this.#compiled?.policy.rateLimitedBackOff, head, nowMs);
   }
 
   /** The first attempt goes on, a second one joins it: retried whatever `retry_on` says, as in Envoy. */

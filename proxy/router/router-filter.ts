@@ -18,7 +18,7 @@ import { type RequestHash, addCookies, noHash } from './hash-policy.ts';
 import { applyHeaderRules, type HeaderRules } from './header-rules.ts';
 import { answerLocally } from './local-answer.ts';
 import { prepareRequest } from './request-rewrite.ts';
-import { type RequestMirror, startMirrors } from './mirror.ts';
+import { noMirrors, type RequestMirror, startMirrors } from './mirror.ts';
 import { RetainedBody } from './retained-body.ts';
 import { type RequestControls, removeRequestControls, takeRequestControls } from './request-controls.ts';
 import { announceAttempt, announceTimeout } from './retry-headers.ts';
@@ -44,7 +44,6 @@ export function createRouterFactory(context: RouterContext): FilterFactory {
   return (stream) => new RouterFilter(stream, context);
 }
 
-const noMirrors: readonly RequestMirror[] = [];
 const upstreamServiceTime = new HeaderName('x-envoy-upstream-service-time');
 
 class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
@@ -315,9 +314,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
   #isAnswer({ responseHead, host }: UpstreamRequest): boolean {
     const { cluster, manager } = this.#stream;
     if (!this.#retry.coversResponses || cluster === undefined || host === undefined) return true;
-    const decision = this.#body.isWhole
-      ? this.#retry.onResponse({ cluster, host, head: responseHead, nowMs: () => manager.wallTimeMs(manager.nowMs()) })
-      : 'no';
+    const decision = this.#body.isWhole ? this.#retry.onResponse(cluster, host, responseHead, manager) : 'no';
     if (this.#isRetried(decision)) return false;
     return decision === 'no' || !this.#upstream.isAnyOtherActive;
   }
