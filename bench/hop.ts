@@ -3,17 +3,18 @@ import type { BenchOptions } from './options.ts';
 import type { Peer } from './peers/peer.ts';
 import { peers, referencePeer } from './peers/table.ts';
 import { describeSetting, formatReport, type Report } from './report.ts';
-import { runRounds } from './rounds.ts';
+import { runSideBySide } from './rounds.ts';
 import { choosePeers, printTurn, type SeriesContext } from './series-context.ts';
-import { takeTurn, type Outcome } from './series.ts';
+import type { Outcome } from './series.ts';
+import { takeRound } from './side-by-side.ts';
 import { type Row, summarizePeer } from './summary.ts';
 
 export async function runHop(options: BenchOptions, { abort, publish }: SeriesContext): Promise<void> {
   const { chosen, present } = choosePeers(peers, options.only);
-  const outcomes = await runRounds(present, {
+  const outcomes = await runSideBySide(present, {
     ...options,
     abort,
-    takeTurn: (stage, peer) => takeTurn(stage, peer, { ...options, headers: [] }),
+    takeRound: (stage, all) => takeRound(stage, all, { ...options, headers: [] }),
     onTurn: (round, peer, turn) => printTurn(round, peer, turn.map(describeOutcome)),
   });
   const tableOf = (body: number): Row[] => {

@@ -136,8 +136,8 @@ export function benchCommand(series: SeriesCommands): Command {
   function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {
     return program
       .command(name, { isDefault: name === 'hop' })
-      .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : 5)
-      .option('--seconds <s>', 'length of one measured series', positiveInteger, 3)
+      .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : isSideBySide(name) ? 3 : 5)
+      .option('--seconds <s>', 'length of one measured series', positiveInteger, isSideBySide(name) ? 8 : 3)
       .option(
         '--warmup-seconds <s>',
         'load before each measured series, 0 for none',
@@ -154,12 +154,18 @@ export function benchCommand(series: SeriesCommands): Command {
   }
 }
 
+/** Whether all peers run at once: many windows of a second, in few rounds. */
+function isSideBySide(series: string): boolean {
+  return series === 'hop' || series === 'features';
+}
+
 /**
  * At a low rate seconds say little: V8 compiles for the first 8,000 requests, on the core that serves them, and what is
  * measured meanwhile is its compiler.
  */
 function warmupSecondsOf(series: string): number {
-  return series === 'two-sidecars' ? 10 : 2;
+  if (series === 'two-sidecars') return 10;
+  return isSideBySide(series) ? 5 : 2;
 }
 
 function bodiesOption(): Option {

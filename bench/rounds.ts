@@ -1,4 +1,4 @@
-/** Interleaved rounds: in each round every peer has one turn, each round with another peer first. */
+/** Interleaved rounds: in each every peer has its turn, or all of them run at once, each round with another peer first. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,35 +8,32 @@ import type { Peer } from './peers/peer.ts';
 import { Processes } from './processes.ts';
 import type { Stage } from './series.ts';
 
-export interface RoundsPlan<T> {
+interface Plan {
   readonly rounds: number;
   /** Response body sizes that the backend must be able to send. */
   readonly bodies: readonly number[];
   readonly abort: AbortSignal;
-  /** Starts the peer, measures it, and stops it. */
-  readonly takeTurn: (stage: Stage, peer: Peer) => Promise<T>;
+}
+
+interface Reported<T> extends Plan {
   /** Called after every turn. */
   readonly onTurn: (round: number, peer: Peer, outcome: T) => void;
 }
 
-/**
- * Runs `plan.rounds` rounds over `peers` and leaves neither a process nor a file behind, whatever happens. The result
- * has one outcome per round for each peer.
- */
-export async function runRounds<T>(peers: readonly Peer[], plan: RoundsPlan<T>): Promise<Map<Peer, T[]>> {
-  const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'));
-  const backendProcesses = new Processes();
-  const processes = new Processes();
-  const cleanUp = (): void => {
-    processes.killAll();
-    backendProcesses.killAll();
-    rmSync(directory, { recursive: true, force: true });
-  };
-  process.once('exit', cleanUp);
-  const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
-  try {
-    const backend = await startBackend(backendProcesses, directory, plan.bodies);
-    const stage = { processes, backend, load: new Load(directory, plan.abort), directory };
+export interface RoundsPlan<T> extends Reported<T> {
+  /** Starts the peer, measures it, and stops it. */
+  readonly takeTurn: (stage: Stage, peer: Peer) => Promise<T>;
+}
+
+export interface SideBySidePlan<T> extends Reported<T> {
+  /** Starts all peers, measures them, and stops them. */
+  readonly takeRound: (stage: Stage, peers: readonly Peer[]) => Promise<Map<Peer, T>>;
+}
+
+/** The result has one outcome per round for each peer. */
+export function runRounds<T>(peers: readonly Peer[], plan: RoundsPlan<T>): Promise<Map<Peer, T[]>> {
+  return onStage(plan, async (stage) => {
+    const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
     for (let round = 0; round < plan.rounds; round += 1) {
       for (const peer of rotate(peers, round)) {
         plan.abort.throwIfAborted();
@@ -46,6 +43,38 @@ export async function runRounds<T>(peers: readonly Peer[], plan: RoundsPlan<T>):
       }
     }
     return outcomesOf;
+  });
+}
+
+/** The same of rounds in which all peers run at once. */
+export function runSideBySide<T>(peers: readonly Peer[], plan: SideBySidePlan<T>): Promise<Map<Peer, T[]>> {
+  return onStage(plan, async (stage) => {
+    const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
+    for (let round = 0; round < plan.rounds; round += 1) {
+      plan.abort.throwIfAborted();
+      for (const [peer, outcome] of await plan.takeRound(stage, rotate(peers, round))) {
+        outcomesOf.get(peer)?.push(outcome);
+        plan.onTurn(round, peer, outcome);
+      }
+    }
+    return outcomesOf;
+  });
+}
+
+/** Leaves neither a process nor a file behind, whatever happens. */
+async function onStage<T>({ bodies, abort }: Plan, act: (stage: Stage) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'));
+  const backendProcesses = new Processes();
+  const processes = new Processes();
+  const cleanUp = (): void => {
+    processes.killAll();
+    backendProcesses.killAll();
+    rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', cleanUp);
+  try {
+    const backend = await startBackend(backendProcesses, directory, bodies);
+    return await act({ processes, backend, load: new Load(directory, abort), directory });
   } finally {
     await Promise.all([processes.stopAll(), backendProcesses.stopAll()]);
     process.off('exit', cleanUp);

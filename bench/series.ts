@@ -11,6 +11,8 @@ import { type Child, loadCore, proxyCore, type Processes, waitForPort } from './
 export interface Measurement {
   /** CPU time of the proxy's process divided by the answered requests. */
   readonly cpuMicrosPerRequest: number;
+  /** The same of each window of the load; two peers' windows of one index were measured within seconds of each other. */
+  readonly windows: readonly number[];
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -35,11 +37,16 @@ export interface Running {
   readonly port: number;
 }
 
+/** Starts a peer and leaves it running. */
+export async function startPeer(stage: Stage, peer: Peer): Promise<Running> {
+  const [port = 0] = await findFreePorts(1);
+  return { proxy: await peer.start(openScene(stage, port)), port };
+}
+
 /** Starts a peer for `measure` and stops it and its helpers afterwards. */
 export async function whileRunning<T>(stage: Stage, peer: Peer, measure: (running: Running) => Promise<T>): Promise<T> {
   try {
-    const [port = 0] = await findFreePorts(1);
-    return await measure({ proxy: await peer.start(openScene(stage, port)), port });
+    return await measure(await startPeer(stage, peer));
   } finally {
     await stage.processes.stopAll();
   }
@@ -95,13 +102,24 @@ function openScene({ directory, backend, processes }: Stage, port: number): Scen
 }
 
 async function measureSeries(load: Load, proxy: Child, plan: LoadPlan, warmupSeconds: number): Promise<Measurement> {
+  await prepareSeries(load, plan, warmupSeconds);
+  return measureWindow(load, proxy, plan);
+}
+
+/** Rejects when the proxy does not answer as it should. */
+export async function prepareSeries(load: Load, plan: LoadPlan, warmupSeconds: number): Promise<void> {
   await load.check(plan);
   if (warmupSeconds > 0) await load.run({ ...plan, seconds: warmupSeconds });
+}
+
+export async function measureWindow(load: Load, proxy: Child, plan: LoadPlan): Promise<Measurement> {
   const cpuBefore = readCpuMicros(proxy.pid);
   const result = await load.run(plan);
   const cpuMicros = readCpuMicros(proxy.pid) - cpuBefore;
+  const cpuMicrosPerRequest = cpuMicros / result.requests;
   return {
-    cpuMicrosPerRequest: cpuMicros / result.requests,
+    cpuMicrosPerRequest,
+    windows: [cpuMicrosPerRequest],
     requestsPerSecond: (result.requests / result.durationUs) * 1e6,
     p50Ms: result.p50Us / 1e3,
     p99Ms: result.p99Us / 1e3,

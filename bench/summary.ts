@@ -15,7 +15,7 @@ export type Row =
       readonly peer: string;
       readonly status: 'measured';
       readonly cpuMicrosPerRequest: Spread;
-      /** Median of the ratios of each round, against the reference peer in the same round; undefined without one. */
+      /** Median of the ratios of each round, against the reference peer's windows in the same round; undefined without one. */
       readonly cpuRatio: number | undefined;
       readonly requestsPerSecond: Spread;
       readonly p50Ms: Spread;
@@ -32,7 +32,7 @@ export function summarize(peer: string, outcomes: readonly Outcome[], reference:
     rounds.push(outcome.measurement);
   }
   if (rounds.length === 0) return { peer, status: 'failed', reason: 'no round was finished' };
-  const spreadOf = (key: keyof Measurement): Spread => spread(rounds.map((round) => round[key]));
+  const spreadOf = (key: Exclude<keyof Measurement, 'windows'>): Spread => spread(rounds.map((round) => round[key]));
   return {
     peer,
     status: 'measured',
@@ -62,9 +62,19 @@ function cpuRatio(rounds: readonly Measurement[], reference: readonly Outcome[] 
   const ratios = rounds.flatMap((round, index) => {
     const other = reference?.[index];
     if (other === undefined || 'failure' in other) return [];
-    return [round.cpuMicrosPerRequest / other.measurement.cpuMicrosPerRequest];
+    return [compareWindows(round, other.measurement, (own, base) => own / base)];
   });
   return ratios.length === 0 ? undefined : median(ratios);
+}
+
+/** The median of what `compare` says of the CPU time per request in each window that both have. */
+export function compareWindows(
+  { windows }: Measurement,
+  base: Measurement,
+  compare: (own: number, base: number) => number,
+): number {
+  const pairs = windows.slice(0, base.windows.length);
+  return median(pairs.map((own, i) => compare(own, base.windows[i] ?? Number.NaN)));
 }
 
 export function spread(values: readonly number[]): Spread {

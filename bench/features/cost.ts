@@ -1,10 +1,10 @@
 /** From outcomes to what a feature costs. Pure. */
 import type { Outcome } from '../series.ts';
-import { type Spread, spread } from '../summary.ts';
+import { compareWindows, type Spread, spread } from '../summary.ts';
 import type { Goal } from './table.ts';
 
 export interface Cost {
-  /** CPU µs per request more than the plain hop in the same round. */
+  /** CPU µs per request more than the plain hop in the same round, window by window. */
   readonly micros: Spread;
   readonly percent: Spread;
 }
@@ -14,12 +14,14 @@ export function costOf(outcomes: readonly Outcome[], plain: readonly Outcome[] |
   const pairs = outcomes.flatMap((outcome, round) => {
     const base = plain?.[round];
     if (base === undefined || 'failure' in base || 'failure' in outcome) return [];
-    return [{ own: outcome.measurement.cpuMicrosPerRequest, base: base.measurement.cpuMicrosPerRequest }];
+    return [{ own: outcome.measurement, base: base.measurement }];
   });
   if (pairs.length === 0) return undefined;
   return {
-    micros: spread(pairs.map(({ own, base }) => own - base)),
-    percent: spread(pairs.map(({ own, base }) => (own / base - 1) * 100)),
+    micros: spread(pairs.map(({ own, base }) => compareWindows(own, base, (ours, plains) => ours - plains))),
+    percent: spread(
+      pairs.map(({ own, base }) => compareWindows(own, base, (ours, plains) => (ours / plains - 1) * 100)),
+    ),
   };
 }
 

@@ -4,9 +4,10 @@ import type { RunOptions } from '../options.ts';
 import type { Peer } from '../peers/peer.ts';
 import { referencePeer } from '../peers/table.ts';
 import { describeSetting } from '../report.ts';
-import { runRounds } from '../rounds.ts';
+import { runSideBySide } from '../rounds.ts';
 import { choosePeers, printTurn, type SeriesContext } from '../series-context.ts';
-import { type Outcome, takeTurn } from '../series.ts';
+import type { Outcome } from '../series.ts';
+import { takeRound } from '../side-by-side.ts';
 import { summarizePeer } from '../summary.ts';
 import { costOf, judge } from './cost.ts';
 import { type FeaturePeer, featurePeers } from './peers.ts';
@@ -17,13 +18,14 @@ const bodyBytes = 100;
 
 export async function runFeatures(options: RunOptions, { abort, publish }: SeriesContext): Promise<void> {
   const { chosen, present } = choosePeers(featurePeers, options.only);
-  const outcomes = await runRounds(present, {
+  const plan = { ...options, bodies: [bodyBytes], headers: [requestHeader] };
+  const outcomes = await runSideBySide(present, {
     rounds: options.rounds,
-    bodies: [bodyBytes],
+    bodies: plan.bodies,
     abort,
-    takeTurn: async (stage, peer): Promise<Outcome> => {
-      const [outcome] = await takeTurn(stage, peer, { ...options, bodies: [bodyBytes], headers: [requestHeader] });
-      return outcome ?? { failure: 'not reached' };
+    takeRound: async (stage, all) => {
+      const round = await takeRound(stage, all, plan);
+      return new Map([...round].map(([peer, [outcome]]) => [peer, outcome ?? { failure: 'not reached' }]));
     },
     onTurn: (round, peer, outcome) => printTurn(round, peer, [describeOutcome(outcome)]),
   });

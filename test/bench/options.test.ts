@@ -32,6 +32,8 @@ async function parse(...args: string[]): Promise<unknown> {
 }
 
 const common = { rounds: 5, seconds: 3, warmupSeconds: 2, connections: 64 };
+/** All peers run at once. */
+const sideBySide = { rounds: 3, seconds: 8, warmupSeconds: 5, connections: 64 };
 
 describe('bench options', () => {
   it('of the series without sockets are its own', async () => {
@@ -56,12 +58,12 @@ describe('bench options', () => {
     await expect(parse('mixer', '--series', '0')).rejects.toThrow(/expected a whole number > 0/);
   });
 
-  it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies in five rounds', async (args) => {
-    expect(await parse(...args)).toEqual({ series: 'hop', ...common, bodies: [100, 65_536] });
+  it.each([[[]], [['hop']]])('%j measures all peers with 100 B and 64 KiB bodies side by side', async (args) => {
+    expect(await parse(...args)).toEqual({ series: 'hop', ...sideBySide, bodies: [100, 65_536] });
   });
 
   it.each([
-    ['features', common],
+    ['features', sideBySide],
     ['open-loop', { ...common, loadPercent: 50 }],
     ['original-destination', common],
     ['tls', { ...common, bodies: [100, 65_536] }],

@@ -4,7 +4,15 @@ import { lowerOctile, median, spread, summarize } from '../../bench/summary.ts';
 
 function measured(cpuMicrosPerRequest: number, rest: Partial<Measurement> = {}): { measurement: Measurement } {
   return {
-    measurement: { cpuMicrosPerRequest, requestsPerSecond: 50_000, p50Ms: 1, p99Ms: 2, utilization: 1, ...rest },
+    measurement: {
+      cpuMicrosPerRequest,
+      windows: [cpuMicrosPerRequest],
+      requestsPerSecond: 50_000,
+      p50Ms: 1,
+      p99Ms: 2,
+      utilization: 1,
+      ...rest,
+    },
   };
 }
 

@@ -3,7 +3,14 @@ import { costOf, formatGoal, judge } from '../../../bench/features/cost.ts';
 import type { Outcome } from '../../../bench/series.ts';
 
 const measured = (cpuMicrosPerRequest: number): Outcome => ({
-  measurement: { cpuMicrosPerRequest, requestsPerSecond: 1, p50Ms: 1, p99Ms: 1, utilization: 1 },
+  measurement: {
+    cpuMicrosPerRequest,
+    windows: [cpuMicrosPerRequest],
+    requestsPerSecond: 1,
+    p50Ms: 1,
+    p99Ms: 1,
+    utilization: 1,
+  },
 });
 
 describe('the cost of a feature', () => {

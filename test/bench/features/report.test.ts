@@ -4,7 +4,14 @@ import { summarize } from '../../../bench/summary.ts';
 
 const row = (peer: string, cpu: number, reference?: number) => {
   const outcome = (value: number) => ({
-    measurement: { cpuMicrosPerRequest: value, requestsPerSecond: 1, p50Ms: 1, p99Ms: 1, utilization: 1 },
+    measurement: {
+      cpuMicrosPerRequest: value,
+      windows: [value],
+      requestsPerSecond: 1,
+      p50Ms: 1,
+      p99Ms: 1,
+      utilization: 1,
+    },
   });
   return summarize(peer, [outcome(cpu)], reference === undefined ? undefined : [outcome(reference)]);
 };
@@ -38,7 +45,7 @@ const report: FeatureReport = {
 describe('the report of the features', () => {
   it('shows cost and goal side by side, and why a feature was not measured', () => {
     expect(formatFeatureReport(report).split('\n').slice(0, 6)).toEqual([
-      'Features, each alone: body of 100 bytes, 64 connections, median of 5 rounds of 3 s',
+      'Features, each alone: body of 100 bytes, 64 connections, median of 5 rounds of 3 windows of a second',
       '                  CPU µs/request  cost µs      min – max  cost %  ratio to haproxy      goal',
       'haproxy                    10.00        -              -       -            1.00 ×',
       'heddle                     12.00        -              -       -            1.20 ×',

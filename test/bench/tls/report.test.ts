@@ -11,7 +11,16 @@ const peer: Peer = {
 };
 
 function outcome(cpuMicrosPerRequest: number): Outcome {
-  return { measurement: { cpuMicrosPerRequest, requestsPerSecond: 1_000, p50Ms: 1, p99Ms: 2, utilization: 0.9 } };
+  return {
+    measurement: {
+      cpuMicrosPerRequest,
+      windows: [cpuMicrosPerRequest],
+      requestsPerSecond: 1_000,
+      p50Ms: 1,
+      p99Ms: 2,
+      utilization: 0.9,
+    },
+  };
 }
 
 const pair = (base: number, own: number): Pair<Outcome> => ({ base: outcome(base), own: outcome(own) });
