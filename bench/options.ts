@@ -137,7 +137,7 @@ export function benchCommand(series: SeriesCommands): Command {
     return program
       .command(name, { isDefault: name === 'hop' })
       .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : isSideBySide(name) ? 3 : 5)
-      .option('--seconds <s>', 'length of one measured series', positiveInteger, isSideBySide(name) ? 8 : 3)
+      .option('--seconds <s>', 'length of one measured series', positiveInteger, isSideBySide(name) ? 12 : 3)
       .option(
         '--warmup-seconds <s>',
         'load before each measured series, 0 for none',
@@ -154,7 +154,7 @@ export function benchCommand(series: SeriesCommands): Command {
   }
 }
 
-/** Whether all peers run at once: many windows of a second, in few rounds. */
+/** Whether all peers run at once: many short windows, in few rounds. */
 function isSideBySide(series: string): boolean {
   return series === 'hop' || series === 'features';
 }

@@ -50,7 +50,7 @@ export function formatReport(report: Report): string {
   ];
   return [
     ...tables.flatMap(({ bodyBytes, rows }) => [
-      `Body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} windows of a second`,
+      `Body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s`,
       formatTable([columns, ...rows.map(formatRow)]),
       '',
     ]),

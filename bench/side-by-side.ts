@@ -1,5 +1,5 @@
 /**
- * A round in which all peers run at once and get their load in turn, a second each, again and again: what else happens on
+ * A round in which all peers run at once and get their load in turn, two seconds each, again and again: what else happens on
  * the machine happens to all of them, and two of them are compared within the same few seconds.
  */
 import type { LoadPlan } from './load.ts';
@@ -18,7 +18,8 @@ import {
 } from './series.ts';
 import { median } from './summary.ts';
 
-const windowSeconds = 1;
+/** Whoever was idle before has to make up for it: connections are opened, and memory that was given back comes anew. */
+const windowSeconds = 2;
 
 /** A peer as far as it has come in this round. */
 interface Contestant {
@@ -29,7 +30,7 @@ interface Contestant {
   windows: Measurement[];
 }
 
-/** For each peer one outcome per body size, in the order of `plan.bodies`; `plan.seconds` are its windows for each. */
+/** For each peer one outcome per body size, in the order of `plan.bodies`; `plan.seconds` is the length of all its windows. */
 export async function takeRound(
   stage: Stage,
   peers: readonly Peer[],
@@ -40,7 +41,8 @@ export async function takeRound(
   const ask = (contestant: Contestant, bodyBytes: number, act: (running: Running, plan: LoadPlan) => Promise<void>) =>
     unlessFailed(contestant, async () => {
       const { running } = contestant;
-      if (running !== undefined) await act(running, { ...load, seconds: windowSeconds, port: running.port, bodyBytes });
+      if (running !== undefined)
+        await act(running, { ...load, seconds: Math.min(seconds, windowSeconds), port: running.port, bodyBytes });
     });
   try {
     for (const contestant of contestants) {
@@ -53,7 +55,7 @@ export async function takeRound(
         contestant.windows = [];
         await ask(contestant, bodyBytes, (_, plan) => prepareSeries(stage.load, plan, warmupSeconds));
       }
-      for (let window = 0; window < seconds; window += 1) {
+      for (let window = 0; window * windowSeconds < seconds; window += 1) {
         for (const contestant of rotate(contestants, window)) {
           await ask(contestant, bodyBytes, async ({ proxy }, plan) => {
             contestant.windows.push(await measureWindow(stage.load, proxy, plan));

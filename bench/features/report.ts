@@ -25,11 +25,11 @@ export function formatFeatureReport(report: FeatureReport): string {
   const { options, reference, bodyBytes, rows } = report;
   const columns = ['', 'CPU µs/request', 'cost µs', 'min – max', 'cost %', `ratio to ${reference}`, 'goal', ''];
   return [
-    `Features, each alone: body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} windows of a second`,
+    `Features, each alone: body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s`,
     formatTable([columns, ...rows.map(formatRow)]),
     '',
     ...formatSetting(report),
-    'Cost is what a request takes more than on the plain hop of the same program, second beside second: the median of each',
+    'Cost is what a request takes more than on the plain hop of the same program, window beside window of two seconds: the median of each',
     'round, and of these the median, the smallest and the largest.',
   ].join('\n');
 }

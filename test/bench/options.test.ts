@@ -33,7 +33,7 @@ async function parse(...args: string[]): Promise<unknown> {
 
 const common = { rounds: 5, seconds: 3, warmupSeconds: 2, connections: 64 };
 /** All peers run at once. */
-const sideBySide = { rounds: 3, seconds: 8, warmupSeconds: 5, connections: 64 };
+const sideBySide = { rounds: 3, seconds: 12, warmupSeconds: 5, connections: 64 };
 
 describe('bench options', () => {
   it('of the series without sockets are its own', async () => {

@@ -41,7 +41,7 @@ const linesOf = (...rows: Row[]): string[] => formatReport(report(...rows)).spli
 describe('the report', () => {
   it('has one aligned line per peer under a title that says what was measured', () => {
     expect(linesOf(measuredRow('heddle', 12.25, 1.037), measuredRow('haproxy', 11.75, 1)).slice(0, 4)).toEqual([
-      'Body of 100 bytes, 64 connections, median of 5 rounds of 3 windows of a second',
+      'Body of 100 bytes, 64 connections, median of 5 rounds of 3 s',
       '         CPU µs/request    min – max  ratio to haproxy  requests/s  p50 ms  p99 ms  CPU use',
       'heddle             12.3  11.7 – 13.3            1.04 ×      79,412    0.73    12.3     99 %',
       'haproxy            11.8  11.2 – 12.8            1.00 ×      79,412    0.73    12.3     99 %',

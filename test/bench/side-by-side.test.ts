@@ -18,7 +18,7 @@ function measured(...windows: readonly number[]): Measurement {
 
 const difference = (own: number, base: number): number => own - base;
 
-describe('windows of a second', () => {
+describe('windows of a round', () => {
   it('are kept one by one, and their medians stand for the round', () => {
     expect(measured(20, 10, 90)).toMatchObject({
       cpuMicrosPerRequest: 20,

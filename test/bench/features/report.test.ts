@@ -45,7 +45,7 @@ const report: FeatureReport = {
 describe('the report of the features', () => {
   it('shows cost and goal side by side, and why a feature was not measured', () => {
     expect(formatFeatureReport(report).split('\n').slice(0, 6)).toEqual([
-      'Features, each alone: body of 100 bytes, 64 connections, median of 5 rounds of 3 windows of a second',
+      'Features, each alone: body of 100 bytes, 64 connections, median of 5 rounds of 3 s',
       '                  CPU µs/request  cost µs      min – max  cost %  ratio to haproxy      goal',
       'haproxy                    10.00        -              -       -            1.00 ×',
       'heddle                     12.00        -              -       -            1.20 ×',
