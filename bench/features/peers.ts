@@ -31,8 +31,8 @@ const heddleFeatures = features.map((feature): FeaturePeer => {
   };
 });
 
-/** Envoy only with everything: its single features are not ours to judge. */
-const envoyFeatures = features.slice(-1).map((feature): FeaturePeer => {
+/** Envoy only with everything and with check rules: its other features are not ours to judge. */
+const envoyFeatures = features.slice(-2).map((feature): FeaturePeer => {
   const { parts } = feature;
   return {
     name: `envoy + ${feature.name}`,
