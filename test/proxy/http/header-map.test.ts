@@ -38,6 +38,26 @@ describe('a header', () => {
     expect(headers.get(new HeaderName('y'))).toBeUndefined();
   });
 
+  it('is found by whatever 32 names share its bit, and by no other name', () => {
+    const names = Array.from({ length: 200 }, (_, i) => `x-${i}`);
+    const headers = headersOf(...names.filter((_, i) => i % 2 === 0).map((name) => `${name}: ${name}`));
+    headers.add(new HeaderName('x-1'), 'added');
+    for (const [i, name] of names.entries()) {
+      expect(headers.get(new HeaderName(name))).toBe(i === 1 ? 'added' : i % 2 === 0 ? name : undefined);
+    }
+  });
+
+  it('that came is in a copy too, and not in the next message', () => {
+    const headers = headersOf('x: 1');
+    const copy = headersOf('y: 2');
+    copy.copyFrom(headers);
+    headers.reset();
+    expect(copy.get(x)).toBe('1');
+    expect(headers.get(x)).toBeUndefined();
+    headers.add(x, '2');
+    expect(headers.hasExactly(x, '2')).toBe(true);
+  });
+
   it('is gone after it was removed, received and added ones alike', () => {
     const headers = headersOf('x: 1', 'y: 2', 'x: 3');
     headers.add(x, '4');
