@@ -79,6 +79,22 @@ export interface SeriesCommands {
   readonly canary: CanaryCommand;
 }
 
+/** By default. */
+type Lengths = Pick<RunOptions, 'rounds' | 'seconds' | 'warmupSeconds'>;
+
+const usualLengths: Lengths = { rounds: 5, seconds: 3, warmupSeconds: 2 };
+/** All peers run at once: many short windows, in few rounds. */
+const sideBySide: Lengths = { rounds: 3, seconds: 12, warmupSeconds: 5 };
+
+const lengthsOf: Readonly<Record<string, Lengths>> = {
+  hop: sideBySide,
+  features: sideBySide,
+  memory: { ...usualLengths, rounds: 1 },
+  // At a low rate seconds say little: V8 compiles for the first 8,000 requests, on the core that serves them, and what is
+  // measured meanwhile is its compiler.
+  'two-sidecars': { ...usualLengths, warmupSeconds: 10 },
+};
+
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
   const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, mixer, canary } =
@@ -134,15 +150,16 @@ export function benchCommand(series: SeriesCommands): Command {
   return program;
 
   function seriesCommand<O extends RunOptions>(name: string, { peerNames, run }: SeriesCommand<O>): Command {
+    const lengths = lengthsOf[name] ?? usualLengths;
     return program
       .command(name, { isDefault: name === 'hop' })
-      .option('--rounds <n>', 'interleaved rounds', positiveInteger, name === 'memory' ? 1 : isSideBySide(name) ? 3 : 5)
-      .option('--seconds <s>', 'length of one measured series', positiveInteger, isSideBySide(name) ? 12 : 3)
+      .option('--rounds <n>', 'interleaved rounds', positiveInteger, lengths.rounds)
+      .option('--seconds <s>', 'length of one measured series', positiveInteger, lengths.seconds)
       .option(
         '--warmup-seconds <s>',
         'load before each measured series, 0 for none',
         wholeNumber,
-        warmupSecondsOf(name),
+        lengths.warmupSeconds,
       )
       .option('--connections <n>', 'open connections of the load generator', positiveInteger, 64)
       .addOption(
@@ -152,20 +169,6 @@ export function benchCommand(series: SeriesCommands): Command {
       .allowExcessArguments(false)
       .action(run);
   }
-}
-
-/** Whether all peers run at once: many short windows, in few rounds. */
-function isSideBySide(series: string): boolean {
-  return series === 'hop' || series === 'features';
-}
-
-/**
- * At a low rate seconds say little: V8 compiles for the first 8,000 requests, on the core that serves them, and what is
- * measured meanwhile is its compiler.
- */
-function warmupSecondsOf(series: string): number {
-  if (series === 'two-sidecars') return 10;
-  return isSideBySide(series) ? 5 : 2;
 }
 
 function bodiesOption(): Option {

@@ -8,51 +8,45 @@ import type { Peer } from './peers/peer.ts';
 import { Processes } from './processes.ts';
 import type { Stage } from './series.ts';
 
-interface Plan {
+interface Plan<T> {
   readonly rounds: number;
   /** Response body sizes that the backend must be able to send. */
   readonly bodies: readonly number[];
   readonly abort: AbortSignal;
-}
-
-interface Reported<T> extends Plan {
   /** Called after every turn. */
   readonly onTurn: (round: number, peer: Peer, outcome: T) => void;
 }
 
-export interface RoundsPlan<T> extends Reported<T> {
+export interface RoundsPlan<T> extends Plan<T> {
   /** Starts the peer, measures it, and stops it. */
   readonly takeTurn: (stage: Stage, peer: Peer) => Promise<T>;
 }
 
-export interface SideBySidePlan<T> extends Reported<T> {
-  /** Starts all peers, measures them, and stops them. */
-  readonly takeRound: (stage: Stage, peers: readonly Peer[]) => Promise<Map<Peer, T>>;
+export interface SideBySidePlan<T> extends Plan<T> {
+  /** Starts all peers, measures them, and stops them; one outcome for each. */
+  readonly takeRound: (stage: Stage, peers: readonly Peer[]) => AsyncIterable<readonly [Peer, T]>;
 }
 
-/** The result has one outcome per round for each peer. */
-export function runRounds<T>(peers: readonly Peer[], plan: RoundsPlan<T>): Promise<Map<Peer, T[]>> {
-  return onStage(plan, async (stage) => {
-    const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
-    for (let round = 0; round < plan.rounds; round += 1) {
-      for (const peer of rotate(peers, round)) {
+/** One peer after the other. The result has one outcome per round for each. */
+export function runRounds<T>(peers: readonly Peer[], { takeTurn, ...plan }: RoundsPlan<T>): Promise<Map<Peer, T[]>> {
+  return runSideBySide(peers, {
+    ...plan,
+    async *takeRound(stage, inOrder) {
+      for (const peer of inOrder) {
         plan.abort.throwIfAborted();
-        const outcome = await plan.takeTurn(stage, peer);
-        outcomesOf.get(peer)?.push(outcome);
-        plan.onTurn(round, peer, outcome);
+        yield [peer, await takeTurn(stage, peer)];
       }
-    }
-    return outcomesOf;
+    },
   });
 }
 
-/** The same of rounds in which all peers run at once. */
+/** All peers at once. The result has one outcome per round for each. */
 export function runSideBySide<T>(peers: readonly Peer[], plan: SideBySidePlan<T>): Promise<Map<Peer, T[]>> {
   return onStage(plan, async (stage) => {
     const outcomesOf = new Map(peers.map((peer): [Peer, T[]] => [peer, []]));
     for (let round = 0; round < plan.rounds; round += 1) {
       plan.abort.throwIfAborted();
-      for (const [peer, outcome] of await plan.takeRound(stage, rotate(peers, round))) {
+      for await (const [peer, outcome] of plan.takeRound(stage, rotate(peers, round))) {
         outcomesOf.get(peer)?.push(outcome);
         plan.onTurn(round, peer, outcome);
       }
@@ -62,7 +56,10 @@ export function runSideBySide<T>(peers: readonly Peer[], plan: SideBySidePlan<T>
 }
 
 /** Leaves neither a process nor a file behind, whatever happens. */
-async function onStage<T>({ bodies, abort }: Plan, act: (stage: Stage) => Promise<T>): Promise<T> {
+async function onStage<T>(
+  { bodies, abort }: Pick<Plan<unknown>, 'bodies' | 'abort'>,
+  act: (stage: Stage) => Promise<T>,
+): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), 'heddle-bench-'));
   const backendProcesses = new Processes();
   const processes = new Processes();

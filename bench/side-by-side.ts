@@ -31,11 +31,11 @@ interface Contestant {
 }
 
 /** For each peer one outcome per body size, in the order of `plan.bodies`; `plan.seconds` is the length of all its windows. */
-export async function takeRound(
+export async function* takeRound(
   stage: Stage,
   peers: readonly Peer[],
   { bodies, warmupSeconds, seconds, ...load }: TurnPlan,
-): Promise<Map<Peer, Outcome[]>> {
+): AsyncGenerator<readonly [Peer, readonly Outcome[]]> {
   const contestants = peers.map((peer): Contestant => ({ peer, running: undefined, failure: undefined, windows: [] }));
   const outcomes = new Map(peers.map((peer): [Peer, Outcome[]] => [peer, []]));
   const ask = (contestant: Contestant, bodyBytes: number, act: (running: Running, plan: LoadPlan) => Promise<void>) =>
@@ -64,7 +64,7 @@ export async function takeRound(
       }
       for (const contestant of contestants) outcomes.get(contestant.peer)?.push(outcomeOf(contestant));
     }
-    return outcomes;
+    yield* outcomes;
   } finally {
     await stage.processes.stopAll();
   }

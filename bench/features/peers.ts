@@ -7,7 +7,7 @@ import { heddle } from '../peers/heddle.ts';
 import { heddleCommand, probeHeddle } from '../peers/heddle-program.ts';
 import { hopBootstrap } from '../peers/hop-bootstrap.ts';
 import type { Peer, PeerProbe } from '../peers/peer.ts';
-import { type Feature, type FeatureScene, features } from './table.ts';
+import { type Feature, type FeatureScene, checkRules, features } from './table.ts';
 
 /** The plain hop that a feature's cost is counted from. */
 export interface FeaturePeer extends Peer {
@@ -31,8 +31,8 @@ const heddleFeatures = features.map((feature): FeaturePeer => {
   };
 });
 
-/** Envoy only with everything and with check rules: its other features are not ours to judge. */
-const envoyFeatures = features.slice(-2).map((feature): FeaturePeer => {
+/** Not with everything: under a quota that nobody assigns it refuses all requests, whatever the fallback. */
+const envoyFeatures = [checkRules].map((feature): FeaturePeer => {
   const { parts } = feature;
   return {
     name: `envoy + ${feature.name}`,

@@ -29,7 +29,7 @@ export function formatFeatureReport(report: FeatureReport): string {
     formatTable([columns, ...rows.map(formatRow)]),
     '',
     ...formatSetting(report),
-    'Cost is what a request takes more than on the plain hop of the same program, window beside window of two seconds: the median of each',
+    'Cost is what a request takes more than on the plain hop of the same program, window beside window: the median of each',
     'round, and of these the median, the smallest and the largest.',
   ].join('\n');
 }

@@ -23,9 +23,10 @@ export async function runFeatures(options: RunOptions, { abort, publish }: Serie
     rounds: options.rounds,
     bodies: plan.bodies,
     abort,
-    takeRound: async (stage, all) => {
-      const round = await takeRound(stage, all, plan);
-      return new Map([...round].map(([peer, [outcome]]) => [peer, outcome ?? { failure: 'not reached' }]));
+    async *takeRound(stage, all): AsyncGenerator<[Peer, Outcome]> {
+      for await (const [peer, [outcome]] of takeRound(stage, all, plan)) {
+        yield [peer, outcome ?? { failure: 'not reached' }];
+      }
     },
     onTurn: (round, peer, outcome) => printTurn(round, peer, [describeOutcome(outcome)]),
   });

@@ -221,7 +221,7 @@ const singles: readonly Feature[] = [
 ];
 
 /** As pilot puts them into inbound routes: what denies first, and behind it what allows. No peer has the like. */
-const checkRules: Feature = {
+export const checkRules: Feature = {
   name: '10 check rules',
   setup:
     'nine rules that deny by method, path, header and source, none of which matches, and one that allows by source',

@@ -2,10 +2,10 @@
  * Who sent a request, and what it may say about itself (Envoy docs `http_conn_man/headers`): at the edge of the mesh
  * nothing is believed that a trusted proxy has not said. Made where the configuration asks for it only.
  */
-import { withoutMapping } from '../common/mapped-address.ts';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { RequestOriginConfig } from '../api/listener.ts';
 import { isLoopbackAddress, publicAddress } from '../common/local-address.ts';
+import { withoutMapping } from '../common/mapped-address.ts';
 import { externalAddressName, forwardedForName, internalName } from './forwarded-headers.ts';
 import { controlBit, controlHeaders, Known } from './header-name.ts';
 import { fieldStride, type HeaderMap } from './header-map.ts';

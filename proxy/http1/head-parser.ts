@@ -5,8 +5,8 @@
  */
 import { latin1 } from '../common/latin1.ts';
 import {
-  controlBit,
   bitOfHash,
+  controlBit,
   hashStep,
   isHeaderName,
   knownHeaderCount,
