@@ -113,7 +113,10 @@ export class XdsCertificates implements Provider {
 
 async function readFiles(folder: string): Promise<Files> {
   const read = (name: string): Promise<string> => readFile(join(folder, name), 'utf8');
-  const [cert, key, ca] = await Promise.all([read(tlsFiles.certificate), read(tlsFiles.key), read(tlsFiles.authority)]);
+  // One after the other, so that of several that are missing it is always the first that is named.
+  const cert = await read(tlsFiles.certificate);
+  const key = await read(tlsFiles.key);
+  const ca = await read(tlsFiles.authority);
   // OpenSSL takes any text for a bundle of no authority.
   if (!ca.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${tlsFiles.authority} has no certificate in PEM`);
   createSecureContext({ cert, key, ca });
