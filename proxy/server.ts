@@ -11,7 +11,7 @@ import { type Clock, systemClock } from './common/clock.ts';
 import type { Lifecycle } from './common/lifecycle.ts';
 import { isLocalAddress } from './common/local-address.ts';
 import { type Logger, createLogger } from './common/log.ts';
-import { onSocketFault } from './common/socket.ts';
+import { onSocketFault } from './common/socket-fault.ts';
 import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
 import { HealthReporter } from './health-reporter.ts';

@@ -2,7 +2,7 @@
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
-import { deliver } from '../../proxy/common/socket.ts';
+import { deliver, settle } from '../../proxy/common/turn.ts';
 import { ActiveListener } from '../../proxy/listener/active-listener.ts';
 import { ProxyServer } from '../../proxy/server.ts';
 import { requestHeader } from '../features/table.ts';
@@ -38,6 +38,7 @@ export async function startPipeline(parts: HopParts): Promise<Pipeline> {
   if (connection === undefined) throw new Error('the bootstrap has no listener');
   const exchange = (): void => {
     deliver(socket.asSocket(), connection, request, request.length);
+    settle();
     for (let next = asked.pop(); next !== undefined; next = asked.pop()) next.answer();
   };
   exchange();

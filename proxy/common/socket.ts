@@ -1,18 +1,17 @@
 /**
- * Sockets that read into one shared buffer per thread: no allocation and no stream machinery per read, the largest
- * single saving on the request path (12.5 → 10.0 µs per request). `onread` callbacks run to completion before the next
- * read, so sharing is safe as long as whoever keeps bytes copies them.
+ * Sockets that read into one shared buffer per thread: no allocation and no stream machinery per read (12.5 → 10.0 µs per
+ * request). `onread` callbacks run to completion before the next read, so sharing is safe as long as whoever keeps bytes
+ * copies them; when they are worked on is told in `turn.ts`.
  */
 import { readSync, writeSync } from 'node:fs';
 import net from 'node:net';
-import { beginDelivery, endDelivery } from './clock.ts';
-import { sharedReadBuffer } from './io-buffers.ts';
 import { openClientSocket, type OriginalSource } from './client-socket.ts';
+import { sharedReadBuffer } from './io-buffers.ts';
+import { failSocket, guard } from './socket-fault.ts';
+import { deliver, type Receiver, settle } from './turn.ts';
 
 /** What a connection does with its socket's events. Nothing it throws reaches the process: the socket is destroyed. */
-export interface SocketHandler {
-  /** `bytes[0..length)` are valid only during the call. Return false to pause reading; `socket.resume()` goes on. */
-  onBytes(bytes: Buffer, length: number): boolean;
+export interface SocketHandler extends Receiver {
   /** The peer sent FIN; writing is still possible. */
   onEnd(): void;
   /** What waited to be written is written. */
@@ -46,7 +45,7 @@ export function connectSocket(target: ConnectTarget, handler: SocketHandler): ne
     allowHalfOpen: true,
     onread: {
       buffer: sharedReadBuffer,
-      callback: (length: number): boolean => deliver(socket, handler, sharedReadBuffer, length),
+      callback: (length: number): boolean => hear(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket: net.Socket =
@@ -155,7 +154,7 @@ function acceptHandle(handle: unknown, acceptor: Acceptor, inheritsNoDelay: bool
     onread: {
       buffer: sharedReadBuffer,
       callback: (length: number): boolean =>
-        handler === undefined ? false : deliver(socket, handler, sharedReadBuffer, length),
+        handler === undefined ? false : hear(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket: net.Socket = new net.Socket(options);
@@ -185,7 +184,7 @@ function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
     attach(socket, handler);
     accepted.whenWarm(() => {
       socket.on('data', (bytes: Buffer) => {
-        if (!deliver(socket, handler, bytes, bytes.length)) socket.pause();
+        if (!hear(socket, handler, bytes, bytes.length)) socket.pause();
       });
     });
   });
@@ -216,12 +215,13 @@ function onSocketError(this: AttachedSocket, cause: Error): void {
 }
 
 function onSocketEnd(this: AttachedSocket): void {
+  settle();
   try {
     const reset = lastRead === this ? findReset(this) : undefined;
     if (reset === undefined) this[handlerOf].onEnd();
     else this.destroy(reset);
   } catch (cause) {
-    fail(this, cause);
+    failSocket(this, cause);
   }
 }
 
@@ -229,15 +229,16 @@ function onSocketDrain(this: AttachedSocket): void {
   try {
     this[handlerOf].onDrain();
   } catch (cause) {
-    fail(this, cause);
+    failSocket(this, cause);
   }
 }
 
 function onSocketClose(this: AttachedSocket): void {
+  settle();
   try {
     this[handlerOf].onClose(this[errorOf]);
   } catch (cause) {
-    fail(this, cause);
+    failSocket(this, cause);
   }
 }
 
@@ -247,7 +248,7 @@ function onSocketConnect(this: AttachedSocket): void {
   try {
     this[handlerOf].onConnect?.();
   } catch (cause) {
-    fail(this, cause);
+    failSocket(this, cause);
   }
 }
 
@@ -272,27 +273,10 @@ export function findReset(socket: net.Socket): Error | undefined {
   }
 }
 
-/** The result tells whether to go on reading. */
-export function deliver(socket: net.Socket, handler: SocketHandler, bytes: Buffer, length: number): boolean {
+/** `socket` has read `bytes[0..length)`, which may be used again afterwards. The result tells whether to go on reading. */
+export function hear(socket: net.Socket, receiver: Receiver, bytes: Buffer, length: number): boolean {
   lastRead = socket;
-  beginDelivery();
-  try {
-    return handler.onBytes(bytes, length);
-  } catch (cause) {
-    fail(socket, cause);
-    return false;
-  } finally {
-    endDelivery();
-  }
-}
-
-/** Calls what must not throw into the process, also when it comes from elsewhere than the socket, a timer for example. */
-export function guard(socket: net.Socket, call: () => void): void {
-  try {
-    call();
-  } catch (cause) {
-    fail(socket, cause);
-  }
+  return deliver(socket, receiver, bytes, length);
 }
 
 /**
@@ -312,16 +296,4 @@ export function resetSocket(socket: net.Socket): void {
 export function endSocket(socket: net.Socket, isPeerDone: boolean): void {
   if (isPeerDone && socket.writableLength === 0 && !('encrypted' in socket)) socket.destroy();
   else socket.end();
-}
-
-let onFault: (cause: unknown) => void = () => {};
-
-/** Where faults of handlers are reported: bugs of ours that cost one connection instead of the process. */
-export function onSocketFault(report: (cause: unknown) => void): void {
-  onFault = report;
-}
-
-function fail(socket: net.Socket, cause: unknown): void {
-  onFault(cause);
-  socket.destroy();
 }

@@ -154,7 +154,7 @@ export class ClientConnection implements SocketHandler {
   }
 
   #endUpgradedRequest(): void {
-    this.#socket.end();
+    this.#writer.end();
     if (!this.#isPeerDone) return;
     this.#body.end();
     this.#finish(false);
@@ -405,7 +405,7 @@ export class ClientConnection implements SocketHandler {
     if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete || this.#isUsedUp(nowMs)) {
       this.#state = 'closed';
       // What was written last on an upgraded connection is still to be sent.
-      if (this.#isUpgraded) this.#socket.destroySoon();
+      if (this.#isUpgraded) this.#writer.destroySoon();
       else this.#socket.destroy();
       return;
     }

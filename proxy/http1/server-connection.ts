@@ -132,7 +132,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** No more bytes will come, and those that did were read, up to requests that wait. */
   #endRequests(): void {
     if (this.#state === 'lingering') this.#socket.destroySoon();
-    else if (this.#stream === undefined) this.#socket.end();
+    else if (this.#stream === undefined) this.#writer.end();
     else if (this.#stream.isUpgraded) this.#endUpgradedRequest(this.#stream);
     else if (!this.#stream.isRequestComplete) this.#fail(new MeshError('downstream_closed', 'the client closed early'));
     else this.setIdleTimeout(Math.min(this.#deadlines.streamIdleTimeoutMs || Infinity, abandonedMs));
@@ -383,8 +383,7 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** The upstream of an upgraded stream has ended its direction: so does ours. */
   halfClose(): void {
     if (this.#deadlines.streamIdleTimeoutMs === 0) this.setIdleTimeout(halfClosedIdleMs);
-    this.#writer.flush();
-    this.#socket.end();
+    this.#writer.end();
   }
 
   encodeData(data: DataRun, endStream: boolean): void {
@@ -438,22 +437,24 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     this.#state = 'head';
     this.#deadlines.armIdle();
     if (this.#isProcessing) return;
-    this.#writer.flush();
-    if (this.#isPeerDone && this.#pending.isEmpty) {
-      this.#linger();
+    if (this.#pending.isEmpty) {
+      this.#writer.flush();
+      if (this.#isPeerDone) this.#linger();
+      else this.#updateReading();
       return;
     }
-    if (!this.#pending.isEmpty) this.#processPending();
+    // What becomes of the next request does not take this response back.
+    this.#writer.send();
+    this.#processPending();
     if (this.#isPeerDone) this.#endRequests();
     else this.#updateReading();
   }
 
   /** Sends FIN behind what is written and discards what still comes, so that the peer reads the answer before a reset. */
   #linger(): void {
-    this.#writer.flush();
     this.#state = 'lingering';
     this.#deadlines.armLinger();
-    this.#socket.end();
+    this.#writer.end();
     if (this.#isPeerDone) this.#socket.destroySoon();
     else this.resumeRequest();
   }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { allocateSlab, firstSlab, placeInSlab, slabBytes } from '../common/io-buffers.ts';
 import { latin1 } from '../common/latin1.ts';
 import type { Stat } from '../common/stats.ts';
+import { type Sender, sendAfterWork } from '../common/turn.ts';
 import type { DataRun } from '../http/filter.ts';
 
 /** Up to here body bytes join the text of the head; beyond, they are written as a buffer. */
@@ -24,15 +25,17 @@ let slab: Buffer = firstSlab;
 
 const noBytes = Buffer.alloc(0);
 
-export class SocketWriter {
-  readonly #socket: Socket;
+export class SocketWriter implements Sender {
+  readonly socket: Socket;
   readonly #sentBytes: Stat;
   readonly #isEncrypted: boolean;
   #text = '';
+  /** `send` will be called. */
+  #isDue = false;
 
   /** `sentBytes` counts what is handed to the kernel, or waits for it. */
   constructor(socket: Socket, sentBytes: Stat) {
-    this.#socket = socket;
+    this.socket = socket;
     this.#sentBytes = sentBytes;
     this.#isEncrypted = 'encrypted' in socket;
   }
@@ -46,10 +49,10 @@ export class SocketWriter {
     const length = end - start;
     if (length <= maxJoinedBytes) {
       this.#text += latin1(bytes, start, end);
-      if (this.#text.length > maxTextBytes) this.flush();
+      if (this.#text.length > maxTextBytes) this.send();
       return;
     }
-    if (this.#text.length > maxTextBytes) this.flush();
+    if (this.#text.length > maxTextBytes) this.send();
     // The text so far goes along: a write more, or a buffer gathered from two, costs more than copying it.
     for (let at = start; at < end;) {
       const next = Math.min(end, at + slabBytes - this.#text.length);
@@ -74,7 +77,7 @@ export class SocketWriter {
 
   /** Of the text and a run of bytes, in one. */
   #write(bytes: Buffer, start: number, end: number): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     const text = this.#text;
     const length = text.length + end - start;
     const isNext = socket.writableLength === 0 && length <= slabBytes;
@@ -90,13 +93,34 @@ export class SocketWriter {
     if (isNext && socket.writableLength > 0 && !this.#isEncrypted) slab = allocateSlab();
   }
 
+  /** What was gathered leaves when the turn's work is done: all that has to be written then is written in a row. */
   flush(): void {
+    if (this.#text === '' || this.#isDue) return;
+    this.#isDue = sendAfterWork(this);
+    if (!this.#isDue) this.send();
+  }
+
+  /** Says that nothing more will come, behind what was gathered. */
+  end(): void {
+    this.send();
+    this.socket.end();
+  }
+
+  /** Closes when everything is written that was gathered. */
+  destroySoon(): void {
+    this.send();
+    this.socket.destroySoon();
+  }
+
+  /** What was gathered, now. */
+  send(): void {
+    this.#isDue = false;
     const text = this.#text;
     if (text === '') return;
     if (this.#isEncrypted) return this.#write(noBytes, 0, 0);
     this.#text = '';
     this.#sentBytes.value += text.length;
-    this.#socket.write(text, 'latin1');
+    this.socket.write(text, 'latin1');
   }
 
   /** Forgets what was gathered; for a connection that is being aborted. */
@@ -105,6 +129,6 @@ export class SocketWriter {
   }
 
   get isCongested(): boolean {
-    return this.#socket.writableLength >= highWaterMarkBytes;
+    return this.socket.writableLength >= highWaterMarkBytes;
   }
 }

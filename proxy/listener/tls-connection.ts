@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { guard } from '../common/socket.ts';
+import { guard } from '../common/socket-fault.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { inspectClientHello } from '../tls/client-hello.ts';
 import type { DownstreamTlsContext } from '../tls/downstream-tls.ts';
@@ -38,8 +38,9 @@ export class TlsConnection implements ServedConnection {
   }
 
   onBytes(bytes: Buffer, length: number): boolean {
-    if (this.#isOver) return false;
+    // What the same turn has read behind the ClientHello belongs to the handshake too.
     this.#hello.append(bytes, 0, length);
+    if (this.#isOver) return false;
     if (inspectClientHello(this.#hello.bytes).kind === 'incomplete') return true;
     this.#isOver = true;
     this.#context.timers.disarm(this.#timer);

@@ -4,9 +4,10 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { atEndOfTurn, type TurnEnd } from '../common/end-of-turn.ts';
+import { atEndOfTurn, type TurnEnd } from '../common/turn.ts';
 import { MeshError } from '../common/errors.ts';
-import { endSocket, guard, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { guard } from '../common/socket-fault.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -178,6 +179,7 @@ export class TcpConnection
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
+    this.#writer.send();
     if (this.#isDownstreamDone) endSocket(this.#socket, true);
     else atEndOfTurn(this);
   }

@@ -215,6 +215,7 @@ export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
       this.writer.flush();
       if (!this.#isEnded) return;
     }
+    this.writer.send();
     endSocket(this.#socket, this.#isEnded);
   }
 
@@ -223,6 +224,6 @@ export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
     this.#isAbandoned = true;
     this.#isEndedByHost ??= false;
     if (isReset) resetSocket(this.#socket);
-    else this.#socket.destroySoon();
+    else this.writer.destroySoon();
   }
 }

@@ -8,11 +8,11 @@ import {
   attach,
   connectClientSocket,
   type ConnectTarget,
-  deliver,
-  guard,
+  hear,
   sendPreamble,
   type SocketHandler,
 } from '../common/socket.ts';
+import { guard } from '../common/socket-fault.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { deliverReads } from './shared-reads.ts';
 import { type ClientHello, inspectClientHello } from './client-hello.ts';
@@ -42,7 +42,7 @@ export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, h
     ...(current.session === undefined ? {} : { session: current.session }),
     onread: {
       buffer: sharedReadBuffer,
-      callback: (length: number): boolean => deliver(socket, handler, sharedReadBuffer, length),
+      callback: (length: number): boolean => hear(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket = tls.connect(options);

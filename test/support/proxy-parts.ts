@@ -21,7 +21,7 @@ import { decodeRouteConfiguration } from '../../proxy/api/route-decoder.ts';
 import { type Clock, systemClock } from '../../proxy/common/clock.ts';
 import { requireValue } from '../../proxy/common/decoded.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
-import { onSocketFault } from '../../proxy/common/socket.ts';
+import { onSocketFault } from '../../proxy/common/socket-fault.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
 import { TimerWheel } from '../../proxy/common/timer-wheel.ts';
 import { DnsFilter } from '../../proxy/dns/dns-filter.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { beginDelivery, endDelivery, systemClock } from '../../../proxy/common/clock.ts';
-import { deliver, type SocketHandler } from '../../../proxy/common/socket.ts';
+import { type SocketHandler } from '../../../proxy/common/socket.ts';
+import { deliver, settle } from '../../../proxy/common/turn.ts';
 import type { Socket } from 'node:net';
 
 /** Until the hand has moved. */
@@ -40,7 +41,8 @@ describe("the system's clock", () => {
         throw new Error('a bug');
       },
     } as unknown as SocketHandler;
-    deliver({ destroy() {} } as unknown as Socket, handler, Buffer.alloc(1), 1);
+    deliver({ destroy() {}, pause() {} } as unknown as Socket, handler, Buffer.alloc(1), 1);
+    settle();
     spin();
     expect(systemClock.monotonicMs()).toBeGreaterThan(failed);
   });

@@ -8,8 +8,8 @@ import {
   connectSocket,
   endSocket,
   fdOf,
-  onSocketFault,
 } from '../../../proxy/common/socket.ts';
+import { onSocketFault } from '../../../proxy/common/socket-fault.ts';
 import { readSocketOption, socketOptions } from '../../../proxy/common/socket-options.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { RawClient } from '../../support/raw-client.ts';
