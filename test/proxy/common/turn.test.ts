@@ -42,12 +42,23 @@ let faults: unknown[];
 let a: Line;
 let b: Line;
 
-beforeEach(() => {
+/** Many sockets have something, in turn after turn. */
+async function getBusy(): Promise<void> {
+  for (let i = 0; i < 10; i++) {
+    a.reads('busy');
+    b.reads('busy');
+    await turn();
+  }
+  log.length = 0;
+}
+
+beforeEach(async () => {
   log = [];
   faults = [];
   onSocketFault((cause) => faults.push(cause));
   a = new Line('a', log);
   b = new Line('b', log);
+  await getBusy();
 });
 
 describe('what is read in one turn', () => {
@@ -104,6 +115,48 @@ describe('what is read in one turn', () => {
     b.reads('short');
     await turn();
     expect(log).toEqual(['a works on a long one', 'b works on short']);
+  });
+});
+
+describe('where turns read one socket only', () => {
+  beforeEach(async () => {
+    for (let i = 0; i < 2; i++) {
+      a.reads('alone');
+      await turn();
+    }
+    log.length = 0;
+  });
+
+  it('what is read is worked on at once, and what comes of it is sent at once', () => {
+    a.act = () => log.push(`waits: ${sendAfterWork(a)}`);
+    for (let i = 0; i < 8; i++) {
+      log.length = 0;
+      a.reads(`${i}`);
+      expect(log).toEqual([`a works on ${i}`, 'waits: false']);
+    }
+  });
+
+  it('every ninth read waits for the end of its turn, and when it is alone there, the next are worked on at once again', async () => {
+    const waiting: number[] = [];
+    for (let i = 1; i <= 30; i++) {
+      log.length = 0;
+      a.reads('x');
+      if (log.length === 0) waiting.push(i);
+      await turn();
+    }
+    expect(waiting).toEqual([9, 18, 27]);
+  });
+
+  it('reads wait again from the first turn on in which one of those meets another', async () => {
+    for (let i = 0; i < 8; i++) a.reads('x');
+    log.length = 0;
+    a.reads('1');
+    b.reads('2');
+    expect(log).toEqual([]);
+    await turn();
+    a.reads('3');
+    b.reads('4');
+    expect(log).toEqual(['a works on 1', 'b works on 2']);
   });
 });
 
