@@ -8,13 +8,13 @@ export interface Clock {
   setTimer(callback: () => void, delayMs: number): () => void;
 }
 
-/** Whether bytes that a socket delivered are being worked on, and the time at which that began; 0: nobody has asked yet. */
+/** Whether bytes that sockets delivered are being worked on, and the time at which that began; 0: nobody has asked yet. */
 let isDelivering = false;
 let deliveredMs = 0;
 
 /**
- * Calls that work on what one socket delivered take a few microseconds, and ask for the time up to seven times: between
- * `beginDelivery` and `endDelivery` the system's clock is read once.
+ * The work on what one turn of the event loop delivered, at most 64 reads, takes less than a millisecond, and asks for the
+ * time up to seven times per read: between `beginDelivery` and `endDelivery` the system's clock is read once.
  */
 export function beginDelivery(): void {
   isDelivering = true;

@@ -12,10 +12,7 @@ import { isNumeric, streamVariables, type StreamReader, type StreamValue } from 
 /** What a line says of a stream, one value per variable of its format. */
 export type LineValues = readonly StreamValue[];
 
-/**
- * A line in two steps. `read` runs when the stream is over, between two system calls, where code is cold; `write` runs for
- * many lines in a row, where it costs a third.
- */
+/** A line in two steps: `read` runs when its stream is over, `write` for many lines in a row, which costs half as much. */
 export interface LineFormat {
   /** Keeps nothing of the stream but texts; those cut from its heads keep the heads alive. */
   read(stream: StreamInfo): LineValues;

@@ -3,7 +3,7 @@
  * 2–4 µs.
  */
 import type { Socket } from 'node:net';
-import { allocateSlab, firstSlab, placeInSlab, slabBytes } from '../common/io-buffers.ts';
+import { freeSlab, holdSlab, placeInSlab, slabBytes } from '../common/io-buffers.ts';
 import { latin1 } from '../common/latin1.ts';
 import type { Stat } from '../common/stats.ts';
 import { type Sender, sendAfterWork } from '../common/turn.ts';
@@ -16,12 +16,6 @@ const maxTextBytes = 2 * maxJoinedBytes;
 
 /** Waiting bytes per socket beyond which the other side is paused. */
 export const highWaterMarkBytes = 262_144;
-
-/**
- * Where what is written is put together, because the read buffer it stands in is about to be reused. Nearly always the
- * kernel, or TLS, takes the whole write at once and the slab is free again.
- */
-let slab: Buffer = firstSlab;
 
 const noBytes = Buffer.alloc(0);
 
@@ -75,22 +69,25 @@ export class SocketWriter implements Sender {
     if (endStream) this.#text += '0\r\n\r\n';
   }
 
-  /** Of the text and a run of bytes, in one. */
+  /**
+   * Of the text and a run of bytes, in one. They are put together elsewhere, because the read buffer that the bytes stand in
+   * is about to be reused. Nearly always the kernel, or TLS, takes the whole write at once and the slab is free again.
+   */
   #write(bytes: Buffer, start: number, end: number): void {
     const socket = this.socket;
     const text = this.#text;
     const length = text.length + end - start;
-    const isNext = socket.writableLength === 0 && length <= slabBytes;
     // What has to wait has a buffer of its own.
-    const target = isNext ? slab : Buffer.allocUnsafeSlow(length);
-    const at = isNext ? placeInSlab(slab, text.length, bytes, start) : 0;
+    const slab = socket.writableLength === 0 && length <= slabBytes ? freeSlab() : undefined;
+    const target = slab ?? Buffer.allocUnsafeSlow(length);
+    const at = slab === undefined ? 0 : placeInSlab(slab, text.length, bytes, start);
     this.#text = '';
     this.#sentBytes.value += length;
     if (text !== '') target.write(text, at, 'latin1');
     bytes.copy(target, at + text.length, start, end);
     socket.write(target.length === length ? target : target.subarray(at, at + length));
     // Of what it is given next TLS keeps nothing, it is encrypted at once, although it is said to be written only later.
-    if (isNext && socket.writableLength > 0 && !this.#isEncrypted) slab = allocateSlab();
+    if (slab !== undefined && socket.writableLength > 0 && !this.#isEncrypted) holdSlab(socket);
   }
 
   /** What was gathered leaves when the turn's work is done: all that has to be written then is written in a row. */
