@@ -9,64 +9,32 @@ import { type FormatCommand, type FormatPart, parseFormat } from '../common/form
 import type { StreamInfo } from '../http/stream-info.ts';
 import { isNumeric, streamVariables, type StreamReader, type StreamValue } from './stream-variables.ts';
 
-/** What a line says of a stream, one value per variable of its format. */
-export type LineValues = readonly StreamValue[];
-
-/** A line in two steps: `read` runs when its stream is over, `write` for many lines in a row, which costs half as much. */
-export interface LineFormat {
-  /** Keeps nothing of the stream but texts; those cut from its heads keep the heads alive. */
-  read(stream: StreamInfo): LineValues;
-  write(values: LineValues): string;
-}
-
-type Writer = (values: LineValues) => string;
+/** A line of a stream that is over; keeps nothing of the stream but texts, and those cut from its heads keep the heads alive. */
+export type LineFormat = (stream: StreamInfo) => string;
 
 /** `format` has passed its decoder. A line of JSON ends itself, as in Envoy; a text ends where its format says so. */
 export function compileLine(format: AccessLogFormat): LineFormat {
-  const columns = new Columns();
-  if (format.kind === 'text') {
-    const write = compileText(columns, format.source, format.omitsEmptyValues ? '' : '-');
-    return { read: columns.compile(), write };
-  }
-  const write = compileObject(columns, format.properties, format.omitsEmptyValues);
-  return { read: columns.compile(), write: (values) => `${write(values)}\n` };
-}
-
-/** What a format reads, in the order of its variables. */
-class Columns {
-  readonly #readers: StreamReader[] = [];
-
-  /** Index among the values. */
-  add(command: FormatCommand): number {
-    return this.#readers.push(readerOf(command)) - 1;
-  }
-
-  compile(): LineFormat['read'] {
-    const readers = this.#readers;
-    return (stream) => {
-      const values: StreamValue[] = [];
-      for (let i = 0; i < readers.length; i++) values.push(readers[i]?.(stream));
-      return values;
-    };
-  }
+  if (format.kind === 'text') return compileText(format.source, format.omitsEmptyValues ? '' : '-');
+  const write = compileObject(format.properties, format.omitsEmptyValues);
+  return (stream) => `${write(stream)}\n`;
 }
 
 // ---- text ----
 
-function compileText(columns: Columns, source: string, missing: string): Writer {
+function compileText(source: string, missing: string): LineFormat {
   const parts = partsOf(source);
-  const writers = parts.map((part, i): Writer => {
+  const writers = parts.map((part, i): LineFormat => {
     if (typeof part === 'string') return () => part;
-    const column = columns.add(part);
+    const read = readerOf(part);
     const escape = isBetweenQuotes(parts, i) ? escapeText : escapeWord;
-    return (values) => {
-      const value = values[column];
+    return (stream) => {
+      const value = read(stream);
       return escape(value === undefined || value === '' ? missing : String(value));
     };
   });
-  return (values) => {
+  return (stream) => {
     let line = '';
-    for (const write of writers) line += write(values);
+    for (const write of writers) line += write(stream);
     return line;
   };
 }
@@ -97,42 +65,42 @@ function escapeWord(value: string): string {
 // ---- JSON ----
 
 /** A value in JSON with its name in front, when it has one; undefined leaves both out. */
-type JsonWriter = (values: LineValues) => string | undefined;
+type JsonWriter = (stream: StreamInfo) => string | undefined;
 
-function compileObject(columns: Columns, properties: JsonFormat, omitsEmptyValues: boolean): Writer {
+function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormat {
   const [writeFirst = () => undefined, ...writers] = Object.entries(properties).map(([key, value], i) =>
-    compileValue(columns, value, omitsEmptyValues, `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
+    compileValue(value, omitsEmptyValues, `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
   );
-  return (values) => {
-    const first = writeFirst(values);
+  return (stream) => {
+    const first = writeFirst(stream);
     let others = '';
-    for (let i = 0; i < writers.length; i++) others += writers[i]?.(values) ?? '';
+    for (let i = 0; i < writers.length; i++) others += writers[i]?.(stream) ?? '';
     return first === undefined ? `{${others.slice(1)}}` : `${first}${others}}`;
   };
 }
 
 /** What is left out, as in Envoy: what has no value, null, and objects without members, but not lists. */
-function compileValue(columns: Columns, value: JsonFormatValue, omitsEmptyValues: boolean, prefix = ''): JsonWriter {
-  if (typeof value === 'string') return compileTextValue(columns, value, omitsEmptyValues, prefix);
+function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean, prefix = ''): JsonWriter {
+  if (typeof value === 'string') return compileTextValue(value, omitsEmptyValues, prefix);
   if (typeof value !== 'object' || value === null) {
     const text = value === null && omitsEmptyValues ? undefined : `${prefix}${JSON.stringify(value)}`;
     return () => text;
   }
   if (isList(value)) {
-    const write = compileList(columns, value, omitsEmptyValues);
-    return (values) => `${prefix}${write(values)}`;
+    const write = compileList(value, omitsEmptyValues);
+    return (stream) => `${prefix}${write(stream)}`;
   }
-  const write = compileObject(columns, value, omitsEmptyValues);
-  return (values) => {
-    const text = write(values);
+  const write = compileObject(value, omitsEmptyValues);
+  return (stream) => {
+    const text = write(stream);
     return omitsEmptyValues && text === '{}' ? undefined : `${prefix}${text}`;
   };
 }
 
-function compileList(columns: Columns, members: readonly JsonFormatValue[], omitsEmptyValues: boolean): Writer {
-  const writers = members.map((member) => compileValue(columns, member, omitsEmptyValues));
-  return (values) => {
-    const texts = writers.map((write) => write(values));
+function compileList(members: readonly JsonFormatValue[], omitsEmptyValues: boolean): LineFormat {
+  const writers = members.map((member) => compileValue(member, omitsEmptyValues));
+  return (stream) => {
+    const texts = writers.map((write) => write(stream));
     return `[${texts.filter((text) => text !== undefined).join(',')}]`;
   };
 }
@@ -142,20 +110,20 @@ function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readon
 }
 
 /** Only a value that is one variable and nothing else keeps its type. */
-function compileTextValue(columns: Columns, source: string, omitsEmptyValues: boolean, prefix: string): JsonWriter {
+function compileTextValue(source: string, omitsEmptyValues: boolean, prefix: string): JsonWriter {
   const parts = partsOf(source);
   const [only] = parts;
   if (parts.length !== 1 || only === undefined || typeof only === 'string') {
-    const write = compileJsonText(columns, parts, omitsEmptyValues ? '' : '-');
-    return (values) => `${prefix}${write(values)}`;
+    const write = compileJsonText(parts, omitsEmptyValues ? '' : '-');
+    return (stream) => `${prefix}${write(stream)}`;
   }
   const missing = omitsEmptyValues ? undefined : `${prefix}null`;
-  return rememberLast(columns.add(only), missing, prefix, isNumeric(only) ? (value) => String(value) : quoteJson);
+  return rememberLast(readerOf(only), missing, prefix, isNumeric(only) ? (value) => String(value) : quoteJson);
 }
 
 /** From line to line most values are the same: comparing one is cheaper than encoding it again. */
 function rememberLast(
-  column: number,
+  read: StreamReader,
   missing: string | undefined,
   prefix: string,
   encode: (value: string | number) => string,
@@ -163,8 +131,8 @@ function rememberLast(
   let last: StreamValue = undefined;
   let text = missing;
   let encoded: string | undefined = undefined;
-  return (values) => {
-    const value = values[column];
+  return (stream) => {
+    const value = read(stream);
     if (value !== last) {
       last = value;
       encoded = value === undefined ? undefined : encode(value);
@@ -178,15 +146,15 @@ function rememberLast(
   };
 }
 
-function compileJsonText(columns: Columns, parts: readonly FormatPart[], missing: string): Writer {
+function compileJsonText(parts: readonly FormatPart[], missing: string): LineFormat {
   const writers = parts.map((part): JsonWriter => {
     if (typeof part === 'string') return () => part;
-    const column = columns.add(part);
-    return (values) => values[column]?.toString();
+    const read = readerOf(part);
+    return (stream) => read(stream)?.toString();
   });
-  return (values) => {
+  return (stream) => {
     let text = '';
-    for (const write of writers) text += write(values) ?? missing;
+    for (const write of writers) text += write(stream) ?? missing;
     return quoteJson(text);
   };
 }

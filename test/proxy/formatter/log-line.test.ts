@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { AccessLogFormat, JsonFormat } from '../../../proxy/api/listener.ts';
+import type { JsonFormat } from '../../../proxy/api/listener.ts';
 import { MeshError } from '../../../proxy/common/errors.ts';
 import { compileLine } from '../../../proxy/formatter/log-line.ts';
 import { HeaderName } from '../../../proxy/http/header-name.ts';
@@ -16,15 +16,9 @@ function aStream(agent: string, rest: object = {}): HttpStream {
   return { request, response, requestBytes: 4, responseFlags: '-', cluster, ...rest } as unknown as HttpStream;
 }
 
-/** Reads and writes in one. */
-function lineOf(format: AccessLogFormat): (stream: HttpStream) => string {
-  const line = compileLine(format);
-  return (stream) => line.write(line.read(stream));
-}
-
-const text = (source: string, omitsEmptyValues = false) => lineOf({ kind: 'text', source, omitsEmptyValues });
+const text = (source: string, omitsEmptyValues = false) => compileLine({ kind: 'text', source, omitsEmptyValues });
 const json = (properties: JsonFormat, omitsEmptyValues = false) =>
-  lineOf({ kind: 'json', properties, omitsEmptyValues });
+  compileLine({ kind: 'json', properties, omitsEmptyValues });
 
 const hostile = 'a "b" \\ \r\n\t\u0000\u007f\u009b31m\u00e9';
 
