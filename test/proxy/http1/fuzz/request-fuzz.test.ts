@@ -56,3 +56,8 @@ describe('when a client waits in vain', () => {
     expect(describeWait((name) => gauges[name] ?? 0, 'GET /')).toBe(said);
   });
 });
+
+it('a request that node:http forgets, because the beginning of HTTP/2 comes behind it in the same read, is no finding', async () => {
+  const first = head('POST //a/b HTTP/1.1', 'Host: a');
+  expect(await judge(first, head('PRI //a/1.1', 'Host: a'))).toEqual({ forwarded: 1, finding: undefined });
+});

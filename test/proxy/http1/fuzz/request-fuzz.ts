@@ -44,8 +44,11 @@ const framingFaults = new Set([
   'HPE_INVALID_CONTENT_LENGTH',
 ]);
 
-/** Behind these node:http may hand the connection over and read no more requests from it. */
-const handsOver = /\r\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee][ \t]*:|CONNECT/;
+/**
+ * Behind these node:http may hand the connection over and read no more requests from it. PRI, which is how HTTP/2 begins, has
+ * it forget even the request before, when both come in one read.
+ */
+const handsOver = /\r\n[Uu][Pp][Gg][Rr][Aa][Dd][Ee][ \t]*:|CONNECT|PRI /;
 
 /** Half of the inputs are the corpus damaged, half are built from the grammar. */
 export async function fuzzRequests(plan: FuzzPlan): Promise<FuzzResult> {
