@@ -220,7 +220,7 @@ const singles: readonly Feature[] = [
   },
 ];
 
-/** As pilot puts them into inbound routes: what denies first, and behind it what allows. No peer has the like. */
+/** As pilot puts them into inbound routes: what denies first, and behind it what allows. Of the peers Envoy has the like. */
 export const checkRules: Feature = {
   name: '10 check rules',
   setup:

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 export const readBufferBytes = 131_072;
 /** As much as one write takes. */
 export const slabBytes = 131_072;
-/** One is in use, as long as kernels take all that is written; of those that slow readers hold only some have such memory. */
+/** One does as long as the kernel takes every write whole; each slow reader holds one more, and beyond these a write has a buffer of its own. */
 export const slabCount = 16;
 const pageBytes = 4_096;
 /** With room to begin at any place of a page. */

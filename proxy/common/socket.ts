@@ -45,7 +45,7 @@ export function connectSocket(target: ConnectTarget, handler: SocketHandler): ne
     allowHalfOpen: true,
     onread: {
       buffer: sharedReadBuffer,
-      callback: (length: number): boolean => hear(socket, handler, sharedReadBuffer, length),
+      callback: (length: number): boolean => onSocketRead(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket: net.Socket =
@@ -154,7 +154,7 @@ function acceptHandle(handle: unknown, acceptor: Acceptor, inheritsNoDelay: bool
     onread: {
       buffer: sharedReadBuffer,
       callback: (length: number): boolean =>
-        handler === undefined ? false : hear(socket, handler, sharedReadBuffer, length),
+        handler === undefined ? false : onSocketRead(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket: net.Socket = new net.Socket(options);
@@ -184,7 +184,7 @@ function acceptOrdinary(socket: net.Socket, acceptor: Acceptor): void {
     attach(socket, handler);
     accepted.whenWarm(() => {
       socket.on('data', (bytes: Buffer) => {
-        if (!hear(socket, handler, bytes, bytes.length)) socket.pause();
+        if (!onSocketRead(socket, handler, bytes, bytes.length)) socket.pause();
       });
     });
   });
@@ -274,7 +274,7 @@ export function findReset(socket: net.Socket): Error | undefined {
 }
 
 /** `socket` has read `bytes[0..length)`, which may be used again afterwards. The result tells whether to go on reading. */
-export function hear(socket: net.Socket, receiver: Receiver, bytes: Buffer, length: number): boolean {
+export function onSocketRead(socket: net.Socket, receiver: Receiver, bytes: Buffer, length: number): boolean {
   lastRead = socket;
   return deliver(socket, receiver, bytes, length);
 }

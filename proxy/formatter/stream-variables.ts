@@ -8,7 +8,7 @@ import { grpcStatusOf, isGrpcRequest, nameOfGrpcStatus } from '../http/grpc-stat
 import { requestHeaderReader, responseHeaderReader } from '../http/header-reader.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 
-/** Numbers are put into words where they are written, which may be later. */
+/** Numbers are put into words where they are written: JSON has a form of its own for them. */
 export type StreamValue = string | number | undefined;
 export type StreamReader = (stream: StreamInfo) => StreamValue;
 

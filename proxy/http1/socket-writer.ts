@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { freeSlab, holdSlab, placeInSlab, slabBytes } from '../common/io-buffers.ts';
 import { latin1 } from '../common/latin1.ts';
+import { endSocket } from '../common/socket.ts';
 import type { Stat } from '../common/stats.ts';
 import { type Sender, sendAfterWork } from '../common/turn.ts';
 import type { DataRun } from '../http/filter.ts';
@@ -97,10 +98,10 @@ export class SocketWriter implements Sender {
     if (!this.#isDue) this.send();
   }
 
-  /** Says that nothing more will come, behind what was gathered. */
-  end(): void {
+  /** Says that nothing more will come, behind what was gathered. `isPeerDone`: the peer has said so too (see `endSocket`). */
+  end(isPeerDone = false): void {
     this.send();
-    this.socket.end();
+    endSocket(this.socket, isPeerDone);
   }
 
   /** Closes when everything is written that was gathered. */

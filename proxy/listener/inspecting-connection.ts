@@ -2,7 +2,7 @@
 import { ByteBuffer } from '../common/byte-buffer.ts';
 import type { Socket } from 'node:net';
 import type { Clock } from '../common/clock.ts';
-import { type SocketHandler } from '../common/socket.ts';
+import type { SocketHandler } from '../common/socket.ts';
 import { guard } from '../common/socket-fault.ts';
 import { inspectClientHello } from '../tls/client-hello.ts';
 import { inspectHttp } from './http-inspector.ts';

@@ -4,10 +4,10 @@
  */
 import type { Socket } from 'node:net';
 import { ByteBuffer } from '../common/byte-buffer.ts';
-import { atEndOfTurn, type TurnEnd } from '../common/turn.ts';
 import { MeshError } from '../common/errors.ts';
-import { endSocket, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { nextConnectionId, resetSocket } from '../common/socket.ts';
 import { guard } from '../common/socket-fault.ts';
+import { atEndOfTurn, type TurnEnd } from '../common/turn.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
@@ -179,15 +179,14 @@ export class TcpConnection
 
   onUpstreamEnd(): void {
     this.#isUpstreamDone = true;
-    this.#writer.send();
-    if (this.#isDownstreamDone) endSocket(this.#socket, true);
+    if (this.#isDownstreamDone) this.#writer.end(true);
     else atEndOfTurn(this);
   }
 
   /** A client that has got all it wanted is often done in the same turn: what is closed as a whole need not be halved before. */
   onEndOfTurn(): void {
     const socket = this.#socket;
-    if (!socket.destroyed) guard(socket, () => endSocket(socket, this.#isDownstreamDone));
+    if (!socket.destroyed) guard(socket, () => this.#writer.end(this.#isDownstreamDone));
   }
 
   onUpstreamClosed(error: MeshError | undefined): void {

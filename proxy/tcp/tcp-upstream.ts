@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Tunneling } from '../api/listener.ts';
 import { MeshError } from '../common/errors.ts';
-import { endSocket, localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
+import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
 import { SocketWriter } from '../http1/socket-writer.ts';
@@ -132,7 +132,7 @@ export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
   /** The host may keep the connection for another request, and there is none. */
   onTunnelEnd(): void {
     this.#isEnded = true;
-    if (this.#hasSaidAll) endSocket(this.#socket, true);
+    if (this.#hasSaidAll) this.writer.end(true);
     this.#callbacks.onUpstreamEnd();
   }
 
@@ -150,7 +150,7 @@ export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
     if (this.#isEnded || this.#tunnel?.onEnd() === false) return;
     this.#isEnded = true;
     if (this.#hasSaidAll) this.#isEndedByHost ??= true;
-    if (this.#hasSaidAll && this.#plan?.usesPost === true) endSocket(this.#socket, true);
+    if (this.#hasSaidAll && this.#plan?.usesPost === true) this.writer.end(true);
     this.#callbacks.onUpstreamEnd();
   }
 
@@ -215,8 +215,7 @@ export class TcpUpstream implements SocketHandler, HttpTunnelCallbacks {
       this.writer.flush();
       if (!this.#isEnded) return;
     }
-    this.writer.send();
-    endSocket(this.#socket, this.#isEnded);
+    this.writer.end(this.#isEnded);
   }
 
   /** Nobody waits for it any more. `isReset`: the peer must not take what it got for everything. */

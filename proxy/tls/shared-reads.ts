@@ -5,7 +5,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
 import { sharedReadBuffer } from '../common/io-buffers.ts';
-import { hear, type SocketHandler } from '../common/socket.ts';
+import { onSocketRead, type SocketHandler } from '../common/socket.ts';
 
 interface SharedReadHandle {
   useUserBuffer(buffer: Buffer): void;
@@ -28,7 +28,7 @@ export function deliverReads(socket: tls.TLSSocket, handler: SocketHandler): voi
   if (slots === undefined || handle === undefined) return deliverData(socket, handler);
   Object.assign(socket, {
     [slots.buffer]: sharedReadBuffer,
-    [slots.callback]: (length: number): boolean => hear(socket, handler, sharedReadBuffer, length),
+    [slots.callback]: (length: number): boolean => onSocketRead(socket, handler, sharedReadBuffer, length),
   });
   handle.useUserBuffer(sharedReadBuffer);
   socket.read(0);
@@ -41,6 +41,6 @@ function handleOf(socket: tls.TLSSocket): SharedReadHandle | undefined {
 
 function deliverData(socket: tls.TLSSocket, handler: SocketHandler): void {
   socket.on('data', (bytes: Buffer) => {
-    if (!hear(socket, handler, bytes, bytes.length)) socket.pause();
+    if (!onSocketRead(socket, handler, bytes, bytes.length)) socket.pause();
   });
 }

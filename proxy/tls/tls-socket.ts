@@ -8,7 +8,7 @@ import {
   attach,
   connectClientSocket,
   type ConnectTarget,
-  hear,
+  onSocketRead,
   sendPreamble,
   type SocketHandler,
 } from '../common/socket.ts';
@@ -42,7 +42,7 @@ export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, h
     ...(current.session === undefined ? {} : { session: current.session }),
     onread: {
       buffer: sharedReadBuffer,
-      callback: (length: number): boolean => hear(socket, handler, sharedReadBuffer, length),
+      callback: (length: number): boolean => onSocketRead(socket, handler, sharedReadBuffer, length),
     },
   };
   const socket = tls.connect(options);
