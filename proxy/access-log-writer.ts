@@ -5,24 +5,18 @@ import type { AccessLogSink } from './api/listener.ts';
 import type { Clock } from './common/clock.ts';
 import type { Logger } from './common/log.ts';
 import type { Stat, StatsStore } from './common/stats.ts';
-import type { LineFormat } from './formatter/log-line.ts';
+import type { ColumnLine } from './formatter/column-line.ts';
 import type { StreamInfo } from './http/stream-info.ts';
 
-/** Lines are gathered this long, or up to so many, before they are written together. */
+/** Lines are gathered this long, or up to so many bytes, before they are written together. */
 const flushIntervalMs = 100;
-const maxGatheredLines = 256;
-/** Of the heads that gathered lines keep alive. */
-const maxGatheredChars = 1_048_576;
+const slabBytes = 65_536;
+/** Slabs are used again: fresh memory costs four times the writing. */
+const maxSpareSlabs = 2;
 /** Lines that wait for a slow disk or pipe beyond this are dropped and counted: a log must not become a leak. */
 const maxPendingBytes = 4_194_304;
 /** A disk or pipe that hangs must not keep the process from ending. */
 const closeTimeoutMs = 1_000;
-
-/** Room for the lines of a flush, unless they are unusually long. Used again: fresh memory costs four times the writing. */
-const slabBytes = 262_144;
-const maxSpareSlabs = 2;
-/** UTF-8 of one character of a JavaScript string. */
-const maxBytesPerChar = 3;
 
 export interface AccessLogDependencies {
   readonly clock: Clock;
@@ -40,8 +34,9 @@ export class AccessLogWriter {
   #retired: Promise<unknown> = Promise.resolve();
   readonly #dropped: Stat;
   #isBroken = false;
-  readonly #lines: string[] = [];
-  #gatheredChars = 0;
+  #slab: Buffer = Buffer.allocUnsafeSlow(slabBytes);
+  #gatheredBytes = 0;
+  #gatheredLines = 0;
   readonly #spareSlabs: Buffer[] = [];
   #cancelFlush: (() => void) | undefined = undefined;
 
@@ -76,39 +71,46 @@ export class AccessLogWriter {
   };
 
   /** The stream's line, which ends itself. */
-  add(format: LineFormat, stream: StreamInfo): void {
-    this.#lines.push(format(stream));
-    this.#gatheredChars += stream.request.headers.text.length + stream.response.headers.text.length;
-    if (this.#lines.length >= maxGatheredLines || this.#gatheredChars >= maxGatheredChars) this.flush();
-    else this.#cancelFlush ??= this.#clock.setTimer(() => this.flush(), flushIntervalMs);
+  add(format: ColumnLine, stream: StreamInfo): void {
+    const line = format.write(stream);
+    if (this.#gatheredBytes + line.length > slabBytes) this.flush();
+    this.#gatheredLines += 1;
+    if (line.length > slabBytes) {
+      this.#send(Buffer.from(line));
+      return;
+    }
+    this.#slab.set(line, this.#gatheredBytes);
+    this.#gatheredBytes += line.length;
+    this.#cancelFlush ??= this.#clock.setTimer(() => this.flush(), flushIntervalMs);
   }
 
   flush(): void {
     this.#cancelFlush?.();
     this.#cancelFlush = undefined;
-    const { length } = this.#lines;
-    if (length === 0) return;
+    if (this.#gatheredBytes === 0) return;
+    const slab = this.#slab;
+    const lines = slab.subarray(0, this.#gatheredBytes);
+    this.#gatheredBytes = 0;
+    const isTaken = this.#send(lines, () => {
+      if (this.#spareSlabs.length < maxSpareSlabs) this.#spareSlabs.push(slab);
+    });
+    if (isTaken) this.#slab = this.#spareSlabs.pop() ?? Buffer.allocUnsafeSlow(slabBytes);
+  }
+
+  /** False: the lines gathered so far were dropped. */
+  #send(lines: Buffer, onWritten?: () => void): boolean {
+    const count = this.#gatheredLines;
+    this.#gatheredLines = 0;
     const isSlow = this.#sink.writableLength > maxPendingBytes;
     if (isSlow && this.#dropped.value === 0) {
       this.#logger.warn('the access log is slower than the traffic: lines are dropped');
     }
-    if (isSlow || this.#isBroken) this.#dropped.value += length;
-    // Joined: appending each line to one text costs twice as much.
-    else this.#write(this.#lines.join(''));
-    this.#lines.length = 0;
-    this.#gatheredChars = 0;
-  }
-
-  #write(text: string): void {
-    if (text.length * maxBytesPerChar > slabBytes) {
-      this.#sink.write(text);
-      return;
+    if (isSlow || this.#isBroken) {
+      this.#dropped.value += count;
+      return false;
     }
-    const slab = this.#spareSlabs.pop() ?? Buffer.allocUnsafeSlow(slabBytes);
-    const length = slab.write(text, 'utf8');
-    this.#sink.write(slab.subarray(0, length), () => {
-      if (this.#spareSlabs.length < maxSpareSlabs) this.#spareSlabs.push(slab);
-    });
+    this.#sink.write(lines, onWritten);
+    return true;
   }
 
   /** Writes what is left; resolves when it is with the operating system, or cannot be soon. */

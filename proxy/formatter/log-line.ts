@@ -7,36 +7,34 @@ import type { AccessLogFormat, JsonFormat, JsonFormatValue } from '../api/listen
 import { requireValue } from '../common/decoded.ts';
 import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
+import { type Column, ColumnLine } from './column-line.ts';
 import { isNumeric, streamVariables, type StreamReader, type StreamValue } from './stream-variables.ts';
 
-/** A line of a stream that is over; keeps nothing of the stream but texts, and those cut from its heads keep the heads alive. */
-export type LineFormat = (stream: StreamInfo) => string;
-
 /** `format` has passed its decoder. A line of JSON ends itself, as in Envoy; a text ends where its format says so. */
-export function compileLine(format: AccessLogFormat): LineFormat {
-  if (format.kind === 'text') return compileText(format.source, format.omitsEmptyValues ? '' : '-');
-  const write = compileObject(format.properties, format.omitsEmptyValues);
-  return (stream) => `${write(stream)}\n`;
+export function compileLine(format: AccessLogFormat): ColumnLine {
+  return format.kind === 'text' ? compileText(format) : compileJson(format);
 }
 
 // ---- text ----
 
-function compileText(source: string, missing: string): LineFormat {
+function compileText({ source, omitsEmptyValues }: AccessLogFormat & { kind: 'text' }): ColumnLine {
+  const missing = omitsEmptyValues ? '' : '-';
+  const columns: Column[] = [];
+  let text = '';
   const parts = partsOf(source);
-  const writers = parts.map((part, i): LineFormat => {
-    if (typeof part === 'string') return () => part;
-    const read = readerOf(part);
-    const escape = isBetweenQuotes(parts, i) ? escapeText : escapeWord;
-    return (stream) => {
-      const value = read(stream);
-      return escape(value === undefined || value === '' ? missing : String(value));
-    };
-  });
-  return (stream) => {
-    let line = '';
-    for (const write of writers) line += write(stream);
-    return line;
-  };
+  for (const [i, part] of parts.entries()) {
+    if (typeof part === 'string') {
+      text += part;
+      continue;
+    }
+    const allowsSpaces = isBetweenQuotes(parts, i);
+    const escape = allowsSpaces ? escapeText : escapeWord;
+    const encode = (value: StreamValue): string =>
+      escape(value === undefined || value === '' ? missing : String(value));
+    columns.push({ prefix: text, read: readerOf(part), encode, quote: '', allowsSpaces });
+    text = '';
+  }
+  return new ColumnLine(columns, text);
 }
 
 /** Whether a value is a whole quoted field, which ends at the next quote and not at the next space. */
@@ -64,19 +62,44 @@ function escapeWord(value: string): string {
 
 // ---- JSON ----
 
+type TextWriter = (stream: StreamInfo) => string;
 /** A value in JSON with its name in front, when it has one; undefined leaves both out. */
 type JsonWriter = (stream: StreamInfo) => string | undefined;
 
-function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): LineFormat {
-  const [writeFirst = () => undefined, ...writers] = Object.entries(properties).map(([key, value], i) =>
-    compileValue(value, omitsEmptyValues, `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`),
-  );
-  return (stream) => {
-    const first = writeFirst(stream);
-    let others = '';
-    for (let i = 0; i < writers.length; i++) others += writers[i]?.(stream) ?? '';
-    return first === undefined ? `{${others.slice(1)}}` : `${first}${others}}`;
+function compileJson({ properties, omitsEmptyValues }: AccessLogFormat & { kind: 'json' }): ColumnLine {
+  // Where members may be left out, no member has a place of its own.
+  if (omitsEmptyValues) return new ColumnLine([columnOf(compileObject(properties, true))], '\n');
+  const columns = Object.entries(properties).map(([key, value], i): Column => {
+    const prefix = `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`;
+    return { ...compileMember(value), prefix };
+  });
+  return new ColumnLine(columns, columns.length === 0 ? '{}\n' : '}\n');
+}
+
+function compileMember(value: JsonFormatValue): Column {
+  const parts = typeof value === 'string' ? partsOf(value) : [];
+  const [only] = parts;
+  if (parts.length !== 1 || only === undefined || typeof only === 'string') return columnOf(compileValue(value, false));
+  const encode = isNumeric(only) ? String : quoteJson;
+  return {
+    prefix: '',
+    read: readerOf(only),
+    encode: (read) => (read === undefined ? 'null' : encode(read)),
+    quote: isNumeric(only) ? '' : '"',
+    allowsSpaces: true,
   };
+}
+
+/** What is written in JSON already. */
+function columnOf(write: JsonWriter): Column {
+  return { prefix: '', read: write, encode: (json = '') => String(json), quote: '', allowsSpaces: true };
+}
+
+function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): TextWriter {
+  const writers = Object.entries(properties).map(([key, value]) =>
+    compileValue(value, omitsEmptyValues, `${JSON.stringify(key)}:`),
+  );
+  return (stream) => `{${joinPresent(writers, stream)}}`;
 }
 
 /** What is left out, as in Envoy: what has no value, null, and objects without members, but not lists. */
@@ -97,12 +120,18 @@ function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean, prefix 
   };
 }
 
-function compileList(members: readonly JsonFormatValue[], omitsEmptyValues: boolean): LineFormat {
+function compileList(members: readonly JsonFormatValue[], omitsEmptyValues: boolean): TextWriter {
   const writers = members.map((member) => compileValue(member, omitsEmptyValues));
-  return (stream) => {
-    const texts = writers.map((write) => write(stream));
-    return `[${texts.filter((text) => text !== undefined).join(',')}]`;
-  };
+  return (stream) => `[${joinPresent(writers, stream)}]`;
+}
+
+function joinPresent(writers: readonly JsonWriter[], stream: StreamInfo): string {
+  let text = '';
+  for (const write of writers) {
+    const each = write(stream);
+    if (each !== undefined) text += text === '' ? each : `,${each}`;
+  }
+  return text;
 }
 
 function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readonly JsonFormatValue[] {
@@ -118,35 +147,15 @@ function compileTextValue(source: string, omitsEmptyValues: boolean, prefix: str
     return (stream) => `${prefix}${write(stream)}`;
   }
   const missing = omitsEmptyValues ? undefined : `${prefix}null`;
-  return rememberLast(readerOf(only), missing, prefix, isNumeric(only) ? (value) => String(value) : quoteJson);
-}
-
-/** From line to line most values are the same: comparing one is cheaper than encoding it again. */
-function rememberLast(
-  read: StreamReader,
-  missing: string | undefined,
-  prefix: string,
-  encode: (value: string | number) => string,
-): JsonWriter {
-  let last: StreamValue = undefined;
-  let text = missing;
-  let encoded: string | undefined = undefined;
+  const read = readerOf(only);
+  const encode = isNumeric(only) ? String : quoteJson;
   return (stream) => {
     const value = read(stream);
-    if (value !== last) {
-      last = value;
-      encoded = value === undefined ? undefined : encode(value);
-      text = encoded === undefined ? missing : prefix + encoded;
-    } else if (encoded !== undefined) {
-      // It came again, so it may come often. Sums stay trees of their parts, walked through for every line; joined they are one.
-      text = [prefix, encoded].join('');
-      encoded = undefined;
-    }
-    return text;
+    return value === undefined ? missing : prefix + encode(value);
   };
 }
 
-function compileJsonText(parts: readonly FormatPart[], missing: string): LineFormat {
+function compileJsonText(parts: readonly FormatPart[], missing: string): TextWriter {
   const writers = parts.map((part): JsonWriter => {
     if (typeof part === 'string') return () => part;
     const read = readerOf(part);

@@ -6,7 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { AccessLogWriter } from '../../proxy/access-log-writer.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
 import { StatsStore } from '../../proxy/common/stats.ts';
-import { compileLine, type LineFormat } from '../../proxy/formatter/log-line.ts';
+import type { ColumnLine } from '../../proxy/formatter/column-line.ts';
+import { compileLine } from '../../proxy/formatter/log-line.ts';
 import { RequestHead, ResponseHead } from '../../proxy/http/message-head.ts';
 import type { StreamInfo } from '../../proxy/http/stream-info.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -43,7 +44,7 @@ async function start(): Promise<Setting> {
   return { clock, writer, text: () => (existsSync(file) ? readFileSync(file, 'utf8') : '') };
 }
 
-function addPaths(writer: AccessLogWriter, paths: readonly string[], format: LineFormat = path): void {
+function addPaths(writer: AccessLogWriter, paths: readonly string[], format: ColumnLine = path): void {
   const { stream, request } = makeStream();
   for (const each of paths) {
     request.path = each;
@@ -77,16 +78,6 @@ describe('lines of an access log', () => {
     addPaths(writer, paths);
     await writer.close();
     expect(text().split('\n')).toEqual([...paths, '']);
-  });
-
-  it('are written without waiting when the heads that they are cut from are large', async () => {
-    const { writer, text } = await start();
-    const { stream, request } = makeStream();
-    request.headers.text = 'x'.repeat(600_000);
-    request.path = '/large';
-    writer.add(path, stream);
-    writer.add(path, stream);
-    await until(() => text() === '/large\n/large\n');
   });
 
   it('that are longer than the memory which is kept for them are whole', async () => {

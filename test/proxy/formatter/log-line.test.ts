@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { JsonFormat } from '../../../proxy/api/listener.ts';
+import type { AccessLogFormat, JsonFormat } from '../../../proxy/api/listener.ts';
 import { MeshError } from '../../../proxy/common/errors.ts';
+import { seededRandom } from '../../../proxy/common/seeded-random.ts';
 import { compileLine } from '../../../proxy/formatter/log-line.ts';
 import { HeaderName } from '../../../proxy/http/header-name.ts';
 import { RequestHead, ResponseHead } from '../../../proxy/http/message-head.ts';
@@ -16,9 +17,16 @@ function aStream(agent: string, rest: object = {}): HttpStream {
   return { request, response, requestBytes: 4, responseFlags: '-', cluster, ...rest } as unknown as HttpStream;
 }
 
-const text = (source: string, omitsEmptyValues = false) => compileLine({ kind: 'text', source, omitsEmptyValues });
-const json = (properties: JsonFormat, omitsEmptyValues = false) =>
-  compileLine({ kind: 'json', properties, omitsEmptyValues });
+type Write = (stream: HttpStream) => string;
+
+function writer(format: AccessLogFormat): Write {
+  const line = compileLine(format);
+  return (stream) => line.write(stream).toString();
+}
+
+const text = (source: string, omitsEmptyValues = false): Write => writer({ kind: 'text', source, omitsEmptyValues });
+const json = (properties: JsonFormat, omitsEmptyValues = false): Write =>
+  writer({ kind: 'json', properties, omitsEmptyValues });
 
 const hostile = 'a "b" \\ \r\n\t\u0000\u007f\u009b31m\u00e9';
 
@@ -118,6 +126,56 @@ describe('a line of JSON', () => {
     expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
     expect(JSON.parse(line)).toEqual({ agent: hostile, 'k"e\ny': `x${hostile}` });
   });
+});
+
+describe('a line', () => {
+  const agents = [
+    '',
+    'curl',
+    'wget',
+    'null',
+    '-',
+    'a b',
+    'Zo\u00c3\u00ab',
+    '\u00e9',
+    '\u2603',
+    hostile,
+    '"',
+    '\\',
+    'x'.repeat(2_000),
+  ];
+  const formats: readonly AccessLogFormat[] = [
+    {
+      kind: 'text',
+      source: '%REQ(user-agent)% "%REQ(user-agent)%" \u2603 %DURATION%%ROUTE_NAME%\n',
+      omitsEmptyValues: false,
+    },
+    { kind: 'text', source: '%ROUTE_NAME%%REQ(user-agent):3%\n', omitsEmptyValues: true },
+    ...[true, false].map((omitsEmptyValues): AccessLogFormat => {
+      const properties = {
+        'k\u2603': '%REQ(user-agent)%',
+        duration: '%DURATION%',
+        mixed: '<%REQ(user-agent)%>',
+        inner: { route: '%ROUTE_NAME%', list: ['%DURATION%', 1] },
+        route: '%ROUTE_NAME%',
+      };
+      return { kind: 'json', properties, omitsEmptyValues };
+    }),
+  ];
+
+  test.each(formats)(
+    'does not depend on the lines before it: $kind, without empty values $omitsEmptyValues',
+    (format) => {
+      const random = seededRandom(7);
+      const pick = <T>(values: readonly [T, ...T[]]): T => values[Math.floor(random() * values.length)] ?? values[0];
+      const write = writer(format);
+      for (let i = 0; i < 3_000; i++) {
+        const rest = { routeName: pick(['', ...agents]), startMs: 0, endMs: pick([-1, 0, 7, 42, 1_000_000]) };
+        const stream = aStream(pick(['', ...agents]), { ...rest, timeSource: { nowMs: () => 3 } });
+        expect(write(stream)).toBe(writer(format)(stream));
+      }
+    },
+  );
 });
 
 describe('B13: the details of a response code', () => {
