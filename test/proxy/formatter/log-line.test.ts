@@ -163,6 +163,32 @@ describe('a line', () => {
     }),
   ];
 
+  const characters = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code));
+
+  test('of JSON keeps every character of a value, and holds none that ends a line or moves a cursor', () => {
+    const write = json({ agent: '%REQ(user-agent)%' });
+    for (const character of characters) {
+      const line = write(aStream(`a${character}`));
+      expect(JSON.parse(line)).toEqual({ agent: `a${character}` });
+      expect(line.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    }
+  });
+
+  test('of text escapes every character that could end a field', () => {
+    const [quoted, bare] = [text('"%REQ(user-agent)%"'), text('%REQ(user-agent)%')];
+    const escaped = (character: string): string =>
+      /["\\]/.test(character)
+        ? `\\${character}`
+        : character.replace(
+            /[\u0000-\u001f\u007f-\u009f]/,
+            (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+          );
+    for (const character of characters) {
+      expect(quoted(aStream(`a${character}`))).toBe(`"a${escaped(character)}"`);
+      expect(bare(aStream(`a${character}`))).toBe(`a${character === ' ' ? '\\x20' : escaped(character)}`);
+    }
+  });
+
   test.each(formats)(
     'does not depend on the lines before it: $kind, without empty values $omitsEmptyValues',
     (format) => {
