@@ -71,16 +71,18 @@ export class AccessLogWriter {
   };
 
   /** The stream's line, which ends itself. */
-  add(format: ColumnLine, stream: StreamInfo): void {
-    const line = format.write(stream);
-    if (this.#gatheredBytes + line.length > slabBytes) this.flush();
+  add(line: ColumnLine, stream: StreamInfo): void {
+    const length = line.update(stream);
+    if (this.#gatheredBytes + length > slabBytes) this.flush();
     this.#gatheredLines += 1;
-    if (line.length > slabBytes) {
-      this.#send(Buffer.from(line));
+    if (length > slabBytes) {
+      const bytes = Buffer.allocUnsafe(length);
+      line.copyTo(bytes, 0);
+      this.#send(bytes);
       return;
     }
-    this.#slab.set(line, this.#gatheredBytes);
-    this.#gatheredBytes += line.length;
+    line.copyTo(this.#slab, this.#gatheredBytes);
+    this.#gatheredBytes += length;
     this.#cancelFlush ??= this.#clock.setTimer(() => this.flush(), flushIntervalMs);
   }
 

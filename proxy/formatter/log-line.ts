@@ -34,7 +34,7 @@ function compileText({ source, omitsEmptyValues }: AccessLogFormat & { kind: 'te
     columns.push({ prefix: text, read: readerOf(part), encode, quote: '', allowsSpaces });
     text = '';
   }
-  return new ColumnLine(columns, text);
+  return new ColumnLine({ columns, suffix: text, isObject: false });
 }
 
 /** Whether a value is a whole quoted field, which ends at the next quote and not at the next space. */
@@ -67,32 +67,37 @@ type TextWriter = (stream: StreamInfo) => string;
 type JsonWriter = (stream: StreamInfo) => string | undefined;
 
 function compileJson({ properties, omitsEmptyValues }: AccessLogFormat & { kind: 'json' }): ColumnLine {
-  // Where members may be left out, no member has a place of its own.
-  if (omitsEmptyValues) return new ColumnLine([columnOf(compileObject(properties, true))], '\n');
-  const columns = Object.entries(properties).map(([key, value], i): Column => {
-    const prefix = `${i === 0 ? '{' : ','}${JSON.stringify(key)}:`;
-    return { ...compileMember(value), prefix };
-  });
-  return new ColumnLine(columns, columns.length === 0 ? '{}\n' : '}\n');
+  const columns = Object.entries(properties).map(([key, value]) => ({
+    ...compileMember(value, omitsEmptyValues),
+    prefix: `,${JSON.stringify(key)}:`,
+  }));
+  return new ColumnLine({ columns, suffix: '}\n', isObject: true });
 }
 
-function compileMember(value: JsonFormatValue): Column {
-  const parts = typeof value === 'string' ? partsOf(value) : [];
+type Member = Omit<Column, 'prefix'>;
+
+function compileMember(value: JsonFormatValue, omitsEmptyValues: boolean): Member {
+  const only = typeof value === 'string' ? onlyCommandOf(partsOf(value)) : undefined;
+  if (only !== undefined) return compileCommand(only, omitsEmptyValues);
+  const read = compileValue(value, omitsEmptyValues);
+  return { read, encode: (json) => json?.toString(), quote: '', allowsSpaces: true };
+}
+
+/** Only a value that is one variable and nothing else keeps its type. */
+function onlyCommandOf(parts: readonly FormatPart[]): FormatCommand | undefined {
   const [only] = parts;
-  if (parts.length !== 1 || only === undefined || typeof only === 'string') return columnOf(compileValue(value, false));
-  const encode = isNumeric(only) ? String : quoteJson;
+  return parts.length !== 1 || typeof only === 'string' ? undefined : only;
+}
+
+function compileCommand(command: FormatCommand, omitsEmptyValues: boolean): Member {
+  const missing = omitsEmptyValues ? undefined : 'null';
+  const encode = isNumeric(command) ? String : quoteJson;
   return {
-    prefix: '',
-    read: readerOf(only),
-    encode: (read) => (read === undefined ? 'null' : encode(read)),
-    quote: isNumeric(only) ? '' : '"',
+    read: readerOf(command),
+    encode: (value) => (value === undefined ? missing : encode(value)),
+    quote: isNumeric(command) ? '' : '"',
     allowsSpaces: true,
   };
-}
-
-/** What is written in JSON already. */
-function columnOf(write: JsonWriter): Column {
-  return { prefix: '', read: write, encode: (json = '') => String(json), quote: '', allowsSpaces: true };
 }
 
 function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): TextWriter {
@@ -138,20 +143,17 @@ function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readon
   return Array.isArray(value);
 }
 
-/** Only a value that is one variable and nothing else keeps its type. */
 function compileTextValue(source: string, omitsEmptyValues: boolean, prefix: string): JsonWriter {
   const parts = partsOf(source);
-  const [only] = parts;
-  if (parts.length !== 1 || only === undefined || typeof only === 'string') {
+  const only = onlyCommandOf(parts);
+  if (only === undefined) {
     const write = compileJsonText(parts, omitsEmptyValues ? '' : '-');
     return (stream) => `${prefix}${write(stream)}`;
   }
-  const missing = omitsEmptyValues ? undefined : `${prefix}null`;
-  const read = readerOf(only);
-  const encode = isNumeric(only) ? String : quoteJson;
+  const { read, encode } = compileCommand(only, omitsEmptyValues);
   return (stream) => {
-    const value = read(stream);
-    return value === undefined ? missing : prefix + encode(value);
+    const text = encode(read(stream));
+    return text === undefined ? undefined : prefix + text;
   };
 }
 

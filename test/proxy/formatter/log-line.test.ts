@@ -21,7 +21,11 @@ type Write = (stream: HttpStream) => string;
 
 function writer(format: AccessLogFormat): Write {
   const line = compileLine(format);
-  return (stream) => line.write(stream).toString();
+  return (stream) => {
+    const bytes = Buffer.alloc(line.update(stream));
+    line.copyTo(bytes, 0);
+    return bytes.toString();
+  };
 }
 
 const text = (source: string, omitsEmptyValues = false): Write => writer({ kind: 'text', source, omitsEmptyValues });
