@@ -1,12 +1,13 @@
 /** Heddle and Envoy with one feature each, from the same bootstraps, and what they are compared with. */
+import { findFreePorts } from '../../pilot/cli/free-ports.ts';
 import { readBootstrap } from '../../proxy/bootstrap.ts';
 import { envoy } from '../peers/envoy.ts';
 import { envoyCommand } from '../peers/envoy-program.ts';
 import { haproxy } from '../peers/haproxy.ts';
 import { heddle } from '../peers/heddle.ts';
-import { heddleCommand, probeHeddle } from '../peers/heddle-program.ts';
+import { heddleCommand, mixerCommand, probeHeddle } from '../peers/heddle-program.ts';
 import { hopBootstrap } from '../peers/hop-bootstrap.ts';
-import type { Peer, PeerProbe } from '../peers/peer.ts';
+import type { Peer, PeerProbe, Scene } from '../peers/peer.ts';
 import { type Feature, type FeatureScene, checkRules, features } from './table.ts';
 
 /** The plain hop that a feature's cost is counted from. */
@@ -16,7 +17,7 @@ export interface FeaturePeer extends Peer {
 }
 
 /** Only to look at a bootstrap. */
-const nowhere: FeatureScene = { port: 1, backend: { ports: [2, 3] } };
+const nowhere: FeatureScene = { port: 1, backend: { ports: [2, 3] }, quotaPort: 4 };
 
 const heddleFeatures = features.map((feature): FeaturePeer => {
   const { parts } = feature;
@@ -26,10 +27,19 @@ const heddleFeatures = features.map((feature): FeaturePeer => {
     feature,
     plain: heddle,
     probe: () => probeSupport(feature),
-    start: (scene) =>
-      scene.startProxy(heddleCommand('proxy', '-c', scene.writeFile('heddle.yaml', hopBootstrap(scene, parts(scene))))),
+    async start(scene) {
+      const quotaPort = feature.usesQuotas === true ? await startMixer(scene) : 0;
+      const bootstrap = hopBootstrap(scene, parts({ ...scene, quotaPort }));
+      return scene.startProxy(heddleCommand('proxy', '-c', scene.writeFile('heddle.yaml', bootstrap)));
+    },
   };
 });
+
+async function startMixer(scene: Scene): Promise<number> {
+  const [grpcPort = 0, metricsPort = 0] = await findFreePorts(2);
+  await scene.startHelper(mixerCommand({ grpcPort, metricsPort }), grpcPort);
+  return grpcPort;
+}
 
 /** Not with everything: under a quota that nobody assigns it refuses all requests, whatever the fallback. */
 const envoyFeatures = [checkRules].map((feature): FeaturePeer => {
@@ -40,7 +50,10 @@ const envoyFeatures = [checkRules].map((feature): FeaturePeer => {
     feature,
     plain: envoy,
     probe: () => envoy.probe(),
-    start: (scene) => scene.startProxy(envoyCommand(scene.writeFile('envoy.yaml', hopBootstrap(scene, parts(scene))))),
+    start(scene) {
+      const bootstrap = hopBootstrap(scene, parts({ ...scene, quotaPort: 0 }));
+      return scene.startProxy(envoyCommand(scene.writeFile('envoy.yaml', bootstrap)));
+    },
   };
 });
 

@@ -15,7 +15,10 @@ import type { Scene } from '../peers/peer.ts';
 /** A header that rules look at and none matches. */
 export const requestHeader = 'end-user: nobody';
 
-export type FeatureScene = Pick<Scene, 'port' | 'backend'>;
+export interface FeatureScene extends Pick<Scene, 'port' | 'backend'> {
+  /** Of the mixer that assigns quotas, where the feature `usesQuotas`. */
+  readonly quotaPort: number;
+}
 
 export type Goal =
   /** CPU µs per request more than the plain hop. */
@@ -30,12 +33,13 @@ export interface Feature {
   /** In one line of the report. */
   readonly setup: string;
   readonly goal: Goal;
+  readonly usesQuotas?: true;
   readonly parts: (scene: FeatureScene) => HopParts;
 }
 
 const micros = (max: number): Goal => ({ kind: 'micros', max });
 
-/** The token bucket costs what it does where it is assigned. */
+/** Never empty. Without an assignment, in the series without sockets, it costs the same. */
 const quotaBucket = {
   '@type': typeUrlOf('envoy.extensions.filters.http.rate_limit_quota.v3.RateLimitQuotaBucketSettings'),
   bucket_id_builder: { bucket_id_builder: { 'default/limit': { string_value: '4000000000/1000ms/4000000000' } } },
@@ -142,9 +146,10 @@ const singles: readonly Feature[] = [
   },
   {
     name: 'global rate limit',
-    setup: 'a quota that nobody assigned yet, counted and reported in vain',
+    setup: 'a quota that a mixer assigns and that is never used up, reported five times per second',
     goal: micros(0.5),
-    parts: ({ backend }) => ({
+    usesQuotas: true,
+    parts: ({ quotaPort }) => ({
       httpFilters: [
         {
           name: 'envoy.filters.http.rate_limit_quota',
@@ -156,7 +161,7 @@ const singles: readonly Feature[] = [
           },
         },
       ],
-      clusters: [staticCluster('quota', backend.ports[1])],
+      clusters: [staticCluster('quota', quotaPort)],
     }),
   },
   {
@@ -280,6 +285,7 @@ export const features: readonly Feature[] = [
     name: 'everything',
     setup: 'all of these',
     goal: { kind: 'ratio', max: 1.8 },
+    usesQuotas: true,
     parts: (scene) => mergeParts(singles.map(({ parts }) => parts(scene))),
   },
   checkRules,

@@ -11,7 +11,7 @@ import { type HopParts, hopBootstrap } from '../peers/hop-bootstrap.ts';
 import { StubConnection, stubFacts, StubSocket } from './stubs.ts';
 
 /** Nothing listens there and nobody connects. */
-export const nowhere = { port: 0, backend: { ports: [2, 3] } } as const;
+export const nowhere = { port: 0, backend: { ports: [2, 3] }, quotaPort: 4 } as const;
 
 const request = Buffer.from(`GET /100 HTTP/1.1\r\nHost: ${serviceHost}\r\n${requestHeader}\r\n\r\n`);
 /** A mirrored or traced request needs a connection of its own meanwhile. */

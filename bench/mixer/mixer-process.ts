@@ -1,11 +1,7 @@
 /** A mixer as users start it, pinned to one core. */
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
+import { findFreePorts } from '../../pilot/cli/free-ports.ts';
+import { mixerCommand } from '../peers/heddle-program.ts';
 import { Processes, proxyCore, waitForPort } from '../processes.ts';
-
-/** From `dist/bench/mixer/`. */
-const program = fileURLToPath(new URL('../../mixer/main.js', import.meta.url));
 
 export interface MixerProcess {
   readonly pid: number;
@@ -16,10 +12,9 @@ export interface MixerProcess {
 }
 
 export async function startMixerProcess(): Promise<MixerProcess> {
-  const [grpcPort, metricsPort] = [await freePort(), await freePort()];
+  const [grpcPort = 0, metricsPort = 0] = await findFreePorts(2);
   const processes = new Processes();
-  const ports = ['--mixer-port', String(grpcPort), '--metrics-port', String(metricsPort)];
-  const child = processes.start(proxyCore, [process.execPath, program, ...ports]);
+  const child = processes.start(proxyCore, mixerCommand({ grpcPort, metricsPort }));
   await waitForPort(metricsPort, child);
   return { pid: child.pid, grpcPort, counts: () => readCounts(metricsPort), stop: () => processes.stopAll() };
 }
@@ -32,13 +27,4 @@ async function readCounts(metricsPort: number): Promise<{ counted: number; rejec
     counted: sum(/^heddle_mixer_samples_total (\d+)$/gm),
     rejected: sum(/^heddle_mixer_rejected_total\{.*\} (\d+)$/gm),
   };
-}
-
-/** Nobody listens there: it was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

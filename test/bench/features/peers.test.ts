@@ -10,7 +10,7 @@ import { features } from '../../../bench/features/table.ts';
 import { hopBootstrap } from '../../../bench/peers/hop-bootstrap.ts';
 import { requirePeers } from '../../support/peers.ts';
 
-const scene = { port: 1, backend: { ports: [2, 3] } } as const;
+const scene = { port: 1, backend: { ports: [2, 3] }, quotaPort: 4 } as const;
 let directory: string;
 
 beforeEach(async () => {
