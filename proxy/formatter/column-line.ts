@@ -71,7 +71,7 @@ export class ColumnLine {
       column.value = value;
       this.#change(i, column);
     }
-    if (this.#hasMoved) this.#settle();
+    if (this.#hasMoved) this.#frame();
     return this.#line.length;
   }
 
@@ -80,7 +80,7 @@ export class ColumnLine {
     if (this.#isObject) target[start] = braceByte;
   }
 
-  #settle(): void {
+  #frame(): void {
     this.#hasMoved = false;
     const hasBrace = this.#isObject && this.#bytes[1] !== commaByte;
     this.#line = this.#bytes.subarray(hasBrace ? 0 : 1, this.#end);

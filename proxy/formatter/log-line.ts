@@ -77,19 +77,20 @@ function compileJson({ properties, omitsEmptyValues }: AccessLogFormat & { kind:
 type Member = Omit<Column, 'prefix'>;
 
 function compileMember(value: JsonFormatValue, omitsEmptyValues: boolean): Member {
-  const only = typeof value === 'string' ? onlyCommandOf(partsOf(value)) : undefined;
-  if (only !== undefined) return compileCommand(only, omitsEmptyValues);
+  if (typeof value === 'string') return compileString(value, omitsEmptyValues);
   const read = compileValue(value, omitsEmptyValues);
   return { read, encode: (json) => json?.toString(), quote: '', allowsSpaces: true };
 }
 
 /** Only a value that is one variable and nothing else keeps its type. */
-function onlyCommandOf(parts: readonly FormatPart[]): FormatCommand | undefined {
+function compileString(source: string, omitsEmptyValues: boolean): Member {
+  const parts = partsOf(source);
   const [only] = parts;
-  return parts.length !== 1 || typeof only === 'string' ? undefined : only;
-}
-
-function compileCommand(command: FormatCommand, omitsEmptyValues: boolean): Member {
+  const command = parts.length !== 1 || typeof only === 'string' ? undefined : only;
+  if (command === undefined) {
+    const read = compileTextReader(parts, omitsEmptyValues ? '' : '-');
+    return { read, encode: (text = '') => quoteJson(text), quote: '"', allowsSpaces: true };
+  }
   const missing = omitsEmptyValues ? undefined : 'null';
   const encode = isNumeric(command) ? String : quoteJson;
   return {
@@ -97,6 +98,15 @@ function compileCommand(command: FormatCommand, omitsEmptyValues: boolean): Memb
     encode: (value) => (value === undefined ? missing : encode(value)),
     quote: isNumeric(command) ? '' : '"',
     allowsSpaces: true,
+  };
+}
+
+function compileTextReader(parts: readonly FormatPart[], missing: string): TextWriter {
+  const readers = parts.map((part): StreamReader => (typeof part === 'string' ? () => part : readerOf(part)));
+  return (stream) => {
+    let text = '';
+    for (const read of readers) text += read(stream) ?? missing;
+    return text;
   };
 }
 
@@ -109,7 +119,13 @@ function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): TextW
 
 /** What is left out, as in Envoy: what has no value, null, and objects without members, but not lists. */
 function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean, prefix = ''): JsonWriter {
-  if (typeof value === 'string') return compileTextValue(value, omitsEmptyValues, prefix);
+  if (typeof value === 'string') {
+    const { read, encode } = compileString(value, omitsEmptyValues);
+    return (stream) => {
+      const text = encode(read(stream));
+      return text === undefined ? undefined : prefix + text;
+    };
+  }
   if (typeof value !== 'object' || value === null) {
     const text = value === null && omitsEmptyValues ? undefined : `${prefix}${JSON.stringify(value)}`;
     return () => text;
@@ -143,51 +159,14 @@ function isList(value: JsonFormat | readonly JsonFormatValue[]): value is readon
   return Array.isArray(value);
 }
 
-function compileTextValue(source: string, omitsEmptyValues: boolean, prefix: string): JsonWriter {
-  const parts = partsOf(source);
-  const only = onlyCommandOf(parts);
-  if (only === undefined) {
-    const write = compileJsonText(parts, omitsEmptyValues ? '' : '-');
-    return (stream) => `${prefix}${write(stream)}`;
-  }
-  const { read, encode } = compileCommand(only, omitsEmptyValues);
-  return (stream) => {
-    const text = encode(read(stream));
-    return text === undefined ? undefined : prefix + text;
-  };
-}
-
-function compileJsonText(parts: readonly FormatPart[], missing: string): TextWriter {
-  const writers = parts.map((part): JsonWriter => {
-    if (typeof part === 'string') return () => part;
-    const read = readerOf(part);
-    return (stream) => read(stream)?.toString();
-  });
-  return (stream) => {
-    let text = '';
-    for (const write of writers) text += write(stream) ?? missing;
-    return quoteJson(text);
-  };
-}
-
 const unusual = /[^\u0000-\u007e]/;
 const c1Controls = /[\u007f-\u009f]/g;
 
 /** JSON allows these control characters, terminals obey them. */
 function quoteJson(raw: string | number): string {
   const value = String(raw);
-  if (isPlain(value)) return `"${value}"`;
   if (!unusual.test(value)) return JSON.stringify(value);
   return JSON.stringify(decodeUtf8(value)).replace(c1Controls, (char) => `\\u00${char.charCodeAt(0).toString(16)}`);
-}
-
-/** Whether `value` is printable ASCII without quotes and backslashes, as most values are; an expression takes three times as long. */
-function isPlain(value: string): boolean {
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return false;
-  }
-  return true;
 }
 
 // ---- both ----

@@ -1,44 +1,59 @@
-/**
- * Long runs of both fuzzers: `node dist/test/proxy/http1/fuzz/main.js --inputs 1000000 --seed 7`. A finding tells its number;
- * `--from`, a little before it, finds it again: what the inputs before it left behind on connections may belong to it.
- */
-import { parseArgs } from 'node:util';
+/** Long runs of both fuzzers: `node dist/test/proxy/http1/fuzz/main.js --inputs 1000000 --seed 7`. */
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { FuzzPlan, FuzzResult } from './fuzz-run.ts';
 import { fuzzRequests } from './request-fuzz.ts';
 import { fuzzResponses } from './response-fuzz.ts';
 
-const fuzzers: Readonly<Record<string, (plan: FuzzPlan) => Promise<FuzzResult>>> = {
-  requests: fuzzRequests,
-  responses: fuzzResponses,
-};
+type Fuzz = (plan: FuzzPlan) => Promise<FuzzResult>;
+
+const fuzzers = new Map<string, Fuzz>([
+  ['requests', fuzzRequests],
+  ['responses', fuzzResponses],
+]);
 
 const progressIntervalMs = 10_000;
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: 'string', default: '100000' },
-    seed: { type: 'string', default: '1' },
-    from: { type: 'string', default: '0' },
-    only: { type: 'string' },
-  },
-});
+interface FuzzOptions {
+  readonly inputs: number;
+  readonly seed: number;
+  readonly from: number;
+  readonly only?: string;
+}
 
-function wholeNumber(name: string, text: string): number {
+const command = new Command('fuzz')
+  .description('Sends the proxy what a seed makes of requests and responses, beside node:http. Findings: exit code 1.')
+  .option('--inputs <n>', 'of each fuzzer', wholeNumber, 100_000)
+  .option('--seed <n>', 'the same seed makes the same inputs', wholeNumber, 1)
+  // What the inputs before it left behind on connections may belong to a finding.
+  .option('--from <n>', 'begin at this input: a little before a finding, to see it again', wholeNumber, 0)
+  .addOption(new Option('--only <fuzzer>', 'one of the two').choices([...fuzzers.keys()]))
+  .allowExcessArguments(false)
+  .action(run);
+
+function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`--${name}: expected a whole number, got ${text}`);
+  if (text === '' || !Number.isSafeInteger(value) || value < 0) {
+    throw new InvalidArgumentError(`expected a whole number, got ${text}`);
+  }
   return value;
 }
 
-async function run(name: string, fuzz: (plan: FuzzPlan) => Promise<FuzzResult>): Promise<boolean> {
-  const inputs = wholeNumber('inputs', values.inputs);
-  const from = wholeNumber('from', values.from);
-  if (from >= inputs) throw new Error(`--from: expected less than --inputs, which is ${inputs}, got ${from}`);
+async function run(options: FuzzOptions): Promise<void> {
+  const { inputs, from, only } = options;
+  if (from >= inputs) command.error(`error: --from: expected less than --inputs, which is ${inputs}, got ${from}`);
+  for (const [name, fuzz] of fuzzers) {
+    if (only !== undefined && only !== name) continue;
+    if (!(await runOne(name, fuzz, options))) process.exitCode = 1;
+  }
+}
+
+async function runOne(name: string, fuzz: Fuzz, { inputs, seed, from }: FuzzOptions): Promise<boolean> {
   const startMs = performance.now();
   let nextReportMs = startMs + progressIntervalMs;
   const rateOf = (done: number): number => Math.round((done - from) / ((performance.now() - startMs) / 1_000));
   const { forwarded, findings } = await fuzz({
     inputs,
-    seed: wholeNumber('seed', values.seed),
+    seed,
     from,
     onInput(done) {
       if (performance.now() < nextReportMs) return;
@@ -51,10 +66,4 @@ async function run(name: string, fuzz: (plan: FuzzPlan) => Promise<FuzzResult>):
   return findings.length === 0;
 }
 
-if (values.only !== undefined && !(values.only in fuzzers)) {
-  throw new Error(`--only: expected one of ${Object.keys(fuzzers).join(', ')}, got ${values.only}`);
-}
-for (const [name, fuzz] of Object.entries(fuzzers)) {
-  if (values.only !== undefined && values.only !== name) continue;
-  if (!(await run(name, fuzz))) process.exitCode = 1;
-}
+await command.parseAsync();
