@@ -103,11 +103,14 @@ export class HeaderMap {
   /** All values joined with a comma, as a header match sees them (RFC 9110 §5.3); undefined when absent. */
   get(name: HeaderName): string | undefined {
     if ((this.nameBits & name.bit) === 0) return undefined;
+    const { text, fields, count, addedCount } = this;
     let value: string | undefined = undefined;
-    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
+    for (let i = 0, at = 0; i < count; i++, at += fieldStride) {
+      if (fields[at + 4] !== name.hash || !isHeaderName(text, fields[at] ?? 0, fields[at + 1] ?? 0, name.text))
+        continue;
       value = value === undefined ? this.valueAt(i) : `${value},${this.valueAt(i)}`;
     }
-    for (let i = 0; i < this.addedCount; i++) {
+    for (let i = 0; i < addedCount; i++) {
       if (!isSameName(this.addedNames[i], name)) continue;
       const more = this.addedValues[i] ?? '';
       value = value === undefined ? more : `${value},${more}`;

@@ -6,6 +6,7 @@
 import type { PathMatch } from '../api/route.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import { type CandidateRoute, compileCandidates, type RouteFinder } from './route-candidates.ts';
+import { matchesAllPaths } from './route-match.ts';
 import type { CompiledRoute } from './route-table.ts';
 
 export interface IndexedRoute extends CandidateRoute {
@@ -26,6 +27,7 @@ interface Node {
 
 /** What every path that `match` matches begins with. Case-insensitive matches and expressions promise nothing. */
 export function literalOf(match: PathMatch): string {
+  if (matchesAllPaths(match)) return '';
   return match.kind !== 'safe_regex' && match.caseSensitive ? match.value : '';
 }
 

@@ -42,10 +42,15 @@ const matchesAll: RequestPredicate = () => true;
 /** Paths are compared without their query, in Envoy too, whatever the comment of `RouteMatch.prefix` says. */
 const matchesNothing: RequestPredicate = () => false;
 
+/** The path of `OPTIONS *` too. */
+export function matchesAllPaths(path: PathMatch): boolean {
+  return path.kind === 'prefix' && (path.value === '/' || path.value === '');
+}
+
 function compilePathMatch(path: PathMatch): RequestPredicate {
+  if (matchesAllPaths(path)) return matchesAll;
   switch (path.kind) {
     case 'prefix': {
-      if (path.value === '/' || path.value === '') return matchesAll;
       if (path.value.includes('?')) return matchesNothing;
       if (path.caseSensitive) return (head) => head.path.startsWith(path.value);
       const prefix = path.value.toLowerCase();

@@ -44,6 +44,13 @@ describe('a virtual host with many routes', () => {
     expect(['/a/b', '/a/b?x=1', '/a/bc', '/b'].map((path) => find(closest, path))).toEqual(['0', '0', '1', undefined]);
   });
 
+  test('takes OPTIONS * with a route for everything, however many others there are', () => {
+    for (const count of [0, 1, minIndexedRoutes]) {
+      expect(find(tableOf([...filler(count), { prefix: '/' }]), '*')).toBe(String(count));
+      expect(find(tableOf(filler(count)), '*')).toBeUndefined();
+    }
+  });
+
   test('asks expressions and matches without regard to case in their turn', () => {
     const odd: RouteMatch[] = [{ safe_regex: { regex: '/[0-9]+' } }, { prefix: '/ABC', case_sensitive: false }];
     const table = tableOf([{ prefix: '/1' }, ...odd, ...filler(minIndexedRoutes), { prefix: '/' }]);
@@ -70,7 +77,7 @@ describe('a virtual host with many routes', () => {
       const indexed = tableOf(matches);
       const oneByOne = matches.map((match) => tableOf([match]));
       for (let i = 0; i < 20; i++) {
-        const path = pathOf();
+        const path = random() < 0.1 ? '*' : pathOf();
         const first = oneByOne.findIndex((table) => find(table, path) !== undefined);
         expect([path, find(indexed, path)]).toEqual([path, first < 0 ? undefined : String(first)]);
       }
