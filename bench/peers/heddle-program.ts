@@ -11,6 +11,7 @@ export function heddleCommand(...args: readonly string[]): string[] {
   return [process.execPath, program, ...args];
 }
 
+/** The arguments that run a mixer on loopback. */
 export function mixerCommand({ grpcPort, metricsPort }: MixerPorts): string[] {
   return [process.execPath, mixerProgram, '--mixer-port', String(grpcPort), '--metrics-port', String(metricsPort)];
 }

@@ -75,6 +75,7 @@ export class ColumnLine {
     return this.#line.length;
   }
 
+  /** The line of the last `update`; `target` has room for it behind `start`. */
   copyTo(target: Buffer, start: number): void {
     target.set(this.#line, start);
     if (this.#isObject) target[start] = braceByte;

@@ -5,10 +5,11 @@
 import { isUtf8 } from 'node:buffer';
 import type { AccessLogFormat, JsonFormat, JsonFormatValue } from '../api/listener.ts';
 import { requireValue } from '../common/decoded.ts';
-import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
+import { type FormatPart, parseFormat } from '../common/format-string.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
 import { type Column, ColumnLine } from './column-line.ts';
-import { isNumeric, streamVariables, type StreamReader, type StreamValue } from './stream-variables.ts';
+import { compileFormat, type StreamFormatter } from './stream-formatter.ts';
+import { isNumeric, readerOf, type StreamValue } from './stream-variables.ts';
 
 /** `format` has passed its decoder. A line of JSON ends itself, as in Envoy; a text ends where its format says so. */
 export function compileLine(format: AccessLogFormat): ColumnLine {
@@ -62,7 +63,6 @@ function escapeWord(value: string): string {
 
 // ---- JSON ----
 
-type TextWriter = (stream: StreamInfo) => string;
 /** A value in JSON with its name in front, when it has one; undefined leaves both out. */
 type JsonWriter = (stream: StreamInfo) => string | undefined;
 
@@ -88,7 +88,7 @@ function compileString(source: string, omitsEmptyValues: boolean): Member {
   const [only] = parts;
   const command = parts.length !== 1 || typeof only === 'string' ? undefined : only;
   if (command === undefined) {
-    const read = compileTextReader(parts, omitsEmptyValues ? '' : '-');
+    const read = compileFormat(source, { missing: omitsEmptyValues ? '' : '-' });
     return { read, encode: (text = '') => quoteJson(text), quote: '"', allowsSpaces: true };
   }
   const missing = omitsEmptyValues ? undefined : 'null';
@@ -101,16 +101,7 @@ function compileString(source: string, omitsEmptyValues: boolean): Member {
   };
 }
 
-function compileTextReader(parts: readonly FormatPart[], missing: string): TextWriter {
-  const readers = parts.map((part): StreamReader => (typeof part === 'string' ? () => part : readerOf(part)));
-  return (stream) => {
-    let text = '';
-    for (const read of readers) text += read(stream) ?? missing;
-    return text;
-  };
-}
-
-function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): TextWriter {
+function compileObject(properties: JsonFormat, omitsEmptyValues: boolean): StreamFormatter {
   const writers = Object.entries(properties).map(([key, value]) =>
     compileValue(value, omitsEmptyValues, `${JSON.stringify(key)}:`),
   );
@@ -141,7 +132,7 @@ function compileValue(value: JsonFormatValue, omitsEmptyValues: boolean, prefix 
   };
 }
 
-function compileList(members: readonly JsonFormatValue[], omitsEmptyValues: boolean): TextWriter {
+function compileList(members: readonly JsonFormatValue[], omitsEmptyValues: boolean): StreamFormatter {
   const writers = members.map((member) => compileValue(member, omitsEmptyValues));
   return (stream) => `[${joinPresent(writers, stream)}]`;
 }
@@ -180,10 +171,4 @@ function decodeUtf8(value: string): string {
 
 function partsOf(source: string): FormatPart[] {
   return requireValue(parseFormat(source), 'format');
-}
-
-function readerOf(command: FormatCommand): StreamReader {
-  const { variable, maxLength } = command;
-  const read = streamVariables[variable](command);
-  return maxLength === undefined ? read : (stream) => read(stream)?.toString().slice(0, maxLength);
 }

@@ -1,8 +1,8 @@
 /** Envoy's substitution formatter: a format string compiled into a function of a stream. */
-import { type FormatCommand, type FormatPart, parseFormat } from '../common/format-string.ts';
+import { type FormatPart, parseFormat } from '../common/format-string.ts';
 import { requireValue } from '../common/decoded.ts';
 import type { StreamInfo } from '../http/stream-info.ts';
-import { streamVariables } from './stream-variables.ts';
+import { readerOf } from './stream-variables.ts';
 
 export type StreamFormatter = (stream: StreamInfo) => string;
 
@@ -20,14 +20,7 @@ export function compileFormat(source: string, { missing = '' }: { missing?: stri
 }
 
 function compilePart(part: FormatPart, missing: string): StreamFormatter {
-  return typeof part === 'string' ? () => part : compileCommand(part, missing);
-}
-
-function compileCommand(command: FormatCommand, missing: string): StreamFormatter {
-  const { variable, maxLength } = command;
-  const read = streamVariables[variable](command);
-  return (stream) => {
-    const value = read(stream);
-    return value === undefined ? missing : String(value).slice(0, maxLength);
-  };
+  if (typeof part === 'string') return () => part;
+  const read = readerOf(part);
+  return (stream) => read(stream)?.toString() ?? missing;
 }

@@ -12,7 +12,7 @@ import type { StreamInfo } from '../http/stream-info.ts';
 export type StreamValue = string | number | undefined;
 export type StreamReader = (stream: StreamInfo) => StreamValue;
 
-export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) => StreamReader>> = {
+const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) => StreamReader>> = {
   BYTES_RECEIVED: () => (stream) => stream.requestBytes,
   BYTES_SENT: () => (stream) => stream.responseBytes,
   CONNECTION_ID: () => (stream) => stream.codec?.connectionId,
@@ -90,6 +90,13 @@ export const streamVariables: Readonly<Record<FormatVariable, (command: FormatCo
   UPSTREAM_TRANSPORT_FAILURE_REASON: () => (stream) => stream.error?.transportFailureReason,
   VIRTUAL_CLUSTER_NAME: () => readNothing,
 };
+
+/** What a command stands for, no longer than it may be. */
+export function readerOf(command: FormatCommand): StreamReader {
+  const { variable, maxLength } = command;
+  const read = streamVariables[variable](command);
+  return maxLength === undefined ? read : (stream) => read(stream)?.toString().slice(0, maxLength);
+}
 
 /** Whether JSON writes its values as numbers. */
 export function isNumeric({ variable, argument }: FormatCommand): boolean {
