@@ -19,7 +19,7 @@ import { call, type Answer, type Call } from '../support/http-call.ts';
 import { startEnvoy } from '../support/envoy.ts';
 import { createProxy } from '../support/in-process-proxy.ts';
 import { eventually } from '../support/mesh.ts';
-import { findMeshPorts } from '../support/mesh-ports.ts';
+import { unusedPorts } from '../support/unused-port.ts';
 import { requirePeers } from '../support/peers.ts';
 
 /** An instance of a service, reached without a sidecar of its own. */
@@ -112,7 +112,7 @@ export class LiveMesh {
     closeAfterTest(pilot);
     await pilot.start();
     const started = await Promise.all(instances.map(startInstance));
-    const [outbound = 0, admin = 0, inbound = 0] = await findMeshPorts(3);
+    const [outbound = 0, admin = 0, inbound = 0] = await unusedPorts(3);
     const backends = started.map(({ backend }) => backend);
     const mesh = new LiveMesh(pilot, backends, { outbound, admin, inbound });
     await mesh.apply(started.map((instance, i) => workloadYaml(instance, i)).join('') + servicesYaml(instances) + yaml);

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
-import { findMeshPorts } from '../support/mesh-ports.ts';
+import { unusedPorts } from '../support/unused-port.ts';
 import { compiled, eventually, Mesh } from '../support/mesh.ts';
 import { Authority, type Certificate } from '../support/pki.ts';
 
@@ -49,7 +49,7 @@ describe('heddle gateway', () => {
     writeFileSync(join(mesh.dir, 'cert.pem'), server.cert);
     writeFileSync(join(mesh.dir, 'key.pem'), server.key);
     writeFileSync(join(mesh.dir, 'ca.pem'), authority.cert);
-    [plain = 0, secure = 0] = await findMeshPorts(2);
+    [plain = 0, secure = 0] = await unusedPorts(2);
     const own = authority.issue({ names: ['DNS:secret.example.org'] });
     secret = https.createServer({ cert: own.cert, key: own.key }, (_, response) => response.end('the secret itself'));
     await new Promise<void>((resolve) => secret.listen(0, '127.0.0.1', resolve));

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { closeAfterTest } from '../support/closing.ts';
-import { findMeshPorts } from '../support/mesh-ports.ts';
+import { unusedPorts } from '../support/unused-port.ts';
 import { compiled, eventually, Mesh } from '../support/mesh.ts';
 import { Authority, type Certificate } from '../support/pki.ts';
 
@@ -24,7 +24,7 @@ function serialAt(port: number, servername: string, ca: string, sigalgs?: string
 test('a credentialName is served once its secret is there, and exchanged without a restart; others are not disturbed', async () => {
   const mesh = closeAfterTest(await Mesh.create());
   const authority = closeAfterTest(new Authority());
-  const [port = 0] = await findMeshPorts(1);
+  const [port = 0] = await unusedPorts(1);
   const secrets = join(mesh.dir, 'secrets');
   const write = (name: string, { cert, key }: Certificate): void => {
     mkdirSync(join(secrets, 'default', name), { recursive: true });
@@ -55,7 +55,7 @@ test('a credentialName is served once its secret is there, and exchanged without
 test('a server with certificates of two kinds of key shows each client the one that it knows', async () => {
   const mesh = closeAfterTest(await Mesh.create());
   const authority = closeAfterTest(new Authority());
-  const [port = 0] = await findMeshPorts(1);
+  const [port = 0] = await unusedPorts(1);
   const write = (name: string, { cert, key }: Certificate): void => {
     mkdirSync(join(mesh.dir, 'secrets/default', name), { recursive: true });
     writeFileSync(join(mesh.dir, 'secrets/default', name, 'tls.key'), key);

@@ -5,7 +5,7 @@ import type { CanaryStatus } from '../../crds/canary.ts';
 import type { Child } from '../../examples/ftgo-canary/child.ts';
 import { readCanaryStatus, reviewsCanary, reviewsDestinationRule, startPart } from '../support/canary-mesh.ts';
 import { eventually, fetchText, Mesh } from '../support/mesh.ts';
-import { findMeshPorts } from '../support/mesh-ports.ts';
+import { unusedPorts } from '../support/unused-port.ts';
 import { findSample, parsePrometheusText } from '../support/prometheus-text.ts';
 import { TcpRelay } from '../support/tcp-relay.ts';
 import { type Client, countVersions } from '../support/traffic.ts';
@@ -35,7 +35,7 @@ describe('two mixers and one release', () => {
   let watching: Promise<void>;
 
   const startMixer = async (grpcPort: number): Promise<Mixer> => {
-    const [metricsPort = 0] = await findMeshPorts(1);
+    const [metricsPort = 0] = await unusedPorts(1);
     const child = await startPart(mesh, 'mixer', { grpcPort, metricsPort, pilotUrl: mesh.apiUrl });
     return { child, grpcPort, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
   };
@@ -63,7 +63,7 @@ describe('two mixers and one release', () => {
 
   beforeEach(async () => {
     mesh = await Mesh.create();
-    const [firstPort = 0, secondPort = 0] = await findMeshPorts(2);
+    const [firstPort = 0, secondPort = 0] = await unusedPorts(2);
     relay = await TcpRelay.listen(firstPort, secondPort);
     const { rest: restPort, xds: xdsPort } = mesh.ports;
     const mixerAddress = { address: '127.0.0.1', port: relay.port };

@@ -19,15 +19,21 @@ export async function startEnvoy(file: string, bootstrap: string, adminPort: num
     '--file-flush-interval-msec',
     '50',
   ];
-  const envoy = spawn(requireExecutable('envoy', 'envoy'), ['-c', file, ...options], { stdio: 'ignore' });
-  onTestFinished(async () => {
-    const ended = once(envoy, 'exit');
-    envoy.kill('SIGKILL');
-    await ended;
+  const envoy = spawn(requireExecutable('envoy', 'envoy'), ['-c', file, ...options], {
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
-  await eventually(async () => {
+  let said = '';
+  envoy.stderr.on('data', (bytes: Buffer) => (said += bytes.toString()));
+  onTestFinished(async () => {
+    envoy.kill('SIGKILL');
+    await closed;
+  });
+  const closed = once(envoy, 'close');
+  const isReady = eventually(async () => {
     const { statusCode, body } = await request(`http://127.0.0.1:${adminPort}/ready`);
     await body.dump();
     return statusCode === 200 ? true : undefined;
   });
+  const isUp = await Promise.race([isReady, closed.then(() => false)]);
+  if (!isUp) throw new Error(`Envoy did not start: ${said}`);
 }

@@ -7,7 +7,7 @@ import { loadAll } from 'js-yaml';
 import { request } from 'undici';
 import { Child } from '../../examples/ftgo-canary/child.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
-import { findMeshPorts } from './mesh-ports.ts';
+import { unusedPorts } from './unused-port.ts';
 import { Client, type Target } from './traffic.ts';
 
 export const repositoryDir = fileURLToPath(new URL('../../', import.meta.url));
@@ -66,7 +66,7 @@ export class Mesh {
 
   /** A mesh without any process yet: a directory and four ports that stay the same over restarts. */
   static async create(): Promise<Mesh> {
-    const [rest = 0, xds = 0, metrics = 0, mixer = 0] = await findMeshPorts(4);
+    const [rest = 0, xds = 0, metrics = 0, mixer = 0] = await unusedPorts(4);
     return new Mesh(await mkdtemp(join(tmpdir(), 'heddle-mesh-')), { rest, xds, metrics, mixer });
   }
 
@@ -97,7 +97,7 @@ export class Mesh {
   /** `heddle run`, ready, its application listening and in rotation. */
   async startSidecar(options: SidecarOptions): Promise<RunningSidecar> {
     const { service, version = 'v1', locality, hasApplication = true, listenDelayMs = 0, failEvery = 0 } = options;
-    const [port = 0] = await findMeshPorts(1);
+    const [port = 0] = await unusedPorts(1);
     const identity = ['--service', service, '--version', version, '--pilot', `127.0.0.1:${this.ports.xds}`];
     const application = [
       process.execPath,
