@@ -18,6 +18,7 @@ import type { TimerWheel } from './common/timer-wheel.ts';
 import { DnsFilter } from './dns/dns-filter.ts';
 import { DnsListener } from './dns/dns-listener.ts';
 import type { SystemResolvers } from './dns/system-resolvers.ts';
+import type { AuthorizationClient } from './filter/authorization-client.ts';
 import { createHttpFilter } from './filter/http-filters.ts';
 import { ConnectionManager } from './http/connection-manager.ts';
 import { HttpNetworkFilter } from './listener/http-network-filter.ts';
@@ -43,6 +44,7 @@ export interface SharedParts {
   readonly accessLogs: AccessLogs;
   readonly tracers: Tracers;
   readonly quotas: Quotas;
+  readonly authorization: AuthorizationClient;
   readonly timers: TimerWheel;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -99,9 +101,9 @@ export class ListenerComponents implements ListenerComponentFactory {
   }
 
   #createConnectionManager({ trafficDirection }: Listener, config: HttpConnectionManager): ConnectionManager {
-    const { clusters, clock, random, stats, metrics, quotas, timers, tracers } = this.#parts;
+    const { clusters, clock, random, stats, metrics, quotas, authorization, timers, tracers } = this.#parts;
     const routes = this.#routesOf(config);
-    const shared = { routes, clusters, timers, random, clock, stats, quotas };
+    const shared = { routes, clusters, timers, random, clock, stats, quotas, authorization };
     const context = { ...shared, statPrefix: config.statPrefix, isInternal: trafficDirection === 'OUTBOUND' };
     return new ConnectionManager(config, {
       clock,

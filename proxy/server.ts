@@ -14,6 +14,7 @@ import { type Logger, createLogger } from './common/log.ts';
 import { onSocketFault } from './common/socket-fault.ts';
 import { StatsStore } from './common/stats.ts';
 import { TimerWheel } from './common/timer-wheel.ts';
+import { AuthorizationClient } from './filter/authorization-client.ts';
 import { HealthReporter } from './health-reporter.ts';
 import { leaveRotation } from './leave-rotation.ts';
 import { ListenerComponents, routeConfigNames } from './listener-components.ts';
@@ -58,6 +59,7 @@ export class ProxyServer implements Lifecycle {
   readonly #accessLogs: AccessLogs;
   readonly #tracers: Tracers;
   readonly #quotas: Quotas;
+  readonly #authorization: AuthorizationClient;
   readonly #metricsSinks: readonly MetricsSink[];
   readonly #seriesExpiry: SeriesExpiry;
   readonly #healthReporter: HealthReporter | undefined;
@@ -105,6 +107,7 @@ export class ProxyServer implements Lifecycle {
       stats: this.stats,
       logger: this.#logger.child('quota'),
     });
+    this.#authorization = new AuthorizationClient(this.clusters, clock);
     this.listeners = this.#createListeners(bootstrap);
     this.ads = bootstrap.ads === undefined ? undefined : this.#createAdsClient(bootstrap);
     this.#healthReporter = this.#createHealthReporter(bootstrap);
@@ -192,6 +195,7 @@ export class ProxyServer implements Lifecycle {
     this.#tracers.close();
     await this.#accessLogs.close();
     this.#quotas.close();
+    this.#authorization.close();
     await this.clusters.close();
     this.certificates.close();
     await this.#admin?.close();
@@ -212,6 +216,7 @@ export class ProxyServer implements Lifecycle {
       accessLogs: this.#accessLogs,
       tracers: this.#tracers,
       quotas: this.#quotas,
+      authorization: this.#authorization,
       timers: this.#timers,
       random: this.#random,
       clock: this.#clock,

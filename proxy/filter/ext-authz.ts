@@ -18,7 +18,7 @@ import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { currentRoute } from '../router/current-route.ts';
-import { AuthorizationClient, type CheckResult } from './authorization-client.ts';
+import type { CheckResult } from './authorization-client.ts';
 import { type AttributeReader, type CheckedBody, createAttributeReader } from './check-attributes.ts';
 import type { FilterContext } from './filter-context.ts';
 import { ended } from './rbac-engine.ts';
@@ -28,7 +28,6 @@ interface AuthorizationScope {
   readonly name: string;
   readonly config: ExtAuthzConfig;
   readonly context: FilterContext;
-  readonly client: AuthorizationClient;
   readonly readAttributes: AttributeReader;
   readonly stats: AuthorizationStats;
 }
@@ -39,7 +38,6 @@ export function createExtAuthzFactory(context: FilterContext, { name, config }: 
     name,
     config,
     context,
-    client: new AuthorizationClient(context.clusters, config),
     readAttributes: createAttributeReader(config),
     stats: new AuthorizationStats(context, config.statPrefix),
   };
@@ -98,10 +96,10 @@ class ExtAuthzFilter implements HttpFilter {
   }
 
   #ask(body: CheckedBody | undefined): void {
-    const { client, readAttributes } = this.#scope;
+    const { config, context, readAttributes } = this.#scope;
     const attributes = readAttributes(this.#stream, this.#extensions, body);
     const question = (this.#question += 1);
-    this.#cancel = client.check(encodeCheckRequest({ attributes }), (result) => {
+    this.#cancel = context.authorization.check(config, encodeCheckRequest({ attributes }), (result) => {
       if (this.#cancel === undefined || question !== this.#question) return;
       this.#cancel = undefined;
       this.#onResult(result);

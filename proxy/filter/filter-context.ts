@@ -7,11 +7,13 @@ import type { HttpStream } from '../http/stream.ts';
 import type { Quotas } from '../quota/quotas.ts';
 import { currentRoute } from '../router/current-route.ts';
 import type { RouterContext } from '../router/router-filter.ts';
+import type { AuthorizationClient } from './authorization-client.ts';
 
 export interface FilterContext extends RouterContext {
   readonly clock: Clock;
   readonly stats: StatsStore;
   readonly quotas: Quotas;
+  readonly authorization: AuthorizationClient;
   /** Of the HTTP connection manager. */
   readonly statPrefix: string;
 }

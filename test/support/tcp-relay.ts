@@ -7,12 +7,17 @@ export class TcpRelay {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #ports: readonly number[];
+  /** Connections until now. */
+  accepted = 0;
 
   private constructor(server: Server, ports: readonly number[]) {
     this.#server = server;
     this.#ports = ports;
     this.port = (server.address() as AddressInfo).port;
-    server.on('connection', (socket) => this.#relay(socket, [...this.#ports]));
+    server.on('connection', (socket) => {
+      this.accepted += 1;
+      this.#relay(socket, [...this.#ports]);
+    });
   }
 
   /** `ports` of 127.0.0.1, the preferred one first. */
@@ -20,6 +25,10 @@ export class TcpRelay {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new TcpRelay(server, ports);
+  }
+
+  get hasConnections(): boolean {
+    return this.#sockets.size > 0;
   }
 
   /** From now on to these; connections that are open end. */

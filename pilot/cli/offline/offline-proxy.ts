@@ -10,6 +10,7 @@ import { requireValue } from '../../../proxy/common/decoded.ts';
 import { silentLogger } from '../../../proxy/common/log.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { TimerWheel } from '../../../proxy/common/timer-wheel.ts';
+import { AuthorizationClient } from '../../../proxy/filter/authorization-client.ts';
 import { createHttpFilter } from '../../../proxy/filter/http-filters.ts';
 import { ConnectionManager } from '../../../proxy/http/connection-manager.ts';
 import type { HttpFilter } from '../../../proxy/http/filter.ts';
@@ -61,6 +62,7 @@ export class OfflineProxy {
   readonly #timers: TimerWheel;
   readonly #upstream: OfflineUpstream;
   readonly #quotas: Quotas;
+  readonly #authorization: AuthorizationClient;
   #outbound: ConnectionManager | undefined;
   #outboundListener: Listener | undefined;
 
@@ -69,9 +71,10 @@ export class OfflineProxy {
     this.#options = options;
     this.#timers = new TimerWheel(clock);
     this.#upstream = new OfflineUpstream(application);
-    // Offline nobody assigns quotas: requests get what holds without an assignment.
+    // Offline nobody assigns quotas or is asked: requests get what holds without an answer.
     const target = (): undefined => undefined;
     this.#quotas = new Quotas({ target, clock, random, stats: this.stats, logger: silentLogger });
+    this.#authorization = new AuthorizationClient({ find: () => undefined }, clock);
     this.routes = new RouteConfigs(this.stats);
     const shared = { clock, timers: this.#timers, random, stats: this.stats };
     const local = { clusterName: localCluster.name, place };
@@ -134,7 +137,8 @@ export class OfflineProxy {
     const { clock, random, firstFilter, lastFilter, onStreamComplete, createTracer } = this.#options;
     const routes = this.#routesOf(config);
     const shared = { clusters: this.clusters, timers: this.#timers, random, clock, stats: this.stats };
-    const context = { ...shared, quotas: this.#quotas, routes, statPrefix: config.statPrefix, isInternal: true };
+    const services = { quotas: this.#quotas, authorization: this.#authorization };
+    const context = { ...shared, ...services, routes, statPrefix: config.statPrefix, isInternal: true };
     const filters = config.httpFilters.flatMap((filter) => {
       const factory = createHttpFilter(filter, context);
       if (filter.kind !== 'router') return [factory];
