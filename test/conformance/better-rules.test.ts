@@ -2,11 +2,19 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { closeAfterTest } from '../support/closing.ts';
+import { MixerServer } from '../../mixer/server.ts';
+import { silentLogger } from '../../proxy/common/log.ts';
 import { destinationRule, reviewsSubsets, reviewsV1AndV2, virtualService } from '../simulation/yaml.ts';
+import { echo, type Responder } from '../support/backend.ts';
+import { closeAfterTest } from '../support/closing.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { eventually, fetchText } from '../support/mesh.ts';
+import { parsePrometheusText } from '../support/prometheus-text.ts';
+import { RawConnection } from '../support/raw-connection.ts';
 import { until } from '../support/turns.ts';
 import { besideEachSidecar, type Instance, LiveMesh } from './live-mesh.ts';
 
+const reviewsCluster = 'cluster.outbound|80||reviews.default.svc.cluster.local';
 const toReviews = 'route: [{ destination: { host: reviews } }]';
 
 /** Takes the request and cuts the connection instead of answering. */
@@ -30,9 +38,7 @@ test('B2: retries never become the load: beyond the budget they are not made, an
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([500]));
   // Without a budget there would be 600.
   expect(mesh.backends[0]?.requests).toBeLessThan(220);
-  expect(
-    await mesh.stat('cluster.outbound|80||reviews.default.svc.cluster.local.upstream_rq_retry_overflow'),
-  ).toBeGreaterThan(0);
+  expect(await mesh.stat(`${reviewsCluster}.upstream_rq_retry_overflow`)).toBeGreaterThan(0);
 });
 
 test('B4: a second VirtualService for a host is reported by name when it is applied', async () => {
@@ -93,6 +99,44 @@ spec:
   const mesh = await LiveMesh.start({ instances: [{ service: 'reviews' }], yaml: entry });
   for (let i = 0; i < 300; i++) expect((await mesh.call({ host: 'flaky.example' })).status).toBe(200);
   expect(requests).toBeGreaterThanOrEqual(300);
+});
+
+test('B11: after its ejection an instance gets one request, and what becomes of that decides on the others', async () => {
+  const clock = new ManualClock();
+  const held: ((isWell: boolean) => void)[] = [];
+  const sick: Instance = {
+    service: 'reviews',
+    version: 'sick',
+    respond: (request, response, backend) => {
+      const answer = (isWell: boolean): void =>
+        isWell ? echo(request, response, backend) : void response.writeHead(500).end();
+      if (request.headers['x-held'] === undefined) answer(held.length > 0);
+      else held.push(answer);
+    },
+  };
+  const detection =
+    'outlierDetection: { consecutive5xxErrors: 2, interval: 1s, baseEjectionTime: 10s, maxEjectionPercent: 50 }';
+  const yaml = destinationRule('reviews', `trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN }, ${detection} }`);
+  const instances = [{ service: 'reviews', version: 'well' }, sick];
+  const mesh = await LiveMesh.start({ instances, yaml, client: { clock } });
+  const onlyWell = { 'reviews-well': 10 };
+
+  expect(await mesh.share(4)).toEqual({ 'reviews-well': 2, '500': 2 });
+  expect(await mesh.share(10), 'ejected').toEqual(onlyWell);
+
+  const details = { headers: { 'x-held': 'yes' } };
+  clock.advance(11_000);
+  const answers = Promise.all([mesh.call(details), mesh.call(details)]);
+  await until(() => held.length === 1);
+  expect(await mesh.share(10, details), 'nobody knows yet').toEqual(onlyWell);
+  held[0]?.(false);
+  expect(new Set((await answers).map(({ status }) => status))).toEqual(new Set([200, 500]));
+  expect(await mesh.share(10), 'ejected again').toEqual(onlyWell);
+  clock.advance(11_000);
+  expect(await mesh.share(10), 'for longer').toEqual(onlyWell);
+
+  clock.advance(10_000);
+  expect(await mesh.share(10), 'well').toEqual({ 'reviews-well': 5, 'reviews-sick': 5 });
 });
 
 test('B12: an unknown field is an error with its path and what was probably meant', async () => {
@@ -156,6 +200,53 @@ spec: { host: reviews, requests: 3, interval: 60s }
   expect(refused).toMatchObject({ status: 429, headers: { 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0' } });
   await mesh.apply(limit.replace('interval: 60s', 'interval: 60s, mode: SHADOW'));
   expect(await mesh.share(5)).toEqual({ 'reviews-v1': 5 });
+});
+
+test('B15: a series that nothing counts in any more leaves, and beyond 2,000 of a metric the rest share one', async () => {
+  const clock = new ManualClock();
+  const services = ['reviews', 'ratings', 'details'];
+  const respond: Responder = ({ url = '' }, response) => void response.writeHead(Number(url.slice(1))).end();
+  // A 503 is repeated otherwise.
+  const http = (host: string): string => `[{ route: [{ destination: { host: ${host} } }], retries: { attempts: 0 } }]`;
+  const yaml = services.map((host) => virtualService(host, http(host), { name: host })).join('');
+  const instances = services.map((service) => ({ service, respond }));
+  const mixer = closeAfterTest(new MixerServer({ grpcPort: 0, metricsPort: 0, logger: silentLogger, clock }));
+  await mixer.start();
+  const pilot = { mixerAddress: { address: '127.0.0.1', port: mixer.grpcPort } };
+  const mesh = await LiveMesh.start({ instances, yaml, client: { clock }, pilot });
+  const callFor = async (host: string, ...codes: readonly number[]): Promise<void> => {
+    const connection = closeAfterTest(await RawConnection.open(mesh.outboundPort));
+    for (const code of codes) {
+      connection.send(`GET /${code} HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+      expect((await connection.readResponse()).status).toBe(code);
+    }
+  };
+  /** Requests by host and code, as a sidecar or the mixer tells Prometheus. */
+  const counts = async (url: string): Promise<Record<string, number>> => {
+    // Of 2,000 series the histograms have 200,000 lines.
+    const lines = (await fetchText(url)).split('\n').filter((line) => /^(# TYPE )?istio_requests_total\b/.test(line));
+    const samples = parsePrometheusText(`${lines.join('\n')}\n`).get('istio_requests_total')?.samples ?? [];
+    return Object.fromEntries(
+      samples.map(({ labels, value }) => [`${labels['destination_service_name']} ${labels['response_code']}`, value]),
+    );
+  };
+  const pages = [`${mesh.adminUrl}/stats/prometheus`, `http://127.0.0.1:${mixer.metricsPort}/metrics`];
+  const seriesLeft = async (): Promise<string[]> => (await Promise.all(pages.map(counts))).flatMap(Object.keys);
+
+  await callFor('reviews', 200, 404);
+  let minutes = 0;
+  await eventually(async () => {
+    clock.advance(60_000);
+    minutes += 1;
+    await callFor('reviews', 200);
+    return (await seriesLeft()).join() === 'reviews 200,reviews 200' ? true : undefined;
+  });
+  expect(minutes).toBeGreaterThanOrEqual(15);
+  const codes = Array.from({ length: 700 }, (_, i) => 200 + i);
+  for (const host of services) await callFor(host, ...codes);
+  const [many = {}] = await Promise.all(pages.map(counts));
+  expect(Object.keys(many)).toHaveLength(2_001);
+  expect(many['overflow overflow']).toBe(100);
 });
 
 test('B3: subsets and the routes to them, applied together and taken away together, never cost a request', async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { echo } from '../support/backend.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { destinationRule, reviewsSubsets, reviewsV1AndV2, virtualService } from '../simulation/yaml.ts';
 import { type Instance, LiveMesh } from './live-mesh.ts';
 
@@ -6,6 +8,8 @@ const toSubset = (subset: string): string =>
   virtualService('reviews', `[{ route: [{ destination: { host: reviews, subset: ${subset} } }] }]`);
 const instancesOf = (count: number): Instance[] =>
   Array.from({ length: count }, (_, i) => ({ service: 'reviews', version: `n${i}` }));
+
+const reviewsCluster = 'cluster.outbound|80||reviews.default.svc.cluster.local';
 
 /** By what a connection of the sidecar can be told from the others: it allows one request at a time. */
 const oneAtATime = 'connectionPool: { http: { http1MaxPendingRequests: 1, http2MaxRequests: 1 } }';
@@ -74,6 +78,30 @@ describe('limits and health', () => {
     const mesh = await LiveMesh.start({ instances: [slow('reviews')] });
     const answers = await Promise.all(Array.from({ length: 200 }, () => mesh.call({})));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+  });
+
+  test('D6: an instance that fails every other request is ejected, though it never fails twice in a row', async () => {
+    let requests = 0;
+    const shaky: Instance = {
+      service: 'reviews',
+      version: 'shaky',
+      respond: (request, response, backend) => {
+        requests += 1;
+        if (requests % 2 === 0) response.writeHead(500).end();
+        else echo(request, response, backend);
+      },
+    };
+    const healthy = (version: string): Instance => ({ service: 'reviews', version });
+    const yaml = destinationRule(
+      'reviews',
+      'trafficPolicy: { loadBalancer: { simple: ROUND_ROBIN }, outlierDetection: { interval: 1s, baseEjectionTime: 300s, maxEjectionPercent: 50 } }',
+    );
+    const clock = new ManualClock();
+    const mesh = await LiveMesh.start({ instances: [healthy('a'), shaky, healthy('b')], yaml, client: { clock } });
+    expect(await mesh.share(90)).toEqual({ 'reviews-a': 30, 'reviews-shaky': 15, 'reviews-b': 30, '500': 15 });
+    clock.advance(1_000);
+    expect(await mesh.share(20)).toEqual({ 'reviews-a': 10, 'reviews-b': 10 });
+    expect(await mesh.stat(`${reviewsCluster}.outlier_detection.ejections_enforced_failure_percentage`)).toBe(1);
   });
 
   test('D7: with outlier detection nobody is left when all are ejected: 503 UH, unless minHealthPercent says otherwise', async () => {

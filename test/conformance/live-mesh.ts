@@ -11,6 +11,7 @@ import { buildSidecarBootstrap } from '../../pilot/cli/sidecar-bootstrap.ts';
 import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
+import { type Clock, systemClock } from '../../proxy/common/clock.ts';
 import { silentLogger } from '../../proxy/common/log.ts';
 import { parseManifest } from '../../crds/manifest.ts';
 import { Backend, type Echo, type Responder } from '../support/backend.ts';
@@ -46,6 +47,8 @@ export interface ClientInput {
   readonly labels?: Readonly<Record<string, string>>;
   /** Port of the application beside the sidecar, which then has an inbound listener; default none. */
   readonly appPort?: number;
+  /** Of our sidecar; default the system's. */
+  readonly clock?: Clock;
 }
 
 /** An answer with what the backend was asked; undefined where the sidecar answered itself. */
@@ -116,14 +119,14 @@ export class LiveMesh {
     const backends = started.map(({ backend }) => backend);
     const mesh = new LiveMesh(pilot, backends, { outbound, admin, inbound });
     await mesh.apply(started.map((instance, i) => workloadYaml(instance, i)).join('') + servicesYaml(instances) + yaml);
-    const { namespace = 'default', labels = {}, appPort } = client;
+    const { namespace = 'default', labels = {}, appPort, clock = systemClock } = client;
     const bootstrap = buildSidecarBootstrap({
       identity: { service: 'client', namespace, version: 'v1', labels, instance: '1', address: '127.0.0.1' },
       ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
       pilot: { host: '127.0.0.1', port: pilot.xdsPort },
     });
     if (sidecar === 'envoy') await startEnvoy(join(dataDir, 'envoy.json'), JSON.stringify(bootstrap), admin);
-    else await createProxy(JSON.stringify(bootstrap)).start();
+    else await createProxy(JSON.stringify(bootstrap), { clock }).start();
     await mesh.synced();
     return mesh;
   }

@@ -344,6 +344,7 @@ describe('a mixer that is slow or gone', () => {
       isDrained = true;
     });
     await until(() => order.clock.pendingTimers > 0, 'the deadline to be set');
+    await once(stuck, 'connection');
     expect(isDrained).toBe(false);
     order.clock.advance(2000);
     await drained;

@@ -80,7 +80,8 @@ async function addReviews(mesh: PodMesh): Promise<void> {
   }
 }
 
-const hosts = '10.96.0.10 reviews\n10.96.0.20 greeter\n10.96.0.30 cache\n10.96.0.40 db\n10.96.0.50 vault\n';
+const hosts =
+  '10.96.0.10 reviews\n10.96.0.20 greeter\n10.96.0.30 cache\n10.96.0.40 db\n10.96.0.50 vault\n10.96.0.60 short\n10.96.0.61 long\n10.96.0.62 either\n';
 
 const tcpService = (name: string, address: string, port: string): string => `
 apiVersion: v1
@@ -114,7 +115,7 @@ test('curl and a service are split 95 to 5 and matched by a header, and neither 
   expect(v2).toBeLessThan(100);
 });
 
-test('a raw TCP service and one whose server speaks first work as if nobody stood between', async (context) => {
+test('B8: a raw TCP service and one whose server speaks first work as if nobody stood between', async (context) => {
   const { mesh, caller } = await healthyMesh(context);
   // No name says what the port speaks: the sidecars have to find out.
   await mesh.apply(tcpService('greeter', '10.96.0.20', '{ name: any, port: 2525 }'));
@@ -131,6 +132,41 @@ test('a raw TCP service and one whose server speaks first work as if nobody stoo
   await expect.poll(() => say().catch(String), patience).toBe('220 ready\nhello\nbye\n');
   // Once found out it is remembered on both sides.
   expect(await say()).toBe('220 ready\nhello\nbye\n');
+});
+
+test("D10: with several destinations a connection may be idle for as long as the first one's rule says", async (context) => {
+  const { mesh, caller } = await healthyMesh(context);
+  const port = '{ name: tcp, port: 2525 }';
+  const idle = (name: string, idleTimeout: string): string => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${name} }
+spec: { host: ${name}, trafficPolicy: { connectionPool: { tcp: { idleTimeout: ${idleTimeout} } } } }
+`;
+  /** Nearly all connections go to the second. */
+  const either = (first: string, second: string): string => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: either }
+spec: { hosts: [either], tcp: [{ route: [{ destination: { host: ${first} }, weight: 1 }, { destination: { host: ${second} }, weight: 99 }] }] }
+`;
+  const services = ['short', 'long', 'either'].map((name, i) => tcpService(name, `10.96.0.6${i}`, port));
+  await mesh.apply([...services, idle('short', '1s'), idle('long', '1h'), either('short', 'long')].join('---'));
+  for (const service of ['short', 'long']) {
+    const program = `require('net').createServer((socket) => socket.on('error', () => {}).write('${service}')).listen(2525, '0.0.0.0')`;
+    await mesh.addWorkload({ service, port: 2525, command: [process.execPath, '-e', program] });
+  }
+  /** Who was reached, and whether that was over after three seconds. */
+  const client = `let said = ''; const socket = require('net').connect(2525, 'either');
+    const tell = (end) => { console.log(said, end); process.exit(); };
+    socket.on('data', (bytes) => (said += bytes)).on('error', tell).on('end', () => tell('ended'));
+    setTimeout(tell, 3000, 'open')`;
+  const reach = async (): Promise<string> =>
+    caller.require([process.execPath, '-e', client]).then((text) => text.trim(), String);
+  const patient = { timeout: 30_000 };
+  await expect.poll(reach, patient).toBe('long ended');
+  await mesh.apply(either('long', 'short'));
+  await expect.poll(reach, patient).toBe('short open');
 });
 
 test('redis and its client speak through two sidecars', async (context) => {

@@ -10,12 +10,13 @@ import { requirePeers } from '../../support/peers.ts';
 import { ProxyParts } from '../../support/proxy-parts.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import { until } from '../../support/turns.ts';
+import { unusedPort } from '../../support/unused-port.ts';
 
 /** Listens and accepts nothing until a line comes; then tells what the third connection said. */
 const program = `
 import socket, sys
-server = socket.create_server(('127.0.0.1', 0), backlog=0)
-print(server.getsockname()[1], flush=True)
+server = socket.create_server(('127.0.0.1', int(sys.argv[1])), backlog=0)
+print('listens', flush=True)
 sys.stdin.readline()
 while True:
     connection = server.accept()[0]
@@ -36,10 +37,11 @@ interface Stage {
 
 async function setStage(context: TestContext): Promise<Stage> {
   requirePeers(context, 'python3');
-  const server = spawn('python3', ['-c', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // Nobody else must call here: whoever comes is one of three.
+  const port = await unusedPort();
+  const server = spawn('python3', ['-c', program, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
   closeAfterTest({ close: () => void server.kill() });
-  const nextNumber = async (): Promise<number> => Number(String(((await once(server.stdout, 'data')) as [Buffer])[0]));
-  const port = await nextNumber();
+  await once(server.stdout, 'data');
   const filler = net.connect(port, '127.0.0.1').on('error', () => {});
   closeAfterTest({ close: () => void filler.destroy() });
   await once(filler, 'connect');
@@ -51,10 +53,11 @@ async function setStage(context: TestContext): Promise<Stage> {
   ).start();
   const client = closeAfterTest(await RawClient.connect(proxy.port('tcp')));
   await until(() => proxy.stat('cluster.full.upstream_cx_total') === 1);
-  const accept = (): Promise<number> => {
+  const accept = async (): Promise<number> => {
     filler.end();
     server.stdin.write('\n');
-    return nextNumber();
+    const [line] = (await once(server.stdout, 'data')) as [Buffer];
+    return Number(line.toString());
   };
   return { proxy, client, accept };
 }
