@@ -3,6 +3,7 @@ import { nameOf } from './considered-matches.ts';
 import type { ConsideredMatch, Explanation } from './explanation.ts';
 
 const labelWidth = 16;
+const longestValue = 80;
 
 export function formatExplanation(explanation: Explanation): string {
   const { request, release, destination, upstream, response } = explanation;
@@ -67,13 +68,20 @@ function destinationLines(destination: NonNullable<Explanation['destination']>):
   ];
 }
 
-function upstreamLines({ method, path, host, headers }: NonNullable<Explanation['upstream']>): string[] {
+/** Every header that is sent; what the rules change is marked. */
+function upstreamLines({ method, path, host, headers, sent }: NonNullable<Explanation['upstream']>): string[] {
+  const others = Object.entries(sent).filter(([name]) => name !== 'host');
   return [
     line('upstream', `${method} ${path}`),
-    line('', `host: ${host}`),
-    ...Object.entries(headers.set).map(([name, value]) => line('', `+ ${name}: ${value}`)),
+    line('', `  host: ${host}`),
+    ...others.map(([name, value]) => line('', `${name in headers.set ? '+' : ' '} ${name}: ${shortened(value)}`)),
     ...headers.removed.map((name) => line('', `- ${name}`)),
   ];
+}
+
+/** For one line of a terminal: what is cut stands in `-o json`. */
+function shortened(value: string): string {
+  return value.length <= longestValue ? value : `${value.slice(0, longestValue)}… (${value.length} characters)`;
 }
 
 function at(place: string | undefined): string {

@@ -265,6 +265,21 @@ describe('what becomes of the request', () => {
     expect(destination?.destinationRules[0]?.name).toBe('default/rule');
   });
 
+  test('the text shows every header as it is sent, marks what rules change, and cuts what no line can hold', async () => {
+    const headers = "headers: { request: { set: { x-a: '1', x-b: '2' }, remove: [cookie] } }";
+    const yaml = virtualService('reviews', `[{ ${headers}, route: [{ destination: { host: reviews } }] }]`);
+    const given = ['x-b: 1', 'cookie: a=b', `x-long: ${'y'.repeat(1_000)}`].flatMap((header) => ['-H', header]);
+    const { stdout } = await explain(yaml, '--url', 'http://reviews/x', ...given);
+    const [, text = ''] = stdout.split('upstream        ');
+    const lines = text.trimEnd().split(/\n {18}/);
+    expect(lines.slice(0, 2)).toEqual(['GET /x', '  host: reviews']);
+    expect(lines).toContain('+ x-a: 1');
+    expect(lines).toContain('+ x-b: 2');
+    expect(lines).toContain('- cookie');
+    expect(lines).toContain(`  x-long: ${'y'.repeat(80)}\u2026 (1000 characters)`);
+    expect(text).toMatch(/ {2}x-request-id: [0-9a-f-]{36}\n/);
+  });
+
   test('B1, B6: the default retries, and whether this method is repeated on a connection that broke, are told', async () => {
     const service = kubernetesService('reviews', '[{ name: http, port: 80 }]');
     const retriesOf = async (...args: string[]): Promise<(string | undefined)[]> => {
