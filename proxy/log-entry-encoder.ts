@@ -7,6 +7,7 @@ import { accessLogTags, accessLogTypes, responseFlagFields } from './api/access-
 import type { GrpcAccessLog, LogTag } from './api/listener.ts';
 import { isResponseFlag } from './common/response-flags.ts';
 import { lengthTag, varintTag } from './api/wire-tags.ts';
+import { schemeOf } from './http/forwarded-headers.ts';
 import { requestHeaderReader, responseHeaderReader } from './http/header-reader.ts';
 import type { StreamInfo } from './http/stream-info.ts';
 import { responseCodeDetails, upstreamAddress } from './formatter/stream-variables.ts';
@@ -94,7 +95,7 @@ function namedResponseHeader(name: string): Named {
 }
 
 function writeCommon(writer: Writer, stream: StreamInfo, durationMs: number): void {
-  const { startMs, codec, upstream, cluster } = stream;
+  const { startMs, codec, upstream } = stream;
   writeTime(writer, common.startTime, stream.timeSource.wallTimeMs(startMs));
   writeElapsed(writer, common.timeToLastRxByte, startMs, stream.requestEndMs);
   writeElapsed(writer, common.timeToFirstDownstreamTxByte, startMs, stream.responseStartMs);
@@ -104,7 +105,7 @@ function writeCommon(writer: Writer, stream: StreamInfo, durationMs: number): vo
   writeAddress(writer, common.downstreamLocalAddress, codec?.localAddress);
   writeAddress(writer, common.upstreamRemoteAddress, upstreamAddress(stream));
   writeAddress(writer, common.upstreamLocalAddress, upstream?.connection?.localAddress);
-  writeText(writer, common.upstreamCluster, cluster?.config.name);
+  writeText(writer, common.upstreamCluster, stream.clusterName);
   writeText(writer, common.routeName, stream.routeName);
   writeText(writer, common.upstreamTransportFailureReason, stream.error?.transportFailureReason);
   if (stream.requestedServerName !== '') {
@@ -169,7 +170,7 @@ function writeRequest(writer: Writer, stream: StreamInfo, headers: readonly Name
   const fields = tags.request;
   writer.uint32(tags.httpEntry.request).fork();
   writer.uint32(fields.method).int32(methods[request.method] ?? 0);
-  writeText(writer, fields.scheme, request.method === '' ? undefined : 'http');
+  writeText(writer, fields.scheme, request.method === '' ? undefined : schemeOf(request));
   writeText(writer, fields.authority, request.authority);
   writeText(writer, fields.path, request.path);
   writeText(writer, fields.userAgent, readUserAgent(request));

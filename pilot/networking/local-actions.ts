@@ -20,10 +20,11 @@ const responseCodes: Readonly<Record<number, RedirectAction_RedirectResponseCode
   308: 'PERMANENT_REDIRECT',
 };
 
-/** `port`: the one that requests address. */
+/** `port`: the one that requests address. One that the scheme has anyway is not named: Envoy would name it. */
 export function buildRedirect(redirect: Redirect, port: number): RedirectAction {
   const { uri, prefixRewrite, authority, scheme, redirectCode } = redirect;
-  const port_redirect = redirect.port || (redirect.derivePort === 'FROM_REQUEST_PORT' ? port : undefined);
+  const wanted = redirect.port || (redirect.derivePort === 'FROM_REQUEST_PORT' ? port : undefined);
+  const port_redirect = wanted === (scheme === 'https' ? 443 : 80) ? undefined : wanted;
   return {
     ...(authority ? { host_redirect: authority } : {}),
     ...(uri ? { path_redirect: uri } : {}),

@@ -7,6 +7,7 @@ import type {
   envoy_config_core_v3_Metadata as Metadata,
 } from '../api/envoy.gen.ts';
 import type { ExtAuthzConfig } from '../api/ext-authz.ts';
+import { schemeOf } from '../http/forwarded-headers.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { compileStringMatcher, type StringPredicate } from '../router/route-match.ts';
@@ -35,7 +36,7 @@ export function createAttributeReader({
     !disallowed.some((matches) => matches(name)) && (allowed === undefined || allowed.some((matches) => matches(name)));
   return (stream, context_extensions, body) => {
     const { codec, request, startMs, timeSource } = stream;
-    const scheme = codec?.isSecure === true ? 'https' : 'http';
+    const scheme = schemeOf(request);
     return {
       source: peerOf(codec?.remoteAddress),
       destination: peerOf(codec?.localAddress),

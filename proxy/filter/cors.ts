@@ -10,15 +10,17 @@ import type { HeaderMap } from '../http/header-map.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
+import { currentRoute } from '../router/current-route.ts';
 import { type StringPredicate, compileStringMatcher } from '../router/route-match.ts';
 import { type FilterContext, FilterSlot } from './filter-context.ts';
 
 interface CompiledCors {
   readonly policy: CorsPolicy;
-  readonly origins: readonly StringPredicate[];
+  readonly allowsOrigin: StringPredicate;
 }
 
 interface CorsScope {
+  readonly context: FilterContext;
   readonly slot: FilterSlot<'cors', CompiledCors>;
   readonly originValid: Stat;
   readonly originInvalid: Stat;
@@ -27,6 +29,7 @@ interface CorsScope {
 export function createCorsFactory(context: FilterContext, filter: HttpFilterConfig): FilterFactory {
   const { stats, statPrefix } = context;
   const scope: CorsScope = {
+    context,
     slot: new FilterSlot(context, filter, { kind: 'cors', compile: compileCors }),
     originValid: stats.counter(`http.${statPrefix}.cors.origin_valid`),
     originInvalid: stats.counter(`http.${statPrefix}.cors.origin_invalid`),
@@ -35,7 +38,10 @@ export function createCorsFactory(context: FilterContext, filter: HttpFilterConf
 }
 
 function compileCors(policy: CorsPolicy): CompiledCors {
-  return { policy, origins: policy.allowOrigins.map(compileStringMatcher) };
+  const matchers = policy.allowOrigins.map(compileStringMatcher);
+  // As in Envoy whatever takes `*` literally takes every origin.
+  const allowsAll = matchers.some((matches) => matches('*'));
+  return { policy, allowsOrigin: allowsAll ? () => true : (origin) => matchers.some((matches) => matches(origin)) };
 }
 
 const names = {
@@ -53,8 +59,9 @@ const names = {
 class CorsFilter implements HttpFilter {
   readonly #stream: HttpStream;
   readonly #scope: CorsScope;
-  /** In force for this request: its origin is allowed. */
+  /** In force for this request: its origin is allowed, or its preflight is answered all the same. */
   #policy: CorsPolicy | undefined = undefined;
+  /** Empty: not allowed. A browser goes by that, whatever else it is told. */
   #origin = '';
 
   constructor(stream: HttpStream, scope: CorsScope) {
@@ -63,17 +70,18 @@ class CorsFilter implements HttpFilter {
   }
 
   decodeHeaders(head: RequestHead): FilterStatus {
-    const cors = this.#scope.slot.configOf(this.#stream);
-    if (cors === undefined) return 'continue';
+    const { slot, context } = this.#scope;
+    const cors = slot.configOf(this.#stream);
+    // Envoy has no CORS for redirects and direct responses.
+    if (cors === undefined || currentRoute(this.#stream, context.routes)?.action.kind !== 'route') return 'continue';
     const origin = head.headers.get(names.origin) ?? '';
     if (origin === '') return 'continue';
-    const isAllowed = cors.origins.some((matches) => matches(origin));
+    const isAllowed = cors.allowsOrigin(origin);
     (isAllowed ? this.#scope.originValid : this.#scope.originInvalid).value += 1;
-    if (isAllowed) {
-      this.#policy = cors.policy;
-      this.#origin = origin;
-    }
-    if (!isPreflight(head) || (!isAllowed && cors.policy.forwardNotMatchingPreflights)) return 'continue';
+    const isAnswered = isPreflight(head) && (isAllowed || !cors.policy.forwardNotMatchingPreflights);
+    if (isAllowed || isAnswered) this.#policy = cors.policy;
+    if (isAllowed) this.#origin = origin;
+    if (!isAnswered) return 'continue';
     this.#stream.localReplyDetails = 'cors_response';
     this.#stream.sendDirectResponse(200, '');
     return 'stop';
@@ -83,11 +91,13 @@ class CorsFilter implements HttpFilter {
   encodeHeaders({ headers }: ResponseHead): void {
     const policy = this.#policy;
     if (policy === undefined) return;
-    headers.set(names.allowOrigin, this.#origin);
-    if (policy.allowCredentials) headers.set(names.allowCredentials, 'true');
     const { request } = this.#stream;
+    if (this.#origin !== '') {
+      headers.set(names.allowOrigin, this.#origin);
+      if (policy.allowCredentials) headers.set(names.allowCredentials, 'true');
+      if (policy.exposeHeaders !== '') headers.set(names.exposeHeaders, policy.exposeHeaders);
+    }
     if (isPreflight(request)) addPreflightAnswer(policy, request, headers);
-    else if (policy.exposeHeaders !== '') headers.set(names.exposeHeaders, policy.exposeHeaders);
   }
 
   onDestroy(): void {

@@ -1,10 +1,9 @@
 /** Pure: compiled conditions of RBAC policies, evaluated on a request and its connection (Envoy docs `rbac.proto`). */
-import type { CidrRange, RequestOriginConfig } from '../api/listener.ts';
+import type { CidrRange } from '../api/listener.ts';
 import type { HeaderMatch } from '../api/route.ts';
 import type { RbacCondition } from '../api/rbac.ts';
-import { HeaderName, Known } from '../http/header-name.ts';
+import { HeaderName } from '../http/header-name.ts';
 import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
-import { addressFromRight } from '../http/request-origin.ts';
 import type { RequestHead } from '../http/message-head.ts';
 import type { ServerCodec } from '../http/stream.ts';
 import { compileHeaderMatch, compileStringMatcher } from '../router/route-match.ts';
@@ -17,7 +16,6 @@ export interface CheckedStream {
   readonly request: RequestHead;
   readonly codec?: Pick<ServerCodec, 'localAddress' | 'remoteAddress'> | undefined;
   readonly remoteAddress?: string | undefined;
-  readonly manager?: { readonly config: { readonly origin: RequestOriginConfig } };
 }
 
 export type StreamPredicate = (stream: CheckedStream) => boolean;
@@ -122,15 +120,6 @@ function isWithin(kind: AddressKind, ranges: readonly CidrRange[]): StreamPredic
     case 'direct_remote_ip':
       return ({ codec }) => set.has(codec?.remoteAddress);
     case 'remote_ip':
-      return (stream) => set.has(clientOf(stream));
+      return ({ remoteAddress }) => set.has(remoteAddress);
   }
-}
-
-/** Where nothing else is configured the last address in `x-forwarded-for` is believed, as in Envoy. */
-function clientOf(stream: CheckedStream): string | undefined {
-  const origin = stream.manager?.config.origin;
-  if (origin?.usesRemoteAddress === true || (origin?.xffNumTrustedHops ?? 0) > 0) return stream.remoteAddress;
-  const forwardedFor = stream.request.headers.knownValues(Known.forwardedFor);
-  const address = forwardedFor === undefined ? undefined : addressFromRight(forwardedFor, 0);
-  return address === undefined ? stream.codec?.remoteAddress : `${address}:0`;
 }

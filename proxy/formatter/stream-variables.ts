@@ -44,13 +44,13 @@ const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) 
   },
   PROTOCOL: () => (stream) => stream.codec?.protocol,
   REQ: ({ headerNames }) => {
-    const [first = readNothing, second = readNothing] = headerNames.map(requestHeaderReader);
+    const [first = readNothing, second = readNothing] = headerNames.map((name) => requestHeaderReader(name, 'first'));
     return ({ request }) => first(request) ?? second(request);
   },
   REQUESTED_SERVER_NAME: () => (stream) => stream.requestedServerName || undefined,
   REQUEST_DURATION: () => (stream) => elapsed(stream.startMs, stream.requestEndMs),
   RESP: ({ headerNames }) => {
-    const [first = readNothing, second = readNothing] = headerNames.map(responseHeaderReader);
+    const [first = readNothing, second = readNothing] = headerNames.map((name) => responseHeaderReader(name, 'first'));
     return ({ response }) => first(response) ?? second(response);
   },
   RESPONSE_CODE: () => (stream) => stream.response.status,
@@ -74,8 +74,8 @@ const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) 
   TRACE_ID: () => (stream) => stream.traceId || undefined,
   // Those of HTTP/1.1 end at this hop.
   TRAILER: () => readNothing,
-  UPSTREAM_CLUSTER: () => (stream) => stream.cluster?.config.name,
-  UPSTREAM_CLUSTER_RAW: () => (stream) => stream.cluster?.config.name,
+  UPSTREAM_CLUSTER: () => (stream) => stream.clusterName,
+  UPSTREAM_CLUSTER_RAW: () => (stream) => stream.clusterName,
   UPSTREAM_CONNECTION_ID: () => (stream) => stream.upstream?.connection?.id ?? 0,
   UPSTREAM_HOST: () => upstreamAddress,
   UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,

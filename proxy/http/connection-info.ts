@@ -13,6 +13,11 @@ export abstract class ConnectionInfo {
   readonly metadata = undefined;
   terminationDetails: string | undefined = undefined;
   abstract readonly codec: NonNullable<StreamInfo['codec']>;
+  abstract readonly cluster: { readonly config: { readonly name: string } } | undefined;
+
+  get clusterName(): string | undefined {
+    return this.cluster?.config.name;
+  }
 
   get remoteAddress(): string {
     return this.codec.remoteAddress;

@@ -69,6 +69,8 @@ export class ConnectionManager {
   #cancelSweep: (() => void) | undefined = undefined;
   /** Of the proxy's own answers: what went wrong inside is nobody's business at the edge. */
   readonly tellsReasons: boolean;
+  /** The last address there is the client's, as Envoy takes it where nothing else is configured. */
+  readonly trustsForwardedFor: boolean;
   isDraining = false;
 
   constructor(config: HttpConnectionManager, dependencies: ConnectionManagerDependencies) {
@@ -80,6 +82,7 @@ export class ConnectionManager {
     this.#origin = createRequestOrigin(config.origin);
     this.clientCert = createForwardedClientCert(config.clientCert);
     this.tellsReasons = !config.origin.usesRemoteAddress;
+    this.trustsForwardedFor = !config.origin.usesRemoteAddress && config.origin.xffNumTrustedHops === 0;
     this.#filters = filters;
     this.tracer = tracer;
     this.#observers = tracer === undefined ? observers : [...observers, tracer];

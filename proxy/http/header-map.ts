@@ -118,6 +118,15 @@ export class HeaderMap {
     return value;
   }
 
+  /** The first of its values, as format strings see it (Envoy's `%REQ(X)%`); undefined when absent. */
+  first(name: HeaderName): string | undefined {
+    if ((this.nameBits & name.bit) === 0) return undefined;
+    const at = this.find(name, 0);
+    if (at >= 0) return this.valueAt(at);
+    for (let i = 0; i < this.addedCount; i++) if (isSameName(this.addedNames[i], name)) return this.addedValues[i];
+    return undefined;
+  }
+
   /** Whether `holds` of one of the values, each by itself; undefined when absent. */
   some(name: HeaderName, holds: (value: string) => boolean): boolean | undefined {
     if ((this.nameBits & name.bit) === 0) return undefined;

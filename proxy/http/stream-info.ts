@@ -41,7 +41,8 @@ export interface StreamInfo {
   readonly responseFlags: string;
   readonly routeName: string;
   readonly traceId: string;
-  readonly cluster: { readonly config: { readonly name: string } } | undefined;
+  /** Of the cluster that was chosen, or the only one that may be. */
+  readonly clusterName: string | undefined;
   readonly host: { readonly address: string; readonly endpoint?: Pick<Endpoint, 'workload'> } | undefined;
   readonly upstream: { readonly connection: UpstreamInfo | undefined } | undefined;
   /** Undefined where no filter tells anything. */

@@ -14,7 +14,9 @@ import type { HeaderRule } from '../router/header-rules.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import { DynamicMetadata } from './dynamic-metadata.ts';
 import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
+import { Known } from './header-name.ts';
 import { RequestHead, ResponseHead } from './message-head.ts';
+import { addressFromRight } from './request-origin.ts';
 import type { StreamInfo } from './stream-info.ts';
 import { phraseOf, prepareLocalReply, removeReason } from './local-reply.ts';
 
@@ -128,7 +130,18 @@ export class HttpStream implements StreamInfo {
 
   /** Of the client as far as it is known, `ip:port`. */
   get remoteAddress(): string | undefined {
-    return this.forwardedAddress === '' ? this.codec?.remoteAddress : this.forwardedAddress;
+    if (this.forwardedAddress !== '') return this.forwardedAddress;
+    const { headers } = this.request;
+    if (!headers.hasKnown(Known.forwardedFor) || !this.manager.trustsForwardedFor) return this.codec?.remoteAddress;
+    const address = addressFromRight(headers.knownValues(Known.forwardedFor) ?? '', 0);
+    return address === undefined ? this.codec?.remoteAddress : `${address}:0`;
+  }
+
+  get clusterName(): string | undefined {
+    if (this.cluster !== undefined) return this.cluster.config.name;
+    if (this.error?.code === 'no_cluster') return undefined;
+    const { clusters = [] } = this.route ?? {};
+    return clusters.length === 1 ? clusters[0]?.name : undefined;
   }
 
   get timeSource(): ConnectionManager {

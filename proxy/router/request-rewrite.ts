@@ -7,6 +7,7 @@ import type { PathRewriter } from './path-rewrite.ts';
 import type { RouteCluster } from './route-cluster.ts';
 
 const hostName = new HeaderName('host');
+const originalHostName = new HeaderName('x-envoy-original-host');
 const originalPathName = new HeaderName('x-envoy-original-path');
 
 export function prepareRequest(
@@ -21,6 +22,7 @@ export function prepareRequest(
 }
 
 function replaceHost(request: RequestHead, host: string): void {
+  request.headers.set(originalHostName, request.authority);
   request.authority = host;
   // A request without a Host header gets one from its authority when it is written.
   if (request.headers.hasKnown(Known.host)) request.headers.set(hostName, host);

@@ -114,6 +114,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const stream = this.#stream;
     if (route.hashRequest !== undefined) this.#hash = route.hashRequest(stream);
     const chosen = chooseCluster(route, action, this.#context.random, this.#hash.value);
+    this.#headers = chosen?.headers;
     const cluster = chosen && this.#context.clusters.get(chosen.name);
     if (chosen === undefined || cluster === undefined) {
       stream.sendLocalReply(new MeshError('no_cluster', `the cluster ${chosen?.name} of the route is not known`));
@@ -127,7 +128,6 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       stream.sendLocalReply(new MeshError('no_healthy_upstream', describeOutage(cluster)));
       return;
     }
-    this.#headers = chosen.headers;
     this.#retryPolicy = route.retryPolicy;
     if (stream.request.headers.hasKnown(controlBit)) this.#readControls(route, action);
     prepareRequest(stream, chosen, route.rewritePath);
@@ -319,13 +319,19 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     return decision === 'no' || !this.#upstream.isAnyOtherActive;
   }
 
-  /** The route's rules are for upstream and direct responses, not for local replies that report an error, as in Envoy. */
   encodeHeaders(head: ResponseHead): void {
     this.#chargeAnswer(head.status);
-    if (this.#headers !== undefined && this.#stream.error === undefined) {
-      addCookies(this.#hash, head.headers);
-      applyHeaderRules(this.#headers.response, head.headers, this.#stream);
-    }
+    const rules = this.#stream.error === undefined ? this.#headers : this.#rulesForErrors();
+    if (rules === undefined) return;
+    if (this.#stream.error === undefined) addCookies(this.#hash, head.headers);
+    applyHeaderRules(rules.response, head.headers, this.#stream);
+  }
+
+  /** As in Envoy errors too have what the route adds to responses, when it leads to a cluster: whoever reports them. */
+  #rulesForErrors(): HeaderRules | undefined {
+    const { route } = this.#stream;
+    if (route?.action.kind !== 'route') return undefined;
+    return this.#headers ?? chooseCluster(route, route.action, this.#context.random, this.#hash.value)?.headers;
   }
 
   /** A failure of the upstream counts there as the answer that it became, as in Envoy. */

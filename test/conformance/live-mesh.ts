@@ -65,11 +65,13 @@ export interface Refusal {
   readonly message: string;
 }
 
+export type Sidecar = 'heddle' | 'envoy';
+
 /** What stands beside the client in the tests at hand. */
-let sidecar: 'heddle' | 'envoy' = 'heddle';
+let sidecar: Sidecar = 'heddle';
 
 /** Tests that hold beside our sidecar and beside an Envoy too, which pilot drives with the same resources. */
-export function besideEachSidecar(body: (sidecar: 'heddle' | 'envoy') => void): void {
+export function besideEachSidecar(body: (sidecar: Sidecar) => void): void {
   describe.each(['heddle', 'envoy'] as const)('%s', (name) => {
     beforeEach((context) => {
       if (name === 'envoy') requirePeers(context, 'envoy');
@@ -94,41 +96,51 @@ interface Ports {
 export class LiveMesh {
   readonly backends: readonly Backend[];
   readonly #pilot: PilotServer;
-  readonly #outboundPort: number;
-  readonly #inboundPort: number;
-  readonly #adminPort: number;
+  readonly #ports: Ports;
+  #sidecars = 0;
 
   private constructor(pilot: PilotServer, backends: readonly Backend[], ports: Ports) {
     this.#pilot = pilot;
     this.backends = backends;
-    this.#outboundPort = ports.outbound;
-    this.#inboundPort = ports.inbound;
-    this.#adminPort = ports.admin;
+    this.#ports = ports;
   }
 
   /** Resolves when the client's sidecar has everything. */
   static async start(input: LiveMeshInput): Promise<LiveMesh> {
     const { instances, yaml = '', client = {}, pilot: options = {} } = input;
-    const dataDir = await mkdtemp(join(tmpdir(), 'heddle-live-'));
-    onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+    const dataDir = await temporaryFolder();
     const pilot = new PilotServer({ dataDir, restPort: 0, xdsPort: 0, logger: silentLogger, ...options });
     closeAfterTest(pilot);
     await pilot.start();
     const started = await Promise.all(instances.map(startInstance));
-    const [outbound = 0, admin = 0, inbound = 0] = await unusedPorts(3);
     const backends = started.map(({ backend }) => backend);
-    const mesh = new LiveMesh(pilot, backends, { outbound, admin, inbound });
+    const mesh = new LiveMesh(pilot, backends, await freePorts());
     await mesh.apply(started.map((instance, i) => workloadYaml(instance, i)).join('') + servicesYaml(instances) + yaml);
-    const { namespace = 'default', labels = {}, appPort, clock = systemClock } = client;
-    const bootstrap = buildSidecarBootstrap({
-      identity: { service: 'client', namespace, version: 'v1', labels, instance: '1', address: '127.0.0.1' },
-      ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
-      pilot: { host: '127.0.0.1', port: pilot.xdsPort },
-    });
-    if (sidecar === 'envoy') await startEnvoy(join(dataDir, 'envoy.json'), JSON.stringify(bootstrap), admin);
-    else await createProxy(JSON.stringify(bootstrap), { clock }).start();
-    await mesh.synced();
+    await mesh.#startSidecar(sidecar, client, mesh.#ports);
     return mesh;
+  }
+
+  /** One more sidecar of the client, without an application. Resolves with the port where requests go out. */
+  async addSidecar(kind: Sidecar): Promise<number> {
+    const ports = await freePorts();
+    await this.#startSidecar(kind, {}, ports);
+    return ports.outbound;
+  }
+
+  async #startSidecar(kind: Sidecar, client: ClientInput, { outbound, inbound, admin }: Ports): Promise<void> {
+    const { namespace = 'default', labels = {}, appPort, clock = systemClock } = client;
+    this.#sidecars += 1;
+    const instance = String(this.#sidecars);
+    const bootstrap = JSON.stringify(
+      buildSidecarBootstrap({
+        identity: { service: 'client', namespace, version: 'v1', labels, instance, address: '127.0.0.1' },
+        ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
+        pilot: { host: '127.0.0.1', port: this.#pilot.xdsPort },
+      }),
+    );
+    if (kind === 'envoy') await startEnvoy(join(await temporaryFolder(), 'envoy.json'), bootstrap, admin);
+    else await createProxy(bootstrap, { clock }).start();
+    await this.synced();
   }
 
   get apiUrl(): string {
@@ -136,17 +148,17 @@ export class LiveMesh {
   }
 
   get adminUrl(): string {
-    return `http://127.0.0.1:${this.#adminPort}`;
+    return `http://127.0.0.1:${this.#ports.admin}`;
   }
 
   /** Where an application sends its requests. */
   get outboundPort(): number {
-    return this.#outboundPort;
+    return this.#ports.outbound;
   }
 
   /** Where others send requests to the application; nobody listens there without one. */
   get inboundPort(): number {
-    return this.#inboundPort;
+    return this.#ports.inbound;
   }
 
   /** Applies all documents as one transaction and resolves when the sidecar has them. Rejects when they are refused. */
@@ -188,7 +200,7 @@ export class LiveMesh {
 
   /** One request of the application beside the sidecar. */
   async call(details: Call): Promise<Landing> {
-    const answer = await call(this.#outboundPort, { host: 'reviews', ...details });
+    const answer = await call(this.#ports.outbound, { host: 'reviews', ...details });
     const reason = answer.headers['x-heddle-reason'];
     const flag = typeof reason === 'string' ? reason.split(' ', 1)[0] : undefined;
     const echo = flag === undefined ? readEcho(answer.body) : undefined;
@@ -216,6 +228,17 @@ export class LiveMesh {
 
 function readEcho(body: string): Echo | undefined {
   return body.startsWith('{"name"') ? (JSON.parse(body) as Echo) : undefined;
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'heddle-live-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function freePorts(): Promise<Ports> {
+  const [outbound = 0, admin = 0, inbound = 0] = await unusedPorts(3);
+  return { outbound, admin, inbound };
 }
 
 interface StartedInstance {

@@ -35,6 +35,21 @@ describe('S30: a CORS policy', () => {
     expect(corsHeaders(call({}))).toEqual({});
   });
 
+  test('lets every origin in by exact *, and by whatever takes that literally', async () => {
+    for (const match of ['{ exact: "*" }', '{ prefix: "*" }', '{ regex: ".*" }']) {
+      const call = await withPolicy(`{ allowOrigins: [{ exact: "https://a.test" }, ${match}] }`);
+      expect(corsHeaders(call({ origin: shop }))).toEqual({ 'allow-origin': shop });
+    }
+  });
+
+  test('is not for what the sidecar answers by rule', async () => {
+    for (const answer of ['redirect: { uri: /b }', 'directResponse: { status: 200 }']) {
+      const rules = virtualService('reviews', `[{ corsPolicy: { allowOrigins: [{ exact: "*" }] }, ${answer} }]`);
+      const mesh = await Simulation.start({ yaml: rules, workloads: [{ service: 'reviews' }] });
+      expect(corsHeaders(mesh.call({ host: 'reviews', headers: { origin: shop } }))).toEqual({});
+    }
+  });
+
   test('answers the preflight of an allowed origin without asking the workload', async () => {
     const call = await withPolicy(`
       { allowOrigins: [{ exact: "${shop}" }], allowMethods: [GET, PUT], allowHeaders: [x-a, x-b],
@@ -46,6 +61,7 @@ describe('S30: a CORS policy', () => {
       'allow-methods': 'GET,PUT',
       'allow-headers': 'x-a,x-b',
       'allow-credentials': 'true',
+      'expose-headers': 'x-c',
       'max-age': '86400',
     });
   });

@@ -70,12 +70,22 @@ describe('S29: rules for headers of responses', () => {
     expect(responseHeaders).not.toHaveProperty('x-envoy-upstream-service-time');
   });
 
-  test('S29: and not to errors that the sidecar reports itself', async () => {
-    const mesh = await meshWith(
-      '[{ headers: { response: { set: { x-a: "1" } } }, route: [{ destination: { host: nowhere } }] }]',
-    );
-    expect(mesh.call({ host: 'reviews' })).toMatchObject({ status: 503, flag: 'NC' });
-    expect(mesh.call({ host: 'reviews' }).responseHeaders).not.toHaveProperty('x-a');
+  test('S29: and to errors that the sidecar reports itself, whichever filter does', async () => {
+    const headers = '{ response: { set: { x-a: "1" } } }';
+    const destination = `{ host: nowhere }, headers: { response: { add: { x-b: "2" } } }`;
+    const rule = `headers: ${headers}, route: [{ destination: ${destination} }]`;
+    const abort = 'fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }';
+    const mesh = await meshWith(`[{ match: [{ uri: { prefix: /fault } }], ${abort}, ${rule} }, { ${rule} }]`);
+    const responseHeaders = { 'x-a': '1', 'x-b': '2' };
+    expect(mesh.call({ host: 'reviews' })).toMatchObject({ status: 503, flag: 'NC', responseHeaders });
+    expect(mesh.call({ host: 'reviews', path: '/fault' })).toMatchObject({ status: 418, flag: 'FI', responseHeaders });
+  });
+
+  test('S29: whose values are made of what came: no rule of a place sees what another one there has done', async () => {
+    const request = '{ set: { x-a: new, x-c: "%REQ(x-a)%" }, add: { x-b: "%REQ(x-a)%" } }';
+    const mesh = await meshWith(`[{ headers: { request: ${request} }, route: [{ destination: { host: reviews } }] }]`);
+    const { upstreamHeaders } = mesh.call({ host: 'reviews', headers: { 'x-a': 'old' } });
+    expect(upstreamHeaders).toMatchObject({ 'x-a': 'new', 'x-b': 'old', 'x-c': 'old' });
   });
 });
 

@@ -54,10 +54,11 @@ describe('S28: rewriting the path', () => {
   });
 });
 
-test('S28: authority replaces the Host and leaves the path alone', async () => {
+test('S28: authority replaces the Host, tells which one it was, and leaves the path alone', async () => {
   const mesh = await meshWith(`[{ rewrite: { authority: other.example.com }, ${toV1} }]`);
   const { upstreamHeaders, upstreamPath, version } = mesh.call({ host: 'reviews', path: '/a' });
   expect([upstreamHeaders['host'], upstreamPath, version]).toEqual(['other.example.com', '/a', 'v1']);
+  expect(upstreamHeaders['x-envoy-original-host']).toBe('reviews');
   expect(upstreamHeaders).not.toHaveProperty('x-envoy-original-path');
 });
 

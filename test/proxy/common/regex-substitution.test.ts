@@ -12,6 +12,8 @@ describe('a substitution', () => {
     ['none', 'some', '/a', '/a'],
     ['(a)(b)', '\\12', 'ab', 'a2'],
     ['x*', '-', 'ab', '-a-b-'],
+    ['(b)?', '[\\0]', 'abbc', '[]a[b][b]c[]'],
+    ['b*', '-', 'abbc', '-a-c-'],
   ])('of %s by %s makes of %s %s', (pattern, substitution, text, replaced) => {
     expect(compileSubstitution(pattern, substitution).value?.(text)).toBe(replaced);
   });

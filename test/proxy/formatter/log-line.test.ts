@@ -74,8 +74,8 @@ describe('bytes of a header', () => {
   });
 
   test('do not meddle with names of the configuration', () => {
-    const cluster = { config: { name: '\u00e9\u2603' } };
-    expect(text('"%UPSTREAM_CLUSTER%"')(aStream('a', { cluster }))).toBe('"\u00e9\u2603"');
+    const clusterName = '\u00e9\u2603';
+    expect(text('"%UPSTREAM_CLUSTER%"')(aStream('a', { clusterName }))).toBe('"\u00e9\u2603"');
   });
 });
 

@@ -31,7 +31,7 @@ function aStream(): HttpStream {
     responseBytes: 22,
     routeName: 'to v1',
     responseFlags: '-',
-    cluster: { config: { name: 'outbound|80||reviews' } },
+    clusterName: 'outbound|80||reviews',
     host: { address: '10.0.0.1:9080' },
   };
   return stream as unknown as HttpStream;
@@ -94,7 +94,7 @@ describe('a format', () => {
       host: undefined,
       codec: undefined,
       remoteAddress: undefined,
-      cluster: undefined,
+      clusterName: undefined,
       routeName: '',
     });
     const source = '%UPSTREAM_HOST% %DOWNSTREAM_REMOTE_PORT% %UPSTREAM_CLUSTER% %ROUTE_NAME% %REQ(a?b):3%';

@@ -1,0 +1,100 @@
+/**
+ * One pilot, two sidecars: ours and a real Envoy. Whatever rules it is given, both do the same with the same requests, and
+ * backends and clients see no difference. More of it with HEDDLE_DIFFERENTIAL_ROUNDS, other seeds with HEDDLE_DIFFERENTIAL_SEED.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { expect, test } from 'vitest';
+import { type Echo, echo, type Responder } from '../../support/backend.ts';
+import { type Answer, call, type Call } from '../../support/http-call.ts';
+import { requirePeers } from '../../support/peers.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import { reviewsSubsets } from '../../simulation/yaml.ts';
+import { LiveMesh } from '../live-mesh.ts';
+import { Draw } from './draw.ts';
+import { randomRequest } from './random-requests.ts';
+import { randomRules } from './random-rules.ts';
+
+const rounds = Number(process.env['HEDDLE_DIFFERENTIAL_ROUNDS'] ?? 60);
+const seed = Number(process.env['HEDDLE_DIFFERENTIAL_SEED'] ?? 1);
+const requestsPerRound = 25;
+
+/** What differs from request to request, or is about the proxy itself. */
+const volatileHeaders = new Set([
+  'date',
+  'server',
+  'connection',
+  'keep-alive',
+  // Of a response without a body, which has either.
+  'content-length',
+  'transfer-encoding',
+  'x-request-id',
+  'x-heddle-reason',
+  'x-envoy-upstream-service-time',
+  'x-envoy-peer-metadata',
+  'x-envoy-peer-metadata-id',
+]);
+
+/** Answers what the request wishes. */
+const respond: Responder = (request, response, backend) => {
+  const wish = request.headers['x-answer'];
+  if (typeof wish === 'string') response.statusCode = Number(wish);
+  response.setHeader('x-backend', backend.name);
+  echo(request, response, backend);
+};
+
+function lasting(headers: Answer['headers']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name]) => !volatileHeaders.has(name))
+      // What has gone by is taken off.
+      .map(([name, value]) => [name, name === 'x-envoy-expected-rq-timeout-ms' ? 'some' : value]),
+  );
+}
+
+/** What a client sees, and what the backend told it. Ours says more where a proxy answers itself. */
+function seen({ status, headers, body }: Answer, isLocalReply: boolean): Record<string, unknown> {
+  const { 'content-type': type, ...others } = lasting(headers);
+  if (isLocalReply) return { status, headers: others };
+  if (!body.startsWith('{"name"')) return { status, headers: { ...others, 'content-type': type }, body };
+  const echoed = JSON.parse(body) as Echo;
+  return { status, headers: others, echo: { ...echoed, headers: lasting(echoed.headers) } };
+}
+
+test(`rules at random mean the same to Envoy (seed ${seed})`, { timeout: 60_000 + rounds * 2_000 }, async (context) => {
+  requirePeers(context, 'envoy');
+  const draw = new Draw(seededRandom(seed));
+  const instances = ['v1', 'v2'].map((version) => ({ service: 'reviews', version, respond }));
+  const mesh = await LiveMesh.start({
+    instances: [...instances, { service: 'ratings', respond }],
+    yaml: reviewsSubsets,
+  });
+  const envoyPort = await mesh.addSidecar('envoy');
+  const both = async (request: Call): Promise<[unknown, unknown]> => {
+    const [ours, envoys] = await Promise.all([call(mesh.outboundPort, request), call(envoyPort, request)]);
+    const isLocalReply = ours.headers['x-heddle-reason'] !== undefined;
+    return [seen(ours, isLocalReply), seen(envoys, isLocalReply)];
+  };
+  const differences: string[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const rules = randomRules(draw);
+    const requests = draw.list(requestsPerRound, requestsPerRound, () => randomRequest(draw));
+    const resource = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'rules', namespace: 'default' },
+      spec: { hosts: ['reviews'], http: rules },
+    };
+    await mesh.apply(JSON.stringify(resource));
+    for (const request of requests) {
+      const [ours, envoys] = await both(request);
+      if (isDeepStrictEqual(ours, envoys)) continue;
+      differences.push(
+        [
+          `round ${round}: ${JSON.stringify(request)}`,
+          ...[ours, envoys, rules].map((each) => JSON.stringify(each)),
+        ].join('\n'),
+      );
+    }
+  }
+  expect(differences.slice(0, 5).join('\n\n')).toBe('');
+});

@@ -1,0 +1,47 @@
+/** Requests at random that such rules can tell apart. */
+import type { Call } from '../../support/http-call.ts';
+import type { Draw } from './draw.ts';
+import { headerNames, headerValues, paths, queryNames } from './random-rules.ts';
+
+const hosts = [
+  'reviews',
+  'reviews',
+  'reviews',
+  'reviews:80',
+  'REVIEWS',
+  'reviews.default',
+  'reviews.default.svc.cluster.local',
+  'ratings',
+  'unknown.test',
+] as const;
+const queries = ['', '', '?q=1', '?q=2&r=1', '?r=a%20b&q', '?q=1&q=2', '?'] as const;
+/** What a request may say of itself, or wish of the backend. */
+const others: readonly (readonly [string, string])[] = [
+  ['x-forwarded-proto', 'https'],
+  ['x-forwarded-for', '10.1.2.3'],
+  ['x-forwarded-for', '10.1.2.3, 10.4.5.6'],
+  ['x-request-id', '5d9dc5d1-4a4f-4d3b-8f4b-6a4f6c3d2b1a'],
+  ['x-answer', '503'],
+  ['x-answer', '409'],
+  ['x-answer', '404'],
+];
+
+export function randomRequest(draw: Draw): Call {
+  const method = draw.one(['GET', 'GET', 'GET', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE']);
+  const headers: Record<string, string> = {};
+  for (const name of draw.list(0, 2, () => draw.one(headerNames))) headers[name] = draw.one(headerValues);
+  if (draw.chance(0.5)) {
+    const [name = '', value = ''] = others[draw.below(others.length)] ?? [];
+    headers[name] = value;
+  }
+  if (draw.chance(method === 'OPTIONS' ? 0.8 : 0.3)) headers['origin'] = draw.one(['http://a.test', 'http://c.test']);
+  if (method === 'OPTIONS' && draw.chance(0.8)) headers['access-control-request-method'] = draw.one(['GET', 'PUT']);
+  const query = draw.one(queries);
+  return {
+    method,
+    host: draw.one(hosts),
+    path: `${draw.one([...paths, `/a/${draw.below(9)}`])}${query === '' ? '' : query.replaceAll('q', draw.one(queryNames))}`,
+    headers,
+    ...(method === 'POST' ? { body: 'body' } : {}),
+  };
+}
