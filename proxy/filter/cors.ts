@@ -92,9 +92,9 @@ class CorsFilter implements HttpFilter {
     const policy = this.#policy;
     if (policy === undefined) return;
     const { request } = this.#stream;
+    if (policy.allowCredentials) headers.set(names.allowCredentials, 'true');
     if (this.#origin !== '') {
       headers.set(names.allowOrigin, this.#origin);
-      if (policy.allowCredentials) headers.set(names.allowCredentials, 'true');
       if (policy.exposeHeaders !== '') headers.set(names.exposeHeaders, policy.exposeHeaders);
     }
     if (isPreflight(request)) addPreflightAnswer(policy, request, headers);

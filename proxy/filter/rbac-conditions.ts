@@ -1,6 +1,5 @@
 /** Pure: compiled conditions of RBAC policies, evaluated on a request and its connection (Envoy docs `rbac.proto`). */
 import type { CidrRange } from '../api/listener.ts';
-import type { HeaderMatch } from '../api/route.ts';
 import type { RbacCondition } from '../api/rbac.ts';
 import { HeaderName } from '../http/header-name.ts';
 import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
@@ -34,8 +33,10 @@ export function compileCondition(condition: RbacCondition): StreamPredicate {
       const holds = compileCondition(condition.condition);
       return (stream) => !holds(stream);
     }
-    case 'header':
-      return compileHeader(condition.match);
+    case 'header': {
+      const holds = compileHeaderMatch(condition.match);
+      return ({ request }) => holds(request);
+    }
     case 'url_path': {
       const matches = compileStringMatcher(condition.matcher);
       return ({ request }) => matches(withoutQuery(request.path));
@@ -79,25 +80,6 @@ function group<K, V>(groups: Map<K, V>, key: K, empty: V): V {
   if (known !== undefined) return known;
   groups.set(key, empty);
   return empty;
-}
-
-/**
- * Unlike routes, rules look at each value of a header by itself: who is kept out for one value does not come in by sending
- * another beside it (Envoy's `rbac_match_headers_individually`).
- */
-function compileHeader(match: HeaderMatch): StreamPredicate {
-  const { name, condition, invertMatch, treatMissingHeaderAsEmpty } = match;
-  if (condition.kind === 'present' || isStartLineHeader(name)) {
-    const holds = compileHeaderMatch(match);
-    return ({ request }) => holds(request);
-  }
-  const matches = compileStringMatcher(condition.matcher);
-  const whenMissing = treatMissingHeaderAsEmpty && matches('') !== invertMatch;
-  const header = new HeaderName(name);
-  return ({ request }) => {
-    const holds = request.headers.some(header, matches);
-    return holds === undefined ? whenMissing : holds !== invertMatch;
-  };
 }
 
 function hasValueOf(name: string, known: ReadonlySet<string>): StreamPredicate {

@@ -146,38 +146,18 @@ export class HeaderMap {
   /** Whether one of the values is `expected`, compared where it stands. */
   hasExactly(name: HeaderName, expected: string): boolean {
     if ((this.nameBits & name.bit) === 0) return false;
-    for (let i = this.find(name, 0); i >= 0; i = this.find(name, i + 1)) {
-      const start = this.fields[i * fieldStride + 2] ?? 0;
-      const length = (this.fields[i * fieldStride + 3] ?? 0) - start;
-      if (length === expected.length && this.text.startsWith(expected, start)) return true;
+    const { text, fields, count } = this;
+    for (let i = 0, at = 0; i < count; i++, at += fieldStride) {
+      if (fields[at + 4] !== name.hash) continue;
+      const start = fields[at + 2] ?? 0;
+      // Of another length, or under another name with the same hash: not the value either way.
+      if ((fields[at + 3] ?? 0) - start !== expected.length || !text.startsWith(expected, start)) continue;
+      if (isHeaderName(text, fields[at] ?? 0, fields[at + 1] ?? 0, name.text)) return true;
     }
     for (let i = 0; i < this.addedCount; i++) {
       if (this.addedValues[i] === expected && isSameName(this.addedNames[i], name)) return true;
     }
     return false;
-  }
-
-  /** Whether `get` returns `expected`; what came once, as most headers do, is compared where it stands. */
-  isExactly(name: HeaderName, expected: string): boolean {
-    if ((this.nameBits & name.bit) === 0) return false;
-    const { fields, count } = this;
-    let only = -1;
-    for (let i = 0, at = 0; i < count; i++, at += fieldStride) {
-      if (fields[at + 4] !== name.hash) continue;
-      if (only >= 0) return this.get(name) === expected;
-      only = at;
-    }
-    for (let i = 0; i < this.addedCount; i++) {
-      if (this.addedNames[i]?.hash === name.hash) return this.get(name) === expected;
-    }
-    if (only < 0) return false;
-    const start = fields[only + 2] ?? 0;
-    // Of another length, or under another name with the same hash: not the value either way.
-    if ((fields[only + 3] ?? 0) - start !== expected.length) return false;
-    return (
-      isHeaderName(this.text, fields[only] ?? 0, fields[only + 1] ?? 0, name.text) &&
-      this.text.startsWith(expected, start)
-    );
   }
 
   /** Index of the first received header named `name` at or after `from`, or -1. */

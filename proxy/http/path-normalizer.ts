@@ -8,7 +8,8 @@ export interface NormalizerOptions {
   readonly mergesSlashes: boolean;
 }
 
-export type PathNormalizer = (path: string) => string;
+/** Undefined: the path has no such spelling. */
+export type PathNormalizer = (path: string) => string | undefined;
 
 /** Undefined when nothing is asked for. */
 export function createPathNormalizer({ normalizesPath, mergesSlashes }: NormalizerOptions): PathNormalizer | undefined {
@@ -21,6 +22,8 @@ export function createPathNormalizer({ normalizesPath, mergesSlashes }: Normaliz
     if (!isSuspect || !received.startsWith('/')) return received;
     const queryStart = received.indexOf('?');
     let path = queryStart < 0 ? received : received.slice(0, queryStart);
+    // Readers in C end there, whatever comes behind it.
+    if (normalizesPath && path.includes('%00')) return undefined;
     if (normalizesPath) path = removeDotSegments(decodeUnreserved(path).replaceAll('\\', '/'));
     if (mergesSlashes) path = path.replace(/\/{2,}/g, '/');
     return queryStart < 0 ? path : path + received.slice(queryStart);

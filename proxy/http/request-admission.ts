@@ -50,7 +50,10 @@ export class RequestAdmission {
     if (this.#escapedSlashes !== 'KEEP_UNCHANGED' && hasEscapedSlashes(request.path)) {
       return this.#admitEscapedSlashes(stream);
     }
-    if (this.#normalizePath !== undefined) replacePath(stream, this.#normalizePath(request.path));
+    if (this.#normalizePath === undefined) return true;
+    const path = this.#normalizePath(request.path);
+    if (path === undefined) return this.#refusePath(stream);
+    replacePath(stream, path);
     return true;
   }
 
@@ -74,14 +77,11 @@ export class RequestAdmission {
 
   #admitEscapedSlashes(stream: HttpStream): boolean {
     const { request } = stream;
-    if (this.#escapedSlashes === 'REJECT_REQUEST') {
-      this.#stats.failedPaths.value += 1;
-      stream.localReplyDetails = pathDetails;
-      stream.sendDirectResponse(400, '');
-      return false;
-    }
-    const path = unescapeSlashes(request.path);
-    replacePath(stream, this.#normalizePath?.(path) ?? path);
+    if (this.#escapedSlashes === 'REJECT_REQUEST') return this.#refusePath(stream);
+    const unescaped = unescapeSlashes(request.path);
+    const path = this.#normalizePath === undefined ? unescaped : this.#normalizePath(unescaped);
+    if (path === undefined) return this.#refusePath(stream);
+    replacePath(stream, path);
     if (this.#escapedSlashes === 'UNESCAPE_AND_FORWARD') return true;
     // Whoever decides by the path, in front of the proxy or in it, is to see the one that is meant.
     this.#stats.redirectedPaths.value += 1;
@@ -89,6 +89,13 @@ export class RequestAdmission {
     // With two slashes in front it would name another host.
     stream.prepareLocalReply(307).headers.add(locationName, request.path.replace(/^\/{2,}/, '/'));
     stream.encodeHeaders(true);
+    return false;
+  }
+
+  #refusePath(stream: HttpStream): false {
+    this.#stats.failedPaths.value += 1;
+    stream.localReplyDetails = pathDetails;
+    stream.sendDirectResponse(400, '');
     return false;
   }
 }

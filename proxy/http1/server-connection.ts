@@ -266,6 +266,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
     }
     this.#beginStream(stream);
     if (consumed < 0) {
+      // RFC 9110 section 9.3.2: whatever is wrong with it, the answer to a HEAD has no content.
+      if (bytes.toString('latin1', at, at + 5) === 'HEAD ') head.method = 'HEAD';
       const isTooLarge = consumed === headTooLarge;
       const reason = isTooLarge ? 'the request head is too large' : 'the request head is malformed';
       this.#fail(new MeshError(isTooLarge ? 'headers_too_large' : 'bad_request', reason));

@@ -69,7 +69,7 @@ function compileResponseConditions(policy: RetryPolicy): ResponsePredicate | und
     conditions.push(({ status }) => retriableStatusCodes.has(status));
   }
   if (retryOn.has('retriable-headers')) {
-    conditions.push(...policy.retriableHeaders.map((match) => compileHeaderCondition(match, responseReader(match))));
+    conditions.push(...policy.retriableHeaders.map((match) => compileHeaderCondition(match, readerOfStatus(match))));
   }
   const grpc = new Set(grpcConditions.flatMap(([condition, status]) => (retryOn.has(condition) ? [status] : [])));
   if (grpc.size > 0) conditions.push(({ headers }) => grpc.has(headers.get(grpcStatus) ?? ''));
@@ -79,10 +79,8 @@ function compileResponseConditions(policy: RetryPolicy): ResponsePredicate | und
   return (head) => (head.headers.get(rateLimited) === undefined ? isAnyOf(head) : coversRateLimited);
 }
 
-function responseReader({ name }: HeaderMatch): (head: ResponseHead) => string | undefined {
-  if (name === ':status') return ({ status }) => String(status);
-  const header = new HeaderName(name);
-  return ({ headers }) => headers.get(header);
+function readerOfStatus({ name }: HeaderMatch): ((head: ResponseHead) => string | undefined) | undefined {
+  return name === ':status' ? ({ status }) => String(status) : undefined;
 }
 
 function anyOf<H>(conditions: readonly ((head: H) => boolean)[]): (head: H) => boolean {

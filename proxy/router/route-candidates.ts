@@ -67,8 +67,11 @@ function byHeader(candidates: readonly CandidateRoute[], name: string): RouteFin
     if (value !== undefined) byValue.set(value, group);
     group.push({ position, route });
   });
+  const all = candidates.map(({ route }, position) => ({ position, route }));
   return (head) => {
     const value = read(head);
+    // Perhaps several values, each of which may be asked for.
+    if (value?.includes(',') === true) return firstOf(all, head);
     const asking = value === undefined ? undefined : byValue.get(value);
     return asking === undefined ? firstOf(others, head) : firstOfBoth(asking, others, head);
   };

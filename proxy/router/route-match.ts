@@ -2,6 +2,7 @@
 import type { HeaderMatch, PathMatch, QueryParameterMatch, RouteMatch, StringMatcher } from '../api/route.ts';
 import { requireValue } from '../common/decoded.ts';
 import { compileRegex } from '../common/regex.ts';
+import type { HeaderMap } from '../http/header-map.ts';
 import { HeaderName } from '../http/header-name.ts';
 import { isStartLineHeader, requestHeaderReader } from '../http/header-reader.ts';
 import type { RequestHead } from '../http/message-head.ts';
@@ -78,31 +79,40 @@ function isPath(path: string, expected: string): boolean {
 const questionMark = 63;
 
 export function compileHeaderMatch(match: HeaderMatch): RequestPredicate {
-  const exact = exactValueOf(match);
-  if (exact !== undefined && !isStartLineHeader(match.name)) {
-    const header = new HeaderName(match.name);
-    return ({ headers }) => headers.isExactly(header, exact);
-  }
-  return compileHeaderCondition(match, requestHeaderReader(match.name));
+  const { name } = match;
+  return compileHeaderCondition<RequestHead>(match, isStartLineHeader(name) ? requestHeaderReader(name) : undefined);
 }
 
-/** The condition on what `read` finds in the head of a request or of a response. */
-export function compileHeaderCondition<H>(
+/**
+ * The condition on the head of a request or of a response. Of a repeated header each value is looked at by itself, and one
+ * is enough: nobody hides a value by sending another beside it (Envoy's `match_headers_individually`). `readStartLine`: of
+ * what is no header line.
+ */
+export function compileHeaderCondition<H extends { readonly headers: HeaderMap }>(
   match: HeaderMatch,
-  read: (head: H) => string | undefined,
+  readStartLine: ((head: H) => string | undefined) | undefined,
 ): (head: H) => boolean {
-  const { condition, invertMatch } = match;
+  const { name, condition, invertMatch, treatMissingHeaderAsEmpty } = match;
+  const header = new HeaderName(name);
   if (condition.kind === 'present') {
     const wanted = condition.isPresent !== invertMatch;
+    const read = readStartLine ?? (({ headers }: H) => headers.first(header));
     return (head) => (read(head) !== undefined) === wanted;
   }
+  const exact = exactValueOf(match);
+  if (exact !== undefined && readStartLine === undefined) return ({ headers }) => headers.hasExactly(header, exact);
   const matches = compileStringMatcher(condition.matcher);
-  const missing = match.treatMissingHeaderAsEmpty ? '' : undefined;
+  // Without a value a string condition does not hold, inverted or not (Envoy `HeaderMatcher.invert_match`).
+  const whenMissing = treatMissingHeaderAsEmpty && matches('') !== invertMatch;
   return (head) => {
-    const value = read(head) ?? missing;
-    // Without a value a string condition does not hold, inverted or not (Envoy `HeaderMatcher.invert_match`).
-    return value !== undefined && matches(value) !== invertMatch;
+    const holds =
+      readStartLine === undefined ? head.headers.some(header, matches) : holdsOf(readStartLine(head), matches);
+    return holds === undefined ? whenMissing : holds !== invertMatch;
   };
+}
+
+function holdsOf(value: string | undefined, matches: StringPredicate): boolean | undefined {
+  return value === undefined ? undefined : matches(value);
 }
 
 function compileQueryParameterMatch({ name, matcher }: QueryParameterMatch): RequestPredicate {

@@ -5,16 +5,34 @@ import { headerNames, headerValues, paths, queryNames } from './random-rules.ts'
 
 const hosts = [
   'reviews',
-  'reviews',
-  'reviews',
   'reviews:80',
+  'reviews:8080',
   'REVIEWS',
+  'reviews.',
   'reviews.default',
+  'reviews.default:80',
+  'reviews.default.svc',
   'reviews.default.svc.cluster.local',
+  'reviews.other',
   'ratings',
   'unknown.test',
 ] as const;
-const queries = ['', '', '?q=1', '?q=2&r=1', '?r=a%20b&q', '?q=1&q=2', '?'] as const;
+const queries = ['', '', '?q=1', '?q=2&r=1', '?r=a%20b&q', '?q=1&q=2', '?', '?=1', '?q=%31', '?q==1&', '?Q=1'] as const;
+/** Which a proxy may want to write another way. */
+const oddPaths = [
+  '//a',
+  '/a//b',
+  '/./a',
+  '/a/../x/y/z',
+  '/%2e%2e/a',
+  '/a%2Fb',
+  '/a%2fb',
+  '/a\\b',
+  '/..',
+  '/%',
+  '/a;b=c',
+] as const;
+
 /** What a request may say of itself, or wish of the backend. */
 const others: readonly (readonly [string, string])[] = [
   ['x-forwarded-proto', 'https'],
@@ -24,12 +42,16 @@ const others: readonly (readonly [string, string])[] = [
   ['x-answer', '503'],
   ['x-answer', '409'],
   ['x-answer', '404'],
+  ['expect', '100-continue'],
+  ['x-empty', ''],
 ];
 
 export function randomRequest(draw: Draw): Call {
-  const method = draw.one(['GET', 'GET', 'GET', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE']);
-  const headers: Record<string, string> = {};
-  for (const name of draw.list(0, 2, () => draw.one(headerNames))) headers[name] = draw.one(headerValues);
+  const method = draw.one(['GET', 'GET', 'GET', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE', 'PATCH', 'TRACE']);
+  const headers: Record<string, string | string[]> = {};
+  for (const name of draw.list(0, 2, () => draw.one(headerNames))) {
+    headers[name] = draw.chance(0.2) ? draw.list(2, 3, () => draw.one(headerValues)) : draw.one(headerValues);
+  }
   if (draw.chance(0.5)) {
     const [name = '', value = ''] = others[draw.below(others.length)] ?? [];
     headers[name] = value;
@@ -39,8 +61,8 @@ export function randomRequest(draw: Draw): Call {
   const query = draw.one(queries);
   return {
     method,
-    host: draw.one(hosts),
-    path: `${draw.one([...paths, `/a/${draw.below(9)}`])}${query === '' ? '' : query.replaceAll('q', draw.one(queryNames))}`,
+    host: draw.chance(0.4) ? 'reviews' : draw.one(hosts),
+    path: `${draw.one(draw.chance(0.15) ? oddPaths : paths)}${query === '' ? '' : query.replaceAll('q', draw.one(queryNames))}`,
     headers,
     ...(method === 'POST' ? { body: 'body' } : {}),
   };

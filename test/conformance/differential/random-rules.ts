@@ -96,14 +96,25 @@ const route = (draw: Draw) => {
       ]),
     })),
     ...draw.maybe(0.2, () => ({
-      fault: { abort: { percentage: { value: draw.one([100, 0]) }, httpStatus: draw.one([418, 503, 200]) } },
+      fault: {
+        abort: {
+          percentage: { value: draw.one([100, 0]) },
+          ...draw.one([{ httpStatus: 418 }, { httpStatus: 503 }, { httpStatus: 200 }]),
+        },
+      },
     })),
   };
 };
 
 const redirect = (draw: Draw) => ({
   redirect: {
-    uri: draw.one(['/', '/moved', '/moved/here?x=1', '%PREFIX()%/p']),
+    ...draw.one([
+      { uri: '/' },
+      { uri: '/moved' },
+      { uri: '/moved/here?x=1' },
+      { uri: '%PREFIX()%/p' },
+      { authority: 'there' },
+    ]),
     ...draw.maybe(0.5, () => ({ authority: draw.one(['elsewhere', 'elsewhere:8080']) })),
     ...draw.maybe(0.3, () => ({ scheme: draw.one(['https', 'http']) })),
     ...draw.maybe(0.4, () =>

@@ -69,7 +69,7 @@ describe('a header', () => {
     expect(headers.isRemovedAt(1)).toBe(false);
   });
 
-  it('is exactly a value when its whole value is: once or more often, added or removed', () => {
+  it('has exactly a value when one of its values is: received, added or removed', () => {
     const cases = [
       ['x: ann'],
       ['x: anna'],
@@ -84,7 +84,6 @@ describe('a header', () => {
         const headers = headersOf(...lines);
         change(headers);
         for (const value of ['ann', 'bob', '', 'ann,bob', 'ann,ann']) {
-          expect([lines, value, headers.isExactly(x, value)]).toEqual([lines, value, headers.get(x) === value]);
           const isOneOfThem = headers.some(x, (each) => each === value) === true;
           expect([lines, value, headers.hasExactly(x, value)]).toEqual([lines, value, isOneOfThem]);
         }

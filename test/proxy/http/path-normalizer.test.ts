@@ -24,11 +24,17 @@ describe('R10: a path in its normal form', () => {
     ['/a/.hidden/...', '/a/.hidden/...'],
     ['/a/../b?c=/x/../y\\%41', '/b?c=/x/../y\\%41'],
     ['/a?/../b', '/a?/../b'],
+    ['/a?%00', '/a?%00'],
     ['*', '*'],
   ])('%s becomes %s', (path, normal) => {
     expect(normalize?.(path)).toBe(normal);
     expect(normalize?.(normal)).toBe(normal);
   });
+});
+
+test('R10: a path with a NUL has none', () => {
+  const normalize = createPathNormalizer({ normalizesPath: true, mergesSlashes: false });
+  expect(normalize?.('/a%00.html')).toBeUndefined();
 });
 
 test('R10: slashes are merged only when that is asked for, and not in the query', () => {

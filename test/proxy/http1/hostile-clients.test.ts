@@ -240,3 +240,18 @@ describe('R5: what is cheap to send is not a hundred times as dear to take:', ()
     expect(ratio).toBeLessThan(50);
   });
 });
+
+describe('a HEAD that is refused', () => {
+  it.each([
+    ['400', 'HEAD /a#b HTTP/1.1\r\nHost: a\r\n\r\n'],
+    ['400', 'HEAD / HTTP/1.1\r\nHost: a\r\nno header\r\n\r\n'],
+    ['400', 'HEAD / HTTP/1.1\r\n\r\n'],
+    ['431', `HEAD / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`],
+  ])('is answered %s without content, which its client would take for another answer', async (status, text) => {
+    const client = await connect();
+    client.send(text);
+    await until(() => client.isOver);
+    expect(client.text.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
+    expect(client.text.endsWith('\r\n\r\n')).toBe(true);
+  });
+});
