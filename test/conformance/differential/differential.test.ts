@@ -2,6 +2,7 @@
  * One pilot, two sidecars: ours and a real Envoy. Whatever rules it is given, both do the same with the same requests, and
  * backends and clients see no difference. More of it with HEDDLE_DIFFERENTIAL_ROUNDS, other seeds with HEDDLE_DIFFERENTIAL_SEED.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import { type Echo, echo, type Responder } from '../../support/backend.ts';
@@ -12,7 +13,7 @@ import { reviewsSubsets } from '../../simulation/yaml.ts';
 import { LiveMesh } from '../live-mesh.ts';
 import { Draw } from './draw.ts';
 import { randomRequest } from './random-requests.ts';
-import { randomRules } from './random-rules.ts';
+import { randomVirtualService } from './random-rules.ts';
 
 const rounds = Number(process.env['HEDDLE_DIFFERENTIAL_ROUNDS'] ?? 60);
 const seed = Number(process.env['HEDDLE_DIFFERENTIAL_SEED'] ?? 1);
@@ -64,40 +65,48 @@ function seen({ status, headers, body }: Answer, isLocalReply: boolean): Record<
 const ask = (port: number, request: Call): Promise<Answer> =>
   call(port, request).catch((error: unknown) => ({ status: 0, headers: {}, body: String(error) }));
 
-test(`rules at random mean the same to Envoy (seed ${seed})`, { timeout: 60_000 + rounds * 2_000 }, async (context) => {
-  requirePeers(context, 'envoy');
-  const draw = new Draw(seededRandom(seed));
+/** What both say, ours first. */
+type Ask = (request: Call) => Promise<[unknown, unknown]>;
+
+async function start(): Promise<{ mesh: LiveMesh; both: Ask }> {
   const instances = ['v1', 'v2'].map((version) => ({ service: 'reviews', version, respond }));
   const mesh = await LiveMesh.start({
     instances: [...instances, { service: 'ratings', respond }],
     yaml: reviewsSubsets,
+    // Otherwise names that no service has are asked of the machine's resolver.
+    pilot: { meshConfig: { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } } },
   });
   const envoyPort = await mesh.addSidecar('envoy');
-  const both = async (request: Call): Promise<[unknown, unknown]> => {
+  const askBoth: Ask = async (request) => {
     const [ours, envoys] = await Promise.all([ask(mesh.outboundPort, request), ask(envoyPort, request)]);
     const isLocalReply = ours.headers['x-heddle-reason'] !== undefined;
     return [seen(ours, isLocalReply), seen(envoys, isLocalReply)];
   };
+  const both: Ask = async (request) => {
+    for (let tries = 1; ; tries += 1) {
+      const answers = await askBoth(request);
+      if (tries === 3 || isDeepStrictEqual(...answers)) return answers;
+      // Envoy's workers hear of new rules a little later than pilot hears that it has them.
+      await sleep(50);
+    }
+  };
+  return { mesh, both };
+}
+
+test(`rules at random mean the same to Envoy (seed ${seed})`, { timeout: 60_000 + rounds * 2_000 }, async (context) => {
+  requirePeers(context, 'envoy');
+  const { mesh, both } = await start();
+  const draw = new Draw(seededRandom(seed));
   const differences: string[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const rules = randomRules(draw);
+    const rules = randomVirtualService(draw);
     const requests = draw.list(requestsPerRound, requestsPerRound, () => randomRequest(draw));
-    const resource = {
-      apiVersion: 'networking.istio.io/v1',
-      kind: 'VirtualService',
-      metadata: { name: 'rules', namespace: 'default' },
-      spec: { hosts: ['reviews'], http: rules },
-    };
-    await mesh.apply(JSON.stringify(resource));
+    await mesh.apply(JSON.stringify(rules));
     for (const request of requests) {
-      const [ours, envoys] = await both(request);
-      if (isDeepStrictEqual(ours, envoys)) continue;
-      differences.push(
-        [
-          `round ${round}: ${JSON.stringify(request)}`,
-          ...[ours, envoys, rules].map((each) => JSON.stringify(each)),
-        ].join('\n'),
-      );
+      const answers = await both(request);
+      if (isDeepStrictEqual(...answers)) continue;
+      const parts = [`round ${round}`, request, ...answers, rules];
+      differences.push(parts.map((part) => JSON.stringify(part)).join('\n'));
     }
   }
   expect(differences.slice(0, 5).join('\n\n')).toBe('');

@@ -16,8 +16,10 @@ export class Draw {
     return this.#random() < share;
   }
 
-  one<T>(items: readonly [T, ...T[]]): T {
-    return items[this.below(items.length)] ?? items[0];
+  one<T>(items: readonly T[]): T {
+    const item = items[this.below(items.length)];
+    if (item === undefined) throw new Error('nothing to draw from');
+    return item;
   }
 
   list<T>(from: number, to: number, draw: () => T): T[] {

@@ -10,6 +10,7 @@ const hosts = [
   'REVIEWS',
   'reviews.',
   'reviews.default',
+  'a.test',
   'reviews.default:80',
   'reviews.default.svc',
   'reviews.default.svc.cluster.local',
@@ -53,7 +54,7 @@ export function randomRequest(draw: Draw): Call {
     headers[name] = draw.chance(0.2) ? draw.list(2, 3, () => draw.one(headerValues)) : draw.one(headerValues);
   }
   if (draw.chance(0.5)) {
-    const [name = '', value = ''] = others[draw.below(others.length)] ?? [];
+    const [name, value] = draw.one(others);
     headers[name] = value;
   }
   if (draw.chance(method === 'OPTIONS' ? 0.8 : 0.3)) headers['origin'] = draw.one(['http://a.test', 'http://c.test']);

@@ -1,4 +1,4 @@
-/** The `http` part of a VirtualService at random, as objects that are valid: what it says is to be done the same by both. */
+/** VirtualServices at random, all of them valid: what they say is to be done the same by both. */
 import type { Draw } from './draw.ts';
 
 export const paths = ['/', '/a', '/a/', '/a/b', '/ab', '/A/b', '/a.b', '/x/y/z', '/a%20b', '/%61'] as const;
@@ -9,7 +9,7 @@ export const queryNames = ['q', 'r'] as const;
 const pathRegexes = ['/a.*', '/[ab]+(/.*)?', '.*b', '/(a|x)/.*', '(?i)/A.*'] as const;
 const valueRegexes = ['[0-9]+', '.*', '1|2', '(?i)a', 'one.*'] as const;
 
-function stringMatch(draw: Draw, values: readonly [string, ...string[]], regexes: readonly [string, ...string[]]) {
+function stringMatch(draw: Draw, values: readonly string[], regexes: readonly string[]) {
   const kind = draw.one(['exact', 'prefix', 'regex']);
   return { [kind]: kind === 'regex' ? draw.one(regexes) : draw.one(values) };
 }
@@ -163,4 +163,19 @@ const rule = (draw: Draw) => ({
 /** Without a rule for its port a service would get the default route, which leads to any instance. */
 const lastRule = { match: [{ uri: { exact: '/last' } }], directResponse: { status: 410 } };
 
-export const randomRules = (draw: Draw): object[] => [...draw.list(1, 6, () => rule(draw)), lastRule];
+const hosts = [
+  ['reviews'],
+  ['reviews', 'ratings.default.svc.cluster.local'],
+  ['*.default.svc.cluster.local'],
+  ['reviews', '*.test'],
+] as const;
+
+export const randomVirtualService = (draw: Draw): object => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: { name: 'rules', namespace: 'default' },
+  spec: {
+    hosts: draw.chance(0.6) ? ['reviews'] : draw.one(hosts),
+    http: [...draw.list(1, 6, () => rule(draw)), lastRule],
+  },
+});
