@@ -34,11 +34,11 @@ function operableHeaderFault(name: string, mayChangeAuthority: boolean): string 
 }
 
 /**
- * The whole of a value: text, `%%`, `%NAME%`, `%NAME(argument)%` and `%NAME(["argument", …])%`. Every alternative starts
+ * The whole of a value: text, `%%`, `%NAME%`, `%NAME(argument):length%` and `%NAME(["argument", …])%`. Every alternative starts
  * differently, so that the match stays linear. Source: Envoy docs, http_conn_man/headers.
  */
 const headerFormat =
-  /^(?:[^%]|%%|%[^%(]+%|%[^%(]*\((?:\s*\[\s*"(?:[^"\\]|\\.)*"\s*(?:,\s*"(?:[^"\\]|\\.)*"\s*)*\]\s*|\s*[^\s[)](?:[^)\\]|\\.)*)\)%)*$/s;
+  /^(?:[^%]|%%|%[^%(]+%|%[^%(]*\((?:\s*\[\s*"(?:[^"\\]|\\.)*"\s*(?:,\s*"(?:[^"\\]|\\.)*"\s*)*\]\s*|\s*[^\s[)](?:[^)\\]|\\.)*)\)(?::\d+)?%)*$/s;
 
 /** envoy.config.core.v3.HeaderValue, value. */
 const maxValueBytes = 16_384;

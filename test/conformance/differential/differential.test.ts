@@ -40,6 +40,8 @@ const respond: Responder = (request, response, backend) => {
   const wish = request.headers['x-answer'];
   if (typeof wish === 'string') response.statusCode = Number(wish);
   response.setHeader('x-backend', backend.name);
+  response.setHeader('set-cookie', ['a=1', 'b=2']);
+  response.setHeader('x-b', ['from', 'backend']);
   echo(request, response, backend);
 };
 

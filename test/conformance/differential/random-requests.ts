@@ -43,6 +43,13 @@ const others: readonly (readonly [string, string])[] = [
   ['x-answer', '503'],
   ['x-answer', '409'],
   ['x-answer', '404'],
+  ['x-answer', '204'],
+  ['x-answer', '304'],
+  ['x-answer', '500'],
+  ['accept-encoding', 'gzip'],
+  ['connection', 'x-a'],
+  ['user-agent', 'heddle'],
+  ['via', '1.1 a'],
   ['expect', '100-continue'],
   ['x-empty', ''],
 ];

@@ -45,12 +45,20 @@ const setValues = [
   '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
   '%UPSTREAM_CLUSTER%',
   '50%%',
+  '%RESP(x-backend)%',
+  '%RESPONSE_FLAGS%',
+  '%ROUTE_NAME%',
+  '%UPSTREAM_REQUEST_ATTEMPT_COUNT%',
+  '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
+  '%REQ(x-a):2%',
+  '%REQ(:authority)%',
+  '%REQ(:method)%-%REQ(:scheme)%',
 ] as const;
 
 const headerChanges = (draw: Draw) => {
   const values = () =>
     Object.fromEntries(
-      draw.list(0, 2, () => [draw.one(['x-a', 'x-b', 'x-new', 'x-other']), draw.one(setValues)] as const),
+      draw.list(0, 2, () => [draw.one(['x-a', 'x-b', 'x-new', 'x-other', 'X-New']), draw.one(setValues)] as const),
     );
   return {
     set: values(),

@@ -140,7 +140,7 @@ describe('an HTTP route', () => {
     ['a timeout in minutes', { timeout: '1m30s' }],
     [
       'a header with variables',
-      { headers: { request: { set: { a: '%REQ(x-a)% 100%% %START_TIME(%s)%', b: '%V(["a", "b"])%' } } } },
+      { headers: { request: { set: { a: '%REQ(x-a?x-b):20% 100%% %START_TIME(%s)%', b: '%V(["a", "b"])%' } } } },
     ],
   ])('may have %s', (_name, route) => {
     expect(errorsOf(httpRoute(route))).toEqual([]);
