@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from 'undici';
 import { afterEach, beforeEach, describe, onTestFinished } from 'vitest';
-import { buildSidecarBootstrap } from '../../pilot/cli/sidecar-bootstrap.ts';
+import { buildSidecarBootstrap, type SidecarPlan } from '../../pilot/cli/sidecar-bootstrap.ts';
 import type { PilotOptions } from '../../pilot/options.ts';
 import { PilotServer } from '../../pilot/server.ts';
 import type { ProxySyncStatus } from '../../pilot/xds/sync-status.ts';
@@ -127,17 +127,34 @@ export class LiveMesh {
     return ports.outbound;
   }
 
+  /** A gateway for resources that select `istio: edge`. `portOffset` is added to their ports. */
+  async addGateway(kind: Sidecar, portOffset: number): Promise<void> {
+    const { admin } = await freePorts();
+    await this.#run(kind, systemClock, {
+      identity: { ...this.#identity('edge'), labels: { istio: 'edge' } },
+      ports: { app: undefined, inbound: undefined, outbound: 0, admin },
+      gateway: { portOffset, trustedProxies: 0 },
+    });
+  }
+
   async #startSidecar(kind: Sidecar, client: ClientInput, { outbound, inbound, admin }: Ports): Promise<void> {
     const { namespace = 'default', labels = {}, appPort, clock = systemClock } = client;
+    await this.#run(kind, clock, {
+      identity: { ...this.#identity('client'), namespace, labels },
+      ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
+    });
+  }
+
+  #identity(service: string): SidecarPlan['identity'] {
     this.#sidecars += 1;
     const instance = String(this.#sidecars);
-    const bootstrap = JSON.stringify(
-      buildSidecarBootstrap({
-        identity: { service: 'client', namespace, version: 'v1', labels, instance, address: '127.0.0.1' },
-        ports: { app: appPort, inbound: appPort === undefined ? undefined : inbound, outbound, admin },
-        pilot: { host: '127.0.0.1', port: this.#pilot.xdsPort },
-      }),
-    );
+    return { service, namespace: 'default', version: 'v1', labels: {}, instance, address: '127.0.0.1' };
+  }
+
+  async #run(kind: Sidecar, clock: Clock, plan: Omit<SidecarPlan, 'pilot'>): Promise<void> {
+    const pilot = { host: '127.0.0.1', port: this.#pilot.xdsPort };
+    const bootstrap = JSON.stringify(buildSidecarBootstrap({ ...plan, pilot }));
+    const { admin } = plan.ports;
     if (kind === 'envoy') await startEnvoy(join(await temporaryFolder(), 'envoy.json'), bootstrap, admin);
     else await createProxy(bootstrap, { clock }).start();
     await this.synced();

@@ -54,14 +54,29 @@ const others: readonly (readonly [string, string])[] = [
   ['x-empty', ''],
 ];
 
-export function randomRequest(draw: Draw): Call {
+/** What only the mesh may say: at its edge nobody is believed. Beside an application ours believes more than Envoy does. */
+const ofTheMesh: readonly (readonly [string, string])[] = [
+  ['x-envoy-max-retries', '3'],
+  ['x-envoy-retry-on', '5xx'],
+  ['x-envoy-upstream-rq-timeout-ms', '3000'],
+  ['x-envoy-internal', 'true'],
+  ['x-envoy-external-address', '10.9.9.9'],
+  ['x-envoy-original-path', '/forged'],
+  ['x-envoy-original-host', 'forged'],
+  ['x-envoy-attempt-count', '7'],
+  ['x-envoy-expected-rq-timeout-ms', '5'],
+  ['x-forwarded-client-cert', 'By=forged'],
+  ['x-forwarded-host', 'forged'],
+];
+
+export function randomRequest(draw: Draw, place: 'sidecar' | 'gateway'): Call {
   const method = draw.one(['GET', 'GET', 'GET', 'POST', 'PUT', 'HEAD', 'OPTIONS', 'DELETE', 'PATCH', 'TRACE']);
   const headers: Record<string, string | string[]> = {};
   for (const name of draw.list(0, 2, () => draw.one(headerNames))) {
     headers[name] = draw.chance(0.2) ? draw.list(2, 3, () => draw.one(headerValues)) : draw.one(headerValues);
   }
   if (draw.chance(0.5)) {
-    const [name, value] = draw.one(others);
+    const [name, value] = draw.one(place === 'gateway' && draw.chance(0.5) ? ofTheMesh : others);
     headers[name] = value;
   }
   if (draw.chance(method === 'OPTIONS' ? 0.8 : 0.3)) headers['origin'] = draw.one(['http://a.test', 'http://c.test']);

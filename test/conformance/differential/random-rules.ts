@@ -171,19 +171,30 @@ const rule = (draw: Draw) => ({
 /** Without a rule for its port a service would get the default route, which leads to any instance. */
 const lastRule = { match: [{ uri: { exact: '/last' } }], directResponse: { status: 410 } };
 
-const hosts = [
-  ['reviews'],
-  ['reviews', 'ratings.default.svc.cluster.local'],
-  ['*.default.svc.cluster.local'],
-  ['reviews', '*.test'],
-] as const;
+const hosts = {
+  sidecar: [
+    ['reviews'],
+    ['reviews'],
+    ['reviews', 'ratings.default.svc.cluster.local'],
+    ['*.default.svc.cluster.local'],
+    ['reviews', '*.test'],
+  ],
+  gateway: [
+    ['*'],
+    ['*'],
+    ['reviews', 'reviews.default'],
+    ['*.test', 'reviews.default'],
+    ['a.test', '*.default.svc.cluster.local'],
+  ],
+};
 
-export const randomVirtualService = (draw: Draw): object => ({
+export const randomVirtualService = (draw: Draw, place: 'sidecar' | 'gateway'): object => ({
   apiVersion: 'networking.istio.io/v1',
   kind: 'VirtualService',
   metadata: { name: 'rules', namespace: 'default' },
   spec: {
-    hosts: draw.chance(0.6) ? ['reviews'] : draw.one(hosts),
-    http: [...draw.list(1, 6, () => rule(draw)), lastRule],
+    hosts: draw.one(hosts[place]),
+    ...(place === 'gateway' ? { gateways: ['edge'] } : {}),
+    http: [...draw.list(1, 6, () => rule(draw)), lastRule, ...draw.list(0, 1, () => route(draw))],
   },
 });
