@@ -20,19 +20,7 @@ const hosts = [
 ] as const;
 const queries = ['', '', '?q=1', '?q=2&r=1', '?r=a%20b&q', '?q=1&q=2', '?', '?=1', '?q=%31', '?q==1&', '?Q=1'] as const;
 /** Which a proxy may want to write another way. */
-const oddPaths = [
-  '//a',
-  '/a//b',
-  '/./a',
-  '/a/../x/y/z',
-  '/%2e%2e/a',
-  '/a%2Fb',
-  '/a%2fb',
-  '/a\\b',
-  '/..',
-  '/%',
-  '/a;b=c',
-] as const;
+const oddPaths = ['//a', '/a//b', '/./a', '/a/../x/y/z', '/%2e%2e/a', '/a\\b', '/..', '/%', '/a;b=c'] as const;
 
 /** What a request may say of itself, or wish of the backend. */
 const others: readonly (readonly [string, string])[] = [
