@@ -104,7 +104,8 @@ const places = {
     return { mesh, both: askBoth([mesh.outboundPort, await mesh.addSidecar('envoy')]) };
   },
   gateway: async (): Promise<{ mesh: LiveMesh; both: Ask }> => {
-    const [port = 0, other = 0] = await unusedPorts(2);
+    // An offset is not negative.
+    const [port = 0, other = 0] = (await unusedPorts(2)).sort((a, b) => a - b);
     const mesh = await startMesh(`
 ---
 apiVersion: networking.istio.io/v1
