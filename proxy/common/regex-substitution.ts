@@ -48,7 +48,7 @@ function replaceAll(regex: RE2JS, text: string, parts: readonly SubstitutionPart
   let isFirst = true;
   while (matcher.find()) {
     // RE2 takes no empty match where the one before ended.
-    if (!isFirst && matcher.start() === matcher.end() && matcher.start() === end) continue;
+    if (!isFirst && matcher.end() === end) continue;
     isFirst = false;
     replaced += text.slice(end, matcher.start());
     for (const part of parts) replaced += typeof part === 'string' ? part : (matcher.group(part) ?? '');

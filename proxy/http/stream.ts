@@ -131,9 +131,10 @@ export class HttpStream implements StreamInfo {
   /** Of the client as far as it is known, `ip:port`. */
   get remoteAddress(): string | undefined {
     if (this.forwardedAddress !== '') return this.forwardedAddress;
-    const { headers } = this.request;
-    if (!headers.hasKnown(Known.forwardedFor) || !this.manager.trustsForwardedFor) return this.codec?.remoteAddress;
-    const address = addressFromRight(headers.knownValues(Known.forwardedFor) ?? '', 0);
+    const forwardedFor = this.manager.trustsForwardedFor
+      ? this.request.headers.knownValues(Known.forwardedFor)
+      : undefined;
+    const address = forwardedFor === undefined ? undefined : addressFromRight(forwardedFor, 0);
     return address === undefined ? this.codec?.remoteAddress : `${address}:0`;
   }
 

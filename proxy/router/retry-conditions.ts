@@ -6,6 +6,7 @@ import type { HeaderMatch } from '../api/route.ts';
 import type { RetryOn, RetryPolicy } from '../api/retry-policy.ts';
 import type { MeshErrorCode } from '../common/errors.ts';
 import { HeaderName } from '../http/header-name.ts';
+import { isStartLineHeader, responseHeaderReader } from '../http/header-reader.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import { compileHeaderCondition, compileHeaderMatch } from './route-match.ts';
 
@@ -69,7 +70,7 @@ function compileResponseConditions(policy: RetryPolicy): ResponsePredicate | und
     conditions.push(({ status }) => retriableStatusCodes.has(status));
   }
   if (retryOn.has('retriable-headers')) {
-    conditions.push(...policy.retriableHeaders.map((match) => compileHeaderCondition(match, readerOfStatus(match))));
+    conditions.push(...policy.retriableHeaders.map((match) => compileHeaderCondition(match, startLineReader(match))));
   }
   const grpc = new Set(grpcConditions.flatMap(([condition, status]) => (retryOn.has(condition) ? [status] : [])));
   if (grpc.size > 0) conditions.push(({ headers }) => grpc.has(headers.get(grpcStatus) ?? ''));
@@ -79,8 +80,8 @@ function compileResponseConditions(policy: RetryPolicy): ResponsePredicate | und
   return (head) => (head.headers.get(rateLimited) === undefined ? isAnyOf(head) : coversRateLimited);
 }
 
-function readerOfStatus({ name }: HeaderMatch): ((head: ResponseHead) => string | undefined) | undefined {
-  return name === ':status' ? ({ status }) => String(status) : undefined;
+function startLineReader({ name }: HeaderMatch): ((head: ResponseHead) => string | undefined) | undefined {
+  return isStartLineHeader(name) ? responseHeaderReader(name) : undefined;
 }
 
 function anyOf<H>(conditions: readonly ((head: H) => boolean)[]): (head: H) => boolean {

@@ -27,14 +27,8 @@ interface Ordered {
 export function compileCandidates(candidates: readonly CandidateRoute[]): RouteFinder {
   const name = commonHeaderOf(candidates);
   if (name !== undefined) return byHeader(candidates, name);
-  const routes = candidates.map(({ route }) => route);
-  return (head) => {
-    for (let i = 0; i < routes.length; i++) {
-      const route = routes[i];
-      if (route?.matches(head) === true) return route;
-    }
-    return undefined;
-  };
+  const all = inOrder(candidates);
+  return (head) => firstOf(all, head);
 }
 
 /** Of a condition that most rules have: a value, letter by letter. Undefined when `match` asks for something else. */
@@ -67,7 +61,7 @@ function byHeader(candidates: readonly CandidateRoute[], name: string): RouteFin
     if (value !== undefined) byValue.set(value, group);
     group.push({ position, route });
   });
-  const all = candidates.map(({ route }, position) => ({ position, route }));
+  const all = inOrder(candidates);
   return (head) => {
     const value = read(head);
     // Perhaps several values, each of which may be asked for.
@@ -75,6 +69,10 @@ function byHeader(candidates: readonly CandidateRoute[], name: string): RouteFin
     const asking = value === undefined ? undefined : byValue.get(value);
     return asking === undefined ? firstOf(others, head) : firstOfBoth(asking, others, head);
   };
+}
+
+function inOrder(candidates: readonly CandidateRoute[]): Ordered[] {
+  return candidates.map(({ route }, position) => ({ position, route }));
 }
 
 function firstOf(routes: readonly Ordered[], head: RequestHead): CompiledRoute | undefined {

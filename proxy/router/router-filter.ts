@@ -321,9 +321,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   encodeHeaders(head: ResponseHead): void {
     this.#chargeAnswer(head.status);
-    const rules = this.#stream.error === undefined ? this.#headers : this.#rulesForErrors();
+    const isError = this.#stream.error !== undefined;
+    const rules = isError ? this.#rulesForErrors() : this.#headers;
     if (rules === undefined) return;
-    if (this.#stream.error === undefined) addCookies(this.#hash, head.headers);
+    if (!isError) addCookies(this.#hash, head.headers);
     applyHeaderRules(rules.response, head.headers, this.#stream);
   }
 

@@ -1,6 +1,6 @@
 /** Virtual hosts that are served by TLS only (Envoy's `require_tls`): plain requests are sent to the same place by https. */
 import type { Route, VirtualHost } from '../api/route.ts';
-import { forwardedProtoName, internalName } from '../http/forwarded-headers.ts';
+import { internalName, schemeOf } from '../http/forwarded-headers.ts';
 import type { RequestHead } from '../http/message-head.ts';
 
 const noMutations = { requestAdd: [], requestRemove: [], responseAdd: [], responseRemove: [] };
@@ -25,8 +25,8 @@ export const tlsRedirectRoute: Route = {
   filterConfigs: undefined,
 };
 
-/** By `x-forwarded-proto`, which the connection manager has set, or a trusted proxy that ends TLS before it. */
-export function lacksTls({ headers }: RequestHead, requirement: VirtualHost['requiresTls']): boolean {
-  if (requirement === 'NONE' || headers.get(forwardedProtoName) === 'https') return false;
-  return requirement === 'ALL' || headers.get(internalName) !== 'true';
+/** A trusted proxy may end TLS before this one. */
+export function lacksTls(head: RequestHead, requirement: VirtualHost['requiresTls']): boolean {
+  if (requirement === 'NONE' || schemeOf(head) === 'https') return false;
+  return requirement === 'ALL' || head.headers.get(internalName) !== 'true';
 }

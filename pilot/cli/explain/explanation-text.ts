@@ -74,7 +74,9 @@ function upstreamLines({ method, path, host, headers, sent }: NonNullable<Explan
   return [
     line('upstream', `${method} ${path}`),
     line('', `  host: ${host}`),
-    ...others.map(([name, value]) => line('', `${name in headers.set ? '+' : ' '} ${name}: ${shortened(value)}`)),
+    ...others.map(([name, value]) =>
+      line('', `${Object.hasOwn(headers.set, name) ? '+' : ' '} ${name}: ${shortened(value)}`),
+    ),
     ...headers.removed.map((name) => line('', `- ${name}`)),
   ];
 }
