@@ -19,7 +19,7 @@ export interface AccessLogsDependencies {
   readonly node: Node;
   /** It reports its counts over the metrics service: who gets its entries must not count them again. */
   readonly reportsMetrics: boolean;
-  readonly clusters: Pick<ClusterManager, 'find'>;
+  readonly clusters: Pick<ClusterManager, 'get'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly stats: StatsStore;

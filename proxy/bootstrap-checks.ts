@@ -1,6 +1,6 @@
 /** What must hold between the parts of a bootstrap. */
 import type { Cluster } from './api/cluster.ts';
-import { httpConnectionManagersOf, type Listener, listenerAddressesOf } from './api/listener.ts';
+import { httpConnectionManagersOf, listenerAddressesOf } from './api/listener.ts';
 import type { Bootstrap } from './bootstrap.ts';
 import type { FieldError } from './common/decoded.ts';
 import { findKeepaliveFault } from './upstream/tcp-keepalive.ts';
@@ -13,7 +13,6 @@ export function checkBootstrap(bootstrap: Bootstrap): FieldError[] {
     ...checkGrpcServices(bootstrap),
     ...checkLocalCluster(bootstrap),
     ...checkDiscovery(bootstrap),
-    ...checkRoutes(bootstrap),
     ...checkKeepalive(bootstrap),
     ...checkReadinessProbe(bootstrap),
   ];
@@ -109,16 +108,6 @@ function checkDiscovery({ node, ads, staticClusters, staticListeners }: Bootstra
   ];
 }
 
-/** Requests go to HTTP/1.1 clusters. A cluster that does not exist is no fault: it may come by CDS, or never. */
-function checkRoutes({ staticClusters, staticListeners }: Bootstrap): FieldError[] {
-  const http2 = new Set(staticClusters.filter(({ protocol }) => protocol === 'http2').map(({ name }) => name));
-  return staticListeners.flatMap((listener, i) => {
-    const used = routedClusters(listener).find((name) => http2.has(name));
-    const message = `must not route to "${used}": clusters with http2_protocol_options are for gRPC services only`;
-    return used === undefined ? [] : [{ path: `static_resources.listeners[${i}]`, message }];
-  });
-}
-
 function checkKeepalive({ staticClusters }: Bootstrap): FieldError[] {
   return staticClusters.flatMap((cluster, i) => {
     const fault = findKeepaliveFault(cluster);
@@ -138,11 +127,4 @@ function checkReadinessProbe({ node, ads }: Bootstrap): FieldError[] {
   return ads === undefined
     ? [{ path, message: 'needs dynamic_resources.ads_config: its outcome is reported there' }]
     : [];
-}
-
-function routedClusters(listener: Listener): string[] {
-  return httpConnectionManagersOf(listener)
-    .flatMap(({ routes }) => (routes.kind === 'static' ? routes.routeConfig.virtualHosts : []))
-    .flatMap((virtualHost) => virtualHost.routes)
-    .flatMap(({ action }) => (action.kind === 'route' ? action.clusters.map(({ name }) => name) : []));
 }

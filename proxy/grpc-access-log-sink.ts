@@ -17,7 +17,7 @@ import type { ClusterManager } from './upstream/cluster-manager.ts';
 export interface GrpcAccessLogSinkDependencies {
   readonly entries: GrpcAccessLog['entries'];
   readonly node: NodeJson;
-  readonly clusters: Pick<ClusterManager, 'find'>;
+  readonly clusters: Pick<ClusterManager, 'get'>;
   readonly clock: Clock;
   readonly stats: StatsStore;
   readonly backoff: Backoff;
@@ -132,7 +132,7 @@ export class GrpcAccessLogSink {
 
   #openStream(): ReportStream | undefined {
     const { clusterName, authority } = this.#config;
-    const cluster = this.#dependencies.clusters.find(clusterName);
+    const cluster = this.#dependencies.clusters.get(clusterName);
     const host = cluster?.pick();
     // Entries must not go in the clear where the cluster asks for TLS.
     if (cluster?.config.tls !== undefined) {

@@ -101,7 +101,7 @@ export class ProxyServer implements Lifecycle {
       logger: this.#logger.child('tracing'),
     });
     this.#quotas = new Quotas({
-      target: (clusterName) => this.clusters.find(clusterName)?.pick()?.address,
+      target: (clusterName) => this.clusters.get(clusterName)?.pick()?.address,
       clock,
       random,
       stats: this.stats,
@@ -235,7 +235,7 @@ export class ProxyServer implements Lifecycle {
 
   #createMetricsSink(clusterName: string): MetricsSink {
     return new MetricsSink({
-      target: () => this.clusters.find(clusterName)?.pick()?.address,
+      target: () => this.clusters.get(clusterName)?.pick()?.address,
       node: this.bootstrap.node,
       metrics: this.metrics,
       stats: this.stats,
@@ -251,8 +251,8 @@ export class ProxyServer implements Lifecycle {
     const name = bootstrap.ads?.clusterName ?? '';
     return new AdsClient({
       bootstrap,
-      endpoints: () => this.clusters.find(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
-      tls: () => this.clusters.find(name)?.tls,
+      endpoints: () => this.clusters.get(name)?.hosts.map(({ endpoint }) => endpoint) ?? [],
+      tls: () => this.clusters.get(name)?.tls,
       sink: this.#xdsSink(),
       clock: this.#clock,
       random: this.#random,

@@ -2,12 +2,13 @@
 import type { Socket } from 'node:net';
 import { beginDelivery, endDelivery } from '../../proxy/common/clock.ts';
 import type { RequestHead } from '../../proxy/http/message-head.ts';
-import type { ClientConnection, ResponseDecoder } from '../../proxy/http1/client-connection.ts';
+import type { ClientConnection } from '../../proxy/http1/client-connection.ts';
 import { frameResponse } from '../../proxy/http1/framing.ts';
 import { parseResponseHead } from '../../proxy/http1/head-parser.ts';
 import { removeHopByHop, serializeRequest } from '../../proxy/http1/serializer.ts';
 import type { ConnectionFacts } from '../../proxy/listener/filter-chain-match.ts';
 import type { Host } from '../../proxy/upstream/host.ts';
+import type { ResponseDecoder } from '../../proxy/upstream/upstream-stream.ts';
 
 /** A downstream socket that takes everything at once. */
 export class StubSocket {
@@ -60,6 +61,7 @@ export class StubConnection {
   readonly isReused = true;
   readonly id = 1;
   readonly localAddress = '127.0.0.1:50000';
+  readonly protocol = 'HTTP/1.1';
   readonly #host: Host;
   readonly #asked: StubConnection[];
   #decoder: ResponseDecoder | undefined = undefined;

@@ -19,6 +19,8 @@ export type MeshErrorCode =
   | 'connect_failure'
   | 'connect_timeout'
   | 'upstream_reset'
+  | 'upstream_remote_reset'
+  | 'refused_stream'
   | 'upstream_protocol_error'
   | 'upstream_timeout'
   | 'overflow'
@@ -72,6 +74,16 @@ export const meshErrors: Readonly<Record<MeshErrorCode, MeshErrorClass>> = {
     'upstream',
     'if-reused',
     'upstream_reset_before_response_started{connection_termination}',
+  ),
+  // A stream of HTTP/2, by RST_STREAM.
+  upstream_remote_reset: row(503, 'UR', 'upstream', 'never', 'upstream_reset_before_response_started{remote_reset}'),
+  // RFC 9113 §8.7: nothing was done with the request.
+  refused_stream: row(
+    503,
+    'UR',
+    'upstream',
+    'always',
+    'upstream_reset_before_response_started{remote_refused_stream_reset}',
   ),
   upstream_protocol_error: row(
     502,

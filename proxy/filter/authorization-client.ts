@@ -31,14 +31,14 @@ interface Channel {
 }
 
 export class AuthorizationClient {
-  readonly #clusters: Pick<ClusterManager, 'find'>;
+  readonly #clusters: Pick<ClusterManager, 'get'>;
   readonly #clock: Clock;
   /** By authority and address. */
   readonly #channels = new Map<string, Channel>();
   /** Questions without an answer yet, by cluster. */
   readonly #open = new Map<string, number>();
 
-  constructor(clusters: Pick<ClusterManager, 'find'>, clock: Clock) {
+  constructor(clusters: Pick<ClusterManager, 'get'>, clock: Clock) {
     this.#clusters = clusters;
     this.#clock = clock;
   }
@@ -46,7 +46,7 @@ export class AuthorizationClient {
   /** Calls back once, and never before it returns; the returned function gives the question up. */
   check(target: AuthorizationTarget, request: Uint8Array, done: (result: CheckResult) => void): () => void {
     const { clusterName, authority, timeoutMs } = target;
-    const cluster = this.#clusters.find(clusterName);
+    const cluster = this.#clusters.get(clusterName);
     const address = cluster?.pick()?.address;
     if (cluster === undefined || address === undefined) {
       return later(done, `cluster ${clusterName} has no host to ask`);

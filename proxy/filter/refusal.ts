@@ -1,6 +1,5 @@
-/** How filters refuse a request: in HTTP, or in gRPC where the request is of gRPC, as Envoy's local replies. */
+/** How filters refuse a request: as they say themselves, or as is said for all of them. */
 import type { MeshError } from '../common/errors.ts';
-import { grpcStatusOfHttp, isGrpcRequest, sendGrpcStatus } from '../http/grpc-status.ts';
 import type { HttpStream } from '../http/stream.ts';
 
 export interface Refusal {
@@ -15,6 +14,5 @@ export function refuse(stream: HttpStream, { status: plainStatus, body: plainBod
   const status = custom?.status ?? plainStatus;
   const body = custom?.body ?? plainBody;
   const rules = custom?.rules ?? [];
-  if (isGrpcRequest(stream.request)) sendGrpcStatus(stream, { status: grpcStatusOfHttp(status), message: body, rules });
-  else stream.sendDirectResponse(status, body, error, rules);
+  stream.sendDirectResponse(status, body, error, rules);
 }

@@ -73,7 +73,10 @@ const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) 
   },
   TRACE_ID: () => (stream) => stream.traceId || undefined,
   // Those of HTTP/1.1 end at this hop.
-  TRAILER: () => readNothing,
+  TRAILER: ({ headerNames }) => {
+    const [first = '', second = ''] = headerNames;
+    return ({ response: { trailers } }) => trailers.get(first) ?? trailers.get(second);
+  },
   UPSTREAM_CLUSTER: () => (stream) => stream.clusterName,
   UPSTREAM_CLUSTER_RAW: () => (stream) => stream.clusterName,
   UPSTREAM_CONNECTION_ID: () => (stream) => stream.upstream?.connection?.id ?? 0,
@@ -81,8 +84,7 @@ const streamVariables: Readonly<Record<FormatVariable, (command: FormatCommand) 
   UPSTREAM_LOCAL_ADDRESS: () => upstreamLocalAddress,
   UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamLocalAddress(stream)),
   UPSTREAM_LOCAL_PORT: () => (stream) => portOf(upstreamLocalAddress(stream)),
-  UPSTREAM_PROTOCOL: () => (stream) =>
-    stream.isConnection || stream.upstream?.connection === undefined ? undefined : 'HTTP/1.1',
+  UPSTREAM_PROTOCOL: () => (stream) => (stream.isConnection ? undefined : stream.upstream?.connection?.protocol),
   UPSTREAM_REMOTE_ADDRESS: () => upstreamRemoteAddress,
   UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: () => (stream) => addressOf(upstreamRemoteAddress(stream)),
   UPSTREAM_REMOTE_PORT: () => (stream) => portOf(upstreamRemoteAddress(stream)),

@@ -6,7 +6,7 @@ import type { HttpConnectionManager } from '../api/listener.ts';
 import type { UpgradeConfigs } from '../api/route.ts';
 import type { Clock } from '../common/clock.ts';
 import type { Stat, StatsStore } from '../common/stats.ts';
-import type { HeadLimits } from '../http1/head-parser.ts';
+import type { HeadLimits } from '../http/head-limits.ts';
 import type { HttpTracer } from '../tracing/http-tracer.ts';
 import type { FilterFactory } from './filter.ts';
 import { createForwardedClientCert, type ForwardedClientCert } from './forwarded-client-cert.ts';
@@ -124,6 +124,12 @@ export class ConnectionManager {
     this.stats.connections.value += 1;
     this.stats.connectionsActive.value += 1;
     this.#cancelSweep ??= this.#clock.setTimer(this.#sweep, sweepIntervalMs);
+  }
+
+  /** It was counted before it was known what it speaks; the codec that takes it over counts it again. */
+  withdrawConnection(connection: ManagedConnection): void {
+    this.onConnectionClosed(connection);
+    this.stats.connections.value -= 1;
   }
 
   onConnectionClosed(connection: ManagedConnection): void {

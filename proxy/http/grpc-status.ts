@@ -46,8 +46,8 @@ export function httpStatusOfGrpc(status: number): number {
  * The gRPC status that a response has or stands for (grpc/grpc doc/http-grpc-status-mapping.md); -1 when it has none of
  * those that there are, undefined when there is no response.
  */
-export function grpcStatusOf({ headers, status }: ResponseHead): number | undefined {
-  const text = headers.get(grpcStatus);
+export function grpcStatusOf({ headers, trailers, status }: ResponseHead): number | undefined {
+  const text = headers.get(grpcStatus) ?? trailers.get(grpcStatus.text);
   if (text !== undefined) return /^\d{1,2}$/.test(text) && Number(text) < grpcStatuses.length ? Number(text) : -1;
   return status === 0 ? undefined : grpcStatusOfHttp(status);
 }

@@ -1,12 +1,23 @@
 /**
  * The headers of one message: the raw text of its head plus where each name and value stands in it. Nothing is cut out
  * before somebody asks for it, and what nobody changed is forwarded as the text it came as. Codec-neutral: a codec that
- * has no head text (HTTP/2) only uses the added list.
+ * has no head text (HTTP/2) writes one, line by line.
  */
-import { type HeaderName, isHeaderName, knownHeaderCount, knownHeaders } from './header-name.ts';
+import {
+  bitOfHash,
+  controlBit,
+  type HeaderName,
+  isHeaderName,
+  knownHeaderCount,
+  knownHeaderIndex,
+  knownHeaders,
+  notedHeaders,
+} from './header-name.ts';
 
 /** Numbers per header in `fields`: name start, name end, value start, value end, hash of the name. */
 export const fieldStride = 5;
+/** Known headers up to this index (host, content-length, transfer-encoding) may come only once. */
+const lastSingleton = 2;
 /** Stands in the place of the name end; the name start stays, because it ends the line before. */
 const removed = -1;
 
@@ -57,6 +68,51 @@ export class HeaderMap {
     const larger = new Int32Array(this.fields.length * 2);
     larger.set(this.fields);
     this.fields = larger;
+  }
+
+  /** Takes a field over that came without a text of the whole head; `line` is its header line, `hash` that of its name. */
+  receive(name: string, value: string, hash: number, line: string): void {
+    const slot = this.count * fieldStride;
+    if (slot === this.fields.length) this.grow();
+    const { fields } = this;
+    const start = this.text.length;
+    const valueStart = start + name.length + 2;
+    fields[slot] = start;
+    fields[slot + 1] = start + name.length;
+    fields[slot + 2] = valueStart;
+    fields[slot + 3] = valueStart + value.length;
+    fields[slot + 4] = hash;
+    this.nameBits |= bitOfHash(hash);
+    this.text += line;
+    this.count += 1;
+  }
+
+  /**
+   * Notes where the headers stand that the proxy acts on, once the text is complete. Returns false when one that decides
+   * framing or routing comes twice: two readings of one message are how requests are smuggled (RFC 9112 §11.2).
+   */
+  noteKnown(): boolean {
+    const { fields, known, text } = this;
+    let mask = 0;
+    let repeatedMask = 0;
+    for (let i = 0, slot = 0; i < this.count; i++, slot += fieldStride) {
+      const index = knownHeaderIndex(fields[slot + 4] ?? 0);
+      if (index < 0) continue;
+      if (!isHeaderName(text, fields[slot] ?? 0, fields[slot + 1] ?? 0, notedHeaders[index]?.text ?? '')) continue;
+      if (index >= knownHeaderCount) {
+        mask |= 1 << controlBit;
+        continue;
+      }
+      if ((mask & (1 << index)) !== 0) {
+        if (index <= lastSingleton) return false;
+        repeatedMask |= 1 << index;
+      }
+      known[index] = i;
+      mask |= 1 << index;
+    }
+    this.knownMask = mask;
+    this.repeatedMask = repeatedMask;
+    return true;
   }
 
   hasKnown(index: number): boolean {

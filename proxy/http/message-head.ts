@@ -1,5 +1,6 @@
 /** Heads of requests and responses as the filters see them; pooled with the stream that owns them. */
 import { HeaderMap } from './header-map.ts';
+import { Trailers } from './trailers.ts';
 
 export class RequestHead {
   readonly headers = new HeaderMap();
@@ -8,7 +9,7 @@ export class RequestHead {
   path = '';
   /** Host header or the authority of an absolute-form target, as received. */
   authority = '';
-  /** 0 or 1: the minor HTTP/1 version. */
+  /** 0 or 1: the minor HTTP/1 version; 2 for HTTP/2, which has no text of a start line to be sent on. */
   minorVersion = 1;
   /** Declared body: bytes, `chunkedBody`, or 0. */
   contentLength = 0;
@@ -17,6 +18,10 @@ export class RequestHead {
   upgrade = '';
   /** The received start line can be forwarded as it is: HTTP/1.1, origin form, nothing rewritten. */
   hasOriginalStartLine = false;
+  /** The client takes trailers (`te: trailers`), and they get this far: it speaks HTTP/2. */
+  acceptsTrailers = false;
+  /** Behind the body, there when its end is; empty where there are none. Only HTTP/2 carries them. */
+  readonly trailers = new Trailers();
 
   /** Becomes a copy that outlives `other`. */
   copyFrom(other: RequestHead): void {
@@ -29,6 +34,7 @@ export class RequestHead {
     this.expectsContinue = other.expectsContinue;
     this.upgrade = other.upgrade;
     this.hasOriginalStartLine = other.hasOriginalStartLine;
+    this.acceptsTrailers = other.acceptsTrailers;
   }
 
   reset(): void {
@@ -41,6 +47,8 @@ export class RequestHead {
     this.expectsContinue = false;
     this.upgrade = '';
     this.hasOriginalStartLine = false;
+    this.acceptsTrailers = false;
+    this.trailers.clear();
   }
 }
 
@@ -49,12 +57,16 @@ export class ResponseHead {
   status = 0;
   /** As received; empty for local replies, which use the standard phrase. */
   reason = '';
+  /** As in requests. */
   minorVersion = 1;
   /** Declared body: bytes, `chunkedBody`, `untilClose`, or 0. */
   contentLength = 0;
+  /** Behind the body, there when its end is; empty where there are none. Only HTTP/2 carries them. */
+  readonly trailers = new Trailers();
 
   reset(): void {
     this.headers.reset();
+    this.trailers.clear();
     this.status = 0;
     this.reason = '';
     this.minorVersion = 1;

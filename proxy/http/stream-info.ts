@@ -67,6 +67,8 @@ interface DownstreamInfo {
 
 interface UpstreamInfo {
   readonly id: number;
+  /** Undefined where none is spoken that the proxy knows. */
+  readonly protocol?: string;
   /** Our end, `ip:port`. */
   readonly localAddress: string;
 }

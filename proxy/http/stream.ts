@@ -10,10 +10,12 @@ import type { UpstreamRequest } from '../router/upstream-request.ts';
 import type { Span } from '../tracing/span.ts';
 import type { Host } from '../upstream/host.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
+import type { DownstreamConnection } from '../upstream/upstream-stream.ts';
 import type { HeaderRule } from '../router/header-rules.ts';
 import type { ConnectionManager } from './connection-manager.ts';
 import { DynamicMetadata } from './dynamic-metadata.ts';
 import type { DataRun, FilterFactory, HttpFilter } from './filter.ts';
+import { grpcStatusOfHttp, isGrpcRequest, sendGrpcStatus } from './grpc-status.ts';
 import { Known } from './header-name.ts';
 import { RequestHead, ResponseHead } from './message-head.ts';
 import { addressFromRight } from './request-origin.ts';
@@ -22,6 +24,8 @@ import { phraseOf, prepareLocalReply, removeReason } from './local-reply.ts';
 
 /** The downstream side of a stream, implemented by each codec. */
 export interface ServerCodec {
+  /** What carries it, and maybe others; undefined where nothing does. */
+  readonly connection?: DownstreamConnection;
   /** What the client's TLS asked for; empty or undefined without. */
   readonly requestedServerName?: string;
   /** Of the connection, unique in this process; undefined where there is none behind it. */
@@ -284,7 +288,7 @@ export class HttpStream implements StreamInfo {
     return this.response;
   }
 
-  /** Answers with `status` and `body`, as a `direct_response` route does. */
+  /** Answers with `status` and `body`, as a `direct_response` route does; gRPC with the status that stands for it. */
   sendDirectResponse(
     status: number,
     body: string | Uint8Array,
@@ -292,6 +296,11 @@ export class HttpStream implements StreamInfo {
     rules: readonly HeaderRule[] = noRules,
   ): void {
     this.localReplyDetails ??= error?.details ?? 'direct_response';
+    // As in Envoy: who speaks gRPC finds its reasons in gRPC's words.
+    if (isGrpcRequest(this.request)) {
+      sendGrpcStatus(this, { status: grpcStatusOfHttp(status), message: Buffer.from(body).toString(), rules });
+      return;
+    }
     const bytes = this.#prepareReply(status, body, error);
     for (const rule of rules) rule(this.response.headers, this);
     const hasBody = bytes.length > 0 && this.request.method !== 'HEAD';

@@ -1,56 +1,39 @@
 /** The upstream side of HTTP/1.1: one connection to one host, one request at a time, returned to the host in between. */
 import type { Socket } from 'node:net';
-import { MeshError, TransportFailure } from '../common/errors.ts';
-import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
-import { WheelTimer } from '../common/timer-wheel.ts';
+import { MeshError } from '../common/errors.ts';
+import { type SocketHandler, nextConnectionId, resetSocket } from '../common/socket.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
-import type { ConnectionPool, DownstreamConnection } from '../upstream/connection-pool.ts';
+import { connectFailure, ConnectionLife, connectionReset } from '../upstream/connection-life.ts';
+import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
-import { startKeepalive } from '../upstream/tcp-keepalive.ts';
+import type { DownstreamConnection, ResponseDecoder, UpstreamStream } from '../upstream/upstream-stream.ts';
 import { BodyReader } from './body-reader.ts';
 import { connectionHas, frameResponse } from './framing.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { headIncomplete, parseResponseHead, responseHeadLimits } from './head-parser.ts';
+import { headIncomplete, parseResponseHead } from './head-parser.ts';
+import { responseHeadLimits } from '../http/head-limits.ts';
 import { ReadGate } from './read-gate.ts';
 import { removeHopByHop, serializeRequest } from './serializer.ts';
-import { SocketWriter } from './socket-writer.ts';
-
-/** Who waits for the response: an attempt of the router. */
-export interface ResponseDecoder {
-  /** Filled by the connection before `onResponseHeaders`. */
-  readonly responseHead: ResponseHead;
-  /** Monotonic milliseconds, a second old at most. */
-  readonly recentMs: number;
-  onResponseHeaders(endStream: boolean): void;
-  onResponseData(data: DataRun, endStream: boolean): void;
-  /** All bytes of one read were delivered. */
-  onResponseFlush(): void;
-  /** The upstream of an upgraded connection has said all it had to say; it still listens. */
-  onResponseHalfClosed?(): void;
-  onRequestDrained(): void;
-  /** The connection is gone and no more will come. `isReused`: it had carried a request before. */
-  onReset(error: MeshError, connection: ClientConnection): void;
-}
+import { SocketWriter } from '../http/socket-writer.ts';
 
 /** Closing this much before the server's announced idle timeout avoids the race in which both act at once. */
 const keepAliveMarginMs = 1_000;
 
 type State = 'connecting' | 'idle' | 'head' | 'body' | 'closed';
 
-export class ClientConnection implements SocketHandler {
+export class ClientConnection implements SocketHandler, UpstreamStream {
   readonly host: Host;
   readonly id = nextConnectionId();
-  /** Our end, `ip:port`; empty until it is connected. A closed socket has forgotten it. */
-  localAddress = '';
+  readonly protocol = 'HTTP/1.1';
   readonly #pool: ConnectionPool;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
   readonly #reading: ReadGate;
-  readonly #connectTimer: WheelTimer;
+  readonly #life: ConnectionLife;
   readonly #partial = new HeadBuffer();
   readonly #body = new BodyReader();
   #state: State = 'connecting';
@@ -67,13 +50,7 @@ export class ClientConnection implements SocketHandler {
   #isRequestComplete = false;
   #isKeptAlive = true;
   #requestCount = 0;
-  /** Monotonic milliseconds. */
-  readonly #openedMs: number;
-  #idleTimeoutMs: number;
   #keepAliveText = '';
-  #idleDeadlineMs = 0;
-  /** No request begins on it after this time; 0 = no limit. */
-  #lastUseMs = 0;
 
   /** Opens a connection for `pool`, which hears how that ends. `downstream`: on whose behalf, if the host is told. */
   static open(host: Host, pool: ConnectionPool, downstream: DownstreamConnection | undefined): ClientConnection {
@@ -81,44 +58,29 @@ export class ClientConnection implements SocketHandler {
   }
 
   private constructor(host: Host, pool: ConnectionPool, downstream: DownstreamConnection | undefined) {
-    const { config, context, stats } = host.cluster;
     this.host = host;
     this.#pool = pool;
-    this.#idleTimeoutMs = config.idleTimeoutMs;
-    this.#openedMs = context.clock.monotonicMs();
-    this.#connectTimer = new WheelTimer(() => this.#onConnectTimeout());
-    context.timers.arm(this.#connectTimer, config.connectTimeoutMs);
-    host.activeConnections += 1;
-    host.connectionsTotal += 1;
-    stats.connections.value += 1;
-    stats.connectionsActive.value += 1;
+    this.#life = new ConnectionLife(host, (error) => this.#onConnectTimeout(error));
     this.#socket = connectHost(host, this, downstream);
-    this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
+    this.#writer = new SocketWriter(this.#socket, host.cluster.stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }
 
-  /** Whether it carried a request before: a reset then may be the server's idle timeout, not an answer (B6). */
+  get localAddress(): string {
+    return this.#life.localAddress;
+  }
+
   get isReused(): boolean {
     return this.#requestCount > 1;
   }
 
   isUsable(nowMs: number): boolean {
-    return this.#state === 'idle' && !this.#isIdleTooLong(nowMs) && !this.#isTooOld(nowMs);
-  }
-
-  #isIdleTooLong(nowMs: number): boolean {
-    return this.#idleDeadlineMs !== 0 && nowMs >= this.#idleDeadlineMs;
-  }
-
-  #isTooOld(nowMs: number): boolean {
-    return this.#lastUseMs !== 0 && nowMs >= this.#lastUseMs;
+    return this.#state === 'idle' && this.#life.isUsable(nowMs);
   }
 
   /** Closes an idle connection whose time is over. */
   expire(nowMs: number): void {
-    const { stats } = this.host.cluster;
-    if (this.#isTooOld(nowMs)) stats.connectionMaxDuration.value += 1;
-    else if (this.#isIdleTooLong(nowMs)) stats.connectionIdleTimeout.value += 1;
+    this.#life.countExpiry(nowMs);
     this.#socket.destroy();
   }
 
@@ -128,7 +90,6 @@ export class ClientConnection implements SocketHandler {
 
   // ---- the request ----
 
-  /** Takes an idle connection for `decoder`. */
   attach(decoder: ResponseDecoder): void {
     this.#decoder = decoder;
   }
@@ -168,7 +129,7 @@ export class ClientConnection implements SocketHandler {
     return this.#writer.isCongested;
   }
 
-  /** Nobody waits for the response any more: the connection cannot be used again. */
+  /** The connection cannot be used again. */
   abandon(): void {
     this.#decoder = undefined;
     this.#isBrokenOff = true;
@@ -188,15 +149,8 @@ export class ClientConnection implements SocketHandler {
   // ---- from the socket ----
 
   onConnect(): void {
-    const { config, context } = this.host.cluster;
-    context.timers.disarm(this.#connectTimer);
-    if (config.tcpKeepalive !== undefined) startKeepalive(this.#socket, config.tcpKeepalive);
-    const nowMs = context.clock.monotonicMs();
-    this.localAddress = localAddressOf(this.#socket);
-    this.host.cluster.stats.connectTime.record(nowMs - this.#openedMs);
+    this.#life.onConnected(this.#socket);
     this.#state = 'idle';
-    this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
-    this.#lastUseMs = config.maxConnectionDurationMs === 0 ? 0 : nowMs + config.maxConnectionDurationMs;
     this.#pool.onConnected(this);
   }
 
@@ -234,41 +188,25 @@ export class ClientConnection implements SocketHandler {
   }
 
   onClose(error: Error | undefined): void {
-    const { address, cluster } = this.host;
+    const { host } = this;
     const pool = this.#pool;
     const state = this.#state;
     this.#state = 'closed';
-    this.host.activeConnections -= 1;
-    cluster.stats.connectionsActive.value -= 1;
-    const isActive = this.#decoder !== undefined || this.#isBrokenOff;
-    cluster.stats.connectionEnds.count(error !== undefined || this.#isPeerDone, isActive);
-    if (state === 'idle') this.#pool.dropIdle(this);
-    if (state === 'connecting') {
-      this.#failConnect(
-        new MeshError('connect_failure', `connecting to ${address} failed${describeCause(error)}`, { cause: error }),
-      );
-    } else {
-      this.#reset(
-        new MeshError('upstream_reset', `${address} closed the connection${describeCause(error)}`, { cause: error }),
-      );
-    }
+    this.#life.onClosed(error !== undefined || this.#isPeerDone, this.#decoder !== undefined || this.#isBrokenOff);
+    if (state === 'idle') pool.dropIdle(this);
+    if (state === 'connecting') this.#failConnect(connectFailure(host, error));
+    else this.#reset(connectionReset(host, error));
     pool.onClosed();
   }
 
-  #onConnectTimeout(): void {
-    const { address, cluster } = this.host;
-    cluster.stats.connectTimeouts.value += 1;
+  #onConnectTimeout(error: MeshError): void {
     this.#state = 'closed';
     this.#socket.destroy();
-    const { connectTimeoutMs } = cluster.config;
-    this.#failConnect(new MeshError('connect_timeout', `${address} did not accept within ${connectTimeoutMs} ms`));
+    this.#failConnect(error);
   }
 
   #failConnect(error: MeshError): void {
-    const { cluster } = this.host;
-    cluster.context.timers.disarm(this.#connectTimer);
-    cluster.stats.connectFailures.value += 1;
-    this.host.connectFailuresTotal += 1;
+    this.#life.onConnectFailure();
     this.#pool.onConnectFailure(error);
   }
 
@@ -402,7 +340,12 @@ export class ClientConnection implements SocketHandler {
   #release(hasMoreBytes: boolean): void {
     const nowMs = this.#decoder?.recentMs ?? 0;
     this.#decoder = undefined;
-    if (hasMoreBytes || !this.#isKeptAlive || !this.#isRequestComplete || this.#isUsedUp(nowMs)) {
+    if (
+      hasMoreBytes ||
+      !this.#isKeptAlive ||
+      !this.#isRequestComplete ||
+      this.#life.isUsedUp(this.#requestCount, nowMs)
+    ) {
       this.#state = 'closed';
       // What was written last on an upgraded connection is still to be sent.
       if (this.#isUpgraded) this.#writer.destroySoon();
@@ -411,20 +354,8 @@ export class ClientConnection implements SocketHandler {
     }
     this.#state = 'idle';
     this.resumeResponse();
-    this.#idleDeadlineMs = this.#idleTimeoutMs === 0 ? 0 : nowMs + this.#idleTimeoutMs;
+    this.#life.onIdle(nowMs);
     this.#pool.putIdle(this);
-  }
-
-  /** Whether it has carried as many requests, or lived for as long, as the cluster allows. */
-  #isUsedUp(nowMs: number): boolean {
-    const { config, stats } = this.host.cluster;
-    if (config.maxRequestsPerConnection !== 0 && this.#requestCount >= config.maxRequestsPerConnection) {
-      stats.connectionMaxRequests.value += 1;
-      return true;
-    }
-    if (!this.#isTooOld(nowMs)) return false;
-    stats.connectionMaxDuration.value += 1;
-    return true;
   }
 
   #breakOff(error: MeshError): void {
@@ -439,18 +370,11 @@ export class ClientConnection implements SocketHandler {
     this.#keepAliveText = value;
     const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
     if (seconds === undefined) return;
-    const announcedMs = Math.max(1, Number(seconds) * 1000 - keepAliveMarginMs);
-    const { idleTimeoutMs } = this.host.cluster.config;
-    this.#idleTimeoutMs = idleTimeoutMs === 0 ? announcedMs : Math.min(idleTimeoutMs, announcedMs);
+    this.#life.limitIdle(Math.max(1, Number(seconds) * 1000 - keepAliveMarginMs));
   }
 }
 
 function announcesBody(headers: HeaderMap): boolean {
   const length = headers.knownValue(Known.contentLength);
   return headers.hasKnown(Known.transferEncoding) || (length !== undefined && Number(length) > 0);
-}
-
-function describeCause(error: Error | undefined): string {
-  if (error instanceof TransportFailure) return `: ${error.message}`;
-  return error !== undefined && 'code' in error ? ` (${String(error.code)})` : '';
 }

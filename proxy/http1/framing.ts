@@ -1,5 +1,7 @@
 /** Which bytes are the body: RFC 9112 §6.3, with every ambiguity refused instead of resolved. */
 import { MeshError } from '../common/errors.ts';
+import { isAuthority } from '../http/authority.ts';
+import { parseContentLength } from '../http/content-length.ts';
 import { HeaderName, Known } from '../http/header-name.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
@@ -98,11 +100,6 @@ function readAbsoluteForm(head: RequestHead, host: string | undefined): MeshErro
   return undefined;
 }
 
-/** RFC 3986 §3.2: registered name, IPv4 or bracketed IPv6, then an optional port. No user information. */
-function isAuthority(text: string): boolean {
-  return /^(?:[A-Za-z0-9\-._~!$&'()*+,;=%]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/.test(text);
-}
-
 /**
  * The declared length, or -1. Leading zeros and white space behind the number are read in more than one way (llhttp
  * refuses the tab): such a length is sent on as a plain number.
@@ -117,19 +114,6 @@ function readContentLength(headers: HeaderMap): number {
 }
 
 const contentLengthName = new HeaderName('content-length');
-
-/** -1 when it is not plain digits or beyond what a double counts exactly. */
-function parseContentLength(text: string): number {
-  const { length } = text;
-  if (length === 0 || length > 15) return -1;
-  let value = 0;
-  for (let i = 0; i < length; i++) {
-    const digit = text.charCodeAt(i) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  return value;
-}
 
 function isChunked(headers: HeaderMap): boolean {
   const value = headers.knownValue(Known.transferEncoding);

@@ -4,15 +4,8 @@
  * control bytes) is refused. The text is cut out once, afterwards.
  */
 import { latin1 } from '../common/latin1.ts';
-import {
-  bitOfHash,
-  controlBit,
-  hashStep,
-  isHeaderName,
-  knownHeaderCount,
-  knownHeaderIndex,
-  notedHeaders,
-} from '../http/header-name.ts';
+import type { HeadLimits } from '../http/head-limits.ts';
+import { bitOfHash, hashStep } from '../http/header-name.ts';
 import { type HeaderMap, fieldStride } from '../http/header-map.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 
@@ -20,15 +13,6 @@ import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 export const headIncomplete = 0;
 export const headMalformed = -1;
 export const headTooLarge = -2;
-
-export interface HeadLimits {
-  /** Bytes of start line, headers and separators together. */
-  readonly maxBytes: number;
-  readonly maxHeaders: number;
-}
-
-/** Envoy's limits for response heads are those for request heads. */
-export const responseHeadLimits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };
 
 const cr = 13;
 const lf = 10;
@@ -93,7 +77,7 @@ export function parseRequestHead(
   if (headEnd <= 0) return headEnd;
   const text = latin1(bytes, from, headEnd);
   head.headers.text = text;
-  if (!confirmKnown(head.headers)) return headMalformed;
+  if (!head.headers.noteKnown()) return headMalformed;
   head.minorVersion = version;
   head.hasOriginalStartLine = version === 1;
   head.method = methodEnd - from === 3 && text.startsWith('GET') ? 'GET' : text.slice(0, methodEnd - from);
@@ -137,7 +121,7 @@ export function parseResponseHead(
   if (headEnd <= 0) return headEnd;
   const text = latin1(bytes, start, headEnd);
   head.headers.text = text;
-  if (!confirmKnown(head.headers)) return headMalformed;
+  if (!head.headers.noteKnown()) return headMalformed;
   head.minorVersion = version;
   head.status = status;
   head.reason = text.slice(reasonStart - start, reasonEnd - start);
@@ -220,34 +204,3 @@ function parseFields(
     count++;
   }
 }
-
-/**
- * Notes where the headers stand that the proxy acts on. Returns false when one that decides framing or routing comes
- * twice: two readings of one message are how requests are smuggled (RFC 9112 §11.2).
- */
-function confirmKnown(headers: HeaderMap): boolean {
-  const { fields, known, text } = headers;
-  let mask = 0;
-  let repeatedMask = 0;
-  for (let i = 0, slot = 0; i < headers.count; i++, slot += fieldStride) {
-    const index = knownHeaderIndex(fields[slot + 4] ?? 0);
-    if (index < 0) continue;
-    if (!isHeaderName(text, fields[slot] ?? 0, fields[slot + 1] ?? 0, notedHeaders[index]?.text ?? '')) continue;
-    if (index >= knownHeaderCount) {
-      mask |= 1 << controlBit;
-      continue;
-    }
-    if ((mask & (1 << index)) !== 0) {
-      if (index <= lastSingleton) return false;
-      repeatedMask |= 1 << index;
-    }
-    known[index] = i;
-    mask |= 1 << index;
-  }
-  headers.knownMask = mask;
-  headers.repeatedMask = repeatedMask;
-  return true;
-}
-
-/** Known headers up to this index (host, content-length, transfer-encoding) may come only once. */
-const lastSingleton = 2;

@@ -18,8 +18,8 @@ import { HeadBuffer } from './head-buffer.ts';
 import { headIncomplete, headTooLarge, parseRequestHead } from './head-parser.ts';
 import { ReadGate } from './read-gate.ts';
 import { removeHopByHop, serializeResponse, upgradeLines } from './serializer.ts';
-import { ServerDeadlines } from './server-deadlines.ts';
-import { SocketWriter } from './socket-writer.ts';
+import { ServerDeadlines } from '../http/server-deadlines.ts';
+import { SocketWriter } from '../http/socket-writer.ts';
 
 /** What the next byte from the peer belongs to. */
 type ReadState =
@@ -97,6 +97,10 @@ export class ServerConnection implements SocketHandler, ServerCodec {
 
   /** What an access log of connections says of its client. */
   get downstream(): this {
+    return this;
+  }
+
+  get connection(): this {
     return this;
   }
 

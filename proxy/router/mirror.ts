@@ -11,9 +11,8 @@ import { Known, knownHeaders } from '../http/header-name.ts';
 import { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { HttpStream } from '../http/stream.ts';
 import { markNotSampled } from '../tracing/trace-context.ts';
-import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
 import type { ClusterManager } from '../upstream/cluster-manager.ts';
-import type { PoolCallbacks } from '../upstream/connection-pool.ts';
+import type { PoolCallbacks, ResponseDecoder, UpstreamStream } from '../upstream/upstream-stream.ts';
 import type { Host } from '../upstream/host.ts';
 import type { Random } from '../upstream/picker.ts';
 
@@ -70,7 +69,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
   readonly #timers: TimerWheel;
   readonly #timer: WheelTimer;
   readonly #timeoutMs: number;
-  #connection: ClientConnection | undefined = undefined;
+  #connection: UpstreamStream | undefined = undefined;
   /** Body bytes that the host cannot take yet. */
   readonly #waiting = new ByteBuffer();
   /** Bytes of the body wait, or its end. */
@@ -127,7 +126,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
 
   // ---- from the pool and the connection ----
 
-  onPoolReady(connection: ClientConnection): void {
+  onPoolReady(connection: UpstreamStream): void {
     this.#connection = connection;
     connection.attach(this);
     connection.encodeHeaders(this.#head, this.#isRequestComplete && !this.#isBodyWaiting);
@@ -146,7 +145,7 @@ export class RequestMirror implements PoolCallbacks, ResponseDecoder {
     if (this.#connection !== undefined) this.#sendWaiting(this.#connection);
   }
 
-  #sendWaiting(connection: ClientConnection): void {
+  #sendWaiting(connection: UpstreamStream): void {
     const { bytes } = this.#waiting;
     if (this.#isBodyWaiting) {
       this.#waiting.clear();

@@ -54,6 +54,7 @@ function coversReset(retryOn: ReadonlySet<RetryOn>, code: MeshErrorCode, isSent:
   if (code === 'overflow') return false;
   if (retryOn.has('reset') || retryOn.has('5xx') || retryOn.has('gateway-error')) return true;
   if (!isSent && retryOn.has('reset-before-request')) return true;
+  if (code === 'refused_stream' && retryOn.has('refused-stream')) return true;
   return (code === 'connect_failure' || code === 'connect_timeout') && retryOn.has('connect-failure');
 }
 

@@ -13,6 +13,7 @@ import type { ClusterManager } from '../upstream/cluster-manager.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
 import type { Random } from '../upstream/picker.ts';
+import type { DownstreamConnection } from '../upstream/upstream-stream.ts';
 import { currentRoute } from './current-route.ts';
 import { type RequestHash, addCookies, noHash } from './hash-policy.ts';
 import { applyHeaderRules, type HeaderRules } from './header-rules.ts';
@@ -271,8 +272,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
 
   // ---- the response, from upstream ----
 
-  get downstream(): HttpStream['codec'] {
-    return this.#stream.codec;
+  get downstream(): DownstreamConnection | undefined {
+    return this.#stream.codec?.connection;
   }
 
   get recentMs(): number {

@@ -7,10 +7,14 @@ import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
-import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
-import type { DownstreamConnection, PoolCallbacks } from '../upstream/connection-pool.ts';
 import type { Host } from '../upstream/host.ts';
 import type { LatencyEstimate } from '../upstream/latency-estimate.ts';
+import type {
+  DownstreamConnection,
+  PoolCallbacks,
+  ResponseDecoder,
+  UpstreamStream,
+} from '../upstream/upstream-stream.ts';
 
 /** Who made the attempt: the router. */
 export interface UpstreamRequestCallbacks {
@@ -62,8 +66,8 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   downstream: DownstreamConnection | undefined = undefined;
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
-  #connection: ClientConnection | undefined = undefined;
-  #lastConnection: ClientConnection | undefined = undefined;
+  #connection: UpstreamStream | undefined = undefined;
+  #lastConnection: UpstreamStream | undefined = undefined;
   readonly #timers: TimerWheel;
   readonly #perTryTimer: WheelTimer;
   readonly #idleTimer: WheelTimer;
@@ -86,7 +90,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   }
 
   /** The connection of the attempt, or the one it had; undefined when it got none. */
-  get connection(): ClientConnection | undefined {
+  get connection(): UpstreamStream | undefined {
     return this.#lastConnection;
   }
 
@@ -138,7 +142,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     if (this.#idleTimeoutMs > 0) this.#timers.arm(this.#idleTimer, this.#idleTimeoutMs);
   }
 
-  #begin(connection: ClientConnection): void {
+  #begin(connection: UpstreamStream): void {
     this.#connection = connection;
     this.#lastConnection = connection;
     connection.attach(this);
@@ -147,7 +151,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
 
   // ---- from the pool, when no connection was idle ----
 
-  onPoolReady(connection: ClientConnection): void {
+  onPoolReady(connection: UpstreamStream): void {
     this.#begin(connection);
     // No read from downstream is under way that would end with a flush: the body may be long in coming.
     this.flush();
@@ -244,7 +248,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     this.#callbacks.onUpstreamHalfClosed?.();
   }
 
-  onReset(error: MeshError, { isReused }: ClientConnection): void {
+  onReset(error: MeshError, { isReused }: UpstreamStream): void {
     const host = this.#host;
     const { isActive, isSent } = this;
     if (host === undefined || this.#state === 'inactive') return;

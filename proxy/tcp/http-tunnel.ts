@@ -8,7 +8,8 @@ import { ResponseHead } from '../http/message-head.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { frameResponse } from '../http1/framing.ts';
 import { HeadBuffer } from '../http1/head-buffer.ts';
-import { headIncomplete, parseResponseHead, responseHeadLimits } from '../http1/head-parser.ts';
+import { headIncomplete, parseResponseHead } from '../http1/head-parser.ts';
+import { responseHeadLimits } from '../http/head-limits.ts';
 
 export interface HttpTunnelCallbacks {
   /** With the status of the answer, 2xx. */

@@ -11,11 +11,11 @@ import { atEndOfTurn, type TurnEnd } from '../common/turn.ts';
 import { ConnectionInfo } from '../http/connection-info.ts';
 import type { StreamInfo, TimeSource } from '../http/stream-info.ts';
 import { ReadGate } from '../http1/read-gate.ts';
-import { SocketWriter } from '../http1/socket-writer.ts';
+import { SocketWriter } from '../http/socket-writer.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { AcceptedConnection, ServedConnection } from '../listener/network-filter.ts';
 import type { TcpSeries } from '../telemetry/tcp-series.ts';
-import type { DownstreamConnection } from '../upstream/connection-pool.ts';
+import type { DownstreamConnection } from '../upstream/upstream-stream.ts';
 import type { UpstreamCluster } from '../upstream/cluster.ts';
 import type { Host } from '../upstream/host.ts';
 import { describeOutage } from '../upstream/outage.ts';
@@ -109,9 +109,9 @@ export class TcpConnection
   /** Connects at once: many servers speak first. */
   start(): void {
     const name = this.#proxy.chooseCluster()?.name;
-    this.cluster = name === undefined ? undefined : this.#proxy.clusters.find(name);
+    this.cluster = name === undefined ? undefined : this.#proxy.clusters.get(name);
     if (this.cluster !== undefined) {
-      if (this.#proxy.tunnel === undefined || this.cluster.config.protocol === 'http1') this.#connect(this.cluster);
+      if (this.#proxy.tunnel === undefined || this.cluster.config.protocol !== 'http2') this.#connect(this.cluster);
       else this.#fail(new MeshError('internal', `cluster ${name} speaks HTTP/2, and tunnels are HTTP/1.1`));
       return;
     }

@@ -5,10 +5,10 @@ import { MeshError } from '../common/errors.ts';
 import { localAddressOf, nextConnectionId, resetSocket, type SocketHandler } from '../common/socket.ts';
 import { WheelTimer } from '../common/timer-wheel.ts';
 import { ReadGate } from '../http1/read-gate.ts';
-import { SocketWriter } from '../http1/socket-writer.ts';
+import { SocketWriter } from '../http/socket-writer.ts';
 import type { Host } from '../upstream/host.ts';
 import { connectHost } from '../upstream/host-socket.ts';
-import type { DownstreamConnection } from '../upstream/connection-pool.ts';
+import type { DownstreamConnection } from '../upstream/upstream-stream.ts';
 import { startKeepalive } from '../upstream/tcp-keepalive.ts';
 import { HttpTunnel, type HttpTunnelCallbacks } from './http-tunnel.ts';
 

@@ -7,9 +7,8 @@ import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
 import { HeaderName } from '../http/header-name.ts';
 import { RequestHead, ResponseHead } from '../http/message-head.ts';
-import type { ClientConnection, ResponseDecoder } from '../http1/client-connection.ts';
-import type { PoolCallbacks } from './connection-pool.ts';
 import type { Host } from './host.ts';
+import type { PoolCallbacks, ResponseDecoder, UpstreamStream } from './upstream-stream.ts';
 
 export interface AsyncRequestInput {
   readonly method: string;
@@ -32,7 +31,7 @@ export class AsyncRequest implements PoolCallbacks, ResponseDecoder {
   readonly #timers: TimerWheel;
   readonly #timer: WheelTimer;
   readonly #onEnd: (result: number | MeshError) => void;
-  #connection: ClientConnection | undefined = undefined;
+  #connection: UpstreamStream | undefined = undefined;
   #isOver = false;
 
   /** `onEnd` is called once: with the status of a response that came whole, or with why there is none. */
@@ -77,7 +76,7 @@ export class AsyncRequest implements PoolCallbacks, ResponseDecoder {
     connection?.abandon();
   }
 
-  onPoolReady(connection: ClientConnection): void {
+  onPoolReady(connection: UpstreamStream): void {
     const body = this.#body;
     this.#connection = connection;
     connection.attach(this);

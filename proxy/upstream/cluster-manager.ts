@@ -74,14 +74,7 @@ export class ClusterManager implements Lifecycle {
     return Promise.resolve();
   }
 
-  /** For requests: they go upstream as HTTP/1.1, a cluster with HTTP/2 is none for them. */
   get(name: string): UpstreamCluster | undefined {
-    const cluster = this.#clusters.get(name);
-    return cluster?.config.protocol === 'http2' ? undefined : cluster;
-  }
-
-  /** For bytes as they are, and for the proxy's own calls of gRPC services. */
-  find(name: string): UpstreamCluster | undefined {
     return this.#clusters.get(name);
   }
 

@@ -6,7 +6,7 @@ import { sourceAddressFor, type SourceAddresses } from '../api/source-addresses.
 import { connectSocket, type ConnectTarget, type SocketHandler } from '../common/socket.ts';
 import { connectTls } from '../tls/tls-socket.ts';
 import type { UpstreamTlsContext } from '../tls/upstream-tls.ts';
-import type { DownstreamConnection } from './connection-pool.ts';
+import type { DownstreamConnection } from './upstream-stream.ts';
 import type { Host } from './host.ts';
 import { type AddressPair, encodeProxyHeader } from './proxy-protocol-header.ts';
 

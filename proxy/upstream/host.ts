@@ -1,19 +1,23 @@
 /** One endpoint of one cluster at work: its connections and what is going on there. Survives endpoint updates. */
 import type { Endpoint } from '../api/cluster.ts';
-import type { ClientConnection } from '../http1/client-connection.ts';
 import type { MetricScope } from '../telemetry/metric-scope.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { UpstreamCluster } from './cluster.ts';
-import { ConnectionPool, type PoolCallbacks } from './connection-pool.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import { DownstreamPools } from './downstream-pools.ts';
 import type { HostCheck } from './health-check/host-check.ts';
 import { LatencyEstimate } from './latency-estimate.ts';
+import { Http2Pool } from './http2-pool.ts';
 import type { HostMonitor } from './outlier/host-monitor.ts';
+import type { DownstreamConnection, PoolCallbacks, StreamPool, UpstreamStream } from './upstream-stream.ts';
 
 export class Host {
   readonly cluster: UpstreamCluster;
   readonly address: string;
+  /** Of connections of HTTP/1.1. */
   readonly pool: ConnectionPool;
+  /** The same of HTTP/2; undefined until there is a request for one. */
+  #http2Pool: Http2Pool | undefined = undefined;
   /** Besides `pool`, of connections that are one client's; undefined while there are none. */
   #downstreamPools: DownstreamPools | undefined = undefined;
   /** Monotonic milliseconds. */
@@ -68,10 +72,10 @@ export class Host {
   }
 
   /**
-   * Begins an attempt: an idle connection, taken for `request`. Otherwise undefined, and the callbacks of `request` say
-   * how it goes on. `mayReuse`: false asks for a connection other than those that are idle now.
+   * Begins an attempt: a stream, taken for `request`. Otherwise undefined, and the callbacks of `request` say
+   * how it goes on. `mayReuse`: false asks for a connection other than those that there are now.
    */
-  newStream(request: PoolCallbacks, nowMs: number, mayReuse: boolean): ClientConnection | undefined {
+  newStream(request: PoolCallbacks, nowMs: number, mayReuse: boolean): UpstreamStream | undefined {
     this.activeRequests += 1;
     this.requestsTotal += 1;
     this.cluster.stats.requests.value += 1;
@@ -80,17 +84,23 @@ export class Host {
   }
 
   /** The shared one, unless the cluster tells its hosts on whose behalf connections are, or the client is named by its address. */
-  #poolOf({ downstream }: PoolCallbacks): ConnectionPool {
-    if (downstream === undefined) return this.pool;
-    const key = this.cluster.proxyProtocol === undefined ? downstream.originalSource?.key : downstream;
-    if (key === undefined) return this.pool;
-    return (this.#downstreamPools ??= new DownstreamPools(this)).get(key, downstream);
+  #poolOf({ downstream }: PoolCallbacks): StreamPool {
+    const isHttp2 = this.#speaksHttp2(downstream);
+    const key = downstream && (this.cluster.proxyProtocol === undefined ? downstream.originalSource?.key : downstream);
+    if (downstream !== undefined && key !== undefined)
+      return (this.#downstreamPools ??= new DownstreamPools(this)).get(key, downstream, isHttp2);
+    return isHttp2 ? (this.#http2Pool ??= new Http2Pool(this)) : this.pool;
   }
 
-  /** Ends the attempt, whatever became of it; `connection` is the one it had got. */
-  endStream(request: PoolCallbacks, connection: ClientConnection | undefined): void {
+  #speaksHttp2(downstream: DownstreamConnection | undefined): boolean {
+    const { protocol } = this.cluster.config;
+    return protocol === 'downstream' ? downstream?.protocol === 'HTTP/2' : protocol === 'http2';
+  }
+
+  /** Ends the attempt, whatever became of it; `stream` is the one it had got. */
+  endStream(request: PoolCallbacks, stream: UpstreamStream | undefined): void {
     this.activeRequests -= 1;
-    if (connection === undefined) this.#poolOf(request).cancel(request);
+    if (stream === undefined) this.#poolOf(request).cancel(request);
     else this.cluster.stats.requestsActive.value -= 1;
     this.monitor?.onStreamEnd();
   }
@@ -116,13 +126,20 @@ export class Host {
   /** No new requests; what runs finishes, then its connection closes. */
   remove(): void {
     this.isRemoved = true;
+    this.closeIdle();
+  }
+
+  /** Connections that carry nothing close now, others of HTTP/2 when they carry nothing any more. */
+  closeIdle(): void {
     this.pool.closeIdle();
+    this.#http2Pool?.closeIdle();
     this.#downstreamPools?.closeIdle();
   }
 
   /** Called once a second: closes connections that were idle for too long, and forgets pools that have none. */
   sweepIdle(nowMs: number): void {
     this.pool.sweepIdle(nowMs);
+    this.#http2Pool?.sweepIdle(nowMs);
     this.#downstreamPools?.sweepIdle(nowMs);
   }
 }

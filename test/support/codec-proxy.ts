@@ -55,7 +55,7 @@ export class CodecProxy {
     const count = (names: readonly string[]): number => names.reduce((sum, name) => sum + this.stat(name), 0);
     const describe = (): string => gauges.map((name) => `${name}=${this.stat(name)}`).join(' ');
     await until(() => count(gauges.slice(0, 3)) === 0, describe);
-    for (const cluster of this.server.clusters.list()) for (const host of cluster.hosts) host.pool.closeIdle();
+    for (const cluster of this.server.clusters.list()) for (const host of cluster.hosts) host.closeIdle();
     await until(() => count(gauges) === 0, describe);
   }
 

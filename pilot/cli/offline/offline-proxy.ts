@@ -74,7 +74,7 @@ export class OfflineProxy {
     // Offline nobody assigns quotas or is asked: requests get what holds without an answer.
     const target = (): undefined => undefined;
     this.#quotas = new Quotas({ target, clock, random, stats: this.stats, logger: silentLogger });
-    this.#authorization = new AuthorizationClient({ find: () => undefined }, clock);
+    this.#authorization = new AuthorizationClient({ get: () => undefined }, clock);
     this.routes = new RouteConfigs(this.stats);
     const shared = { clock, timers: this.#timers, random, stats: this.stats };
     const local = { clusterName: localCluster.name, place };
@@ -107,7 +107,8 @@ export class OfflineProxy {
   #sink(): XdsSink {
     return {
       replaceClusters: (clusters) => {
-        this.clusters.replaceClusters(clusters);
+        // Nothing is sent: what hosts would be asked in is of no account.
+        this.clusters.replaceClusters(clusters.map((cluster) => ({ ...cluster, protocol: 'http1' })));
         return [];
       },
       onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),

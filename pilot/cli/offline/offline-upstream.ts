@@ -3,8 +3,9 @@ import type { MeshError } from '../../../proxy/common/errors.ts';
 import type { DataRun } from '../../../proxy/http/filter.ts';
 import type { HeaderName } from '../../../proxy/http/header-name.ts';
 import type { RequestHead } from '../../../proxy/http/message-head.ts';
-import type { ClientConnection, ResponseDecoder } from '../../../proxy/http1/client-connection.ts';
+import type { ClientConnection } from '../../../proxy/http1/client-connection.ts';
 import type { Host } from '../../../proxy/upstream/host.ts';
+import type { ResponseDecoder } from '../../../proxy/upstream/upstream-stream.ts';
 import { type HeaderList, listHeaders } from './header-list.ts';
 
 /** One request on its way to one host. */

@@ -95,7 +95,7 @@ describe('xDS over TLS', () => {
       const folder = writeFolder(temporaryFolder(), authority.issue({ names: ['DNS:edge'] }), authority.cert);
       const proxy = await proxyFor({ port: server.tlsPort, host, folder });
       await proxy.start();
-      expect(proxy.clusters.find('outbound|80||reviews.default.svc.cluster.local')).toBeDefined();
+      expect(proxy.clusters.get('outbound|80||reviews.default.svc.cluster.local')).toBeDefined();
     },
   );
 

@@ -26,7 +26,7 @@ function aStream(): HttpStream {
     endMs: -1,
     attemptCount: 2,
     traceId: 'c0ffee',
-    upstream: { connection: { id: 8, localAddress: '10.0.0.3:40000' } },
+    upstream: { connection: { id: 8, protocol: 'HTTP/1.1', localAddress: '10.0.0.3:40000' } },
     requestBytes: 11,
     responseBytes: 22,
     routeName: 'to v1',

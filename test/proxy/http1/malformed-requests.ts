@@ -21,7 +21,6 @@ const startLines: readonly RequestCase[] = [
   refused('HTTP/1.2', head('GET / HTTP/1.2', 'Host: a')),
   refused('HTTP/1.10', head('GET / HTTP/1.10', 'Host: a')),
   refused('a version in lower case', head('GET / http/1.1', 'Host: a')),
-  refused('the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
   refused('a TLS handshake', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'),
   refused('a method with a separator in it', head('GE(T / HTTP/1.1', 'Host: a')),
   refused('a control byte in the target', head('GET /\x01 HTTP/1.1', 'Host: a')),

@@ -1,5 +1,6 @@
 /** Heads for unit tests, parsed from text. */
-import { type HeadLimits, parseRequestHead, parseResponseHead } from '../../../proxy/http1/head-parser.ts';
+import { parseRequestHead, parseResponseHead } from '../../../proxy/http1/head-parser.ts';
+import { type HeadLimits } from '../../../proxy/http/head-limits.ts';
 import { RequestHead, ResponseHead } from '../../../proxy/http/message-head.ts';
 
 export const limits: HeadLimits = { maxBytes: 61_440, maxHeaders: 100 };

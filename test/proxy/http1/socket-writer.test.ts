@@ -3,7 +3,7 @@ import net, { type AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StatsStore } from '../../../proxy/common/stats.ts';
-import { SocketWriter } from '../../../proxy/http1/socket-writer.ts';
+import { SocketWriter } from '../../../proxy/http/socket-writer.ts';
 import { closeAfterTest } from '../../support/closing.ts';
 import { Authority } from '../../support/pki.ts';
 import { turn, until } from '../../support/turns.ts';

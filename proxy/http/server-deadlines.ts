@@ -1,5 +1,5 @@
 /** When too little has happened on a downstream connection. The connection manager's sweep looks at it once a second. */
-import type { ConnectionManager } from '../http/connection-manager.ts';
+import type { ConnectionManager } from './connection-manager.ts';
 
 const lingerMs = 1_000;
 

@@ -8,7 +8,7 @@ import { latin1 } from '../common/latin1.ts';
 import { endSocket } from '../common/socket.ts';
 import type { Stat } from '../common/stats.ts';
 import { type Sender, sendAfterWork } from '../common/turn.ts';
-import type { DataRun } from '../http/filter.ts';
+import type { DataRun } from './filter.ts';
 
 /** Up to here body bytes join the text of the head; beyond, they are written as a buffer. */
 const maxJoinedBytes = 8_192;
