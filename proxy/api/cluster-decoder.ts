@@ -16,6 +16,8 @@ import type {
 import { readErrorStatuses } from './error-matcher-decoder.ts';
 import { decodeFields, type Fields } from './fields.ts';
 import { readHealthCheck } from './health-check-decoder.ts';
+import { defaultHttp2Options } from './http2-options.ts';
+import { readHttp2Options } from './http2-options-decoder.ts';
 import { decodeService } from './istio-metadata.ts';
 import { readOutlierDetection } from './outlier-detection-decoder.ts';
 import { readBalancing } from './load-balancing-decoder.ts';
@@ -27,7 +29,6 @@ export function decodeCluster(json: ClusterJson): Decoded<Cluster> {
   return decodeFields(json, '', readCluster);
 }
 
-/** Requests go upstream as HTTP/1.1: clusters with HTTP/2 are those behind gRPC services that the proxy itself calls. */
 export function readCluster(fields: Fields<ClusterJson>): Cluster {
   fields.ignore('alt_stat_name');
   const name = fields.name('name');
@@ -90,8 +91,11 @@ function readDns(fields: Fields<ClusterJson>, isLogical: boolean): Cluster['disc
 function readCustomType(fields: Fields<CustomClusterTypeJson>): Cluster['discovery'] {
   fields.ignore('name');
   const cache = fields.typed('typed_config', {
-    'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': (config) =>
-      readDnsCacheConfig(config.required('dns_cache_config')),
+    'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': (config) => {
+      // Is about TLS, which such a cluster cannot have here.
+      config.ignore('allow_insecure_cluster_options');
+      return readDnsCacheConfig(config.required('dns_cache_config'));
+    },
   });
   // What stands in after a fault is never used.
   return cache === undefined ? { kind: 'eds', serviceName: '' } : { kind: 'dynamic_forward_proxy', cache };
@@ -105,7 +109,10 @@ function readConnectTimeout(fields: Fields<ClusterJson>): number {
 
 const protocolOptionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-type Protocol = Pick<Cluster, 'protocol'> & ConnectionLifetime & Pick<OutlierDetection, 'errorStatuses'>;
+type Versions = Pick<Cluster, 'protocol' | 'http2'>;
+type Protocol = Versions & ConnectionLifetime & Pick<OutlierDetection, 'errorStatuses'>;
+
+const http1: Versions = { protocol: 'http1', http2: defaultHttp2Options };
 
 function readProtocol(fields: Fields<ClusterJson>): Protocol {
   const older = fields.number('max_requests_per_connection', { defaultValue: 0 });
@@ -114,24 +121,36 @@ function readProtocol(fields: Fields<ClusterJson>): Protocol {
     const options = extensions.typed(protocolOptionsName, {
       [protocolOptionsName]: (typed) => readProtocolOptions(typed, older),
     });
-    return options ?? { protocol: 'http1', errorStatuses: undefined, ...readConnectionLifetime(undefined, older) };
+    return options ?? { ...http1, errorStatuses: undefined, ...readConnectionLifetime(undefined, older) };
   }
   // The older spelling of the same, which Envoy still reads.
-  const protocol = fields.message('http2_protocol_options') === undefined ? 'http1' : 'http2';
+  const http2 = fields.message('http2_protocol_options');
   return {
-    protocol,
+    protocol: http2 === undefined ? 'http1' : 'http2',
+    http2: readHttp2Options(http2),
     errorStatuses: undefined,
     ...readConnectionLifetime(fields.message('common_http_protocol_options'), older),
   };
 }
 
 function readProtocolOptions(fields: Fields<HttpProtocolOptionsJson>, maxRequestsPerConnection: number): Protocol {
-  const explicit = fields.required('explicit_http_config');
-  const isHttp2 = explicit.message('http2_protocol_options') !== undefined;
-  explicit.message('http_protocol_options');
   return {
-    protocol: isHttp2 ? 'http2' : 'http1',
+    ...readVersions(fields),
     errorStatuses: readErrorStatuses(fields.message('outlier_detection')),
     ...readConnectionLifetime(fields.message('common_http_protocol_options'), maxRequestsPerConnection),
   };
+}
+
+/** `auto_config` lets the host choose in the handshake; it stays untaken, and so is refused by its name. */
+function readVersions(fields: Fields<HttpProtocolOptionsJson>): Versions {
+  const downstream = fields.message('use_downstream_protocol_config');
+  if (downstream !== undefined) {
+    downstream.message('http_protocol_options');
+    return { protocol: 'downstream', http2: readHttp2Options(downstream.message('http2_protocol_options')) };
+  }
+  if (fields.has('auto_config')) return http1;
+  const explicit = fields.required('explicit_http_config');
+  explicit.message('http_protocol_options');
+  const http2 = explicit.message('http2_protocol_options');
+  return http2 === undefined ? http1 : { protocol: 'http2', http2: readHttp2Options(http2) };
 }

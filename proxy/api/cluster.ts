@@ -3,6 +3,7 @@
 import type { CircuitBreakers, ConnectionLifetime, TcpKeepalive } from './circuit-breakers.ts';
 import type { DnsCacheConfig, DnsPolicy } from './dns.ts';
 import type { HealthCheck } from './health-check.ts';
+import type { Http2Options } from './http2-options.ts';
 import type { OutlierDetection } from './outlier-detection.ts';
 import type { LbPolicy, LoadBalancing } from './load-balancing.ts';
 import type { SourceAddresses } from './source-addresses.ts';
@@ -32,8 +33,10 @@ export interface Cluster extends ConnectionLifetime {
   readonly loadBalancing: LoadBalancing;
   /** Envoy's default is 5,000. */
   readonly connectTimeoutMs: number;
-  /** HTTP version spoken to the endpoints. `http2` is only usable for gRPC services of the bootstrap. */
-  readonly protocol: 'http1' | 'http2';
+  /** What endpoints are spoken to in; `downstream`: the version that a request came in, HTTP/1.1 for what is no request. */
+  readonly protocol: 'http1' | 'http2' | 'downstream';
+  /** In force where endpoints are spoken to in HTTP/2. */
+  readonly http2: Http2Options;
   /** Undefined: endpoints are spoken to in plain text. */
   readonly tls: UpstreamTls | undefined;
   /**

@@ -17,6 +17,7 @@ import { readFault } from './fault-decoder.ts';
 import type { Fields } from './fields.ts';
 import type { FaultConfig, LocalRateLimit } from './filter-config.ts';
 import { readRange } from './filter-chain-match-decoder.ts';
+import { readHttp2Options } from './http2-options-decoder.ts';
 import type {
   ClientCertConfig,
   EscapedSlashesAction,
@@ -36,13 +37,13 @@ type Json = HttpConnectionManagerJson;
 
 /** Defaults are Envoy's: `http_connection_manager.proto` and `config/core/v3/protocol.proto`. */
 export function readHttpConnectionManager(fields: Fields<Json>): HttpConnectionManager {
-  // AUTO would also take HTTP/2, which a client only sends where it was told to.
-  fields.choice('codec_type', ['AUTO', 'HTTP1']);
   fields.message('http_protocol_options')?.only('allow_absolute_url', true);
   const common = fields.message('common_http_protocol_options');
   const tracing = fields.message('tracing');
   return {
     statPrefix: fields.name('stat_prefix'),
+    codecType: fields.choice('codec_type', ['AUTO', 'HTTP1', 'HTTP2']),
+    http2: readHttp2Options(fields.message('http2_protocol_options')),
     routes: readRoutes(fields),
     httpFilters: readHttpFilters(fields),
     accessLogs: fields.list('access_log', readAccessLog),

@@ -6,6 +6,7 @@ import type { AccessLogFilter } from './access-log-filter.ts';
 import type { DnsFilterConfig } from './dns-filter.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.ts';
 import type { DynamicForwardProxyConfig, FilterConfig } from './filter-config.ts';
+import type { Http2Options } from './http2-options.ts';
 import type { DownstreamTls } from './tls.ts';
 import type { RouteConfiguration, UpgradeConfigs } from './route.ts';
 import type { CustomTag, Tracing } from './tracing.ts';
@@ -137,6 +138,10 @@ export interface TcpClusterWeight {
 
 export interface HttpConnectionManager {
   readonly statPrefix: string;
+  /** What clients speak. Default AUTO: what was agreed on by ALPN, else HTTP/2 where a connection begins with its preface. */
+  readonly codecType: 'AUTO' | 'HTTP1' | 'HTTP2';
+  /** In force for clients that speak HTTP/2. */
+  readonly http2: Http2Options;
   readonly routes:
     | { readonly kind: 'static'; readonly routeConfig: RouteConfiguration }
     | { readonly kind: 'rds'; readonly routeConfigName: string };

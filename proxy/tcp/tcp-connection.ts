@@ -111,7 +111,7 @@ export class TcpConnection
     const name = this.#proxy.chooseCluster()?.name;
     this.cluster = name === undefined ? undefined : this.#proxy.clusters.find(name);
     if (this.cluster !== undefined) {
-      if (this.#proxy.tunnel === undefined || this.cluster.config.protocol === 'http1') this.#connect(this.cluster);
+      if (this.#proxy.tunnel === undefined || this.cluster.config.protocol !== 'http2') this.#connect(this.cluster);
       else this.#fail(new MeshError('internal', `cluster ${name} speaks HTTP/2, and tunnels are HTTP/1.1`));
       return;
     }

@@ -147,6 +147,12 @@ export const richManager: HttpConnectionManager = {
   request_headers_timeout: '5s',
   request_timeout: '20s',
   stream_idle_timeout: '30s',
+  http2_protocol_options: {
+    max_concurrent_streams: 100,
+    initial_stream_window_size: 65_536,
+    initial_connection_window_size: 131_072,
+    connection_keepalive: { interval: '10s', timeout: '5s' },
+  },
 };
 
 /** Without its endpoints. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
 import { decodeClusterLoadAssignment } from '../../../proxy/api/endpoint-decoder.ts';
 import type { Cluster, ClusterLoadAssignment, LbEndpoint } from '../../../proxy/api/envoy.gen.ts';
+import { defaultHttp2Options } from '../../../proxy/api/http2-options.ts';
 import { serviceMetadata, workloadMetadata } from '../../../proxy/api/istio-metadata.ts';
 import { readJson } from '../../../proxy/api/protojson.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
@@ -14,6 +15,15 @@ function decode(json: Cluster) {
 function faults(json: Cluster): string {
   return formatFieldErrors(decode(json).errors ?? []);
 }
+
+/** With Envoy's newer spelling of what is spoken. */
+function withProtocol(options: object): Cluster {
+  const name = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  const typed_extension_protocol_options = { [name]: typed(name, requireValue(readJson(name, options), 'sample')) };
+  return { ...edsClusterJson('a'), typed_extension_protocol_options };
+}
+
+const protocolPath = 'typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]';
 
 describe('a cluster', () => {
   test('has the defaults of Envoy', () => {
@@ -35,6 +45,7 @@ describe('a cluster', () => {
         lbPolicy: 'ROUND_ROBIN',
         connectTimeoutMs: 5_000,
         protocol: 'http1',
+        http2: defaultHttp2Options,
         idleTimeoutMs: 3_600_000,
         service: undefined,
       },
@@ -83,6 +94,30 @@ describe('a cluster', () => {
     expect(
       decode({ ...edsClusterJson('a'), typed_extension_protocol_options: { [name]: options } }).value?.idleTimeoutMs,
     ).toBe(30_000);
+  });
+
+  test('speaks HTTP/1.1, HTTP/2 or what its clients speak', () => {
+    const http2_protocol_options = { max_concurrent_streams: 7 };
+    const http2 = { maxConcurrentStreams: 7 };
+    const of = (options: object) => decode(withProtocol(options)).value;
+    expect(of({ explicit_http_config: { http_protocol_options: {} } })?.protocol).toBe('http1');
+    expect(of({ explicit_http_config: {} })?.protocol).toBe('http1');
+    expect(of({ explicit_http_config: { http2_protocol_options } })).toMatchObject({ protocol: 'http2', http2 });
+    expect(of({ use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options } })).toMatchObject(
+      {
+        protocol: 'downstream',
+        http2,
+      },
+    );
+    expect(of({ use_downstream_protocol_config: {} })).toMatchObject({
+      protocol: 'downstream',
+      http2: defaultHttp2Options,
+    });
+    // The older spelling.
+    expect(decode({ ...edsClusterJson('a'), http2_protocol_options }).value).toMatchObject({
+      protocol: 'http2',
+      http2,
+    });
   });
 
   test('may say where its connections come from, for each IP version', () => {
@@ -171,6 +206,22 @@ describe('a cluster is refused', () => {
       'with a panic threshold beyond all hosts',
       { ...edsClusterJson('a'), common_lb_config: { healthy_panic_threshold: { value: 101 } } },
       'common_lb_config.healthy_panic_threshold.value: must be from 0 to 100, got 101',
+    ],
+    [
+      'whose hosts choose the version of HTTP in the handshake',
+      withProtocol({ auto_config: {} }),
+      `${protocolPath}.auto_config: is not supported`,
+    ],
+    ['without a version of HTTP', withProtocol({}), `${protocolPath}.explicit_http_config: must be set`],
+    [
+      'with HTTP/3',
+      withProtocol({ explicit_http_config: { http3_protocol_options: {} } }),
+      `${protocolPath}.explicit_http_config.http3_protocol_options: is not supported`,
+    ],
+    [
+      'with options of HTTP/2 that are out of bounds',
+      withProtocol({ use_downstream_protocol_config: { http2_protocol_options: { max_concurrent_streams: 0 } } }),
+      `${protocolPath}.use_downstream_protocol_config.http2_protocol_options.max_concurrent_streams: must be from 1 to 2147483647, got 0`,
     ],
     [
       'with half a service',

@@ -63,6 +63,13 @@ describe('a listener', () => {
             kind: 'http_connection_manager',
             config: {
               statPrefix: 'test',
+              codecType: 'AUTO',
+              http2: {
+                maxConcurrentStreams: 1_024,
+                initialStreamWindowBytes: 262_144,
+                initialConnectionWindowBytes: 1_048_576,
+                keepalive: undefined,
+              },
               routes: { kind: 'rds', routeConfigName: 'routes' },
               httpFilters: [{ name: 'envoy.filters.http.router', kind: 'router' }],
               accessLogs: [],
@@ -259,6 +266,15 @@ describe('an HTTP connection manager', () => {
     });
   });
 
+  test('may be for one version of HTTP, and says how HTTP/2 is spoken with its clients', () => {
+    const http2_protocol_options = { max_concurrent_streams: 100, initial_stream_window_size: 65_536 };
+    expect(decodedManager({ codec_type: 'HTTP1' })?.codecType).toBe('HTTP1');
+    expect(decodedManager({ codec_type: 'HTTP2', http2_protocol_options })).toMatchObject({
+      codecType: 'HTTP2',
+      http2: { maxConcurrentStreams: 100, initialStreamWindowBytes: 65_536, initialConnectionWindowBytes: 1_048_576 },
+    });
+  });
+
   test('writes its access log to files or stdout', () => {
     const access_log = [
       { name: 'a', typed_config: typed(stdoutAccessLog) },
@@ -288,7 +304,7 @@ describe('an HTTP connection manager', () => {
   const log = (fields: object) => [{ name: 'a', typed_config: typed(stdoutAccessLog, fields) }];
   test.each<[string, HttpConnectionManager, string[]]>([
     ['without a stat prefix', { stat_prefix: '' }, ['hcm.stat_prefix: must be set']],
-    ['for HTTP/2', { codec_type: 'HTTP2' }, ['hcm.codec_type: "HTTP2" is not supported, only AUTO, HTTP1']],
+    ['for HTTP/3', { codec_type: 'HTTP3' }, ['hcm.codec_type: "HTTP3" is not supported, only AUTO, HTTP1, HTTP2']],
     ['without filters', { http_filters: [] }, ['hcm.http_filters: must have the router as its last filter only']],
     [
       'with a filter that has no type',

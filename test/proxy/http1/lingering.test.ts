@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { defaultHttp2Options } from '../../../proxy/api/http2-options.ts';
 import type { HttpConnectionManager } from '../../../proxy/api/listener.ts';
 import { StatsStore } from '../../../proxy/common/stats.ts';
 import { ConnectionManager } from '../../../proxy/http/connection-manager.ts';
@@ -42,6 +43,8 @@ class SlowSocket extends Duplex {
 
 const config: HttpConnectionManager = {
   statPrefix: 'test',
+  codecType: 'AUTO',
+  http2: defaultHttp2Options,
   routes: { kind: 'rds', routeConfigName: 'unused' },
   httpFilters: [],
   accessLogs: [],
