@@ -22,15 +22,21 @@ import type { SslStats } from './ssl-stats.ts';
 import { handshakeFailure, handshakeTimeout, notTls, secretsNotReady, verificationFailure } from './tls-failure.ts';
 import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
 
+export interface TlsTarget extends ConnectTarget {
+  /** Protocols that are offered where the cluster says nothing about them, for what will be spoken; default none. */
+  readonly fallbackAlpn?: readonly string[] | undefined;
+}
+
 /**
  * Opens a connection; `onConnect` is called once the handshake is over and the server is who it should be. What fails
  * before that ends in `onClose` with a TransportFailure or an error of the system.
  */
-export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, handler: SocketHandler): net.Socket {
-  const { address, port, localAddress, originalSource, preamble } = target;
+export function connectTls(target: TlsTarget, context: UpstreamTlsContext, handler: SocketHandler): net.Socket {
+  const { address, port, localAddress, originalSource, preamble, fallbackAlpn } = target;
   const { current, stats } = context;
   if (current === undefined) return failToConnect(context, handler);
   const options: tls.ConnectionOptions & Pick<net.TcpNetConnectOpts, 'onread' | 'allowHalfOpen' | 'localAddress'> = {
+    ...(fallbackAlpn === undefined ? {} : { ALPNProtocols: [...fallbackAlpn] }),
     ...current.options,
     host: address,
     port,
