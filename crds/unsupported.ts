@@ -55,14 +55,18 @@ const portNumber: Supported = (value, path) =>
 
 const stringMatch: Supported = { exact: true, prefix: true, regex: true };
 
-/** Istio ignores these names among headers; the pseudo headers of HTTP/2 have no place in HTTP/1.1. */
+/** What HTTP/2 has among its headers every request has: in HTTP/1.1 in its start line and its Host. */
+const pseudoHeaders: readonly string[] = [':method', ':scheme', ':authority', ':path'];
+
+/** Istio ignores the names of other conditions among headers. */
 const headerMatches: Supported = (value, path) =>
   entriesOf(value).flatMap(([name, match]) => {
     const at = childPath(path, name);
     if (['uri', 'scheme', 'method', 'authority'].includes(name)) {
       return [{ path: at, message: `is not matched among headers: Istio ignores this name` }];
     }
-    return name.startsWith(':') ? [{ path: at, message: notYet }] : unsupportedIn(match, stringMatch, at);
+    const isUnknown = name.startsWith(':') && !pseudoHeaders.includes(name);
+    return isUnknown ? [{ path: at, message: notYet }] : unsupportedIn(match, stringMatch, at);
   });
 
 const headerOperations: Supported = {
@@ -76,7 +80,6 @@ const headerRules: Supported = { request: headerOperations, response: headerOper
 const keepaliveProbes: Supported = (value, path) =>
   Number(value) > 127 ? [{ path, message: `${show(value)} ${notYet}, only up to 127` }] : [];
 
-/** How a host is asked for HTTP/2 says nothing about HTTP/1.1. */
 const connectionPool: Supported = {
   tcp: {
     maxConnections: true,
@@ -91,7 +94,10 @@ const connectionPool: Supported = {
     maxRequestsPerConnection: true,
     maxRetries: true,
     idleTimeout: true,
-    h2UpgradePolicy: only('DEFAULT', 'DO_NOT_UPGRADE'),
+    h2UpgradePolicy: true,
+    useClientProtocol: true,
+    maxConcurrentStreams: true,
+    http2KeepAlive: true,
   },
 };
 
