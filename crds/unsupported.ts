@@ -9,7 +9,7 @@ import { loadBalancerFaults } from './load-balancer-support.ts';
 import { unsupportedMetrics } from './metrics-overrides.ts';
 import { isIpAddress } from './names.ts';
 import { clientTlsFaults } from './tls-support.ts';
-import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
+import type { ClientTLSSettings, LoadBalancerSettings, TrafficPolicy } from './traffic-policy.ts';
 import {
   filesBesideCredential,
   unsupportedCipherSuite,
@@ -18,6 +18,7 @@ import {
 } from './unsupported-gateway.ts';
 import {
   unsupportedHeaderRemoval,
+  unsupportedTunnel,
   unsupportedHeaderValues,
   unsupportedRegexRewrite,
   unsupportedTarget,
@@ -146,13 +147,18 @@ const policyBlocks = {
   },
 } satisfies Supported;
 
-const trafficPolicy: Supported = {
+const policyFields: Supported = {
   ...policyBlocks,
   portLevelSettings: { port: true, ...policyBlocks },
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
   proxyProtocol: true,
   tunnel: true,
 };
+
+const trafficPolicy: Supported = (value, path) => [
+  ...unsupportedIn(value, policyFields, path),
+  ...unsupportedTunnel(value as TrafficPolicy, path),
+];
 
 /** Istio reads three parts and drops the rest. */
 const locality: Supported = (value, path) =>

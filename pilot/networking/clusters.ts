@@ -67,7 +67,7 @@ function buildWorkloadsCluster(service: Service, port: ServicePort, context: Omi
   const { hostname, name, namespace } = service;
   const { rule, meshConfig } = context;
   const policy = policyOf(rule, undefined, port.number);
-  const http = upstreamHttpOf(service, port, policy.connectionPool?.http, context);
+  const http = upstreamHttpOf(service, port, policy, context);
   return {
     name: outboundClusterName({ port: port.number, subset: originalDestinationSubset, hostname }),
     ...originalDestinationDiscovery,
@@ -92,7 +92,7 @@ function buildOutboundCluster(
   const { hostname, name, namespace } = service;
   const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
   const policy = policyOf(rule, subset, port.number);
-  const http = upstreamHttpOf(service, port, policy.connectionPool?.http, { client, meshConfig });
+  const http = upstreamHttpOf(service, port, policy, { client, meshConfig });
   return {
     name: clusterName,
     ...buildDiscovery({

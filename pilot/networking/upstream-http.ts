@@ -5,6 +5,7 @@ import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { ConnectionPoolSettings } from '../../crds/traffic-policy.ts';
 import type { Http2ProtocolOptions } from '../../proxy/api/envoy.gen.ts';
 import type { Client } from '../model/client.ts';
+import type { PolicyBlocks } from '../model/destination-rules.ts';
 import { httpVersionOf, type HttpVersion, type Service, type ServicePort } from '../model/service.ts';
 import { protoDurationOf } from './proto-duration.ts';
 
@@ -23,13 +24,18 @@ export interface UpstreamHttpContext {
 export function upstreamHttpOf(
   { hostname }: Pick<Service, 'hostname'>,
   port: ServicePort,
-  settings: HttpSettings = {},
+  { connectionPool, tunnel }: Pick<PolicyBlocks, 'connectionPool' | 'tunnel'>,
   context: UpstreamHttpContext,
 ): UpstreamHttp {
+  const settings = connectionPool?.http ?? {};
+  const http2 = buildHttp2Options(settings);
   const called = { hostname, port: port.number };
   // Whom sidecars call themselves they call by gRPC, whatever it was declared as.
   const isCalled = takesAccessLogs(context.meshConfig, called) || isAuthorizationService(context.meshConfig, called);
-  return { version: isCalled ? 'http2' : versionOf(port, settings, context), http2: buildHttp2Options(settings) };
+  if (isCalled) return { version: 'http2', http2 };
+  const version = versionOf(port, settings, context);
+  // A proxy that connections are tunnelled through is asked in HTTP/1.1, whatever its port or the mesh say.
+  return { version: tunnel !== undefined && version === 'http2' ? 'http1' : version, http2 };
 }
 
 function versionOf(

@@ -8,7 +8,7 @@ import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../m
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
 import { inboundVersionOf } from '../model/inbound-ports.ts';
-import { isLookedUp } from '../model/service.ts';
+import { type HttpVersion, isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
 import { askForLimits } from '../networking/asked-rate-limits.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
@@ -149,6 +149,11 @@ function setOf(resources: readonly EncodedResource[]): ResourceSet {
   return new Map(resources.map((resource) => [resource.name, resource]));
 }
 
+interface InboundApplication {
+  readonly appPort: number;
+  readonly version: HttpVersion;
+}
+
 function createClusterSets(encoder: ResourceEncoder) {
   const encode = (cluster: Cluster): EncodedResource => ({
     ...encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster),
@@ -158,9 +163,14 @@ function createClusterSets(encoder: ResourceEncoder) {
     buildOutboundClusters(config, key).map(encode),
   );
   const hasNames = memoize((config: PushConfig, _key: null) => config.services.all.some(isLookedUp));
-  const inbound = memoize((config: PushConfig, node: NodeMetadata) =>
-    hasInbound(node) ? [encode(buildInboundCluster(node.appPort, inboundVersionOf(node, config)))] : [],
+  // The same for all applications of one port, whatever the services of the mesh are.
+  const inbound = memoize((_encoder: ResourceEncoder, { appPort, version }: InboundApplication) =>
+    encode(buildInboundCluster(appPort, version)),
   );
+  const addressed = (node: NodeMetadata, config: PushConfig): EncodedResource[] => {
+    const { appPort } = node;
+    return hasInbound(node) ? [inbound(encoder, { appPort, version: inboundVersionOf(node, config) })] : [];
+  };
   const intercepted = memoize((_config: PushConfig, interception: InboundInterception) =>
     buildInterceptedInboundClusters(interception).map(encode),
   );
@@ -169,7 +179,9 @@ function createClusterSets(encoder: ResourceEncoder) {
     const client = hasNames(config, null)
       ? locatedClientOf(node, endpointKeys(config))
       : clientOf(node, config.destinationRules.selectorLabels);
-    const own = isIntercepted(node) ? intercepted(config, inboundInterceptionOf(node, config)) : inbound(config, node);
+    const own = isIntercepted(node)
+      ? intercepted(config, inboundInterceptionOf(node, config))
+      : addressed(node, config);
     return setOf([...outbound(config, client), ...own]);
   };
 }

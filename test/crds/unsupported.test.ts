@@ -309,6 +309,16 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.trafficPolicy.tls.mode: "ISTIO_MUTUAL" ${notYet}, only "DISABLE", "SIMPLE", "MUTUAL"`,
     ],
     [
+      'tunnels in HTTP/2',
+      destinationRule({
+        trafficPolicy: {
+          tunnel: { targetHost: 'a.example.com', targetPort: 443 },
+          portLevelSettings: [{ port: { number: 80 }, connectionPool: { http: { h2UpgradePolicy: 'UPGRADE' } } }],
+        },
+      }),
+      `spec.trafficPolicy.portLevelSettings[0].connectionPool.http.h2UpgradePolicy: "UPGRADE" ${notYet} beside tunnel: proxies are asked for tunnels in HTTP/1.1`,
+    ],
+    [
       'TLS with secrets of the control plane',
       destinationRule({ trafficPolicy: { tls: { mode: 'SIMPLE', credentialName: 'a' } } }),
       `spec.trafficPolicy.tls.credentialName: ${notYet}`,

@@ -97,6 +97,13 @@ describe('what a sidecar speaks with a service', () => {
     expect(clusters.get('80 v1')?.protocol).toBe('http2');
   });
 
+  test('is HTTP/1.1 with a proxy that connections are tunnelled through', () => {
+    const tunnel = 'tunnel: { targetHost: db.example.com, targetPort: 5432 }';
+    const yaml = everyKind + destinationRuleYaml(`{ host: reviews, trafficPolicy: { ${tunnel} } }`);
+    const meshConfig = { h2UpgradePolicy: 'UPGRADE' } as const;
+    expect(versionsOf({ yaml, meshConfig })).toEqual({ ...declared, '81': 'http1' });
+  });
+
   test('is HTTP/2 where sidecars call it themselves, whatever it is declared as', () => {
     const service = { service: 'reviews.default.svc.cluster.local', port: 80 };
     const als = { extensionProviders: [{ name: 'logs', envoyHttpAls: service }] };
