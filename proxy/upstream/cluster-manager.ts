@@ -74,10 +74,9 @@ export class ClusterManager implements Lifecycle {
     return Promise.resolve();
   }
 
-  /** For requests: they go upstream as HTTP/1.1, a cluster with HTTP/2 is none for them. */
+  /** For requests. */
   get(name: string): UpstreamCluster | undefined {
-    const cluster = this.#clusters.get(name);
-    return cluster?.config.protocol === 'http2' ? undefined : cluster;
+    return this.#clusters.get(name);
   }
 
   /** For bytes as they are, and for the proxy's own calls of gRPC services. */
