@@ -60,7 +60,7 @@ function chainsOf(server: MergedServer, index: number, listenerName: string, con
     case 'http':
       return index === 0 ? [{ filters: [managerOf(server, listenerName, context)] }] : [];
     case 'https':
-      return [{ ...tlsChain(server, ['http/1.1']), filters: [managerOf(server, listenerName, context)] }];
+      return [{ ...tlsChain(server, ['h2', 'http/1.1']), filters: [managerOf(server, listenerName, context)] }];
     case 'tls':
       return tcpFilters(server, context).map((filter) => ({ ...tlsChain(server, []), filters: [filter] }));
     case 'tcp':

@@ -163,7 +163,7 @@ describe('listeners of a gateway', () => {
             tls_maximum_protocol_version: 'TLSv1_3',
             cipher_suites: ['ECDHE-RSA-AES128-GCM-SHA256'],
           },
-          alpn_protocols: ['http/1.1'],
+          alpn_protocols: ['h2', 'http/1.1'],
         },
       },
       {
