@@ -4,7 +4,6 @@ import { type AuthorizationConfig, authorizationProviders } from './authorizatio
 import { type CheckRuleSpec, isOfRequests } from './check-rule.ts';
 import { didYouMean, show } from './findings.ts';
 import { resolveShortName } from './host.ts';
-import { isHttp, isHttp2 } from './protocol.ts';
 import type { ReferenceFindings, SomeResource } from './references.ts';
 import type { ServiceEntrySpec } from './service-entry.ts';
 import type { ServiceSpec } from './service.ts';
@@ -48,7 +47,7 @@ export function warnOfUnenforced(
 
 interface Served {
   readonly isOutside: boolean;
-  /** Of the application, which are not read as HTTP/1; undeclared ones are looked at. */
+  /** Of the application, which are not read as HTTP; undeclared ones are looked at. */
   readonly connectionPorts: readonly number[];
 }
 
@@ -75,8 +74,7 @@ function servedBy(hostname: string, resources: readonly SomeResource[]): Served 
 
 /** Whether its protocol is declared, and none that a sidecar reads. */
 function isConnectionPort(protocol: string): boolean {
-  const isRead = isHttp(protocol) && !isHttp2(protocol);
-  return !isRead && (isHttp2(protocol) || declaredConnections.has(protocol.toLowerCase()));
+  return declaredConnections.has(protocol.toLowerCase());
 }
 
 const declaredConnections: ReadonlySet<string> = new Set(['https', 'tls', 'tcp', 'mongo', 'redis', 'mysql']);

@@ -24,6 +24,8 @@ const meshConfigSchema = s.message({
   defaultHttpRetryPolicy: httpRetry,
   /** Of clusters whose DestinationRule has none; default 10 s. */
   connectTimeout: s.duration,
+  /** Of ports declared HTTP whose DestinationRule has none: sidecars call them in HTTP/2; default DO_NOT_UPGRADE. */
+  h2UpgradePolicy: s.oneOf('DO_NOT_UPGRADE', 'UPGRADE'),
   /** Of clusters whose DestinationRule has none; default enabled, which counts with outlier detection (D7). */
   localityLbSetting,
   /** False: nothing is traced, whatever `defaultProviders.tracing` says; default true. */

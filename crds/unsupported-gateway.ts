@@ -3,7 +3,7 @@ import type { FieldError } from '../proxy/common/decoded.ts';
 import { show } from './findings.ts';
 import { credentialNamesOf, type ServerTlsSettings } from './gateway.ts';
 
-const serverProtocols: readonly string[] = ['HTTP', 'HTTPS', 'TCP', 'TLS'];
+const serverProtocols: readonly string[] = ['HTTP', 'HTTP2', 'GRPC', 'HTTPS', 'TCP', 'TLS'];
 
 /** In any letter case. */
 export function unsupportedServerProtocol(protocol: unknown, path: string): FieldError[] {

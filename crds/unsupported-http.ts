@@ -3,6 +3,7 @@ import { type FieldError, type Decoded } from '../proxy/common/decoded.ts';
 import { parseFormat } from '../proxy/common/format-string.ts';
 import { compileSubstitution } from '../proxy/common/regex-substitution.ts';
 import { childPath, show } from './findings.ts';
+import type { TrafficPolicy } from './traffic-policy.ts';
 
 /** Values of `set` and `add`, by header: `%VARIABLES%` that a sidecar knows, and plain text for the Host. */
 export function unsupportedHeaderValues(values: unknown, path: string): FieldError[] {
@@ -29,6 +30,24 @@ export function unsupportedHeaderRemoval(name: unknown, path: string): FieldErro
 export function unsupportedTarget(value: unknown, path: string): FieldError[] {
   if (/^[\x21-\x7e]*$/.test(String(value))) return [];
   return [{ path, message: `must be printable ASCII without spaces, got ${show(value)}` }];
+}
+
+/** A proxy is asked for a tunnel in HTTP/1.1. */
+export function unsupportedTunnel(
+  { tunnel, connectionPool, portLevelSettings = [] }: TrafficPolicy,
+  path: string,
+): FieldError[] {
+  if (tunnel === undefined) return [];
+  const pools = [
+    { at: path, pool: connectionPool },
+    ...portLevelSettings.map((port, i) => ({ at: `${path}.portLevelSettings[${i}]`, pool: port.connectionPool })),
+  ];
+  return pools.flatMap(({ at, pool }) => {
+    const message = '"UPGRADE" is not supported yet beside tunnel: proxies are asked for tunnels in HTTP/1.1';
+    return pool?.http?.h2UpgradePolicy === 'UPGRADE'
+      ? [{ path: `${at}.connectionPool.http.h2UpgradePolicy`, message }]
+      : [];
+  });
 }
 
 /** `value` has passed the kind's own validation. */

@@ -9,7 +9,7 @@ import { loadBalancerFaults } from './load-balancer-support.ts';
 import { unsupportedMetrics } from './metrics-overrides.ts';
 import { isIpAddress } from './names.ts';
 import { clientTlsFaults } from './tls-support.ts';
-import type { ClientTLSSettings, LoadBalancerSettings } from './traffic-policy.ts';
+import type { ClientTLSSettings, LoadBalancerSettings, TrafficPolicy } from './traffic-policy.ts';
 import {
   filesBesideCredential,
   unsupportedCipherSuite,
@@ -18,6 +18,7 @@ import {
 } from './unsupported-gateway.ts';
 import {
   unsupportedHeaderRemoval,
+  unsupportedTunnel,
   unsupportedHeaderValues,
   unsupportedRegexRewrite,
   unsupportedTarget,
@@ -55,14 +56,18 @@ const portNumber: Supported = (value, path) =>
 
 const stringMatch: Supported = { exact: true, prefix: true, regex: true };
 
-/** Istio ignores these names among headers; the pseudo headers of HTTP/2 have no place in HTTP/1.1. */
+/** What HTTP/2 has among its headers every request has: in HTTP/1.1 in its start line and its Host. */
+const pseudoHeaders: readonly string[] = [':method', ':scheme', ':authority', ':path'];
+
+/** Istio ignores the names of other conditions among headers. */
 const headerMatches: Supported = (value, path) =>
   entriesOf(value).flatMap(([name, match]) => {
     const at = childPath(path, name);
     if (['uri', 'scheme', 'method', 'authority'].includes(name)) {
       return [{ path: at, message: `is not matched among headers: Istio ignores this name` }];
     }
-    return name.startsWith(':') ? [{ path: at, message: notYet }] : unsupportedIn(match, stringMatch, at);
+    const isUnknown = name.startsWith(':') && !pseudoHeaders.includes(name);
+    return isUnknown ? [{ path: at, message: notYet }] : unsupportedIn(match, stringMatch, at);
   });
 
 const headerOperations: Supported = {
@@ -76,7 +81,6 @@ const headerRules: Supported = { request: headerOperations, response: headerOper
 const keepaliveProbes: Supported = (value, path) =>
   Number(value) > 127 ? [{ path, message: `${show(value)} ${notYet}, only up to 127` }] : [];
 
-/** How a host is asked for HTTP/2 says nothing about HTTP/1.1. */
 const connectionPool: Supported = {
   tcp: {
     maxConnections: true,
@@ -91,7 +95,10 @@ const connectionPool: Supported = {
     maxRequestsPerConnection: true,
     maxRetries: true,
     idleTimeout: true,
-    h2UpgradePolicy: only('DEFAULT', 'DO_NOT_UPGRADE'),
+    h2UpgradePolicy: true,
+    useClientProtocol: true,
+    maxConcurrentStreams: true,
+    http2KeepAlive: true,
   },
 };
 
@@ -140,13 +147,18 @@ const policyBlocks = {
   },
 } satisfies Supported;
 
-const trafficPolicy: Supported = {
+const policyFields: Supported = {
   ...policyBlocks,
   portLevelSettings: { port: true, ...policyBlocks },
   retryBudget: { percent: true, minRetryConcurrency: true, budgetInterval: only('0s') },
   proxyProtocol: true,
   tunnel: true,
 };
+
+const trafficPolicy: Supported = (value, path) => [
+  ...unsupportedIn(value, policyFields, path),
+  ...unsupportedTunnel(value as TrafficPolicy, path),
+];
 
 /** Istio reads three parts and drops the rest. */
 const locality: Supported = (value, path) =>

@@ -7,7 +7,7 @@ import {
   interceptionPorts,
   isIntercepted,
 } from '../../proxy/api/interception.ts';
-import type { NodeLocality } from '../../proxy/api/node.ts';
+import { type ApplicationProtocol, applicationProtocols, type NodeLocality } from '../../proxy/api/node.ts';
 import type { CommandContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-code.ts';
 import { findFreePorts } from './free-ports.ts';
@@ -26,6 +26,7 @@ interface RunOptions extends DnsOptions {
   readonly labels?: Record<string, string>;
   readonly locality?: NodeLocality;
   readonly port?: number;
+  readonly protocol?: ApplicationProtocol;
   readonly appPort: readonly number[];
   readonly interceptionMode: InterceptionMode;
   readonly outboundPort?: number;
@@ -56,6 +57,12 @@ export function registerRun(program: Command, context: CommandContext): void {
     .option('--labels <k=v,...>', 'further labels', parse.parseLabels)
     .option('--locality <region/zone/subzone>', 'where it runs, for rules about localities', parse.parseLocality)
     .option('--port <port>', 'port on which the application listens', parse.parsePort)
+    .addOption(
+      new Option(
+        '--protocol <protocol>',
+        'what the application speaks at --port (default: what its service declares, or else whatever its clients speak)',
+      ).choices(applicationProtocols),
+    )
     .addOption(interceptionOption().default('NONE'))
     .option(
       '--app-port <port>',
@@ -115,17 +122,21 @@ export async function planPilot(
 const examples = `
 Examples:
   heddle run --service reviews --version v2 --port 9080 -- node reviews.js
+  heddle run --service ratings --port 9090 --protocol grpc -- ./ratings
   heddle run --service shell -- curl -s http://reviews/        (a pure client: http_proxy leads through the sidecar)
 `;
 
 async function planSidecar(options: RunOptions): Promise<SidecarPlan> {
-  const { service, namespace, name, version, labels = {}, locality } = options;
+  const { service, namespace, name, version, labels = {}, locality, protocol } = options;
   const interception = planInterception(options);
   const address = options.address ?? defaultAddress(interception);
   const pilot = await planPilot(options);
   const identity = { service, namespace, name, version, labels, locality, address, instance: newInstanceId() };
   const dns = planDnsCapture(options);
-  return { identity, ports: await planPorts(options, address, interception), interception, dns, ...pilot };
+  const ports = await planPorts(options, address, interception);
+  if (protocol !== undefined && ports.app === undefined)
+    throw new CommandError('--protocol needs --port', exitCodes.usage);
+  return { identity, ports, protocol, interception, dns, ...pilot };
 }
 
 function planInterception({ interceptionMode, port, appPort }: RunOptions): Interception {

@@ -7,7 +7,14 @@ import type { Admin, Bootstrap, Cluster, ConfigSource, OverloadManager, StatsSin
 import type { DnsCapture } from '../../proxy/api/dns-capture.ts';
 import { type Interception, isIntercepted } from '../../proxy/api/interception.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
-import { encodeNode, nodeIdOf, type Node, type NodeLocality, type NodeMetadata } from '../../proxy/api/node.ts';
+import {
+  type ApplicationProtocol,
+  encodeNode,
+  nodeIdOf,
+  type Node,
+  type NodeLocality,
+  type NodeMetadata,
+} from '../../proxy/api/node.ts';
 import { buildLocalCluster } from '../networking/local-cluster.ts';
 import type { HostPort } from './option-parsers.ts';
 import { buildPilotTransportSocket } from './pilot-tls.ts';
@@ -45,6 +52,8 @@ export interface GatewayOptions {
 export interface SidecarPlan {
   readonly identity: SidecarIdentity;
   readonly ports: SidecarPorts;
+  /** What the application speaks; default: it does not say. */
+  readonly protocol?: ApplicationProtocol | undefined;
   /** Default: connections are addressed to the sidecar. */
   readonly interception?: Interception | undefined;
   /** Default: DNS is left alone. */
@@ -97,7 +106,7 @@ const connectionLimit: OverloadManager = {
   ],
 };
 
-function describeNode({ identity, ports, interception = {}, dns = {}, gateway }: SidecarPlan): Node {
+function describeNode({ identity, ports, protocol, interception = {}, dns = {}, gateway }: SidecarPlan): Node {
   const { service, namespace, version, address } = identity;
   const workloadName = version === undefined ? service : `${service}-${version}`;
   const metadata: NodeMetadata = {
@@ -112,6 +121,7 @@ function describeNode({ identity, ports, interception = {}, dns = {}, gateway }:
     clusterId: 'Kubernetes',
     address,
     appPort: ports.app ?? 0,
+    appProtocol: protocol,
     inboundPort: ports.inbound ?? 0,
     outboundPort: ports.outbound,
     ...interception,

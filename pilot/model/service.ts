@@ -64,6 +64,8 @@ export interface ServicePort {
   readonly protocol: Protocol;
   /** Where a workload without a sidecar listens, unless it says otherwise. */
   readonly targetPort: number;
+  /** Nobody declared the port but its workloads, by being there: which version of HTTP they speak is not known. */
+  readonly isImplicit?: true;
 }
 
 /**
@@ -95,20 +97,28 @@ export function protocolOf(portName: string, appProtocol = ''): Protocol {
 /** SMTP, DNS, MySQL and MongoDB: their servers speak first, or their clients wait for no one to look. Istio's list. */
 const neverSniffed: ReadonlySet<number> = new Set([25, 53, 3306, 27_017]);
 
-/**
- * How connections to a port are handled where they are intercepted. What is not declared is sniffed, with exceptions. HTTP/2
- * passes as it is: sidecars do not speak it with each other yet, and an application that is not asked must not notice.
- */
+/** How connections to a port are handled where they are intercepted. What is not declared is sniffed, with exceptions. */
 export function interceptedProtocol({ protocol, number }: ServicePort): 'HTTP' | 'TLS' | 'TCP' | 'UNSUPPORTED' {
   switch (protocol) {
     case 'HTTP':
+    case 'HTTP2':
+      return 'HTTP';
     case 'TLS':
-      return protocol;
+      return 'TLS';
     case 'UNSUPPORTED':
       return neverSniffed.has(number) ? 'TCP' : 'UNSUPPORTED';
     default:
       return 'TCP';
   }
+}
+
+/** A version of HTTP; `downstream` is the one that a request comes in. */
+export type HttpVersion = 'http1' | 'http2' | 'downstream';
+
+/** What is spoken with the workloads of a port, as far as it carries HTTP: what nobody declared is passed on as it comes. */
+export function httpVersionOf({ protocol, isImplicit }: Pick<ServicePort, 'protocol' | 'isImplicit'>): HttpVersion {
+  if (protocol === 'HTTP2') return 'http2';
+  return protocol === 'UNSUPPORTED' || isImplicit === true ? 'downstream' : 'http1';
 }
 
 /** Ports that carry connections; of several with one number the first counts. */

@@ -1,6 +1,6 @@
 /** Workload: one instance that serves requests, known by its sidecar's ADS stream or listed by a user. */
 import { interceptionPorts, isIntercepted } from '../../proxy/api/interception.ts';
-import type { NodeMetadata } from '../../proxy/api/node.ts';
+import type { ApplicationProtocol, NodeMetadata } from '../../proxy/api/node.ts';
 import { type Locality, localityOfLabels, withTopologyLabels } from './locality.ts';
 import type { ServicePort } from './service.ts';
 
@@ -23,6 +23,8 @@ export interface Workload {
   /** Relative to the service's other workloads; >= 1. */
   readonly weight: number;
   readonly ports: WorkloadPorts;
+  /** What its application speaks at its main port, where it says so. */
+  readonly protocol?: ApplicationProtocol;
 }
 
 export type WorkloadPorts =
@@ -35,10 +37,12 @@ export type WorkloadPorts =
 
 /** The workload of a sidecar; undefined for a pure client, which serves nothing. */
 export function workloadOf(metadata: NodeMetadata): Workload | undefined {
-  const { name, namespace, workloadName, service, clusterId, address } = metadata;
+  const { name, namespace, workloadName, service, clusterId, address, appProtocol } = metadata;
   const ports = portsOf(metadata);
   if (ports === undefined) return undefined;
-  return { name, namespace, workloadName, service, ...placeOf(metadata), clusterId, address, weight: 1, ports };
+  const protocol = appProtocol === undefined ? {} : { protocol: appProtocol };
+  const identity = { name, namespace, workloadName, service, ...placeOf(metadata), clusterId };
+  return { ...identity, address, weight: 1, ports, ...protocol };
 }
 
 /** An intercepted workload that lists no ports still serves those of its services, if it is an instance of any. */

@@ -1,5 +1,4 @@
 /** Clusters: for each port of each service one of all its workloads and one per subset, and the application's own. */
-import { takesAccessLogs } from '../../crds/access-log.ts';
 import type { MeshConfig } from '../../crds/mesh-config.ts';
 import type { Subset } from '../../crds/destination-rule.ts';
 import type { ServiceIdentity } from '../../proxy/api/cluster.ts';
@@ -12,6 +11,7 @@ import type { PushConfig } from '../model/push-context.ts';
 import {
   connectionPorts,
   httpPorts,
+  type HttpVersion,
   interceptedProtocol,
   isHeadless,
   isReachedAtWorkloads,
@@ -21,13 +21,13 @@ import {
 import { inboundClusterName, originalDestinationSubset, outboundClusterName } from './cluster-name.ts';
 import { buildDiscovery } from './cluster-discovery.ts';
 import { buildConnectionPool } from './connection-pool.ts';
-import { withErrorStatuses } from './error-statuses.ts';
-import { withHttp2 } from './http2-options.ts';
 import { buildHealthCheck } from './health-check.ts';
 import { buildInterceptionClusters, originalDestinationDiscovery } from './original-destination.ts';
 import { buildPassthroughCluster } from './outbound-policy.ts';
 import { buildOutlierDetection } from './outlier-detection.ts';
+import { withProtocolOptions } from './protocol-options.ts';
 import { buildTransportSocket } from './transport-socket.ts';
+import { type UpstreamHttp, upstreamHttpOf } from './upstream-http.ts';
 
 /** In the order of the services' hostnames, those for undeclared hosts last. */
 export function buildOutboundClusters(config: PushConfig, client: Client | LocatedClient): Cluster[] {
@@ -67,11 +67,12 @@ function buildWorkloadsCluster(service: Service, port: ServicePort, context: Omi
   const { hostname, name, namespace } = service;
   const { rule, meshConfig } = context;
   const policy = policyOf(rule, undefined, port.number);
+  const http = upstreamHttpOf(service, port, policy, context);
   return {
     name: outboundClusterName({ port: port.number, subset: originalDestinationSubset, hostname }),
     ...originalDestinationDiscovery,
-    ...buildPolicy(policy, rule, meshConfig),
-    ...buildTransportSocket(policy, hostname),
+    ...buildPolicy(policy, rule, { http, meshConfig }),
+    ...buildTransportSocket(policy, { hostname, version: http.version }),
     metadata: clusterMetadata({ host: hostname, name, namespace }, undefined),
   };
 }
@@ -91,7 +92,8 @@ function buildOutboundCluster(
   const { hostname, name, namespace } = service;
   const clusterName = outboundClusterName({ port: port.number, subset: subset?.name ?? '', hostname });
   const policy = policyOf(rule, subset, port.number);
-  const cluster: Cluster = {
+  const http = upstreamHttpOf(service, port, policy, { client, meshConfig });
+  return {
     name: clusterName,
     ...buildDiscovery({
       clusterName,
@@ -103,12 +105,11 @@ function buildOutboundCluster(
       client,
       meshConfig,
     }),
-    ...buildPolicy(policy, rule, meshConfig),
-    ...buildTransportSocket(policy, hostname),
+    ...buildPolicy(policy, rule, { http, meshConfig }),
+    ...buildTransportSocket(policy, { hostname, version: http.version }),
     ...buildHealthCheck(rule?.healthCheck, hostname),
     metadata: clusterMetadata({ host: hostname, name, namespace }, subset),
   };
-  return takesAccessLogs(meshConfig, { hostname, port: port.number }) ? withHttp2(cluster) : cluster;
 }
 
 /** Istio's, and the version that requests count for which reach no endpoint of the subset. */
@@ -118,22 +119,30 @@ function clusterMetadata(service: ServiceIdentity, subset: Subset | undefined): 
   return serviceMetadata(service, { subset: subset.name, ...(version === undefined ? {} : { version }) });
 }
 
-function buildPolicy(policy: PolicyBlocks, rule: MergedRule | undefined, meshConfig: MeshConfig): Cluster {
+function buildPolicy(
+  policy: PolicyBlocks,
+  rule: MergedRule | undefined,
+  { http, meshConfig }: { readonly http: UpstreamHttp; readonly meshConfig: MeshConfig },
+): Cluster {
   const cluster = {
     ...buildConnectionPool(policy.connectionPool, policy.retryBudget, meshConfig),
     ...buildOutlierDetection(policy.outlierDetection, rule?.outlierRates),
   };
-  return withErrorStatuses(cluster, policy.outlierDetection?.outlierDetectionHttpErrorCodes);
+  return withProtocolOptions(cluster, {
+    ...http,
+    errorStatuses: policy.outlierDetection?.outlierDetectionHttpErrorCodes,
+  });
 }
 
-/** The application on loopback. */
-export function buildInboundCluster(appPort: number): Cluster {
+/** The application on loopback, which is spoken to in `version`. */
+export function buildInboundCluster(appPort: number, version: HttpVersion): Cluster {
   const name = inboundClusterName(appPort);
   const address = { socket_address: { address: '127.0.0.1', port_value: appPort } };
-  return {
+  const cluster: Cluster = {
     name,
     type: 'STATIC',
     ...buildConnectionPool(),
     load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
   };
+  return withProtocolOptions(cluster, { version });
 }

@@ -2,8 +2,8 @@
 import { isIPv6 } from 'node:net';
 import type { CidrRange, FilterChainMatch } from '../../proxy/api/envoy.gen.ts';
 
-/** What http_inspector finds. HTTP/2 is left to the chains of TCP: sidecars do not speak it with each other yet. */
-const httpProtocols = ['http/1.0', 'http/1.1'];
+/** What http_inspector finds. */
+const httpProtocols = ['http/1.0', 'http/1.1', 'h2c'];
 
 /** Narrows a match to connections that begin with an HTTP request in plain text. */
 export function httpOnly(match: FilterChainMatch): FilterChainMatch {

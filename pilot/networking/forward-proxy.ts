@@ -29,6 +29,8 @@ export const forwardProxyDiscovery: Cluster = {
     typed_config: {
       '@type': typeUrlOf('envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig'),
       dns_cache_config: dnsCache,
+      // Such a cluster never has TLS, and so no names to ask for and to verify, which Envoy wants to see otherwise.
+      allow_insecure_cluster_options: true,
     },
   },
 };

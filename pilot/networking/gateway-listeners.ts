@@ -60,7 +60,7 @@ function chainsOf(server: MergedServer, index: number, listenerName: string, con
     case 'http':
       return index === 0 ? [{ filters: [managerOf(server, listenerName, context)] }] : [];
     case 'https':
-      return [{ ...tlsChain(server, ['http/1.1']), filters: [managerOf(server, listenerName, context)] }];
+      return [{ ...tlsChain(server, ['h2', 'http/1.1']), filters: [managerOf(server, listenerName, context)] }];
     case 'tls':
       return tcpFilters(server, context).map((filter) => ({ ...tlsChain(server, []), filters: [filter] }));
     case 'tcp':
@@ -110,6 +110,11 @@ function edgeOptions(trustedProxies: number): Partial<HttpConnectionManager> {
     merge_slashes: true,
     path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
     common_http_protocol_options: { idle_timeout: '3600s', headers_with_underscores_action: 'REJECT_REQUEST' },
+    http2_protocol_options: {
+      max_concurrent_streams: 100,
+      initial_stream_window_size: 65_536,
+      initial_connection_window_size: 1_048_576,
+    },
     stream_idle_timeout: '300s',
     request_timeout: '300s',
   };

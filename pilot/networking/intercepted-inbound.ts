@@ -12,6 +12,7 @@ import type {
 } from '../../proxy/api/envoy.gen.ts';
 import type { InboundPort } from '../model/inbound-ports.ts';
 import type { ResolvedRule } from '../model/check-rules.ts';
+import type { HttpVersion } from '../model/service.ts';
 import { inboundClusterName } from './cluster-name.ts';
 import { adsConfigSource } from './config-source.ts';
 import { buildInboundCluster } from './clusters.ts';
@@ -27,6 +28,7 @@ import {
   inboundPassthroughClusterName,
   originalDestinationDiscovery,
 } from './original-destination.ts';
+import { withProtocolOptions } from './protocol-options.ts';
 import { buildPlainTcpProxy } from './tcp-proxy.ts';
 
 export interface InboundInterception {
@@ -77,13 +79,14 @@ export function buildInterceptedInboundListener(
  * whichever family: it comes in the name of the caller, and that has an address of that family.
  */
 export function buildInterceptedInboundClusters({ mode, ports }: InboundInterception): Cluster[] {
-  return ports.map(({ number }) =>
-    mode === 'TPROXY' ? buildTransparentInboundCluster(number) : buildInboundCluster(number),
+  return ports.map(({ number, version }) =>
+    mode === 'TPROXY' ? buildTransparentInboundCluster(number, version) : buildInboundCluster(number, version),
   );
 }
 
-function buildTransparentInboundCluster(appPort: number): Cluster {
-  return { name: inboundClusterName(appPort), ...originalDestinationDiscovery, ...buildConnectionPool() };
+function buildTransparentInboundCluster(appPort: number, version: HttpVersion): Cluster {
+  const cluster = { name: inboundClusterName(appPort), ...originalDestinationDiscovery, ...buildConnectionPool() };
+  return withProtocolOptions(cluster, { version });
 }
 
 /** It is known, and its server may speak first. */

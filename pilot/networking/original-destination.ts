@@ -5,6 +5,7 @@
 import type { Cluster } from '../../proxy/api/envoy.gen.ts';
 import type { PushConfig } from '../model/push-context.ts';
 import { buildConnectionPool } from './connection-pool.ts';
+import { withProtocolOptions } from './protocol-options.ts';
 
 export const passthroughClusterName = 'PassthroughCluster';
 export const inboundPassthroughClusterName = 'InboundPassthroughCluster';
@@ -33,7 +34,8 @@ export function buildInterceptionClusters({ meshConfig }: PushConfig): Cluster[]
     ...unknownService(name),
   });
   return [
-    passthrough(passthroughClusterName),
+    // Requests find it too, on ports that others serve: they go on as they came.
+    withProtocolOptions(passthrough(passthroughClusterName), { version: 'downstream' }),
     { ...passthrough(inboundPassthroughClusterName), ...fromPassthroughAddress },
     {
       name: blackHoleClusterName,

@@ -9,18 +9,20 @@ import { buildConnectionPool } from './connection-pool.ts';
 import { forwardProxyDiscovery } from './forward-proxy.ts';
 import type { Client } from '../model/client.ts';
 import { passthroughClusterName, unknownService } from './original-destination.ts';
+import { withProtocolOptions } from './protocol-options.ts';
 
 /** The virtual host of hosts that nobody declared, where requests for them are let through. */
 export const allowAnyHostName = 'allow_any';
 
 /** Of all sidecars, whatever their policy: routes change more easily than clusters. */
 export function buildPassthroughCluster({ meshConfig }: PushConfig): Cluster {
-  return {
+  const cluster = {
     name: passthroughClusterName,
     ...forwardProxyDiscovery,
     ...buildConnectionPool({}, undefined, meshConfig),
     ...unknownService(passthroughClusterName),
   };
+  return withProtocolOptions(cluster, { version: 'downstream' });
 }
 
 /** Whether what nobody declared is refused. */

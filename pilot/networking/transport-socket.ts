@@ -2,19 +2,18 @@
 import { typeUrlOf } from '../../proxy/api/discovery.ts';
 import type { Cluster, TransportSocket } from '../../proxy/api/envoy.gen.ts';
 import type { PolicyBlocks } from '../model/destination-rules.ts';
-import { buildUpstreamTls, isTlsOriginated } from './upstream-tls.ts';
+import { buildUpstreamTls, isTlsOriginated, type TlsUpstream } from './upstream-tls.ts';
 
 const plainText: TransportSocket = {
   name: 'envoy.transport_sockets.raw_buffer',
   typed_config: { '@type': typeUrlOf('envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer') },
 };
 
-/** `hostname`: of the service. */
 export function buildTransportSocket(
   { tls, proxyProtocol }: Pick<PolicyBlocks, 'tls' | 'proxyProtocol'>,
-  hostname: string,
+  upstream: TlsUpstream,
 ): Pick<Cluster, 'transport_socket'> {
-  const inner = isTlsOriginated(tls) ? buildUpstreamTls(tls, hostname) : undefined;
+  const inner = isTlsOriginated(tls) ? buildUpstreamTls(tls, upstream) : undefined;
   if (proxyProtocol === undefined) return inner === undefined ? {} : { transport_socket: inner };
   return {
     transport_socket: {

@@ -8,6 +8,7 @@ import type {
   SubjectAltNameMatcher,
   TransportSocket,
 } from '../../proxy/api/envoy.gen.ts';
+import type { HttpVersion } from '../model/service.ts';
 
 /**
  * Istio's `system`: the authorities that the client's system trusts. Envoy knows no word for them, only this file of its
@@ -15,8 +16,14 @@ import type {
  */
 const systemAuthorities = '/etc/ssl/certs/ca-certificates.crt';
 
-/** `hostname`: of the service. */
-export function buildUpstreamTls(tls: ClientTLSSettings, hostname: string): TransportSocket {
+export interface TlsUpstream {
+  /** Of the service. */
+  readonly hostname: string;
+  /** What is spoken inside. */
+  readonly version: HttpVersion;
+}
+
+export function buildUpstreamTls(tls: ClientTLSSettings, { hostname, version }: TlsUpstream): TransportSocket {
   // Which host of a wildcard is meant is not known here.
   const sni = tls.sni || (hostname.startsWith('*') ? '' : hostname);
   return {
@@ -28,6 +35,8 @@ export function buildUpstreamTls(tls: ClientTLSSettings, hostname: string): Tran
         tls_params: { tls_minimum_protocol_version: 'TLSv1_2', tls_maximum_protocol_version: 'TLSv1_3' },
         ...buildCertificate(tls),
         ...buildValidation(tls, sni || hostname),
+        // As in Istio: what is offered otherwise is up to the proxy, which knows what a connection is for.
+        ...(version === 'http2' ? { alpn_protocols: ['h2'] } : {}),
       },
       ...(sni === '' ? {} : { sni }),
     },

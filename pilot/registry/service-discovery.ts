@@ -9,7 +9,7 @@ import { DestinationRules } from '../model/destination-rules.ts';
 import { type Gateway, Gateways } from '../model/gateways.ts';
 import type { DestinationRule } from '../model/namespace-rules.ts';
 import { findAddressedWorkloads, type PushConfig, type PushContext } from '../model/push-context.ts';
-import { clusterHostname, type Service } from '../model/service.ts';
+import { clusterHostname, protocolOf, type Service } from '../model/service.ts';
 import { Services } from '../model/services.ts';
 import { allotAddresses } from '../model/service-addresses.ts';
 import { type Sidecar, Sidecars } from '../model/sidecars.ts';
@@ -102,7 +102,8 @@ function declaredServices(resources: readonly Resource[]): Service[] {
 
 /**
  * A service that workloads name and nobody declared has one HTTP port, 80, and the ports that intercepted workloads list.
- * Sorted by hostname.
+ * Which version of HTTP its main port is spoken to in is what the first workload says that says anything. Sorted by
+ * hostname.
  */
 function findImplicitServices(workloads: readonly Workload[], declared: ReadonlyMap<string, Service>): Service[] {
   const found = new Map<string, [Workload, ...Workload[]]>();
@@ -125,13 +126,18 @@ function implicitService(hostname: string, workloads: readonly [Workload, ...Wor
   // The first of several ports is the application's main one.
   const targetPort = listed.includes(80) ? 80 : (listed[0] ?? 80);
   const others = [...new Set(listed)].filter((port) => port !== 80).sort((a, b) => a - b);
+  const own = workloads.find((workload) => workload.protocol !== undefined)?.protocol;
+  const main = own === undefined ? undefined : { name: own, protocol: protocolOf(own) };
+  const undeclared = { name: '', protocol: 'UNSUPPORTED' } as const;
   return {
     hostname,
     name: service,
     namespace,
     ports: [
-      { name: 'http', number: 80, protocol: 'HTTP', targetPort },
-      ...others.map((number) => ({ name: '', number, protocol: 'UNSUPPORTED', targetPort: number }) as const),
+      { number: 80, targetPort, ...(main ?? { name: 'http', protocol: 'HTTP', isImplicit: true }) },
+      ...others.map((number) => {
+        return { number, targetPort: number, ...(number === targetPort && main !== undefined ? main : undeclared) };
+      }),
     ],
     isMeshExternal: false,
     selector: undefined,

@@ -1,5 +1,4 @@
 /** The one table of what pilot serves: discovery service → the resources for a node, translated and encoded once. */
-import { isAuthorizationService } from '../../crds/authorization-provider.ts';
 import type { Cluster, ClusterLoadAssignment } from '../../proxy/api/envoy.gen.ts';
 import { isIntercepted } from '../../proxy/api/interception.ts';
 import { localClusterName } from '../../proxy/api/local-cluster.ts';
@@ -8,10 +7,10 @@ import { type DiscoveryName, resourceTypes } from '../../proxy/api/resource-type
 import { type Client, clientOf, type LocatedClient, locatedClientOf } from '../model/client.ts';
 import { memoize } from '../model/memoize.ts';
 import type { PushConfig, PushContext } from '../model/push-context.ts';
-import { isLookedUp } from '../model/service.ts';
+import { inboundVersionOf } from '../model/inbound-ports.ts';
+import { type HttpVersion, isLookedUp } from '../model/service.ts';
 import type { Workload } from '../model/workload.ts';
 import { askForLimits } from '../networking/asked-rate-limits.ts';
-import { parseOutboundClusterName } from '../networking/cluster-name.ts';
 import { buildInboundCluster, buildOutboundClusters } from '../networking/clusters.ts';
 import {
   buildAddressAssignment,
@@ -21,7 +20,6 @@ import {
 } from '../networking/endpoints.ts';
 import type { InboundInterception } from '../networking/intercepted-inbound.ts';
 import { buildInterceptedInboundClusters } from '../networking/intercepted-inbound.ts';
-import { withHttp2 } from '../networking/http2-options.ts';
 import { outboundRouteName } from '../networking/listeners.ts';
 import { buildLocalAssignment, type LocalCluster, localClusterOf } from '../networking/local-cluster.ts';
 import { sourceLabelKeys } from '../networking/source-match.ts';
@@ -151,20 +149,28 @@ function setOf(resources: readonly EncodedResource[]): ResourceSet {
   return new Map(resources.map((resource) => [resource.name, resource]));
 }
 
+interface InboundApplication {
+  readonly appPort: number;
+  readonly version: HttpVersion;
+}
+
 function createClusterSets(encoder: ResourceEncoder) {
   const encode = (cluster: Cluster): EncodedResource => ({
     ...encoder.encode(cluster.name ?? '', resourceTypes.CDS.messageName, cluster),
     needsEndpoints: cluster.type === 'EDS',
   });
   const outbound = memoize((config: PushConfig, key: Client | LocatedClient) =>
-    buildOutboundClusters(config, key)
-      .map((cluster) => (isAsked(cluster, config) ? withHttp2(cluster) : cluster))
-      .map(encode),
+    buildOutboundClusters(config, key).map(encode),
   );
   const hasNames = memoize((config: PushConfig, _key: null) => config.services.all.some(isLookedUp));
-  const inbound = memoize((node: NodeMetadata, _key: null) =>
-    hasInbound(node) ? [encode(buildInboundCluster(node.appPort))] : [],
+  // The same for all applications of one port, whatever the services of the mesh are.
+  const inbound = memoize((_encoder: ResourceEncoder, { appPort, version }: InboundApplication) =>
+    encode(buildInboundCluster(appPort, version)),
   );
+  const addressed = (node: NodeMetadata, config: PushConfig): EncodedResource[] => {
+    const { appPort } = node;
+    return hasInbound(node) ? [inbound(encoder, { appPort, version: inboundVersionOf(node, config) })] : [];
+  };
   const intercepted = memoize((_config: PushConfig, interception: InboundInterception) =>
     buildInterceptedInboundClusters(interception).map(encode),
   );
@@ -173,14 +179,11 @@ function createClusterSets(encoder: ResourceEncoder) {
     const client = hasNames(config, null)
       ? locatedClientOf(node, endpointKeys(config))
       : clientOf(node, config.destinationRules.selectorLabels);
-    const own = isIntercepted(node) ? intercepted(config, inboundInterceptionOf(node, config)) : inbound(node, null);
+    const own = isIntercepted(node)
+      ? intercepted(config, inboundInterceptionOf(node, config))
+      : addressed(node, config);
     return setOf([...outbound(config, client), ...own]);
   };
-}
-
-function isAsked({ name = '' }: Cluster, { meshConfig }: PushConfig): boolean {
-  const parsed = parseOutboundClusterName(name);
-  return parsed !== undefined && isAuthorizationService(meshConfig, parsed);
 }
 
 function createAssignments(encoder: ResourceEncoder, mixerAddress: SocketAddress | undefined) {

@@ -91,8 +91,11 @@ function readDns(fields: Fields<ClusterJson>, isLogical: boolean): Cluster['disc
 function readCustomType(fields: Fields<CustomClusterTypeJson>): Cluster['discovery'] {
   fields.ignore('name');
   const cache = fields.typed('typed_config', {
-    'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': (config) =>
-      readDnsCacheConfig(config.required('dns_cache_config')),
+    'envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig': (config) => {
+      // Is about TLS, which such a cluster cannot have here.
+      config.ignore('allow_insecure_cluster_options');
+      return readDnsCacheConfig(config.required('dns_cache_config'));
+    },
   });
   // What stands in after a fault is never used.
   return cache === undefined ? { kind: 'eds', serviceName: '' } : { kind: 'dynamic_forward_proxy', cache };

@@ -36,11 +36,6 @@ function checkFixedOptions(fields: Fields<Http2ProtocolOptionsJson>): void {
   fields.only('hpack_table_size', 4_096);
   fields.only('allow_connect', false);
   fields.only('allow_metadata', false);
-  fields.only('max_outbound_frames', 10_000);
-  fields.only('max_outbound_control_frames', 1_000);
-  fields.only('max_consecutive_inbound_frames_with_empty_payload', 1);
-  fields.only('max_inbound_priority_frames_per_stream', 100);
-  fields.only('max_inbound_window_update_frames_per_data_frame_sent', 10);
   fields.only('stream_error_on_invalid_http_messaging', false);
   fields.only('override_stream_error_on_invalid_http_message', false);
   // Which of Envoy's two codecs it is.

@@ -34,6 +34,16 @@ export class MetadataReader {
     return 0;
   }
 
+  /** Undefined where it is not said. */
+  choice<T extends string>(key: string, choices: readonly T[]): T | undefined {
+    const value = this.#metadata[key];
+    const chosen = choices.find((choice) => choice === value);
+    if (chosen === undefined && value !== undefined && value !== '') {
+      this.#fail(key, `must be one of ${choices.join(', ')}, got ${show(value)}`);
+    }
+    return chosen;
+  }
+
   /** Nothing where connections are not intercepted. */
   interception(): Interception {
     const value = this.#metadata['INTERCEPTION_MODE'] ?? 'NONE';

@@ -20,6 +20,11 @@ export interface Node {
 /** `router`: it stands alone at the edge of the mesh, as a gateway. */
 export type NodeType = 'sidecar' | 'router';
 
+export const applicationProtocols = ['http', 'http2', 'grpc'] as const;
+
+/** As ports of services are called. */
+export type ApplicationProtocol = (typeof applicationProtocols)[number];
+
 export interface NodeMetadata extends Interception, DnsCapture {
   /** On the wire the first part of the node's id, as in Istio; default `sidecar`. */
   readonly type?: NodeType | undefined;
@@ -45,6 +50,8 @@ export interface NodeMetadata extends Interception, DnsCapture {
   readonly address: string;
   /** APP_PORT: where the application listens on loopback; 0 for a pure client. */
   readonly appPort: number;
+  /** APP_PROTOCOL: what it speaks there; undefined: what its services say, or else whatever its clients speak. */
+  readonly appProtocol?: ApplicationProtocol | undefined;
   /** INBOUND_PORT: the sidecar's inbound listener; 0 = none. */
   readonly inboundPort: number;
   /** OUTBOUND_PORT: the sidecar's outbound listener. */
@@ -88,6 +95,7 @@ export function encodeNode(node: Node): NodeJson {
       CLUSTER_ID: metadata.clusterId,
       ADDRESS: metadata.address,
       APP_PORT: metadata.appPort,
+      ...(metadata.appProtocol === undefined ? {} : { APP_PROTOCOL: metadata.appProtocol }),
       INBOUND_PORT: metadata.inboundPort,
       OUTBOUND_PORT: metadata.outboundPort,
       ...(metadata.portOffset ? { GATEWAY_PORT_OFFSET: metadata.portOffset } : {}),
@@ -116,6 +124,7 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
       clusterId: metadata.text('CLUSTER_ID', 'Kubernetes'),
       address: metadata.text('ADDRESS', ''),
       appPort: metadata.port('APP_PORT'),
+      ...appProtocolOf(metadata),
       inboundPort: metadata.port('INBOUND_PORT'),
       outboundPort: metadata.port('OUTBOUND_PORT'),
       ...(isEnvoy(json) ? { isEnvoy: true } : {}),
@@ -127,6 +136,11 @@ export function decodeNode(json: NodeJson, path = 'node'): Decoded<Node> {
     },
   };
   return metadata.errors.length > 0 ? { errors: metadata.errors } : { value: node };
+}
+
+function appProtocolOf(metadata: MetadataReader): Pick<NodeMetadata, 'appProtocol'> {
+  const appProtocol = metadata.choice('APP_PROTOCOL', applicationProtocols);
+  return appProtocol === undefined ? {} : { appProtocol };
 }
 
 function gatewayMetadataOf({ id = '' }: NodeJson, metadata: MetadataReader): Partial<NodeMetadata> {

@@ -61,7 +61,7 @@ export class ClientConnection implements SocketHandler, UpstreamStream {
     this.host = host;
     this.#pool = pool;
     this.#life = new ConnectionLife(host, (error) => this.#onConnectTimeout(error));
-    this.#socket = connectHost(host, this, downstream);
+    this.#socket = connectHost(host, this, downstream, 'http/1.1');
     this.#writer = new SocketWriter(this.#socket, host.cluster.stats.sentBytes);
     this.#reading = new ReadGate(this.#socket);
   }

@@ -56,7 +56,7 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
     this.host = host;
     this.#pool = pool;
     this.#life = new ConnectionLife(host, (error) => this.#onConnectTimeout(error));
-    this.#socket = connectHost(host, this, downstream);
+    this.#socket = connectHost(host, this, downstream, 'h2');
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);
     this.session = new Session(this, this.#writer, {
       isServer: false,
@@ -199,6 +199,11 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
   // ---- from the socket ----
 
   onConnect(): void {
+    const { alpnProtocol } = this.#socket as { readonly alpnProtocol?: string | false | null };
+    if (typeof alpnProtocol === 'string' && alpnProtocol !== 'h2') {
+      this.#socket.destroy(new Error(`the server speaks ${alpnProtocol} instead of HTTP/2`));
+      return;
+    }
     this.#life.onConnected(this.#socket);
     this.#state = 'open';
     this.session.start();

@@ -276,6 +276,10 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     return this.#stream.codec?.connection;
   }
 
+  get isUpgrade(): boolean {
+    return this.#stream.request.upgrade !== '';
+  }
+
   get recentMs(): number {
     return this.#stream.manager.recentMs;
   }

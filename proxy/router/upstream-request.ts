@@ -22,6 +22,8 @@ export interface UpstreamRequestCallbacks {
   readonly recentMs: number;
   /** The connection that the request came on. */
   readonly downstream?: DownstreamConnection | undefined;
+  /** It asks for another protocol; default false. */
+  readonly isUpgrade?: boolean;
   /** A connection is there: send what there is of the request. */
   onUpstreamReady(request: UpstreamRequest): void;
   onUpstreamHeaders(request: UpstreamRequest, endStream: boolean): void;
@@ -64,6 +66,7 @@ type State =
 export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   readonly responseHead: ResponseHead;
   downstream: DownstreamConnection | undefined = undefined;
+  isUpgrade = false;
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
   #connection: UpstreamStream | undefined = undefined;
@@ -125,6 +128,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     this.#host = host;
     this.#lastConnection = undefined;
     this.downstream = this.#callbacks.downstream;
+    this.isUpgrade = this.#callbacks.isUpgrade === true;
     this.#state = 'waiting';
     if (host.latency !== undefined) this.#requestedMs = host.cluster.context.clock.monotonicMs();
     const connection = host.newStream(this, nowMs, mayReuse);

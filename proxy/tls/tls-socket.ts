@@ -22,16 +22,25 @@ import type { SslStats } from './ssl-stats.ts';
 import { handshakeFailure, handshakeTimeout, notTls, secretsNotReady, verificationFailure } from './tls-failure.ts';
 import type { ClientContext, UpstreamTlsContext } from './upstream-tls.ts';
 
+/** A version of HTTP by its name in ALPN. */
+export type SpokenProtocol = 'h2' | 'http/1.1';
+
+export interface TlsTarget extends ConnectTarget {
+  /** What will be spoken; undefined: whatever it is, the cluster's protocols are offered. */
+  readonly speaks?: SpokenProtocol | undefined;
+}
+
 /**
  * Opens a connection; `onConnect` is called once the handshake is over and the server is who it should be. What fails
  * before that ends in `onClose` with a TransportFailure or an error of the system.
  */
-export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, handler: SocketHandler): net.Socket {
-  const { address, port, localAddress, originalSource, preamble } = target;
+export function connectTls(target: TlsTarget, context: UpstreamTlsContext, handler: SocketHandler): net.Socket {
+  const { address, port, localAddress, originalSource, preamble, speaks } = target;
   const { current, stats } = context;
   if (current === undefined) return failToConnect(context, handler);
   const options: tls.ConnectionOptions & Pick<net.TcpNetConnectOpts, 'onread' | 'allowHalfOpen' | 'localAddress'> = {
     ...current.options,
+    ...offeredProtocols(current.alpnProtocols, speaks),
     host: address,
     port,
     ...(localAddress === undefined ? {} : { localAddress }),
@@ -66,6 +75,18 @@ export function connectTls(target: ConnectTarget, context: UpstreamTlsContext, h
     });
   });
   return socket;
+}
+
+/** The cluster's, but never what will not be spoken: an upgrade and a health check speak HTTP/1.1 to whoever knows HTTP/2. */
+function offeredProtocols(
+  configured: readonly string[],
+  speaks: SpokenProtocol | undefined,
+): { readonly ALPNProtocols?: string[] } {
+  if (speaks === undefined) return {};
+  if (configured.length === 0) return speaks === 'h2' ? { ALPNProtocols: ['h2'] } : {};
+  if (speaks === 'h2' || !configured.includes('h2')) return {};
+  const others = configured.filter((protocol) => protocol !== 'h2');
+  return { ALPNProtocols: others.length === 0 ? ['http/1.1'] : others };
 }
 
 /** Nothing is sent in plain text for want of a certificate. */

@@ -12,6 +12,8 @@ import { SslStats } from './ssl-stats.ts';
 /** Valid for one set of secrets: sessions end with it, because they were agreed on under its authorities. */
 export class ClientContext {
   readonly options: ConnectionOptions;
+  /** The cluster's; empty: it says nothing of them. */
+  readonly alpnProtocols: readonly string[];
   /** Undefined: the server's certificate is not looked at. */
   readonly verifier: PeerVerifier | undefined;
   readonly #reusesSessions: boolean;
@@ -21,6 +23,7 @@ export class ClientContext {
   constructor(tls: UpstreamTls, material: TlsMaterial) {
     const { alpnProtocols, sni, verifiesSni, reusesSessions } = tls;
     this.#reusesSessions = reusesSessions;
+    this.alpnProtocols = alpnProtocols;
     this.options = {
       secureContext: buildSecureContext(tls, material.certificates, material),
       // RFC 6066 §3: an address is no server name.

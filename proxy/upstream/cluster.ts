@@ -28,6 +28,7 @@ import type { Picker, Random } from './picker.ts';
 import { slowStartFactor } from './slow-start.ts';
 import type { LocalCluster } from './zone-aware.ts';
 import { ZoneStats } from './zone-stats.ts';
+import type { StreamPoolFactory } from './upstream-stream.ts';
 
 /** What everything upstream shares. */
 export interface UpstreamContext {
@@ -37,6 +38,8 @@ export interface UpstreamContext {
   readonly stats: StatsStore;
   /** How health checks reach hosts. Default: over sockets. */
   readonly createProber?: ProberFactory;
+  /** Default: one that opens connections. */
+  readonly createHttp2Pool?: StreamPoolFactory;
   /** Where clusters that go by names look them up; such a cluster cannot be without it. */
   readonly dns?: Dns;
   /** Where clusters with TLS get their secrets. Default: one of their own, which reads files when they are needed. */

@@ -5,7 +5,6 @@
  */
 import { ConnectionPool } from './connection-pool.ts';
 import type { Host } from './host.ts';
-import { Http2Pool } from './http2-pool.ts';
 import type { DownstreamConnection, StreamPool } from './upstream-stream.ts';
 
 export type DownstreamPoolKey = DownstreamConnection | string;
@@ -29,7 +28,7 @@ export class DownstreamPools {
     const pools = isHttp2 ? this.#http2 : this.#http1;
     let pool = pools.get(key);
     if (pool === undefined) {
-      pool = isHttp2 ? new Http2Pool(this.#host, downstream) : new ConnectionPool(this.#host, downstream);
+      pool = isHttp2 ? this.#host.createHttp2Pool(downstream) : new ConnectionPool(this.#host, downstream);
       pools.set(key, pool);
     }
     return pool;

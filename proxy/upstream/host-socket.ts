@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import type { SocketAddress } from '../api/address-decoder.ts';
 import type { ProxyProtocolVersion } from '../api/cluster.ts';
 import { sourceAddressFor, type SourceAddresses } from '../api/source-addresses.ts';
-import { connectSocket, type ConnectTarget, type SocketHandler } from '../common/socket.ts';
-import { connectTls } from '../tls/tls-socket.ts';
+import { connectSocket, type SocketHandler } from '../common/socket.ts';
+import { connectTls, type SpokenProtocol, type TlsTarget } from '../tls/tls-socket.ts';
 import type { UpstreamTlsContext } from '../tls/upstream-tls.ts';
 import type { DownstreamConnection } from './upstream-stream.ts';
 import type { Host } from './host.ts';
@@ -20,13 +20,14 @@ export interface Transport {
   readonly proxyProtocol: ProxyProtocolVersion | undefined;
 }
 
-/** Opens a connection for traffic of `downstream`; over TLS, `onConnect` is called once the host is verified. */
+/** Opens a connection for traffic of `downstream` in a version of HTTP, or in whatever comes; over TLS, `onConnect` is called once the host is verified. */
 export function connectHost(
   { endpoint: { address, port }, cluster }: Host,
   handler: SocketHandler,
   downstream: DownstreamConnection | undefined,
+  speaks?: SpokenProtocol,
 ): Socket {
-  const target = { address, port, originalSource: downstream?.originalSource };
+  const target = { address, port, originalSource: downstream?.originalSource, speaks };
   return connect(target, handler, cluster, (socket, version) => {
     const header = encodeProxyHeader(version, downstream, ownEndsOf(socket));
     cluster.stats.sentBytes.value += header.length;
@@ -35,23 +36,29 @@ export function connectHost(
 }
 
 /** As `connectHost`, for whatever else is asked of a host. */
-export function connectEndpoint(address: SocketAddress, transport: Transport, handler: SocketHandler): Socket {
-  return connect(address, handler, transport, (socket, version) =>
+export function connectEndpoint(
+  { address, port }: SocketAddress,
+  transport: Transport,
+  handler: SocketHandler,
+  speaks?: SpokenProtocol,
+): Socket {
+  return connect({ address, port, speaks }, handler, transport, (socket, version) =>
     encodeProxyHeader(version, undefined, ownEndsOf(socket)),
   );
 }
 
 function connect(
-  { address, port, originalSource }: Pick<ConnectTarget, 'address' | 'port' | 'originalSource'>,
+  { address, port, originalSource, speaks }: Pick<TlsTarget, 'address' | 'port' | 'originalSource' | 'speaks'>,
   handler: SocketHandler,
   { tls, sourceAddresses, proxyProtocol }: Transport,
   encodeHeader: (socket: Socket, version: ProxyProtocolVersion) => Buffer,
 ): Socket {
-  const target: ConnectTarget = {
+  const target: TlsTarget = {
     address,
     port,
     localAddress: sourceAddressFor(sourceAddresses, address),
     originalSource,
+    speaks,
     preamble: proxyProtocol && ((socket) => encodeHeader(socket, proxyProtocol)),
   };
   return tls === undefined ? connectSocket(target, handler) : connectTls(target, tls, handler);

@@ -17,7 +17,7 @@ export class Host {
   /** Of connections of HTTP/1.1. */
   readonly pool: ConnectionPool;
   /** The same of HTTP/2; undefined until there is a request for one. */
-  #http2Pool: Http2Pool | undefined = undefined;
+  #http2Pool: StreamPool | undefined = undefined;
   /** Besides `pool`, of connections that are one client's; undefined while there are none. */
   #downstreamPools: DownstreamPools | undefined = undefined;
   /** Monotonic milliseconds. */
@@ -84,12 +84,17 @@ export class Host {
   }
 
   /** The shared one, unless the cluster tells its hosts on whose behalf connections are, or the client is named by its address. */
-  #poolOf({ downstream }: PoolCallbacks): StreamPool {
-    const isHttp2 = this.#speaksHttp2(downstream);
+  #poolOf({ downstream, isUpgrade }: PoolCallbacks): StreamPool {
+    const isHttp2 = isUpgrade !== true && this.#speaksHttp2(downstream);
     const key = downstream && (this.cluster.proxyProtocol === undefined ? downstream.originalSource?.key : downstream);
     if (downstream !== undefined && key !== undefined)
       return (this.#downstreamPools ??= new DownstreamPools(this)).get(key, downstream, isHttp2);
-    return isHttp2 ? (this.#http2Pool ??= new Http2Pool(this)) : this.pool;
+    return isHttp2 ? (this.#http2Pool ??= this.createHttp2Pool(undefined)) : this.pool;
+  }
+
+  createHttp2Pool(downstream: DownstreamConnection | undefined): StreamPool {
+    const { createHttp2Pool } = this.cluster.context;
+    return createHttp2Pool?.(this, downstream) ?? new Http2Pool(this, downstream);
   }
 
   #speaksHttp2(downstream: DownstreamConnection | undefined): boolean {

@@ -3,6 +3,7 @@ import type { OriginalSource } from '../common/client-socket.ts';
 import type { MeshError } from '../common/errors.ts';
 import type { DataRun } from '../http/filter.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
+import type { Host } from './host.ts';
 import type { AddressPair } from './proxy-protocol-header.ts';
 
 /** The connection that requests come on. */
@@ -59,6 +60,8 @@ export interface ResponseDecoder {
 export interface PoolCallbacks {
   /** On whose behalf; undefined: the proxy's own. Stays the same for the attempt. */
   readonly downstream?: DownstreamConnection | undefined;
+  /** It asks for another protocol, which only a connection of HTTP/1.1 can switch to (we offer no RFC 8441); default false. */
+  readonly isUpgrade?: boolean;
   /** The stream is taken for this request. */
   onPoolReady(stream: UpstreamStream): void;
   /** There will be none: connecting failed, or a limit of the cluster is reached. */
@@ -80,3 +83,6 @@ export interface StreamPool {
   sweepIdle(nowMs: number): void;
   closeIdle(): void;
 }
+
+/** `downstream`: on whose behalf all connections of the pool are opened; undefined: the proxy's own. */
+export type StreamPoolFactory = (host: Host, downstream: DownstreamConnection | undefined) => StreamPool;

@@ -7,11 +7,12 @@ const faultsOf = (text: string): string[] => (readMeshConfig(text, 'mesh.yaml').
 describe('a MeshConfig file', () => {
   test('sets the fields that it names', () => {
     const text =
-      'defaultHttpRetryPolicy: { attempts: 0 }\nconnectTimeout: 3s\ndnsRefreshRate: 30s\noutboundTrafficPolicy: { mode: REGISTRY_ONLY }\n';
+      'defaultHttpRetryPolicy: { attempts: 0 }\nconnectTimeout: 3s\nh2UpgradePolicy: UPGRADE\ndnsRefreshRate: 30s\noutboundTrafficPolicy: { mode: REGISTRY_ONLY }\n';
     expect(readMeshConfig(text, 'mesh.yaml')).toEqual({
       value: {
         defaultHttpRetryPolicy: { attempts: 0 },
         connectTimeout: '3s',
+        h2UpgradePolicy: 'UPGRADE',
         dnsRefreshRate: '30s',
         outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' },
       },
@@ -54,6 +55,7 @@ describe('a MeshConfig file', () => {
     ['a list', '- a', /must be an object/],
     ['a policy without a mode', 'outboundTrafficPolicy: {}', /^mesh\.yaml:1: outboundTrafficPolicy\.mode: /],
     ['a policy that Istio does not have', 'outboundTrafficPolicy: { mode: DENY }', /ALLOW_ANY/],
+    ['an upgrade that Istio does not have', 'h2UpgradePolicy: DEFAULT', /^mesh\.yaml:1: h2UpgradePolicy: .*UPGRADE/],
     ['a time that is none', 'dnsRefreshRate: often', /^mesh\.yaml:1: dnsRefreshRate: .*often/],
     ['two documents', '{}\n---\n{}\n', /^mesh\.yaml:3: must be the only document/],
   ])('is refused when it is %s', (_, text, fault) => {

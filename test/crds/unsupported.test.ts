@@ -34,7 +34,13 @@ describe('what is in force', () => {
                 name: 'm',
                 uri: { regex: '/a.*' },
                 ignoreUriCase: true,
-                headers: { testuser: { regex: '^.+$' }, a: {} },
+                headers: {
+                  testuser: { regex: '^.+$' },
+                  a: {},
+                  ':method': { exact: 'GET' },
+                  ':scheme': {},
+                  ':authority': { regex: 'a.*' },
+                },
                 method: { exact: 'GET' },
                 scheme: { exact: 'http' },
                 authority: { prefix: 'reviews' },
@@ -43,7 +49,7 @@ describe('what is in force', () => {
                 sourceLabels: { app: 'web' },
                 sourceNamespace: 'default',
                 gateways: ['mesh'],
-                withoutHeaders: { b: { exact: 'c' } },
+                withoutHeaders: { b: { exact: 'c' }, ':path': { prefix: '/v0' } },
               },
             ],
             route: [{ destination: { host: 'reviews', subset: 'v2', port: { number: 80 } }, weight: 5 }],
@@ -103,6 +109,21 @@ describe('what is in force', () => {
         trafficPolicy: {
           connectionPool: { tcp: { idleTimeout: '1h', maxConnectionDuration: '1h', maxConnections: 1 } },
         },
+      }),
+    ],
+    [
+      'HTTP/2 towards the hosts of a DestinationRule',
+      destinationRule({
+        trafficPolicy: {
+          connectionPool: {
+            http: {
+              h2UpgradePolicy: 'UPGRADE',
+              maxConcurrentStreams: 10,
+              http2KeepAlive: { interval: '1m', timeout: '5s' },
+            },
+          },
+        },
+        subsets: [{ name: 'a', trafficPolicy: { connectionPool: { http: { useClientProtocol: true } } } }],
       }),
     ],
     [
@@ -245,9 +266,9 @@ describe('what Istio knows and this version does not put in force', () => {
       `spec.http[0].redirect.redirectCode: 304 ${notYet}, only 301, 302, 303, 307, 308`,
     ],
     [
-      'pseudo headers',
-      { match: [{ headers: { ':method': {} } }] },
-      `spec.http[0].match[0].headers[":method"]: ${notYet}`,
+      'pseudo headers that no request has',
+      { match: [{ headers: { ':status': {} } }] },
+      `spec.http[0].match[0].headers[":status"]: ${notYet}`,
     ],
     [
       'header names that Istio ignores',
@@ -286,6 +307,16 @@ describe('what Istio knows and this version does not put in force', () => {
       'TLS',
       destinationRule({ trafficPolicy: { tls: { mode: 'ISTIO_MUTUAL' } } }),
       `spec.trafficPolicy.tls.mode: "ISTIO_MUTUAL" ${notYet}, only "DISABLE", "SIMPLE", "MUTUAL"`,
+    ],
+    [
+      'tunnels in HTTP/2',
+      destinationRule({
+        trafficPolicy: {
+          tunnel: { targetHost: 'a.example.com', targetPort: 443 },
+          portLevelSettings: [{ port: { number: 80 }, connectionPool: { http: { h2UpgradePolicy: 'UPGRADE' } } }],
+        },
+      }),
+      `spec.trafficPolicy.portLevelSettings[0].connectionPool.http.h2UpgradePolicy: "UPGRADE" ${notYet} beside tunnel: proxies are asked for tunnels in HTTP/1.1`,
     ],
     [
       'TLS with secrets of the control plane',

@@ -274,19 +274,6 @@ describe('faults', () => {
       [`${sinkCluster}: must name a cluster without transport_socket: gRPC over TLS is for the control plane alone`],
     ],
     [
-      'requests over HTTP/2',
-      sidecar({
-        static_resources: {
-          clusters: [grpcCluster(staticClusterJson('xds', 1))],
-          listeners: [listenerJson('l', { route_config: routeConfigurationJson('r', 'xds') })],
-        },
-        stats_sinks: [],
-      }),
-      [
-        'static_resources.listeners[0]: must not route to "xds": clusters with http2_protocol_options are for gRPC services only',
-      ],
-    ],
-    [
       'names and addresses that are taken',
       {
         admin: { address: { socket_address: { address: '127.0.0.1', port_value: 80 } } },

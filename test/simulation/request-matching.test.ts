@@ -154,6 +154,22 @@ describe('conditions', () => {
     ]);
   });
 
+  test.each<[string, Request[], string[]]>([
+    ['{ ":method": { exact: POST } }', [{ method: 'POST' }, { method: 'GET' }], ['v2', 'v1']],
+    ['{ ":authority": { prefix: reviews.default } }', [{ path: '/' }], ['v1']],
+    ['{ ":authority": { exact: reviews } }', [{ path: '/' }], ['v2']],
+    ['{ ":scheme": { exact: http } }', [{ path: '/' }], ['v2']],
+    ['{ ":scheme": { exact: https } }', [{ path: '/' }], ['v1']],
+    // With its query, unlike the path of a rule.
+    ['{ ":path": { exact: /a?b=1 } }', paths('/a?b=1', '/a', '/a?b=2'), ['v2', 'v1', 'v1']],
+    ['{ ":path": { regex: "/a([?].*)?" } }', paths('/a?b=1', '/a', '/ab'), ['v2', 'v2', 'v1']],
+    ['{ ":path": {} }', paths('/a'), ['v2']],
+  ])('the parts of the start line may stand among the headers: %s', async (headers, requests, versions) => {
+    expect(await versionsOf(`[{ headers: ${headers} }]`, requests)).toEqual(versions);
+    const others = versions.map((version) => (version === 'v2' ? 'v1' : 'v2'));
+    expect(await versionsOf(`[{ withoutHeaders: ${headers} }]`, requests)).toEqual(others);
+  });
+
   test('a header that is there twice has each of its values', async () => {
     const twice = { headers: { 'x-user': 'a', 'X-User': 'b' } };
     for (const [value, version] of Object.entries({ a: 'v2', b: 'v2', 'a,b': 'v1', c: 'v1' })) {

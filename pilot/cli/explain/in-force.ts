@@ -124,6 +124,7 @@ function describeRetries(policy: RetryPolicy): string {
 function describeCluster(cluster: Cluster): InForce[] {
   const { lbPolicy, outlierDetection, circuitBreakers, connectTimeoutMs } = cluster;
   const lines: InForce[] = [{ what: 'load balancer', how: lbPolicy }];
+  if (cluster.protocol === 'http2') lines.push({ what: 'endpoint', how: 'is spoken to in HTTP/2' });
   const { retryBudget } = circuitBreakers;
   const unlimited = 2 ** 32 - 1;
   const limits = Object.entries({

@@ -54,11 +54,11 @@ export function ruledHosts({ kind, spec, metadata: { namespace } }: Resource): s
     .filter((host) => host.endsWith(clusterSuffix) && !host.includes('*') && host.split('.').length === 5);
 }
 
-/** As a workload registers one: HTTP at port 80. */
+/** As a workload registers one: port 80, and nobody knows which version of HTTP it speaks. */
 function assumedService(hostname: string): Resource {
   const [name = '', namespace = ''] = hostname.split('.');
   const stored = { uid: hostname, resourceVersion: '1', generation: 1, creationTimestamp: '1970-01-01T00:00:00Z' };
-  const spec = { ports: [{ name: 'http', port: 80 }] };
+  const spec = { ports: [{ port: 80 }] };
   return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, ...stored }, spec };
 }
 

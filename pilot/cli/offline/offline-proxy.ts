@@ -19,6 +19,7 @@ import { Quotas } from '../../../proxy/quota/quotas.ts';
 import { RouteConfigs } from '../../../proxy/router/route-configs.ts';
 import { RouteTable } from '../../../proxy/router/route-table.ts';
 import type { HttpTracer } from '../../../proxy/tracing/http-tracer.ts';
+import type { StreamPoolFactory } from '../../../proxy/upstream/upstream-stream.ts';
 import { ClusterManager } from '../../../proxy/upstream/cluster-manager.ts';
 import type { DnsResolver } from '../../../proxy/upstream/dns/resolver.ts';
 import type { ProberFactory } from '../../../proxy/upstream/health-check/prober.ts';
@@ -78,7 +79,9 @@ export class OfflineProxy {
     this.routes = new RouteConfigs(this.stats);
     const shared = { clock, timers: this.#timers, random, stats: this.stats };
     const local = { clusterName: localCluster.name, place };
-    this.clusters = new ClusterManager({ ...shared, createProber, resolver, local }, [localCluster]);
+    // Nothing is sent: in which version is of no account.
+    const createHttp2Pool: StreamPoolFactory = ({ pool }) => pool;
+    this.clusters = new ClusterManager({ ...shared, createProber, createHttp2Pool, resolver, local }, [localCluster]);
     void this.clusters.start();
     const fixed = { clusters: [localCluster], listeners: [], hasClusterDiscovery: true, hasListenerDiscovery: true };
     this.configuration = new DynamicConfiguration(fixed, this.#sink());
@@ -107,8 +110,7 @@ export class OfflineProxy {
   #sink(): XdsSink {
     return {
       replaceClusters: (clusters) => {
-        // Nothing is sent: what hosts would be asked in is of no account.
-        this.clusters.replaceClusters(clusters.map((cluster) => ({ ...cluster, protocol: 'http1' })));
+        this.clusters.replaceClusters(clusters);
         return [];
       },
       onceClustersAreWarm: (callback) => this.clusters.onceWarm(callback),

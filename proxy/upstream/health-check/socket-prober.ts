@@ -80,7 +80,7 @@ export class SocketProber implements Prober {
     };
     const { address } = endpoint;
     const port = portOf(endpoint);
-    const socket = connectEndpoint({ address, port }, this.#transport, handler);
+    const socket = connectEndpoint({ address, port }, this.#transport, handler, 'http/1.1');
     // Nobody waits for a check when everything else is done.
     socket.unref();
     const connection: Connection = { socket, target: targetOf(endpoint), isConnected: false, isReused: false };

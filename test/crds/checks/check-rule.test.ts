@@ -279,10 +279,10 @@ describe('a CheckRule', () => {
     expect(warnings({ host: 'db', action: 'DENY', match: [sources, { ports: [80], methods: ['GET'] }] })).toEqual([]);
     expect(warnings({ host: 'db', action: 'DENY' })).toEqual([]);
     expect(warnings({ host: 'db', action: 'ALLOW', match: [{ ...sources, paths: [{ exact: '/a' }] }] })).toEqual([
-      'spec.match[0] lets in no connection to ports 7000 and 15432 of "db": what carries no HTTP that is read has no methods, paths and headers',
+      'spec.match[0] lets in no connection to port 15432 of "db": what carries no HTTP that is read has no methods, paths and headers',
     ]);
     expect(warnings({ host: 'db', action: 'CUSTOM', provider: 'a' })).toEqual([
-      'spec.action asks nobody about connections to ports 7000 and 15432 of "db", which carry no HTTP that is read',
+      'spec.action asks nobody about connections to port 15432 of "db", which carry no HTTP that is read',
     ]);
     expect(warnings({ host: 'a.example.com', action: 'DENY' })).toEqual([
       'spec.host "a.example.com" is outside of the mesh: the rule is in force at the workloads that serve a host',

@@ -54,6 +54,16 @@ describe('the heddle command', () => {
       /--app-port needs --interception-mode REDIRECT or TPROXY/,
     ],
     [
+      'a protocol that no application speaks',
+      ['run', '--service', 'a', '--port', '80', '--protocol', 'smtp', '--', 'true'],
+      /Allowed choices are http, http2, grpc/,
+    ],
+    [
+      'the protocol of an application that serves nobody',
+      ['run', '--service', 'a', '--protocol', 'grpc', '--', 'true'],
+      /--protocol needs --port/,
+    ],
+    [
       'an unknown way of interception',
       ['run', '--service', 'a', '--interception-mode', 'magic', '--', 'true'],
       /Allowed choices are NONE, REDIRECT, TPROXY/,

@@ -50,6 +50,28 @@ spec:
   expect([outcome.kind, outcome.flag]).toEqual(['forward', '-']);
 });
 
+test('a call of gRPC is explained like every other request', async () => {
+  const yaml =
+    kubernetesService('reviews', '[{ name: grpc, port: 50051 }]') +
+    reviewsSubsets +
+    virtualService('reviews', `[{ match: [{ uri: { prefix: /shop.Reviews/ } }], ${toReviews('v2')} }]`);
+  const args = ['--method', 'POST', '-H', 'content-type: application/grpc'];
+  const { destination, outcome, matches, inForce } = await explained(
+    yaml,
+    ...args,
+    '--url',
+    'http://reviews:50051/shop.Reviews/Get',
+  );
+  expect(outcome).toMatchObject({ kind: 'forward', flag: '-' });
+  expect(destination).toMatchObject({
+    subset: 'v2',
+    cluster: 'outbound|50051|v2|reviews.default.svc.cluster.local',
+    port: 50_051,
+  });
+  expect(matches.map(({ verdict }) => verdict)).toEqual(['taken']);
+  expect(inForce).toContainEqual({ what: 'endpoint', how: 'is spoken to in HTTP/2' });
+});
+
 describe('which rule takes a request, and why not those before it', () => {
   const rules =
     reviewsSubsets +

@@ -38,6 +38,11 @@ describe('the bootstrap of a sidecar', () => {
     expect(buildSidecarBootstrap(plan).node).not.toHaveProperty('locality');
   });
 
+  test('says what its application speaks, when it was told', () => {
+    expect(decode({ ...plan, protocol: 'grpc' })?.node.metadata.appProtocol).toBe('grpc');
+    expect(buildSidecarBootstrap(plan).node?.metadata).not.toHaveProperty('APP_PROTOCOL');
+  });
+
   test('says where it answers DNS, when it was told to', () => {
     expect(decode({ ...plan, dns: { dnsPort: 15_053 } })?.node.metadata.dnsPort).toBe(15_053);
     expect(buildSidecarBootstrap(plan).node?.metadata).not.toHaveProperty('DNS_CAPTURE');

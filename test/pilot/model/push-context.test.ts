@@ -55,7 +55,7 @@ describe('push context', () => {
     const appeared = discover({ revision: 1, resources, workloads: [first, carts] }, before);
     expect(compareContexts(before, appeared).isConfigChanged).toBe(true);
     expect(appeared.config.services.find('carts.default.svc.cluster.local')?.ports).toEqual([
-      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 80 },
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 80, isImplicit: true },
     ]);
     const more = discover(
       { revision: 1, resources, workloads: [first, carts, { ...carts, name: 'carts-2', address: '10.0.0.9' }] },

@@ -3,6 +3,7 @@ import {
   clusterHostname,
   connectionPorts,
   httpPorts,
+  httpVersionOf,
   interceptedProtocol,
   protocolOf,
 } from '../../../pilot/model/service.ts';
@@ -59,8 +60,23 @@ describe('how connections to a port are handled where they are intercepted', () 
     expect(interceptedProtocol(portOf('', 5432))).toBe('UNSUPPORTED');
   });
 
-  test('HTTP/2 passes as it is', () => {
-    expect(interceptedProtocol(portOf('grpc', 50_051))).toBe('TCP');
+  test('HTTP/2 is HTTP', () => {
+    expect(interceptedProtocol(portOf('grpc', 50_051))).toBe('HTTP');
+  });
+});
+
+describe('what is spoken with the workloads of a port', () => {
+  test.each([
+    ['HTTP', 'http1'],
+    ['HTTP2', 'http2'],
+    ['TLS', 'http1'],
+    ['UNSUPPORTED', 'downstream'],
+  ] as const)('%s: %s', (protocol, version) => {
+    expect(httpVersionOf({ protocol })).toBe(version);
+  });
+
+  test('nobody knows who has not declared a port and only listens', () => {
+    expect(httpVersionOf({ protocol: 'HTTP', isImplicit: true })).toBe('downstream');
   });
 });
 

@@ -108,7 +108,7 @@ describe('outbound clusters', () => {
 
 describe('inbound cluster', () => {
   test('is the application on loopback', () => {
-    const cluster = buildInboundCluster(8080);
+    const cluster = buildInboundCluster(8080, 'http1');
     expect(cluster.name).toBe('inbound|8080||');
     expect(cluster.load_assignment?.endpoints?.[0]?.lb_endpoints?.[0]?.endpoint?.address?.socket_address).toEqual({
       address: '127.0.0.1',

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { withErrorStatuses } from '../../../pilot/networking/error-statuses.ts';
+import { withProtocolOptions } from '../../../pilot/networking/protocol-options.ts';
 import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
 import type { Cluster } from '../../../proxy/api/envoy.gen.ts';
 import { formatFieldErrors, requireValue } from '../../../proxy/common/decoded.ts';
@@ -10,14 +10,20 @@ const decode = (cluster: Cluster) => decodeCluster(staticCluster('c', [1], clust
 
 describe('outlierDetectionHttpErrorCodes', () => {
   test.each([[[429]], [[429, 500, 503]]])('%j are the errors, and the other options of HTTP stay', (statuses) => {
-    const cluster = requireValue(decode(withErrorStatuses(base, statuses)), 'cluster');
+    const cluster = requireValue(decode(withProtocolOptions(base, { errorStatuses: statuses })), 'cluster');
     expect(cluster.outlierDetection?.errorStatuses).toEqual(new Set(statuses));
     expect(cluster.idleTimeoutMs).toBe(30_000);
   });
 
   test('none, or an empty list, leave what a cluster is', () => {
-    expect(withErrorStatuses(base)).toBe(base);
-    expect(withErrorStatuses(base, [])).toBe(base);
+    expect(withProtocolOptions(base, {})).toBe(base);
+    expect(withProtocolOptions(base, { errorStatuses: [] })).toBe(base);
+  });
+
+  test.each(['http2', 'downstream'] as const)('are the errors whatever is spoken: %s', (version) => {
+    const cluster = requireValue(decode(withProtocolOptions(base, { version, errorStatuses: [429] })), 'cluster');
+    expect(cluster).toMatchObject({ protocol: version, idleTimeoutMs: 30_000 });
+    expect(cluster.outlierDetection?.errorStatuses).toEqual(new Set([429]));
   });
 
   test('another header, or no status, is refused by name', () => {

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Listener } from '../../../proxy/api/envoy.gen.ts';
+import { httpConnectionManagersOf } from '../../../proxy/api/listener.ts';
 import { decodeListener } from '../../../proxy/api/listener-decoder.ts';
+import { requireValue } from '../../../proxy/common/decoded.ts';
 import { requirePeers } from '../../support/peers.ts';
 import { Authority } from '../../support/pki.ts';
 import { validateWithEnvoy } from './envoy-validation.ts';
@@ -57,6 +59,8 @@ function everything(): string {
     `{ port: { number: 443, name: through, protocol: TLS }, hosts: ["*.secret.example.com"], tls: { mode: PASSTHROUGH } }`,
     `{ port: { number: 443, name: tls, protocol: TLS }, hosts: [db.example.com], tls: { mode: SIMPLE, ${files} } }`,
     `{ ${port(5432, 'TCP')}, hosts: ["*"] }`,
+    `{ ${port(9090, 'GRPC')}, hosts: ["*.example.com"] }`,
+    `{ ${port(9091, 'HTTP2')}, hosts: ["*.example.com"] }`,
   ];
   return (
     web +
@@ -103,7 +107,14 @@ describe('listeners of a gateway', () => {
 
   test('are one per address and port, with what tells the servers of a port apart', () => {
     const { listeners, routes } = resources(everything());
-    expect(listeners.map(({ name }) => name)).toEqual(['0.0.0.0_80', '127.0.0.1_81', '0.0.0.0_443', '0.0.0.0_5432']);
+    expect(listeners.map(({ name }) => name)).toEqual([
+      '0.0.0.0_80',
+      '127.0.0.1_81',
+      '0.0.0.0_443',
+      '0.0.0.0_5432',
+      '0.0.0.0_9090',
+      '0.0.0.0_9091',
+    ]);
     const manager = 'http_connection_manager';
     expect(listeners.map(addressesOf).slice(0, 2)).toEqual([['0.0.0.0:80', ':::80'], ['127.0.0.1:81']]);
     expect(chainsOf(listenerOf({ listeners, routes, clusters: [], assignments: [] }, '0.0.0.0_443'))).toEqual([
@@ -119,7 +130,25 @@ describe('listeners of a gateway', () => {
       'https.443.https-443.front.default',
       'https.443.mutual.front.default',
       'https.443.optional.front.default',
+      'http.9090',
+      'http.9091',
     ]);
+  });
+
+  test('take HTTP/2 and HTTP/1.1, of HTTP/2 as much as a stranger may have', () => {
+    const managers = resources(everything()).listeners.flatMap((listener) =>
+      httpConnectionManagersOf(requireValue(decodeListener(listener), listener.name ?? '')),
+    );
+    expect(managers.map(({ routes }) => routes)).toHaveLength(7);
+    for (const manager of managers) {
+      expect(manager.codecType).toBe('AUTO');
+      expect(manager.http2).toEqual({
+        maxConcurrentStreams: 100,
+        initialStreamWindowBytes: 65_536,
+        initialConnectionWindowBytes: 1_048_576,
+        keepalive: undefined,
+      });
+    }
   });
 
   test('ask for certificates as their mode says', () => {
@@ -134,7 +163,7 @@ describe('listeners of a gateway', () => {
             tls_maximum_protocol_version: 'TLSv1_3',
             cipher_suites: ['ECDHE-RSA-AES128-GCM-SHA256'],
           },
-          alpn_protocols: ['http/1.1'],
+          alpn_protocols: ['h2', 'http/1.1'],
         },
       },
       {
@@ -204,6 +233,8 @@ test('an offset moves the ports that are listened at, and nothing else', () => {
     '127.0.0.1_8081',
     '0.0.0.0_8443',
     '0.0.0.0_13432',
+    '0.0.0.0_17090',
+    '0.0.0.0_17091',
   ]);
   expect(shifted.routes.map(({ name }) => name)).toContain('http.8080');
   expect(shifted.routes.map(({ name }) => name)).toContain('https.443.https-443.front.default');

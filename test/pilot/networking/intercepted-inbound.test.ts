@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import {
   addressesOf,
@@ -46,7 +47,7 @@ describe('the listener for intercepted connections to a workload', () => {
     expect(inbound(seenBy(nodeOf(), yaml))).toEqual([
       ends[0],
       'port 5432 -> inbound|5432||',
-      'port 7000 -> inbound|7000||',
+      'port 7000 -> routes inbound|7000||',
       'port 8080 -> routes inbound|8080||',
       'port 8443 -> inbound|8443||',
       'port 9090 -> routes inbound|9090||',
@@ -115,6 +116,27 @@ spec: { host: reviews, action: DENY, mode: ${mode}, match: [{ paths: [{ exact: /
     expect(clusterOf(transparent)).toMatchObject({ type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' });
     expect(clusterOf(transparent)).not.toHaveProperty('load_assignment');
     expect(listenerOf(seenBy(transparent), 'virtualInbound').transparent).toBe(true);
+  });
+
+  test('speaks with the application what its service declares, or what its callers speak', () => {
+    const ports =
+      '[{ name: http, port: 80, targetPort: 8080 }, { name: grpc, port: 7000 }, { name: tcp, port: 5432 }, { name: web, port: 9000 }]';
+    const versionsOf = (given: Partial<NodeMetadata>) =>
+      seenBy(nodeOf({ appPorts: [8080, 9999], ...given }), serviceYaml('reviews', { ports }))
+        .clusters.filter(({ name = '' }) => name.startsWith('inbound|'))
+        .map((cluster) => decodeCluster(cluster).value)
+        .map((cluster) => `${cluster?.name} ${cluster?.protocol}`);
+    const expected = [
+      'inbound|5432|| http1',
+      'inbound|7000|| http2',
+      'inbound|8080|| http1',
+      'inbound|9000|| downstream',
+      'inbound|9999|| downstream',
+    ];
+    expect(versionsOf({})).toEqual(expected);
+    expect(versionsOf({ interceptionMode: 'TPROXY' })).toEqual(expected);
+    // The application itself knows best.
+    expect(versionsOf({ appProtocol: 'grpc' })).toContain('inbound|8080|| http2');
   });
 
   test('calls the application in the name of its caller with TPROXY, and of nobody otherwise', () => {

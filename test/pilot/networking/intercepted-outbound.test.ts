@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshConfig } from '../../../crds/mesh-config.ts';
 import { discover } from '../../../pilot/registry/service-discovery.ts';
+import { decodeCluster } from '../../../proxy/api/cluster-decoder.ts';
 import type { NodeMetadata } from '../../../proxy/api/node.ts';
 import {
   addressesOf,
@@ -177,12 +178,31 @@ describe('a TCP port', () => {
       'any -> PassthroughCluster',
     ]);
   });
+});
 
-  test('takes HTTP/2 as it is', () => {
-    const resources = seenBy(withAddress(serviceYaml('rpc', { ports: '[{ name: grpc, port: 50051 }]' }), '10.96.0.1'));
-    expect(describeChains(listenerOf(resources, '10.96.0.1_50051'))).toEqual([
-      'any -> outbound|50051||rpc.default.svc.cluster.local',
+describe('a port of HTTP/2', () => {
+  const yaml = withAddress(serviceYaml('rpc', { ports: '[{ name: grpc, port: 50051 }]' }), '10.96.0.1');
+
+  test('has routes, like one of HTTP/1.1', () => {
+    const resources = seenBy(yaml);
+    expect(namesOf(resources)).toEqual(['0.0.0.0_50051', 'virtualOutbound', 'virtualInbound']);
+    expect(describeChains(listenerOf(resources, '0.0.0.0_50051'))).toEqual([
+      '10.96.0.1/32 240.240.0.0/16 -> routes 50051',
+      'http -> routes 50051',
+      'any -> PassthroughCluster',
     ]);
+    expect(resources.routes[0]?.virtual_hosts?.map(({ name }) => name)).toEqual([
+      'rpc.default.svc.cluster.local:50051',
+      'allow_any',
+    ]);
+  });
+
+  test('is spoken to in HTTP/2, and whoever is not declared in what its client speaks', () => {
+    const { clusters } = seenBy(yaml);
+    const protocolOf = (name: string) =>
+      decodeCluster(clusters.find((each) => each.name === name) ?? {}).value?.protocol;
+    expect(protocolOf('outbound|50051||rpc.default.svc.cluster.local')).toBe('http2');
+    expect(protocolOf('PassthroughCluster')).toBe('downstream');
   });
 });
 
@@ -196,7 +216,7 @@ describe('a port that nobody declared', () => {
     ]);
     expect(listener.filter_chains?.[0]?.filter_chain_match).toEqual({
       transport_protocol: 'raw_buffer',
-      application_protocols: ['http/1.0', 'http/1.1'],
+      application_protocols: ['http/1.0', 'http/1.1', 'h2c'],
     });
     expect(listener.listener_filters_timeout).toBe('0.05s');
     const [routes] = resources.routes;

@@ -34,6 +34,16 @@ describe('route match', () => {
     ]);
   });
 
+  test('the parts of the start line may stand among the headers, as in Envoy', () => {
+    const headers = { ':method': { exact: 'POST' }, ':path': { prefix: '/a?b=' } };
+    const match = { headers, withoutHeaders: { ':authority': { exact: 'a' } } };
+    expect(buildRouteMatch(match).headers).toEqual([
+      { name: ':method', string_match: { exact: 'POST' } },
+      { name: ':path', string_match: { prefix: '/a?b=' } },
+      { name: ':authority', string_match: { exact: 'a' }, invert_match: true, treat_missing_header_as_empty: true },
+    ]);
+  });
+
   test('an empty match and the regex * ask for presence', () => {
     const headers = [{ name: 'x-a', present_match: true }];
     expect(buildRouteMatch({ headers: { 'x-a': {} } }).headers).toEqual(headers);

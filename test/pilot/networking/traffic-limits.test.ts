@@ -18,7 +18,7 @@ describe('connectionPool', () => {
   test('D5 without one all limits of circuit breakers are lifted, of the application too', () => {
     const [limits] = clusterOf('{ loadBalancer: { simple: RANDOM } }').circuit_breakers?.thresholds ?? [];
     expect(limits).toMatchObject({ ...noLimits, track_remaining: true });
-    expect(buildInboundCluster(8080).circuit_breakers?.thresholds?.[0]).toMatchObject(noLimits);
+    expect(buildInboundCluster(8080, 'http1').circuit_breakers?.thresholds?.[0]).toMatchObject(noLimits);
   });
 
   test('its connect timeout beats that of the mesh', () => {

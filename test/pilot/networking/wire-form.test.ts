@@ -105,7 +105,7 @@ function translate(): Translated {
   );
   const { '@type': _type, ...routes } = resources?.[0] ?? { '@type': '' };
   return {
-    clusters: [...outbound, buildInboundCluster(metadata.appPort)],
+    clusters: [...outbound, buildInboundCluster(metadata.appPort, 'downstream')],
     assignments,
     listeners: [buildOutboundListener(metadata), buildInboundListener(metadata)],
     routes,

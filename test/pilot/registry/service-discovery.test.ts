@@ -43,7 +43,7 @@ describe('services', () => {
     const [service] = contextOf('', [at('a', [9000, 7]), at('b', [7])]).config.services.all;
     expect(service?.hostname).toBe('echo.default.svc.cluster.local');
     expect(service?.ports).toEqual([
-      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 9000 },
+      { name: 'http', number: 80, protocol: 'HTTP', targetPort: 9000, isImplicit: true },
       { name: '', number: 7, protocol: 'UNSUPPORTED', targetPort: 7 },
       { name: '', number: 9000, protocol: 'UNSUPPORTED', targetPort: 9000 },
     ]);

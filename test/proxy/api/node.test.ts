@@ -35,6 +35,14 @@ describe('a node', () => {
     }
   });
 
+  test('may say what its application speaks', () => {
+    const speaking: Node = { ...node, metadata: { ...metadata, appProtocol: 'grpc' } };
+    const json = decode('envoy.config.core.v3.Node', encode('envoy.config.core.v3.Node', encodeNode(speaking)));
+    expect(decodeNode(json.value ?? {})).toEqual({ value: speaking });
+    expect(encodeNode(node).metadata).not.toHaveProperty('APP_PROTOCOL');
+    expect(decodeNode({ metadata: { APP_PROTOCOL: '' } }).value?.metadata).not.toHaveProperty('appProtocol');
+  });
+
   test('says nothing about interception without one', () => {
     const open: Node = { ...node, metadata: { ...metadata, interceptionMode: 'NONE', appPorts: [8080] } };
     expect(encodeNode(open)).toEqual(encodeNode(node));
@@ -44,6 +52,7 @@ describe('a node', () => {
   });
 
   test.each([
+    [{ APP_PROTOCOL: 'tcp' }, 'APP_PROTOCOL', 'must be one of http, http2, grpc, got "tcp"'],
     [{ INTERCEPTION_MODE: 'redirect' }, 'INTERCEPTION_MODE', 'must be one of NONE, REDIRECT, TPROXY, got "redirect"'],
     [{ INTERCEPTION_MODE: 'REDIRECT', APP_PORTS: [80, 0] }, 'APP_PORTS', /^must be a list of ports from 1 to 65535/],
     [{ INTERCEPTION_MODE: 'REDIRECT', APP_PORTS: [] }, 'APP_PORTS', /^must be a list of ports/],
