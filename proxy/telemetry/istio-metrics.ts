@@ -26,6 +26,7 @@ import {
   workloadOfNode,
   type LabelValues,
 } from '../api/workload-labels.ts';
+import { unpackOutcome } from './response-outcome.ts';
 
 export interface IstioMetricsOptions {
   /**
@@ -113,19 +114,19 @@ export class IstioMetrics {
   }
 
   /**
-   * Counts one finished request. `responseFlags` is Envoy's, `-` when there is none; sizes are those of the bodies.
+   * Counts one finished request. `outcome` is that of `packOutcome`, a status where there is no gRPC; `responseFlags` is Envoy's, `-` when there is none; sizes are those of the bodies.
    */
   // oxlint-disable-next-line max-params -- once per request: an object to hold them would be garbage each time
   record(
     scope: MetricScope,
-    responseCode: number,
+    outcome: number,
     responseFlags: string,
     durationMs: number,
     requestBytes: number,
     responseBytes: number,
   ): void {
-    let slot = scope.find(responseCode, responseFlags);
-    if (slot === unresolvedSlot) slot = this.#resolve(scope, responseCode, responseFlags);
+    let slot = scope.find(outcome, responseFlags);
+    if (slot === unresolvedSlot) slot = this.#resolve(scope, outcome, responseFlags);
     this.#table.record(slot, durationMs, requestBytes, responseBytes);
   }
 
@@ -219,20 +220,23 @@ export class IstioMetrics {
     return scope;
   }
 
-  #resolve(scope: MetricScope, responseCode: number, responseFlags: string): number {
-    const slot = this.#seriesSlot(scope, responseCode, responseFlags);
+  #resolve(scope: MetricScope, outcome: number, responseFlags: string): number {
+    const slot = this.#seriesSlot(scope, outcome, responseFlags);
     // A series is forgotten in the scope that it came with: none that is like it may remember it.
     const owner = this.#series.get(slot)?.origin?.scope;
-    if (owner === undefined || owner === scope) scope.remember(responseCode, responseFlags, slot);
+    if (owner === undefined || owner === scope) scope.remember(outcome, responseFlags, slot);
     return slot;
   }
 
-  #seriesSlot(scope: MetricScope, responseCode: number, responseFlags: string): number {
+  #seriesSlot(scope: MetricScope, outcome: number, responseFlags: string): number {
     const { reporter, labels } = scope;
     // Only the scopes beyond the cap have no labels.
     if (Object.keys(labels).length === 0) return reporter.overflowSlot;
-    const code = reporter.tells('response_code') ? responseCode : '';
-    const key = `${code} ${reporter.tells('response_flags') ? responseFlags : ''} ${scope.key}`;
+    const { status, isGrpc, grpcStatus } = unpackOutcome(outcome);
+    const tell = (label: string, value: string | number): string => (reporter.tells(label) ? String(value) : '');
+    const code = tell('response_code', status);
+    const grpc = tell('request_protocol', Number(isGrpc)) + tell('grpc_response_status', `:${grpcStatus}`);
+    const key = `${code} ${grpc} ${tell('response_flags', responseFlags)} ${scope.key}`;
     const known = this.#slotByKey.get(key);
     if (known !== undefined) return this.#adopt(known, scope);
     if (reporter.seriesCount >= this.#maxSeries) return reporter.overflowSlot;
@@ -241,8 +245,9 @@ export class IstioMetrics {
     const slot = this.#addSeries(
       standardLabels(
         {
-          request_protocol: 'http',
-          response_code: String(responseCode),
+          request_protocol: isGrpc ? 'grpc' : 'http',
+          response_code: String(status),
+          grpc_response_status: grpcStatus,
           response_flags: responseFlags,
           ...labels,
           reporter: reporter.name,

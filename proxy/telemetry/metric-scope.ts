@@ -4,7 +4,7 @@ import { standardLabelNames, tcpLabelNames } from '../api/standard-metrics.ts';
 import type { TcpSeries } from './tcp-series.ts';
 import type { LabelValues } from '../api/workload-labels.ts';
 
-/** Codes below this are found by array index; beyond it are only codes that HTTP does not define. */
+/** Outcomes below this are found by array index; beyond it are gRPC, and codes that HTTP does not define. */
 const tableSize = 600;
 
 /** Slot of a response that has not been seen yet. No series lives there. */
@@ -70,7 +70,7 @@ export class Reporter {
 }
 
 /**
- * One pair of source and destination. Obtained from `IstioMetrics`; holds, per response code and flags, the integer
+ * One pair of source and destination. Obtained from `IstioMetrics`; holds, per outcome and flags, the integer
  * slot of the series, so that recording a request is an array access.
  */
 export class MetricScope {
@@ -92,9 +92,9 @@ export class MetricScope {
     this.key = scopeKeyOf(reporter, labels);
   }
 
-  find(responseCode: number, responseFlags: string): number {
-    if (responseFlags === '-' && responseCode < tableSize) return this.#slotByCode[responseCode] ?? unresolvedSlot;
-    return this.#slotByFlags.get(responseFlags)?.get(responseCode) ?? unresolvedSlot;
+  find(outcome: number, responseFlags: string): number {
+    if (responseFlags === '-' && outcome < tableSize) return this.#slotByCode[outcome] ?? unresolvedSlot;
+    return this.#slotByFlags.get(responseFlags)?.get(outcome) ?? unresolvedSlot;
   }
 
   /** Responses that were counted in `slot` are looked up again. */
@@ -108,17 +108,17 @@ export class MetricScope {
   }
 
   /** `unresolvedSlot` forgets. */
-  remember(responseCode: number, responseFlags: string, slot: number): void {
-    if (responseFlags === '-' && responseCode < tableSize) {
-      this.#slotByCode[responseCode] = slot;
+  remember(outcome: number, responseFlags: string, slot: number): void {
+    if (responseFlags === '-' && outcome < tableSize) {
+      this.#slotByCode[outcome] = slot;
       return;
     }
     if (slot === unresolvedSlot) {
-      this.#slotByFlags.get(responseFlags)?.delete(responseCode);
+      this.#slotByFlags.get(responseFlags)?.delete(outcome);
       return;
     }
     const slots = this.#slotByFlags.get(responseFlags) ?? new Map<number, number>();
-    this.#slotByFlags.set(responseFlags, slots.set(responseCode, slot));
+    this.#slotByFlags.set(responseFlags, slots.set(outcome, slot));
   }
   // ---- connections without requests ----
 

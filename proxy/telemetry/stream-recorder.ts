@@ -5,6 +5,7 @@ import { Known } from '../http/header-name.ts';
 import type { HttpStream } from '../http/stream.ts';
 import type { IstioMetrics } from './istio-metrics.ts';
 import type { MetricScope } from './metric-scope.ts';
+import { packOutcome } from './response-outcome.ts';
 import { outboundScope } from './traffic-scopes.ts';
 
 export function createStreamRecorder(metrics: IstioMetrics, direction: Listener['trafficDirection']): StreamObserver {
@@ -14,7 +15,7 @@ export function createStreamRecorder(metrics: IstioMetrics, direction: Listener[
       const scope = scopeOf(metrics, stream);
       metrics.record(
         scope,
-        stream.response.status,
+        packOutcome(stream.request, stream.response),
         stream.responseFlags,
         durationMs,
         stream.requestBytes,
