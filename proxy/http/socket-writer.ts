@@ -20,6 +20,17 @@ export const highWaterMarkBytes = 262_144;
 
 const noBytes = Buffer.alloc(0);
 
+/** How far a copy is put off from where it would begin at its source's place of a page; see `io-buffers.ts`. */
+const framesOffsetBytes = 64;
+
+/** What stands before each part of a run of bytes. */
+export interface FrameHeads {
+  readonly maxFrameBytes: number;
+  readonly headBytes: number;
+  /** latin1 text of `headBytes`; `isLast`: the run ends with this frame. */
+  frameHead(length: number, isLast: boolean): string;
+}
+
 export class SocketWriter implements Sender {
   readonly socket: Socket;
   readonly #sentBytes: Stat;
@@ -70,6 +81,41 @@ export class SocketWriter implements Sender {
     if (endStream) this.#text += '0\r\n\r\n';
   }
 
+  /** A run of bytes in frames, in one write as far as slabs reach. */
+  writeFramed({ bytes, start, end }: DataRun, heads: FrameHeads): void {
+    if (end - start <= maxJoinedBytes) {
+      this.#text += heads.frameHead(end - start, true) + latin1(bytes, start, end);
+      if (this.#text.length > maxTextBytes) this.send();
+      return;
+    }
+    if (this.#text.length > maxTextBytes) this.send();
+    for (let at = start; at < end;) at = this.#writeFrames({ bytes, start: at, end }, heads);
+  }
+
+  /** The text so far, and as many frames as fit behind it. Returns where they end. */
+  #writeFrames({ bytes, start, end }: DataRun, heads: FrameHeads): number {
+    const text = this.#text;
+    const { maxFrameBytes, headBytes } = heads;
+    const room = Math.floor((slabBytes - text.length) / (headBytes + maxFrameBytes)) * maxFrameBytes;
+    const stop = Math.min(end, start + room);
+    const length = text.length + stop - start + Math.ceil((stop - start) / maxFrameBytes) * headBytes;
+    const slab = this.socket.writableLength === 0 ? freeSlab() : undefined;
+    const target = slab ?? Buffer.allocUnsafeSlow(length);
+    const first = slab === undefined ? 0 : placeInSlab(slab, text.length + headBytes - framesOffsetBytes, bytes, start);
+    let to = first + text.length;
+    if (text !== '') target.write(text, first, 'latin1');
+    for (let at = start; at < stop;) {
+      const next = Math.min(stop, at + maxFrameBytes);
+      target.write(heads.frameHead(next - at, next === end), to, 'latin1');
+      bytes.copy(target, to + headBytes, at, next);
+      to += headBytes + next - at;
+      at = next;
+    }
+    this.#text = '';
+    this.#hand(target, first, length, slab !== undefined);
+    return stop;
+  }
+
   /**
    * Of the text and a run of bytes, in one. They are put together elsewhere, because the read buffer that the bytes stand in
    * is about to be reused. Nearly always the kernel, or TLS, takes the whole write at once and the slab is free again.
@@ -83,12 +129,17 @@ export class SocketWriter implements Sender {
     const target = slab ?? Buffer.allocUnsafeSlow(length);
     const at = slab === undefined ? 0 : placeInSlab(slab, text.length, bytes, start);
     this.#text = '';
-    this.#sentBytes.value += length;
     if (text !== '') target.write(text, at, 'latin1');
     bytes.copy(target, at + text.length, start, end);
+    this.#hand(target, at, length, slab !== undefined);
+  }
+
+  /** To the socket. Of what it is given next TLS keeps nothing, it is encrypted at once, although that is said only later. */
+  #hand(target: Buffer, at: number, length: number, isSlab: boolean): void {
+    const { socket } = this;
+    this.#sentBytes.value += length;
     socket.write(target.length === length ? target : target.subarray(at, at + length));
-    // Of what it is given next TLS keeps nothing, it is encrypted at once, although it is said to be written only later.
-    if (slab !== undefined && socket.writableLength > 0 && !this.#isEncrypted) holdSlab(socket);
+    if (isSlab && socket.writableLength > 0 && !this.#isEncrypted) holdSlab(socket);
   }
 
   /** What was gathered leaves when the turn's work is done: all that has to be written then is written in a row. */

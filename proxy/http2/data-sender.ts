@@ -3,11 +3,12 @@
  * one frame a stream, so that a large response does not hold up the small ones.
  */
 import type { DataRun } from '../http/filter.ts';
-import type { SocketWriter } from '../http/socket-writer.ts';
+import type { FrameHeads, SocketWriter } from '../http/socket-writer.ts';
 import {
   defaultWindowBytes,
   Flag,
   frameHead,
+  frameHeadBytes,
   FrameType,
   headerFrames,
   maxFrameBytes,
@@ -33,12 +34,25 @@ interface DataSenderDependencies<S> {
   readonly onEnded: (stream: S) => void;
 }
 
+/** Of the DATA frames of one run. */
+class DataHeads implements FrameHeads {
+  readonly maxFrameBytes = maxFrameBytes;
+  readonly headBytes = frameHeadBytes;
+  streamId = 0;
+  lastFlags = 0;
+
+  frameHead(length: number, isLast: boolean): string {
+    return frameHead(FrameType.data, isLast ? this.lastFlags : 0, this.streamId, length);
+  }
+}
+
 export class DataSender<S extends SendingStream> {
   /** Of the connection. */
   #windowBytes = defaultWindowBytes;
   readonly #dependencies: DataSenderDependencies<S>;
   /** Streams that have data waiting, in the order in which they get their turn. */
   readonly #waiting = new Set<S>();
+  readonly #heads = new DataHeads();
 
   constructor(dependencies: DataSenderDependencies<S>) {
     this.#dependencies = dependencies;
@@ -117,14 +131,11 @@ export class DataSender<S extends SendingStream> {
     if (allowed <= 0) return start;
     const stop = start + allowed;
     const { writer, budget } = this.#dependencies;
-    const endFlag = isEnd && stop === end && flow.trailers === undefined ? Flag.endStream : 0;
-    for (let at = start; at < stop;) {
-      const next = Math.min(stop, at + maxFrameBytes);
-      writer.writeText(frameHead(FrameType.data, next === stop ? endFlag : 0, flow.id, next - at));
-      writer.writeBytes(bytes, at, next);
-      budget.earn();
-      at = next;
-    }
+    const heads = this.#heads;
+    heads.streamId = flow.id;
+    heads.lastFlags = isEnd && stop === end && flow.trailers === undefined ? Flag.endStream : 0;
+    writer.writeFramed({ bytes, start, end: stop }, heads);
+    budget.earn();
     this.#windowBytes -= allowed;
     flow.sendWindowBytes -= allowed;
     return stop;
