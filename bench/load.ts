@@ -31,7 +31,7 @@ export interface LoadPlan {
   readonly certificate?: string;
 }
 
-/** What wrk counted. Times in microseconds, sizes in bytes with the heads. */
+/** What was counted. Times in microseconds, sizes in bytes with the heads. */
 export interface LoadResult {
   readonly requests: number;
   readonly durationUs: number;
@@ -52,7 +52,15 @@ function done(summary, latency, requests)
 end
 `;
 
-export class Load {
+/** Asks a proxy for as long as it is told, and says how that went. */
+export interface LoadGenerator {
+  /** One request, looked at closely; rejects with what is wrong with the answer. */
+  check(plan: LoadPlan): Promise<void>;
+  /** Load for `plan.seconds`; rejects when any response was wrong. */
+  run(plan: LoadPlan): Promise<LoadResult>;
+}
+
+export class Load implements LoadGenerator {
   readonly #wrk = requireExecutable('wrk', 'wrk');
   readonly #script: string;
   readonly #abort: AbortSignal;
@@ -63,7 +71,6 @@ export class Load {
     writeFileSync(this.#script, reportScript);
   }
 
-  /** One request, looked at closely; rejects with what is wrong with the answer. */
   async check(plan: LoadPlan): Promise<void> {
     const { bodyBytes, certificate } = plan;
     const dispatcher = new Agent(certificate === undefined ? {} : { connect: { ca: certificate } });
@@ -80,7 +87,6 @@ export class Load {
     if (body.byteLength !== bodyBytes) throw new Error(`answers ${body.byteLength} body bytes instead of ${bodyBytes}`);
   }
 
-  /** Load for `plan.seconds`; rejects when any response was wrong. */
   async run(plan: LoadPlan): Promise<LoadResult> {
     const [command = '', ...args] = pinned(loadCore, [
       this.#wrk,

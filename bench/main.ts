@@ -3,6 +3,8 @@ import { runCanary } from './canary/run.ts';
 import { featurePeers } from './features/peers.ts';
 import { runFeatures } from './features/run.ts';
 import { runHop } from './hop.ts';
+import { http2Peers } from './http2/peers.ts';
+import { runHttp2 } from './http2/run.ts';
 import { formatInProcess, measureInProcess } from './in-process/run.ts';
 import { memoryPeers, runMemory } from './memory/run.ts';
 import { runMixer } from './mixer/run.ts';
@@ -36,6 +38,7 @@ try {
     tcp: series(tcpPeers, runTcp),
     originalDestination: series(originalDestinationPeers, runOriginalDestination),
     tls: series(tlsPeers, runTls),
+    http2: series(http2Peers, runHttp2),
     twoSidecars: series(twoSidecarsPeers, runTwoSidecars),
     mixer: { run: runMixer },
     inProcess: { run: async (options) => console.log(formatInProcess(await measureInProcess(options), options)) },

@@ -73,6 +73,7 @@ export interface SeriesCommands {
   readonly tcp: SeriesCommand<TcpOptions>;
   readonly originalDestination: SeriesCommand<RunOptions>;
   readonly tls: SeriesCommand<BenchOptions>;
+  readonly http2: SeriesCommand<BenchOptions>;
   readonly twoSidecars: SeriesCommand<TwoSidecarsOptions>;
   readonly inProcess: InProcessCommand;
   readonly mixer: MixerCommand;
@@ -89,6 +90,7 @@ const sideBySide: Lengths = { rounds: 3, seconds: 12, warmupSeconds: 5 };
 const lengthsOf: Readonly<Record<string, Lengths>> = {
   hop: sideBySide,
   features: sideBySide,
+  http2: sideBySide,
   memory: { ...usualLengths, rounds: 1 },
   // At a low rate seconds say little: V8 compiles for the first 8,000 requests, on the core that serves them, and what is
   // measured meanwhile is its compiler.
@@ -97,8 +99,20 @@ const lengthsOf: Readonly<Record<string, Lengths>> = {
 
 /** The command with one sub-command per series. Faults of the user end the process with one line and exit code 1. */
 export function benchCommand(series: SeriesCommands): Command {
-  const { hop, features, openLoop, memory, tcp, originalDestination, tls, twoSidecars, inProcess, mixer, canary } =
-    series;
+  const {
+    hop,
+    features,
+    openLoop,
+    memory,
+    tcp,
+    originalDestination,
+    tls,
+    http2,
+    twoSidecars,
+    inProcess,
+    mixer,
+    canary,
+  } = series;
   const program = new Command('bench').description(
     'Measures Heddle beside other proxies: interleaved rounds in one run.',
   );
@@ -143,6 +157,9 @@ export function benchCommand(series: SeriesCommands): Command {
   );
   seriesCommand('tls', tls)
     .description('what ending TLS costs the hop, and what routing by server name costs TLS that is passed on')
+    .addOption(bodiesOption());
+  seriesCommand('http2', http2)
+    .description('requests over shared connections of HTTP/2, in front of HTTP/1.1 and of HTTP/2')
     .addOption(bodiesOption());
   seriesCommand('two-sidecars', twoSidecars)
     .description("latency that the client's and the server's sidecar add at a fixed rate")

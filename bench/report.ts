@@ -15,7 +15,14 @@ export interface Report extends Setting {
   readonly options: BenchOptions;
   /** The peer that all ratios are against. */
   readonly reference: string;
-  readonly tables: readonly { readonly bodyBytes: number; readonly rows: readonly Row[] }[];
+  readonly tables: readonly ReportTable[];
+}
+
+export interface ReportTable {
+  readonly bodyBytes: number;
+  /** What it is of, where a report has more than one kind. */
+  readonly title?: string;
+  readonly rows: readonly Row[];
 }
 
 export function describeSetting(peers: readonly Peer[]): Setting {
@@ -49,8 +56,8 @@ export function formatReport(report: Report): string {
     'CPU use',
   ];
   return [
-    ...tables.flatMap(({ bodyBytes, rows }) => [
-      `Body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s`,
+    ...tables.flatMap(({ bodyBytes, title = '', rows }) => [
+      `${title}Body of ${bodyBytes} bytes, ${options.connections} connections, median of ${options.rounds} rounds of ${options.seconds} s`,
       formatTable([columns, ...rows.map(formatRow)]),
       '',
     ]),

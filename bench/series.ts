@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { findFreePorts } from '../pilot/cli/free-ports.ts';
 import type { Backend } from './backend.ts';
 import { readCpuMicros } from './cpu-meter.ts';
-import type { Load, LoadPlan } from './load.ts';
+import type { LoadGenerator, LoadPlan } from './load.ts';
 import type { Peer, Scene } from './peers/peer.ts';
 import { type Child, loadCore, proxyCore, type Processes, waitForPort } from './processes.ts';
 
@@ -26,7 +26,7 @@ export type Outcome = { readonly measurement: Measurement } | { readonly failure
 export interface Stage {
   readonly processes: Processes;
   readonly backend: Backend;
-  readonly load: Load;
+  readonly load: LoadGenerator;
   /** Where turns may write. */
   readonly directory: string;
 }
@@ -101,18 +101,23 @@ function openScene({ directory, backend, processes }: Stage, port: number): Scen
   };
 }
 
-async function measureSeries(load: Load, proxy: Child, plan: LoadPlan, warmupSeconds: number): Promise<Measurement> {
+async function measureSeries(
+  load: LoadGenerator,
+  proxy: Child,
+  plan: LoadPlan,
+  warmupSeconds: number,
+): Promise<Measurement> {
   await prepareSeries(load, plan, warmupSeconds);
   return measureWindow(load, proxy, plan);
 }
 
 /** Rejects when the proxy does not answer as it should. */
-export async function prepareSeries(load: Load, plan: LoadPlan, warmupSeconds: number): Promise<void> {
+export async function prepareSeries(load: LoadGenerator, plan: LoadPlan, warmupSeconds: number): Promise<void> {
   await load.check(plan);
   if (warmupSeconds > 0) await load.run({ ...plan, seconds: warmupSeconds });
 }
 
-export async function measureWindow(load: Load, proxy: Child, plan: LoadPlan): Promise<Measurement> {
+export async function measureWindow(load: LoadGenerator, proxy: Child, plan: LoadPlan): Promise<Measurement> {
   const cpuBefore = readCpuMicros(proxy.pid);
   const result = await load.run(plan);
   const cpuMicros = readCpuMicros(proxy.pid) - cpuBefore;

@@ -15,8 +15,8 @@ export function startHaproxy(scene: Scene, config: string): Promise<Child> {
   return scene.startProxy([requireExecutable('haproxy', 'haproxy'), '-db', '-f', configFile]);
 }
 
-/** `bindOptions` end the line of the listening address. */
-export function haproxyHop({ port, backend }: Scene, bindOptions = ''): string {
+/** `bindOptions` end the line of the listening address, `serverOptions` that of the backend. */
+export function haproxyHop({ port, backend }: Scene, bindOptions = '', serverOptions = ''): string {
   return `global
   nbthread 1
   maxconn 4096
@@ -30,6 +30,6 @@ frontend downstream
   bind 127.0.0.1:${port} ${bindOptions}
   default_backend upstream
 backend upstream
-  server nginx 127.0.0.1:${backend.ports[0]}
+  server nginx 127.0.0.1:${backend.ports[0]} ${serverOptions}
 `;
 }

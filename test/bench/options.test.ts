@@ -19,6 +19,7 @@ async function parse(...args: string[]): Promise<unknown> {
     tcp: series('tcp'),
     originalDestination: series('original-destination'),
     tls: series('tls'),
+    http2: series('http2'),
     twoSidecars: series('two-sidecars'),
     inProcess: series('in-process'),
     mixer: series('mixer'),
@@ -67,6 +68,7 @@ describe('bench options', () => {
     ['open-loop', { ...common, loadPercent: 50 }],
     ['original-destination', common],
     ['tls', { ...common, bodies: [100, 65_536] }],
+    ['http2', { ...sideBySide, bodies: [100, 65_536] }],
     ['two-sidecars', { ...common, warmupSeconds: 10, rate: 1_000 }],
     ['memory', { ...common, rounds: 1, soakRequests: 10_000_000 }],
   ])('%s has defaults of its own', async (name, options) => {

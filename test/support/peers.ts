@@ -6,6 +6,7 @@ export type PeerProgram =
   | 'nginx'
   | 'haproxy'
   | 'wrk'
+  | 'h2load'
   | 'envoy'
   | 'curl'
   | 'python3'
