@@ -10,6 +10,7 @@ import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { TlsPeer } from '../http/forwarded-client-cert.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
+import { Known } from '../http/header-name.ts';
 import { type ResponseHead, chunkedBody, untilClose } from '../http/message-head.ts';
 import type { HttpStream, ServerCodec } from '../http/stream.ts';
 import { BodyReader } from './body-reader.ts';
@@ -357,6 +358,8 @@ export class ServerConnection implements SocketHandler, ServerCodec {
         this.#isChunkedResponse = true;
         framing = 'transfer-encoding: chunked\r\n';
       }
+    } else if (endStream && head.minorVersion === 2) {
+      framing = this.#emptyBodyFraming(head);
     }
     const stream = this.#stream;
     // A response that ends before its request leaves no way to find the next one.
@@ -368,6 +371,12 @@ export class ServerConnection implements SocketHandler, ServerCodec {
       framing += 'connection: keep-alive\r\n';
     }
     this.#writer.writeText(serializeResponse(head, framing));
+  }
+
+  /** HTTP/2 ends a message without a word of its length, and here its body would last as long as the connection. */
+  #emptyBodyFraming({ status, headers }: ResponseHead): string {
+    const isBodiless = status === 204 || status === 304 || this.#stream?.request.method === 'HEAD';
+    return isBodiless || headers.hasKnown(Known.contentLength) ? '' : 'content-length: 0\r\n';
   }
 
   /** From here on both directions are raw bytes; what the client sent early is the beginning of its own. */

@@ -17,6 +17,12 @@ export class RemoteSettings {
   maxConcurrentStreams = Infinity;
   initialWindowBytes = defaultWindowBytes;
   maxFrameBytes = maxFrameBytes;
+  readonly #maxEnablePush: number;
+
+  /** Only a client says whether it may be pushed to. */
+  constructor(isOfClient: boolean) {
+    this.#maxEnablePush = isOfClient ? 1 : 0;
+  }
 
   /** Takes the payload of a SETTINGS frame, in its order. Returns an error code where a value is not allowed, or 0. */
   apply(bytes: Buffer, start: number, end: number): number {
@@ -34,7 +40,7 @@ export class RemoteSettings {
         this.headerTableBytes = value;
         return ErrorCode.noError;
       case SettingId.enablePush:
-        return value > 1 ? ErrorCode.protocolError : ErrorCode.noError;
+        return value > this.#maxEnablePush ? ErrorCode.protocolError : ErrorCode.noError;
       case SettingId.maxConcurrentStreams:
         this.maxConcurrentStreams = value;
         return ErrorCode.noError;

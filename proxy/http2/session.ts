@@ -58,7 +58,7 @@ const noSink: FieldSink = { onField: () => {} };
 const maxUnreadReplies = 1_000;
 
 export class Session<S extends SessionStream> implements FrameHandler {
-  readonly remote = new RemoteSettings();
+  readonly remote: RemoteSettings;
   readonly encoder = new HpackEncoder();
   readonly streams = new Map<number, S>();
   isOver = false;
@@ -87,6 +87,7 @@ export class Session<S extends SessionStream> implements FrameHandler {
     this.#owner = owner;
     this.#writer = writer;
     this.#options = options;
+    this.remote = new RemoteSettings(options.isServer);
     this.#window = new ReceiveWindow(writer, options.http2);
     this.#assembler = new HeaderAssembler(options.maxHeaderBlockBytes);
     this.#sender = new DataSender<S>({
@@ -430,7 +431,10 @@ export class Session<S extends SessionStream> implements FrameHandler {
     this.#writer.writeText(frames.resetFrame(flow.id, code));
     this.#ownResets.add(flow.id);
     this.#close(stream);
-    if (code !== ErrorCode.noError) stream.onReset(code, false);
+    if (code === ErrorCode.noError) return;
+    // A client that makes the server reset its requests has the server work as much as one that resets them (CVE-2025-8671).
+    if (this.#options.isServer && code !== ErrorCode.internalError) this.#spend(frameCosts.reset);
+    stream.onReset(code, false);
   }
 
   /** A stream that the peer has said it will not look at. */

@@ -58,7 +58,9 @@ describe.each(transports)('a writer %s', (transport) => {
       receivedBytes += chunk.length;
     });
     const source = Buffer.alloc(300_000);
-    for (let i = 0; i < 200; i++) {
+    let hasWaited = false;
+    // How much a kernel takes for a reader that has stopped differs: up to tens of megabytes.
+    for (let i = 0; i < 200 || !hasWaited; i++) {
       const size = sizes[i % sizes.length] ?? 0;
       const head = `head ${i} `;
       source.fill(`${i};`);
@@ -70,10 +72,12 @@ describe.each(transports)('a writer %s', (transport) => {
       await until(() => another.writing.writableLength === 0);
       anotherWriter.writeBytes(source, 0, 131_072);
       if (i === 10) reading.pause();
-      if (i === 110) expect(writing.writableLength).toBeGreaterThan(200_000);
-      if (i === 110) reading.resume();
+      if (i > 100 && !hasWaited && writing.writableLength > 200_000) {
+        hasWaited = true;
+        reading.resume();
+      }
       if (i % 3 === 0) await turn();
-      if (i > 120) await until(() => writing.writableLength === 0);
+      if (i > 120 && hasWaited) await until(() => writing.writableLength === 0);
     }
     await until(() => receivedBytes === sent.value);
     expect(received.digest('hex')).toBe(expected.digest('hex'));
