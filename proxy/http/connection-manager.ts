@@ -222,6 +222,8 @@ export class ConnectionManager {
 /** Envoy's statistics of a connection manager, under Envoy's names. */
 export class ConnectionManagerStats {
   readonly connections: Stat;
+  readonly http1Connections: Stat;
+  readonly http2Connections: Stat;
   readonly connectionsActive: Stat;
   readonly upgrades: Stat;
   readonly upgradesActive: Stat;
@@ -236,6 +238,8 @@ export class ConnectionManagerStats {
   constructor(stats: StatsStore, statPrefix: string) {
     const prefix = `http.${statPrefix}.`;
     this.connections = stats.counter(`${prefix}downstream_cx_total`);
+    this.http1Connections = stats.counter(`${prefix}downstream_cx_http1_total`);
+    this.http2Connections = stats.counter(`${prefix}downstream_cx_http2_total`);
     this.connectionsActive = stats.gauge(`${prefix}downstream_cx_active`);
     this.upgrades = stats.counter(`${prefix}downstream_cx_upgrades_total`);
     this.upgradesActive = stats.gauge(`${prefix}downstream_cx_upgrades_active`);

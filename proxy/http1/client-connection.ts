@@ -60,6 +60,7 @@ export class ClientConnection implements SocketHandler, UpstreamStream {
   private constructor(host: Host, pool: ConnectionPool, downstream: DownstreamConnection | undefined) {
     this.host = host;
     this.#pool = pool;
+    host.cluster.stats.http1Connections.value += 1;
     this.#life = new ConnectionLife(host, (error) => this.#onConnectTimeout(error));
     this.#socket = connectHost(host, this, downstream, 'http/1.1');
     this.#writer = new SocketWriter(this.#socket, host.cluster.stats.sentBytes);

@@ -3,11 +3,11 @@
  * early (pipelining) wait until the response before is complete; beyond a few, reading pauses.
  */
 import type { Socket } from 'node:net';
-import type { OriginalSource } from '../common/client-socket.ts';
-import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { type SocketHandler, resetSocket } from '../common/socket.ts';
 import { MeshError } from '../common/errors.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { TlsPeer } from '../http/forwarded-client-cert.ts';
+import { DownstreamClient } from '../http/downstream-client.ts';
 import type { ConnectionManager } from '../http/connection-manager.ts';
 import type { DataRun } from '../http/filter.ts';
 import { Known } from '../http/header-name.ts';
@@ -50,14 +50,7 @@ const abandonedMs = 2_000;
 const halfClosedIdleMs = 300_000;
 const continueResponse = 'HTTP/1.1 100 Continue\r\n\r\n';
 
-export class ServerConnection implements SocketHandler, ServerCodec {
-  readonly connectionId = nextConnectionId();
-  readonly isSecure: boolean;
-  readonly clientCert: string | undefined;
-  readonly remoteAddress: string;
-  readonly localAddress: string;
-  readonly requestedServerName: string;
-  readonly originalSource: OriginalSource | undefined;
+export class ServerConnection extends DownstreamClient implements SocketHandler, ServerCodec {
   readonly #socket: Socket;
   readonly #manager: ConnectionManager;
   readonly #writer: SocketWriter;
@@ -77,28 +70,16 @@ export class ServerConnection implements SocketHandler, ServerCodec {
   /** What the kernel had not taken yet when it was last looked at. */
   #unsentBytes = 0;
 
-  /** `facts`: what the listener knows of the connection; default: what the socket says. `tlsPeer`: who has shown a certificate. */
   constructor(socket: Socket, manager: ConnectionManager, facts?: ConnectionFacts, tlsPeer?: TlsPeer) {
+    super(socket, manager, facts, tlsPeer);
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
     this.#reading = new ReadGate(socket);
     this.#deadlines = new ServerDeadlines(manager);
-    this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
-    this.localAddress =
-      facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
-    this.requestedServerName = facts?.serverName ?? '';
-    this.originalSource = facts?.originalSource;
-    // Of the sockets of node:tls.
-    this.isSecure = 'encrypted' in socket && socket.encrypted === true;
-    this.clientCert = tlsPeer && manager.clientCert?.describe(tlsPeer);
     manager.addConnection(this);
+    manager.stats.http1Connections.value += 1;
     this.#deadlines.armIdle();
-  }
-
-  /** What an access log of connections says of its client. */
-  get downstream(): this {
-    return this;
   }
 
   get connection(): this {

@@ -55,6 +55,7 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
     const { config, context, stats } = host.cluster;
     this.host = host;
     this.#pool = pool;
+    stats.http2Connections.value += 1;
     this.#life = new ConnectionLife(host, (error) => this.#onConnectTimeout(error));
     this.#socket = connectHost(host, this, downstream, 'h2');
     this.#writer = new SocketWriter(this.#socket, stats.sentBytes);

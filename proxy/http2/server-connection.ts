@@ -1,9 +1,9 @@
 /** The downstream side of HTTP/2: one connection, and the requests that are under way on it. */
 import type { Socket } from 'node:net';
-import type { OriginalSource } from '../common/client-socket.ts';
 import { MeshError } from '../common/errors.ts';
 import { latin1 } from '../common/latin1.ts';
-import { type SocketHandler, localAddressOf, nextConnectionId, resetSocket } from '../common/socket.ts';
+import { type SocketHandler, resetSocket } from '../common/socket.ts';
+import { DownstreamClient } from '../http/downstream-client.ts';
 import type { ConnectionManager, ManagedConnection } from '../http/connection-manager.ts';
 import type { TlsPeer } from '../http/forwarded-client-cert.ts';
 import { SocketWriter } from '../http/socket-writer.ts';
@@ -32,16 +32,10 @@ type State =
 const lingerMs = 1_000;
 
 export class Http2ServerConnection
+  extends DownstreamClient
   implements SocketHandler, SessionOwner<Http2ServerStream>, ManagedConnection, DownstreamConnection
 {
   readonly protocol = 'HTTP/2';
-  readonly connectionId = nextConnectionId();
-  readonly isSecure: boolean;
-  readonly clientCert: string | undefined;
-  readonly remoteAddress: string;
-  readonly localAddress: string;
-  readonly requestedServerName: string;
-  readonly originalSource: OriginalSource | undefined;
   readonly session: Session<Http2ServerStream>;
   lastStreamId = 0;
   readonly #socket: Socket;
@@ -62,6 +56,7 @@ export class Http2ServerConnection
   #unsentBytes = 0;
 
   constructor(socket: Socket, manager: ConnectionManager, facts?: ConnectionFacts, tlsPeer?: TlsPeer) {
+    super(socket, manager, facts, tlsPeer);
     this.#socket = socket;
     this.#manager = manager;
     this.#writer = new SocketWriter(socket, manager.stats.sentBytes);
@@ -73,22 +68,11 @@ export class Http2ServerConnection
       maxHeaderBlockBytes: 2 * manager.headLimits.maxBytes + maxFrameBytes,
       recentMs: () => manager.recentMs,
     });
-    this.remoteAddress = `${socket.remoteAddress ?? '-'}:${socket.remotePort ?? 0}`;
-    this.localAddress =
-      facts === undefined ? localAddressOf(socket) : `${facts.destinationAddress}:${facts.destinationPort}`;
-    this.requestedServerName = facts?.serverName ?? '';
-    this.originalSource = facts?.originalSource;
-    this.isSecure = 'encrypted' in socket && socket.encrypted === true;
-    this.clientCert = tlsPeer && manager.clientCert?.describe(tlsPeer);
     manager.addConnection(this);
+    manager.stats.http2Connections.value += 1;
     this.#idleMs = manager.deadlineMs(manager.config.idleTimeoutMs);
     this.session.start();
     this.#writer.flush();
-  }
-
-  /** What an access log of connections says of its client. */
-  get downstream(): this {
-    return this;
   }
 
   get isClosed(): boolean {

@@ -23,6 +23,8 @@ export class ClusterStats {
   readonly timeouts: Stat;
   readonly noHealthy: Stat;
   readonly connections: Stat;
+  readonly http1Connections: Stat;
+  readonly http2Connections: Stat;
   readonly connectionsActive: Stat;
   /** Requests that did not fit into the limit of connections. */
   readonly connectionOverflow: Stat;
@@ -76,6 +78,8 @@ export class ClusterStats {
     this.timeouts = counter('upstream_rq_timeout');
     this.noHealthy = counter('upstream_cx_none_healthy');
     this.connections = counter('upstream_cx_total');
+    this.http1Connections = counter('upstream_cx_http1_total');
+    this.http2Connections = counter('upstream_cx_http2_total');
     this.connectionsActive = gauge('upstream_cx_active');
     this.connectionOverflow = counter('upstream_cx_overflow');
     this.connectionMaxRequests = counter('upstream_cx_max_requests');
