@@ -1,4 +1,7 @@
-/** Heads and trailers as header blocks. What concerns one connection only was marked as removed when it came. */
+/**
+ * Heads and trailers as header blocks. What concerns one connection only was marked as removed when it came. Each encoded
+ * field may change the encoder's table, so fields are encoded in the order in which they stand in the block.
+ */
 import { schemeOf } from '../http/forwarded-headers.ts';
 import type { HeaderMap } from '../http/header-map.ts';
 import { type RequestHead, type ResponseHead } from '../http/message-head.ts';
@@ -12,8 +15,8 @@ export function encodeRequest(encoder: HpackEncoder, head: RequestHead): string 
     encoder.encode(':scheme', schemeOf(head)) +
     encoder.encode(':authority', head.authority) +
     encoder.encode(':path', head.path);
-  const te = head.acceptsTrailers ? encoder.encode('te', 'trailers') : '';
-  return start + encodeFields(encoder, head.headers) + te;
+  const block = start + encodeFields(encoder, head.headers);
+  return head.acceptsTrailers ? block + encoder.encode('te', 'trailers') : block;
 }
 
 export function encodeResponse(encoder: HpackEncoder, head: ResponseHead): string {
