@@ -90,6 +90,11 @@ export class ConnectionManager {
     this.#nowMs = clock.monotonicMs();
   }
 
+  /** Calls back once, unless what is returned is called before. */
+  setTimer(callback: () => void, delayMs: number): () => void {
+    return this.#clock.setTimer(callback, delayMs);
+  }
+
   /** Monotonic milliseconds, read from the clock. */
   nowMs(): number {
     this.#nowMs = this.#clock.monotonicMs();

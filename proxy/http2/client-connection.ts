@@ -66,7 +66,7 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
       recentMs: () => context.clock.monotonicMs(),
     });
     const { keepalive } = config.http2;
-    this.#keepalive = keepalive && new KeepalivePings(keepalive, context.timers, this);
+    this.#keepalive = keepalive && new KeepalivePings(keepalive, context.clock, this);
   }
 
   get localAddress(): string {

@@ -59,7 +59,7 @@ export class Http2ClientStream implements UpstreamStream, SessionStream {
     this.#request = head;
     this.#method = head.method;
     if (!this.#connection.begin(this)) return;
-    session.sendHeaders(this, encodeRequest(session.encoder, head), endStream);
+    session.sendHeaders(this, encodeRequest, head, endStream);
     if (endStream) this.flush();
   }
 

@@ -53,6 +53,8 @@ export class DataSender<S extends SendingStream> {
   /** Streams that have data waiting, in the order in which they get their turn. */
   readonly #waiting = new Set<S>();
   readonly #heads = new DataHeads();
+  /** Of all streams: what the peer has asked for and does not take. */
+  waitingBytes = 0;
 
   constructor(dependencies: DataSenderDependencies<S>) {
     this.#dependencies = dependencies;
@@ -72,12 +74,14 @@ export class DataSender<S extends SendingStream> {
       return;
     }
     flow.waiting.append(bytes, next, end);
+    this.waitingBytes += end - next;
     this.#waiting.add(stream);
   }
 
   /** The stream is over: what waits of it is dropped. */
   forget(stream: S): void {
     this.#waiting.delete(stream);
+    this.waitingBytes -= stream.flow.waitingBytes;
     stream.flow.waiting.clear();
     stream.flow.sentOfWaiting = 0;
   }
@@ -118,6 +122,7 @@ export class DataSender<S extends SendingStream> {
     const next = this.#write(flow, { bytes, start, end }, isEnd);
     if (next === start) return false;
     flow.sentOfWaiting = next;
+    this.waitingBytes -= next - start;
     if (next < bytes.length) return true;
     this.forget(stream);
     if (isEnd) this.#end(stream, true);

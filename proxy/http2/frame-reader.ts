@@ -48,6 +48,11 @@ export class FrameReader {
     this.#handler = handler;
   }
 
+  /** Of the DATA frame at hand, behind the run that is being handed on. */
+  get dataBytesLeft(): number {
+    return this.#state === 'data' ? this.#remaining : 0;
+  }
+
   /** A frame has begun that is of no use before it is whole. */
   get isCollecting(): boolean {
     return this.#state === 'payload' || this.#headFill > 0;

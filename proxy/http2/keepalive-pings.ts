@@ -2,8 +2,8 @@
  * Finds out that a peer has gone without a word: after an interval in which nothing came it is asked, and has until the
  * timeout to answer (Envoy's `connection_keepalive`).
  */
-import type { Http2Options } from '../api/http2-options.ts';
-import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
+import type { Http2Keepalive } from '../api/http2-options.ts';
+import type { Clock } from '../common/clock.ts';
 
 export interface PingedConnection {
   readonly session: { ping(): void };
@@ -13,23 +13,21 @@ export interface PingedConnection {
 }
 
 export class KeepalivePings {
-  readonly #config: NonNullable<Http2Options['keepalive']>;
-  readonly #timers: TimerWheel;
+  readonly #config: Http2Keepalive;
+  readonly #clock: Pick<Clock, 'setTimer'>;
   readonly #connection: PingedConnection;
-  readonly #intervalTimer: WheelTimer;
-  readonly #answerTimer: WheelTimer;
+  #cancelInterval: (() => void) | undefined = undefined;
+  #cancelAnswer: (() => void) | undefined = undefined;
   #hasHeard = false;
 
-  constructor(config: NonNullable<Http2Options['keepalive']>, timers: TimerWheel, connection: PingedConnection) {
+  constructor(config: Http2Keepalive, clock: Pick<Clock, 'setTimer'>, connection: PingedConnection) {
     this.#config = config;
-    this.#timers = timers;
+    this.#clock = clock;
     this.#connection = connection;
-    this.#intervalTimer = new WheelTimer(() => this.#onInterval());
-    this.#answerTimer = new WheelTimer(() => connection.onPingOverdue());
   }
 
   start(): void {
-    this.#timers.arm(this.#intervalTimer, this.#config.intervalMs);
+    this.#cancelInterval = this.#clock.setTimer(() => this.#onInterval(), this.#config.intervalMs);
   }
 
   /** Whatever comes shows that the peer is there. */
@@ -38,17 +36,18 @@ export class KeepalivePings {
   }
 
   onAck(): void {
-    this.#timers.disarm(this.#answerTimer);
+    this.#cancelAnswer?.();
+    this.#cancelAnswer = undefined;
   }
 
   stop(): void {
-    this.#timers.disarm(this.#intervalTimer);
-    this.#timers.disarm(this.#answerTimer);
+    this.#cancelInterval?.();
+    this.onAck();
   }
 
   #onInterval(): void {
-    if (!this.#hasHeard && this.#answerTimer.slot < 0) {
-      this.#timers.arm(this.#answerTimer, this.#config.timeoutMs);
+    if (!this.#hasHeard && this.#cancelAnswer === undefined) {
+      this.#cancelAnswer = this.#clock.setTimer(() => this.#connection.onPingOverdue(), this.#config.timeoutMs);
       this.#connection.session.ping();
       this.#connection.flush();
     }

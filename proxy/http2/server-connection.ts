@@ -11,6 +11,7 @@ import { Trailers } from '../http/trailers.ts';
 import type { ConnectionFacts } from '../listener/filter-chain-match.ts';
 import type { DownstreamConnection } from '../upstream/upstream-stream.ts';
 import { clientPreface, ErrorCode, errorNameOf, maxFrameBytes, maxStreamId } from './frames.ts';
+import { KeepalivePings } from './keepalive-pings.ts';
 import { RequestReader } from './request-reader.ts';
 import { TrailersReader } from './trailers-reader.ts';
 import { Http2ServerStream } from './server-stream.ts';
@@ -28,6 +29,11 @@ type State =
   /** Nothing is said any more, what comes is discarded. */
   | 'closing';
 
+/**
+ * Whoever opens windows for none of its responses gets no further ones: each request costs it some bytes, and us what is
+ * read at once of the answer.
+ */
+const maxWaitingBytes = 4_194_304;
 /** Of a client that has been told that this is the end, until it has closed too. */
 const lingerMs = 1_000;
 
@@ -43,6 +49,7 @@ export class Http2ServerConnection
   readonly #writer: SocketWriter;
   readonly #requestReader: RequestReader;
   readonly #trailersReader: TrailersReader;
+  readonly #keepalive: KeepalivePings | undefined;
   #state: State = 'preface';
   /** Of the client's magic text. */
   #prefaceFill = 0;
@@ -71,6 +78,9 @@ export class Http2ServerConnection
     manager.addConnection(this);
     manager.stats.http2Connections.value += 1;
     this.#idleMs = manager.deadlineMs(manager.config.idleTimeoutMs);
+    const { keepalive } = manager.config.http2;
+    this.#keepalive = keepalive && new KeepalivePings(keepalive, manager, this);
+    this.#keepalive?.start();
     this.session.start();
     this.#writer.flush();
   }
@@ -92,6 +102,7 @@ export class Http2ServerConnection
   onBytes(bytes: Buffer, length: number): boolean {
     this.#manager.stats.receivedBytes.value += length;
     if (this.#state === 'closing') return true;
+    this.#keepalive?.onBytes();
     const start = this.#state === 'preface' ? this.#readPreface(bytes, length) : 0;
     if (this.#state !== 'preface') this.session.read(bytes, start, length);
     this.#watchProgress();
@@ -140,6 +151,7 @@ export class Http2ServerConnection
     this.#state = 'closing';
     this.#isPeerDone = true;
     this.session.isOver = true;
+    this.#keepalive?.stop();
     this.#manager.onConnectionClosed(this);
     this.#endStreams(new MeshError('downstream_closed', 'the client closed the connection'));
   }
@@ -162,12 +174,16 @@ export class Http2ServerConnection
     if (stream !== undefined) return this.#onTrailers(stream, block);
     if (this.isIdle(streamId) && streamId % 2 === 1) {
       this.lastStreamId = streamId;
-      if (this.#state !== 'draining' && session.streams.size < this.#manager.config.http2.maxConcurrentStreams) {
-        return this.#onRequest(block);
-      }
+      if (this.#hasRoom) return this.#onRequest(block);
       session.refuse(streamId, ErrorCode.refusedStream);
     }
     session.dropBlock(block);
+  }
+
+  get #hasRoom(): boolean {
+    const { streams, waitingBytes } = this.session;
+    const { maxConcurrentStreams } = this.#manager.config.http2;
+    return this.#state !== 'draining' && streams.size < maxConcurrentStreams && waitingBytes < maxWaitingBytes;
   }
 
   #onRequest(block: HeaderBlock): void {
@@ -210,7 +226,12 @@ export class Http2ServerConnection
     if (this.session.streams.size === 0) this.#close();
   }
 
+  onPingOverdue(): void {
+    this.#socket.destroy();
+  }
+
   onPingAck(): void {
+    this.#keepalive?.onAck();
     if (this.#state !== 'announced') return;
     // What was under way when the end was announced has come: the client knows of it by now.
     this.#state = 'draining';
@@ -285,6 +306,7 @@ export class Http2ServerConnection
     if (this.#state === 'closing') return;
     this.#state = 'closing';
     this.session.isOver = true;
+    this.#keepalive?.stop();
     this.#incompleteMs = 0;
     this.#idleMs = this.#manager.deadlineMs(lingerMs);
     this.#writer.end();

@@ -80,7 +80,7 @@ export class Http2ServerStream implements ServerCodec, SessionStream {
     if (request.method === 'CONNECT') return this.fail(new MeshError('not_implemented', 'CONNECT is not supported'));
     stream.decodeHeaders(endStream);
     if (expectsContinue && this.#stream === stream && !stream.isResponseStarted) {
-      this.#session.sendHeaders(this, encodeInterim(this.#session.encoder, 100), false);
+      this.#session.sendHeaders(this, encodeInterim, 100, false);
     }
   }
 
@@ -94,22 +94,22 @@ export class Http2ServerStream implements ServerCodec, SessionStream {
     else this.fail(new MeshError('headers_too_large', 'the request head is too large', tooLarge));
   }
 
-  onData(data: DataRun, endStream: boolean): void {
+  onData(data: DataRun, endStream: boolean, bytesLeft: number): void {
     this.#deadlines.isActiveSinceSweep = true;
-    if (this.#countBytes(data.end - data.start, endStream)) this.#stream?.decodeData(data, endStream);
+    if (this.#countBytes(data.end - data.start, bytesLeft, endStream)) this.#stream?.decodeData(data, endStream);
     else this.#session.reset(this, ErrorCode.protocolError);
   }
 
   /** Whether the body is as long as it was said to be (RFC 9113 §8.1.1). */
-  #countBytes(bytes: number, endStream: boolean): boolean {
+  #countBytes(bytes: number, bytesLeft: number, endStream: boolean): boolean {
     if (this.#remainingBytes < 0) return true;
     this.#remainingBytes -= bytes;
-    return this.#remainingBytes >= 0 && (!endStream || this.#remainingBytes === 0);
+    return this.#remainingBytes >= bytesLeft && (!endStream || this.#remainingBytes === 0);
   }
 
   /** They are in the request, and it is complete. */
   onTrailers(): void {
-    this.onData(noData, true);
+    this.onData(noData, true, 0);
   }
 
   /** Where the trailers of the request belong. */
@@ -166,7 +166,7 @@ export class Http2ServerStream implements ServerCodec, SessionStream {
     this.#deadlines.isActiveSinceSweep = true;
     this.#responseHead = head;
     this.connection.onResponse();
-    this.#session.sendHeaders(this, encodeResponse(this.#session.encoder, head), endStream);
+    this.#session.sendHeaders(this, encodeResponse, head, endStream);
   }
 
   encodeData(data: DataRun, endStream: boolean): void {

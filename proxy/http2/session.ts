@@ -20,8 +20,11 @@ import { StreamFlow, type TrailerFields } from './stream-flow.ts';
 
 /** A stream that is open, as its session sees it. */
 export interface SessionStream extends SendingStream {
-  /** A run of data, valid only during the call; empty at most when `endStream`. */
-  onData(data: DataRun, endStream: boolean): void;
+  /**
+   * A run of data, valid only during the call; empty at most when `endStream`. `bytesLeft`: the frame has so many more: what
+   * is too long is known before any of it went on.
+   */
+  onData(data: DataRun, endStream: boolean, bytesLeft: number): void;
   /** The stream is over before its time; `code` is the peer's, or what we told it. */
   onReset(code: number, isByPeer: boolean): void;
   /** All bytes of one read were delivered. */
@@ -59,7 +62,7 @@ const maxUnreadReplies = 1_000;
 
 export class Session<S extends SessionStream> implements FrameHandler {
   readonly remote: RemoteSettings;
-  readonly encoder = new HpackEncoder();
+  readonly #encoder = new HpackEncoder();
   readonly streams = new Map<number, S>();
   isOver = false;
   readonly #decoder = new HpackDecoder();
@@ -92,7 +95,7 @@ export class Session<S extends SessionStream> implements FrameHandler {
     this.#assembler = new HeaderAssembler(options.maxHeaderBlockBytes);
     this.#sender = new DataSender<S>({
       writer,
-      encoder: this.encoder,
+      encoder: this.#encoder,
       budget: this.#budget,
       onEnded: (stream) => this.#onLocalEnded(stream),
     });
@@ -202,7 +205,7 @@ export class Session<S extends SessionStream> implements FrameHandler {
     data.bytes = bytes;
     data.start = start;
     data.end = end;
-    stream.onData(data, endStream);
+    stream.onData(data, endStream, this.#reader.dataBytesLeft);
     if (flow.isClosed) return;
     if (endStream) this.#closeWhenDone(stream);
     else this.#window.returnTo(flow);
@@ -294,7 +297,7 @@ export class Session<S extends SessionStream> implements FrameHandler {
     const code = remote.apply(bytes, start, end);
     if (code !== ErrorCode.noError) return this.fail(code, 'SETTINGS has a value that is not allowed');
     this.#hasRemoteSettings = true;
-    this.encoder.setPeerTableSize(remote.headerTableBytes);
+    this.#encoder.setPeerTableSize(remote.headerTableBytes);
     const more = remote.initialWindowBytes - before;
     for (const stream of this.streams.values()) {
       if (more !== 0 && !this.#sender.widenStream(stream, more)) {
@@ -376,9 +379,10 @@ export class Session<S extends SessionStream> implements FrameHandler {
     if (this.#touched.at(-1) !== stream) this.#touched.push(stream);
   }
 
-  sendHeaders({ flow }: S, block: string, endStream: boolean): void {
+  /** `encode` is asked only if its block goes out: what changes the encoder's table must reach the peer's. */
+  sendHeaders<H>({ flow }: S, encode: (encoder: HpackEncoder, head: H) => string, head: H, endStream: boolean): void {
     if (flow.isClosed) return;
-    this.#writer.writeText(frames.headerFrames(flow.id, block, endStream));
+    this.#writer.writeText(frames.headerFrames(flow.id, encode(this.#encoder, head), endStream));
     if (!endStream) return;
     flow.isLocalEnded = true;
     const stream = this.streams.get(flow.id);
@@ -387,6 +391,11 @@ export class Session<S extends SessionStream> implements FrameHandler {
 
   sendData(stream: S, data: DataRun, endStream: boolean, trailers?: TrailerFields): void {
     this.#sender.send(stream, data, endStream, trailers);
+  }
+
+  /** Bytes that the peer has asked for and does not take. */
+  get waitingBytes(): number {
+    return this.#sender.waitingBytes;
   }
 
   /** What the socket could not take is gone: everybody may go on. */
