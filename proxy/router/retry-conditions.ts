@@ -14,6 +14,8 @@ export interface CompiledRetryPolicy {
   readonly policy: RetryPolicy;
   /** A request that the host may have seen may be repeated: its body has to be kept. */
   readonly repeatsSent: boolean;
+  /** So may one of which the host says that it did not work on it, which it can in HTTP/2 (RFC 9113 §8.7). */
+  readonly repeatsRefused: boolean;
   /** `retriable_request_headers`; undefined when every request may be repeated. */
   readonly allows: ((head: RequestHead) => boolean) | undefined;
   /** Undefined when no response is retriable. */
@@ -43,6 +45,7 @@ export function compileRetryPolicy(policy: RetryPolicy): CompiledRetryPolicy {
   return {
     policy,
     repeatsSent: repeatsSent && policy.numRetries > 0,
+    repeatsRefused: policy.retryOn.has('refused-stream') && policy.numRetries > 0,
     allows: policy.retriableRequestHeaders.length === 0 ? undefined : isAnyOf,
     coversResponse: compileResponseConditions(policy),
     coversReset: (code, isSent) => coversReset(policy.retryOn, code, isSent),

@@ -41,6 +41,7 @@ export class RetryState {
   #circuitBreaker: CircuitBreaker | undefined = undefined;
   #delayMs = 0;
   #wantsBody = false;
+  #bodyLimitBytes = 0;
 
   constructor(timers: TimerWheel, random: Random, onRetry: () => void) {
     this.#timers = timers;
@@ -55,7 +56,16 @@ export class RetryState {
     this.#retries = 0;
     this.#hasRepeatedReused = false;
     this.#isImmediate = false;
-    this.#wantsBody = request.contentLength !== 0 && (this.#compiled?.repeatsSent === true || this.#isIdempotent);
+    const repeatsSent = this.#compiled?.repeatsSent === true;
+    this.#wantsBody = request.contentLength !== 0 && (repeatsSent || this.#isIdempotent);
+    this.#bodyLimitBytes = repeatsSent ? Infinity : idleResetBodyLimitBytes;
+  }
+
+  /** An attempt goes out on a stream that the host can refuse, however much of the body it was sent. */
+  onRefusable(): void {
+    if (this.#compiled?.repeatsRefused !== true || this.#request?.contentLength === 0) return;
+    this.#wantsBody = true;
+    this.#bodyLimitBytes = Infinity;
   }
 
   /** A retry was decided, and its time has not come yet. */
@@ -90,7 +100,7 @@ export class RetryState {
 
   /** A policy that asks for it is worth more than the small chance that an idle connection was just closed. */
   get bodyLimitBytes(): number {
-    return this.#compiled?.repeatsSent === true ? Infinity : idleResetBodyLimitBytes;
+    return this.#bodyLimitBytes;
   }
 
   /**

@@ -212,6 +212,7 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
     const stream = this.#stream;
     const body = this.#body;
     const isComplete = this.#isRequestComplete;
+    if (upstream.connection?.protocol === 'HTTP/2') this.#retry.onRefusable();
     upstream.encodeHeaders(stream.request, this.#isBodiless);
     if (isComplete) this.#armPerTryTimeout(upstream);
     if (this.#isBodiless || (!isComplete && body.length === 0)) return;
@@ -291,6 +292,8 @@ class RouterFilter implements HttpFilter, UpstreamRequestCallbacks {
       return;
     }
     const stream = this.#stream;
+    // Nothing is tried again, so nothing of the request is sent again, however long the rest of it is in coming.
+    this.#body.release();
     // A second attempt of a hedged request that has not begun yet is not wanted any more.
     if (this.#retry.isPending) this.#retry.end();
     stream.response = this.#upstream.choose(upstream);

@@ -5,6 +5,7 @@
 import type { MeshError } from '../common/errors.ts';
 import { type TimerWheel, WheelTimer } from '../common/timer-wheel.ts';
 import type { DataRun } from '../http/filter.ts';
+import { httpStatusOfGrpc, isGrpcRequest } from '../http/grpc-status.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead, ResponseHead } from '../http/message-head.ts';
 import type { Host } from '../upstream/host.ts';
@@ -52,6 +53,7 @@ export interface FailedAttempt {
 
 /** A host says that it is going down, in a response to a request (Envoy docs `upstream/health_checking`). */
 const immediateFailure = new HeaderName('x-envoy-immediate-health-check-fail');
+const grpcStatus = new HeaderName('grpc-status');
 
 type State =
   | 'inactive'
@@ -69,6 +71,8 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
   isUpgrade = false;
   readonly #callbacks: UpstreamRequestCallbacks;
   #host: Host | undefined = undefined;
+  /** As it went out. */
+  #request: RequestHead | undefined = undefined;
   #connection: UpstreamStream | undefined = undefined;
   #lastConnection: UpstreamStream | undefined = undefined;
   readonly #timers: TimerWheel;
@@ -174,6 +178,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
 
   encodeHeaders(head: RequestHead, endStream: boolean): void {
     this.#state = 'sent';
+    this.#request = head;
     // How long the client takes for the body says nothing about the host.
     if (!endStream) this.#requestedMs = -1;
     this.#connection?.encodeHeaders(head, endStream);
@@ -213,7 +218,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     const host = this.#host;
     if (host === undefined) return;
     host.cluster.stats.responses.charge(this.responseHead.status);
-    host.recordResult(this.responseHead.status);
+    host.recordResult(this.#statusOfHost());
     if (host.check !== undefined && this.responseHead.headers.get(immediateFailure) !== undefined) host.check.failNow();
     this.#timers.disarm(this.#perTryTimer);
     this.#onProgress();
@@ -221,6 +226,14 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     if (host.latency !== undefined) this.#recordLatency(host, host.latency, 'answer');
     if (endStream) this.#end(host);
     this.#callbacks.onUpstreamHeaders(this, endStream);
+  }
+
+  /** What the host is judged by: of a call of gRPC that was answered with a status alone what that is in HTTP, as in Envoy. */
+  #statusOfHost(): number {
+    const { headers, status } = this.responseHead;
+    const text = headers.get(grpcStatus);
+    const isCall = text !== undefined && this.#request !== undefined && isGrpcRequest(this.#request);
+    return isCall ? httpStatusOfGrpc(Number(text)) : status;
   }
 
   #recordLatency({ cluster }: Host, latency: LatencyEstimate, end: 'answer' | 'failure' | 'abandon'): void {
@@ -292,6 +305,7 @@ export class UpstreamRequest implements ResponseDecoder, PoolCallbacks {
     if (host.latency !== undefined) this.#recordLatency(host, host.latency, 'abandon');
     host.endStream(this, this.#connection);
     this.#connection = undefined;
+    this.#request = undefined;
     this.#state = 'inactive';
     this.#timers.disarm(this.#perTryTimer);
     this.#timers.disarm(this.#idleTimer);
