@@ -14,7 +14,8 @@ import { errorNameOf, maxFrameBytes, maxStreamId } from './frames.ts';
 import { KeepalivePings } from './keepalive-pings.ts';
 import { ResponseReader } from './response-reader.ts';
 import type { HeaderBlock } from './header-assembler.ts';
-import { Session, type SessionOwner } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionOwner } from './session-owner.ts';
 import { TrailersReader } from './trailers-reader.ts';
 
 type State =
@@ -23,6 +24,9 @@ type State =
   /** No requests begin on it any more; those that are under way finish. */
   | 'draining'
   | 'closed';
+
+/** Streams that were taken before still get an id. */
+const lastFirstStreamId = maxStreamId - 2 ** 20;
 
 export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2ClientStream> {
   readonly host: Host;
@@ -103,7 +107,8 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
     this.#unsentStreams += 1;
     this.#requestCount += 1;
     const stream = new Http2ClientStream(this);
-    if (this.#life.isUsedUp(this.#requestCount, nowMs)) this.drain();
+    // Ids do not come again: a connection that is never idle would run out of them after a day or two.
+    if (this.#life.isUsedUp(this.#requestCount, nowMs) || this.#nextStreamId > lastFirstStreamId) this.drain();
     return stream;
   }
 
@@ -130,7 +135,7 @@ export class Http2ClientConnection implements SocketHandler, SessionOwner<Http2C
   /** Gives a stream that was taken its id; false when the connection ended meanwhile, of which the stream has heard. */
   begin(stream: Http2ClientStream): boolean {
     this.#unsentStreams -= 1;
-    if (this.#state === 'closed' || this.#nextStreamId > maxStreamId) {
+    if (this.#state === 'closed') {
       stream.end(this.#error ?? connectionReset(this.host, undefined));
       return false;
     }

@@ -8,7 +8,8 @@ import { ErrorCode, errorNameOf } from './frames.ts';
 import { encodeRequest } from './message-writer.ts';
 import type { ResponseReader } from './response-reader.ts';
 import type { HeaderBlock } from './header-assembler.ts';
-import type { Session, SessionStream } from './session.ts';
+import type { Session } from './session.ts';
+import type { SessionStream } from './session-owner.ts';
 import type { StreamFlow } from './stream-flow.ts';
 import type { TrailersReader } from './trailers-reader.ts';
 

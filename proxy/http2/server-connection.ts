@@ -16,7 +16,8 @@ import { RequestReader } from './request-reader.ts';
 import { TrailersReader } from './trailers-reader.ts';
 import { Http2ServerStream } from './server-stream.ts';
 import type { HeaderBlock } from './header-assembler.ts';
-import { Session, type SessionOwner } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionOwner } from './session-owner.ts';
 
 type State =
   /** The client's magic text is to come. */

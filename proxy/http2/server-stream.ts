@@ -9,7 +9,8 @@ import type { Http2ServerConnection } from './server-connection.ts';
 import { ErrorCode, errorNameOf } from './frames.ts';
 import type { MessageFault } from './head-reader.ts';
 import { encodeInterim, encodeResponse } from './message-writer.ts';
-import type { Session, SessionStream } from './session.ts';
+import type { Session } from './session.ts';
+import type { SessionStream } from './session-owner.ts';
 import type { StreamFlow } from './stream-flow.ts';
 
 export class Http2ServerStream implements ServerCodec, SessionStream {

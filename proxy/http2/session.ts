@@ -2,10 +2,9 @@
  * One HTTP/2 connection, whichever end of it we are: frames, settings, windows, and the streams that are open. Who asks and
  * who answers is its owner's business. Everything that RFC 9113 calls a connection error ends it with GOAWAY.
  */
-import type { Http2Options } from '../api/http2-options.ts';
 import type { DataRun } from '../http/filter.ts';
 import type { SocketWriter } from '../http/socket-writer.ts';
-import { DataSender, type SendingStream } from './data-sender.ts';
+import { DataSender } from './data-sender.ts';
 import { FrameBudget, frameCosts } from './frame-budget.ts';
 import { type FrameHandler, FrameReader } from './frame-reader.ts';
 import * as frames from './frames.ts';
@@ -16,47 +15,12 @@ import { HpackEncoder } from './hpack/hpack-encoder.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { RecentIds } from './recent-ids.ts';
 import { RemoteSettings, SettingId } from './remote-settings.ts';
+import type { SessionOptions, SessionOwner, SessionStream } from './session-owner.ts';
 import { StreamFlow, type TrailerFields } from './stream-flow.ts';
 
-/** A stream that is open, as its session sees it. */
-export interface SessionStream extends SendingStream {
-  /**
-   * A run of data, valid only during the call; empty at most when `endStream`. `bytesLeft`: the frame has so many more: what
-   * is too long is known before any of it went on.
-   */
-  onData(data: DataRun, endStream: boolean, bytesLeft: number): void;
-  /** The stream is over before its time; `code` is the peer's, or what we told it. */
-  onReset(code: number, isByPeer: boolean): void;
-  /** All bytes of one read were delivered. */
-  onReadEnd(): void;
-}
-
-export interface SessionOwner<S> {
-  /** The peer's streams up to here, or ours, have been open. */
-  isIdle(streamId: number): boolean;
-  /** The last stream of the peer that is or was worked on. */
-  readonly lastStreamId: number;
-  /** A whole header block: `stream` is the one it belongs to where that is open. It must be decoded whatever is wrong. */
-  onHeaderBlock(stream: S | undefined, block: HeaderBlock): void;
-  /** Both sides are done, or it was reset. */
-  onStreamClosed(stream: S): void;
-  onRemoteSettings(): void;
-  onGoAway(lastStreamId: number, code: number): void;
-  onPingAck(): void;
-  /** A connection error: nothing more is read, and GOAWAY is written. */
-  onFailure(code: number, reason: string): void;
-}
-
-export interface SessionOptions {
-  readonly isServer: boolean;
-  readonly http2: Http2Options;
-  /** A header block that is longer ends the connection. */
-  readonly maxHeaderBlockBytes: number;
-  /** Monotonic milliseconds; may be a second old. */
-  readonly recentMs: () => number;
-}
-
 const noSink: FieldSink = { onField: () => {} };
+/** Envoy's `overload.premature_reset_min_stream_lifetime_seconds`. */
+const patienceMs = 1_000;
 /** Answers that a peer may leave unread, beyond what its socket takes. */
 const maxUnreadReplies = 1_000;
 
@@ -337,10 +301,16 @@ export class Session<S extends SessionStream> implements FrameHandler {
     if (end - start !== 4) return this.#failSize();
     if (this.#owner.isIdle(streamId)) return this.#onClosedStream(streamId);
     const stream = this.streams.get(streamId);
-    this.#spend(stream === undefined || !this.#options.isServer ? frameCosts.idle : frameCosts.reset);
+    this.#spend(stream !== undefined && this.#isHasty(stream) ? frameCosts.reset : frameCosts.idle);
     if (stream === undefined || this.isOver) return;
     this.#close(stream);
     stream.onReset(bytes.readUInt32BE(start), true);
+  }
+
+  /** Whoever takes back what it has just asked for. A client whose time is over has waited longer, as Envoy has it. */
+  #isHasty({ flow }: S): boolean {
+    const { isServer, recentMs } = this.#options;
+    return isServer && recentMs() - flow.openedMs < patienceMs;
   }
 
   #onPing(bytes: Buffer, start: number, end: number): void {
@@ -366,8 +336,8 @@ export class Session<S extends SessionStream> implements FrameHandler {
 
   /** The windows of a new stream. */
   newFlow(streamId: number): StreamFlow {
-    const { initialStreamWindowBytes } = this.#options.http2;
-    return new StreamFlow(streamId, this.remote.initialWindowBytes, initialStreamWindowBytes);
+    const { http2, recentMs } = this.#options;
+    return new StreamFlow(streamId, recentMs(), this.remote.initialWindowBytes, http2.initialStreamWindowBytes);
   }
 
   open(stream: S): void {

@@ -6,6 +6,8 @@ export type TrailerFields = readonly (readonly [name: string, value: string])[];
 
 export class StreamFlow {
   readonly id: number;
+  /** Monotonic milliseconds, up to a second early. */
+  readonly openedMs: number;
   /** What the peer may take; negative after it has made its windows smaller. */
   sendWindowBytes: number;
   /** What it may send. */
@@ -27,8 +29,9 @@ export class StreamFlow {
   /** What ends the stream behind its data; undefined: END_STREAM does. */
   trailers: TrailerFields | undefined = undefined;
 
-  constructor(id: number, sendWindowBytes: number, receiveWindowBytes: number) {
+  constructor(id: number, openedMs: number, sendWindowBytes: number, receiveWindowBytes: number) {
     this.id = id;
+    this.openedMs = openedMs;
     this.sendWindowBytes = sendWindowBytes;
     this.receiveWindowBytes = receiveWindowBytes;
   }

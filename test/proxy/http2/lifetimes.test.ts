@@ -263,3 +263,32 @@ describe('streams', () => {
     expect(peer.isOver).toBe(false);
   });
 });
+
+describe('a client that gives requests up', () => {
+  it('may do so with all of them when it has waited for a while: their servers may hang', async () => {
+    await start({ stream_idle_timeout: '0s' });
+    const peer = await open();
+    const ids = (batch: number): number[] => Array.from({ length: 100 }, (_, i) => 1 + 2 * (100 * batch + i));
+    for (let batch = 0; batch < 8; batch++) {
+      for (const id of ids(batch)) peer.sendHead(id, requestFields('GET', '/held'));
+      await until(() => held.length === 100);
+      await letPass(3);
+      for (const id of ids(batch)) peer.send(rstStream(id, Code.cancel));
+      await until(() => proxy.stat('http.codec.downstream_rq_active') === 0);
+      held.length = 0;
+    }
+    peer.sendHead(2_001, requestFields('GET', '/'));
+    expect((await peer.whole(2_001)).status).toBe(200);
+  });
+
+  it('may not with hundreds that it has just asked for', async () => {
+    await start({ stream_idle_timeout: '0s' });
+    const peer = await open();
+    for (let id = 1; id < 601; id += 2) {
+      peer.sendHead(id, requestFields('GET', '/held'));
+      peer.send(rstStream(id, Code.cancel));
+    }
+    await peer.untilOver();
+    expect(goaways(peer).at(-1)).toBe(Code.enhanceYourCalm);
+  });
+});
