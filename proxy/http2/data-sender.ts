@@ -90,7 +90,7 @@ export class DataSender<S extends SendingStream> {
   widen(bytes: number): boolean {
     this.#windowBytes += bytes;
     if (this.#windowBytes > maxWindowBytes) return false;
-    this.sendWaiting();
+    this.#sendWaiting();
     return true;
   }
 
@@ -99,22 +99,26 @@ export class DataSender<S extends SendingStream> {
     const { flow } = stream;
     flow.sendWindowBytes += bytes;
     if (flow.sendWindowBytes > maxWindowBytes) return false;
-    if (bytes > 0 && this.#waiting.has(stream)) this.sendWaiting();
+    if (bytes > 0 && this.#waiting.has(stream)) this.#sendAllOf(stream);
     return true;
   }
 
-  /** Whatever windows allow now. */
-  sendWaiting(): void {
-    let isProgress = this.#waiting.size > 0;
-    while (isProgress && this.#windowBytes > 0) {
-      isProgress = false;
-      for (const stream of this.#waiting) isProgress = this.#sendFrameOf(stream) || isProgress;
+  #sendAllOf(stream: S): void {
+    while (this.#sendFrameOf(stream));
+  }
+
+  /** Whatever windows allow now: a frame of each stream, and again behind the others. */
+  #sendWaiting(): void {
+    for (const stream of this.#waiting) {
+      if (this.#windowBytes <= 0) return;
+      // What is put behind the others is met again in this loop.
+      if (this.#sendFrameOf(stream) && this.#waiting.delete(stream)) this.#waiting.add(stream);
     }
   }
 
   #sendFrameOf(stream: S): boolean {
     const { flow } = stream;
-    if (flow.isClosed) return false;
+    if (flow.isClosed || flow.waitingBytes === 0 || flow.sendWindowBytes <= 0 || this.#windowBytes <= 0) return false;
     const { bytes } = flow.waiting;
     const start = flow.sentOfWaiting;
     const end = Math.min(bytes.length, start + maxFrameBytes);
