@@ -70,6 +70,22 @@ describe('what the proxy sends', () => {
     expect((await peer.whole(1)).bytes.equals(randomBytes(2_000))).toBe(true);
   });
 
+  it('takes turns where streams share what is left of the window of the connection', async () => {
+    const first = 65_535;
+    const frame = 16_384;
+    peer = await RawPeer.open(proxy.port, [Setting.initialWindowSize, 10 * first]);
+    for (const id of [1, 3, 5]) peer.sendHead(id, requestFields('GET', `/${2 * first}`));
+    await peer.until(() => bytesOf(1) + bytesOf(3) + bytesOf(5) === first, 'the window of the connection');
+    for (const id of [1, 3, 5]) await peer.until(() => peer.message(id).status === 200, 'the heads');
+    await peer.roundTrip();
+    const before = [1, 3, 5].map(bytesOf);
+    peer.send(windowUpdate(0, 6 * frame));
+    await peer.until(() => bytesOf(1) + bytesOf(3) + bytesOf(5) === first + 6 * frame, 'six frames more');
+    expect([1, 3, 5].map((id, i) => bytesOf(id) - (before[i] ?? 0))).toEqual([2 * frame, 2 * frame, 2 * frame]);
+    peer.send(windowUpdate(0, 10 * first));
+    for (const id of [1, 3, 5]) expect((await peer.whole(id)).bodyBytes).toBe(2 * first);
+  });
+
   it('is nothing but the head where the window is closed', async () => {
     peer = await RawPeer.open(proxy.port, [Setting.initialWindowSize, 0]);
     peer.sendHead(1, requestFields('GET', '/5'));
