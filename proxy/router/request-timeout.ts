@@ -1,9 +1,9 @@
 /** Pure: how long a whole request may take. */
 import type { RouteAction } from '../api/route.ts';
+import { isGrpcRequest } from '../http/grpc-status.ts';
 import { HeaderName } from '../http/header-name.ts';
 import type { RequestHead } from '../http/message-head.ts';
 
-const contentType = new HeaderName('content-type');
 const grpcTimeout = new HeaderName('grpc-timeout');
 
 /**
@@ -11,14 +11,10 @@ const grpcTimeout = new HeaderName('grpc-timeout');
  * no more than that maximum (semantics S21); 0 = none.
  */
 export function requestTimeoutMs({ timeoutMs, maxGrpcTimeoutMs }: RouteAction, head: RequestHead): number {
-  if (maxGrpcTimeoutMs === undefined || head.method !== 'POST' || !isGrpc(head)) return timeoutMs;
+  if (maxGrpcTimeoutMs === undefined || head.method !== 'POST' || !isGrpcRequest(head)) return timeoutMs;
   const askedMs = parseGrpcTimeoutMs(head.headers.get(grpcTimeout) ?? '') ?? 0;
   if (maxGrpcTimeoutMs === 0) return askedMs;
   return askedMs === 0 ? maxGrpcTimeoutMs : Math.min(askedMs, maxGrpcTimeoutMs);
-}
-
-function isGrpc({ headers }: RequestHead): boolean {
-  return /^application\/grpc(?:$|[+;])/.test(headers.get(contentType) ?? '');
 }
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 };
